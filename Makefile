@@ -1,0 +1,49 @@
+# `make` alone lists the commands.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := api schema workers domain cli bench tests
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/.installed: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.installed ## The environment alone, in .venv/
+
+.PHONY: run
+run: setup web ## Everything on this machine, at http://127.0.0.1:8000 (Ctrl-C stops it)
+	$(BIN)/hookline up
+
+.PHONY: test
+test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
+	$(BIN)/pytest
+
+.PHONY: check
+check: setup ## Format, lint, types, import rules, schema contract
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if [ -x ../shared/check-contract ]; then echo "check-contract schema/schema.graphql"; \
+		$(BIN)/python ../shared/check-contract schema/schema.graphql; fi
+
+.PHONY: format
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: lock
+lock: setup ## Renew the lock files from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock

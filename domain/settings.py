@@ -1,0 +1,159 @@
+"""What a process is told from outside: the only reader of the environment.
+
+Read once, when a process starts, and handed down. Every variable stands in .env.example and docs/settings.md.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from domain.errors import Misconfigured
+
+Network = IPv4Network | IPv6Network
+KEY_BYTES = 32
+# What a worker needs beyond the longest attempt to record its result before the lease runs out.
+LEASE_MARGIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process; the field `lease` is read from HOOKLINE_LEASE, and so on."""
+
+    # Where the truth and the work are kept.
+    database_url: str
+    redis_url: str
+    # The first seals; all open. 32 bytes each.
+    secret_keys: tuple[bytes, ...]
+
+    # What the API listens on.
+    host: str = "127.0.0.1"
+    port: int = 8000
+    allowed_origins: tuple[str, ...] = ()
+
+    # Where deliveries may go.
+    allowed_networks: tuple[Network, ...] = ()
+    denied_networks: tuple[Network, ...] = ()
+    denied_ports: frozenset[int] = frozenset()
+
+    # How deliveries are made.
+    connect_timeout: timedelta = timedelta(seconds=5)
+    request_timeout: timedelta = timedelta(seconds=15)
+    lease: timedelta = timedelta(seconds=30)
+    shutdown_deadline: timedelta = timedelta(seconds=20)
+    worker_concurrency: int = 1000
+    endpoint_concurrency: int = 50
+    failing_limit: timedelta = timedelta(days=5)
+
+    # What a client may ask.
+    max_body_bytes: int = 1024 * 1024
+    query_timeout: timedelta = timedelta(seconds=10)
+    requests_per_minute: int = 6000
+    failed_logins_per_minute: int = 20
+    sockets_per_process: int = 5000
+    sockets_per_token: int = 1000
+    subscriptions_per_socket: int = 100
+
+    # What is told about it.
+    log_format: str = "json"
+    log_level: str = "info"
+    # Touched by a worker each second once it is ready.
+    ready_file: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that HOOKLINE_* variables give. Raises Misconfigured, which names the variable at fault."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            variable = f"HOOKLINE_{field.name.upper()}"
+            text = environ.get(variable)
+            if text is None:
+                continue
+            try:
+                values[field.name] = _READERS[str(field.type)](text.strip())
+            except ValueError as error:
+                raise Misconfigured(f"{variable}: {error}.") from None
+        for required in ("database_url", "redis_url", "secret_keys"):
+            if not values.get(required):
+                raise Misconfigured(f"HOOKLINE_{required.upper()} is not set.")
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raises Misconfigured where one setting contradicts another."""
+        if self.lease < self.request_timeout + LEASE_MARGIN:
+            raise Misconfigured(
+                f"HOOKLINE_LEASE ({self.lease.total_seconds():g} s) must be at least "
+                f"{LEASE_MARGIN.total_seconds():g} s longer than HOOKLINE_REQUEST_TIMEOUT "
+                f"({self.request_timeout.total_seconds():g} s): a lease that ends before its attempt sends it twice."
+            )
+        if self.connect_timeout > self.request_timeout:
+            raise Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")
+        if self.log_format not in {"json", "text"}:
+            raise Misconfigured('HOOKLINE_LOG_FORMAT must be "json" or "text".')
+
+
+def _seconds(text: str) -> timedelta:
+    seconds = _number(text, float)
+    if not 0 < seconds <= 31 * 86400:
+        raise ValueError(f"{text!r} is not a number of seconds above 0 and up to 31 days")
+    return timedelta(seconds=seconds)
+
+
+def _count(text: str) -> int:
+    count = int(_number(text, int))
+    if not 0 < count < 2**31:
+        raise ValueError(f"{text!r} is not a whole number above 0")
+    return count
+
+
+def _number(text: str, kind: Callable[[str], float]) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _parts(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a list of networks such as 10.0.0.0/8,fd00::/8") from None
+
+
+def _ports(text: str) -> frozenset[int]:
+    return frozenset(_count(part) for part in _parts(text))
+
+
+def _keys(text: str) -> tuple[bytes, ...]:
+    keys = []
+    for part in _parts(text):
+        try:
+            key = base64.urlsafe_b64decode(part)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != KEY_BYTES:
+            # The value itself is a secret, so the sentence does not repeat it.
+            raise ValueError("each key must be 32 random bytes in URL-safe base64")
+        keys.append(key)
+    return tuple(keys)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "<class 'str'>": str,
+    "<class 'int'>": _count,
+    "<class 'datetime.timedelta'>": _seconds,
+    "tuple[bytes, ...]": _keys,
+    "tuple[str, ...]": lambda text: tuple(_parts(text)),
+    "frozenset[int]": _ports,
+    str(tuple[Network, ...]): _networks,
+}
