@@ -1,7 +1,8 @@
 """The tables, as Tortoise models. Nouns and their verbs live in the files named after them; here is only their shape.
 
 Lists are read newest first by `id`, which grows with creation. Indexes that Tortoise cannot spell (partial ones) are
-made by the migrations.
+made by the migrations. The tables that every delivery writes to have no foreign key constraints: each would lock a
+row of a table that all deliveries share. What they refer to is only ever removed together with them.
 """
 
 from datetime import datetime
@@ -227,11 +228,15 @@ class Delivery(Model):
 
     id = fields.BigIntField(primary_key=True)
     uuid = fields.UUIDField(default=uuid4)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
+    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace", db_constraint=False)
     workspace_id: int
-    event: fields.ForeignKeyRelation[Event] = fields.ForeignKeyField("models.Event", related_name="deliveries")
+    event: fields.ForeignKeyRelation[Event] = fields.ForeignKeyField(
+        "models.Event", related_name="deliveries", db_constraint=False
+    )
     event_id: int
-    webhook: fields.ForeignKeyRelation[Webhook] = fields.ForeignKeyField("models.Webhook", related_name="deliveries")
+    webhook: fields.ForeignKeyRelation[Webhook] = fields.ForeignKeyField(
+        "models.Webhook", related_name="deliveries", db_constraint=False
+    )
     webhook_id: int
     event_type = fields.CharEnumField(EventType, max_length=40)
     status = fields.CharEnumField(DeliveryStatus, max_length=10, default=DeliveryStatus.PENDING)
@@ -253,11 +258,11 @@ class Delivery(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
     finished_at: datetime | None = fields.DatetimeField(null=True)
     retry_of: fields.ForeignKeyNullableRelation["Delivery"] = fields.ForeignKeyField(
-        "models.Delivery", null=True, on_delete=OnDelete.SET_NULL, related_name="retries"
+        "models.Delivery", null=True, on_delete=OnDelete.NO_ACTION, related_name="retries", db_constraint=False
     )
     retry_of_id: int | None
     replay: fields.ForeignKeyNullableRelation[Replay] = fields.ForeignKeyField(
-        "models.Replay", null=True, on_delete=OnDelete.SET_NULL, related_name="deliveries"
+        "models.Replay", null=True, on_delete=OnDelete.NO_ACTION, related_name="deliveries", db_constraint=False
     )
     replay_id: int | None
 
@@ -276,7 +281,9 @@ class Attempt(Model):
     """One try of one delivery, as it went. Secret header values are hidden before they come here."""
 
     id = fields.BigIntField(primary_key=True)
-    delivery: fields.ForeignKeyRelation[Delivery] = fields.ForeignKeyField("models.Delivery", related_name="attempts")
+    delivery: fields.ForeignKeyRelation[Delivery] = fields.ForeignKeyField(
+        "models.Delivery", related_name="attempts", db_constraint=False
+    )
     delivery_id: int
     number = fields.SmallIntField()
     started_at = fields.DatetimeField()
@@ -301,7 +308,7 @@ class Announcement(Model):
     """A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements")."""
 
     delivery: fields.OneToOneRelation[Delivery] = fields.OneToOneField(
-        "models.Delivery", primary_key=True, related_name="announcement"
+        "models.Delivery", primary_key=True, related_name="announcement", db_constraint=False
     )
     delivery_id: int
     # The first change that may be missing from the stream.

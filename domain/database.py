@@ -1,0 +1,117 @@
+"""PostgreSQL, where the truth is: connecting, and bringing the tables up to date.
+
+Tortoise reads and writes where people read; the hot statements are SQL of our own over the same connections.
+"""
+
+import pkgutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from tortoise import Tortoise
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connection
+from tortoise.exceptions import OperationalError
+from tortoise.migrations.api import migrate as run_migrations
+
+from domain import migrations
+from domain.errors import Misconfigured, Unavailable
+from domain.settings import Settings
+
+POOL_SIZE = 10
+# A statement of ours that takes longer than this is a fault, not a load.
+STATEMENT_TIMEOUT_MS = 30_000
+
+# What asyncpg and the socket raise where the server is away, starting, stopping or full.
+OUT_OF_REACH = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.PostgresSystemError,
+)
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Tortoise's configuration for the database of these settings."""
+    return {
+        "connections": {
+            "default": {"engine": "tortoise.backends.asyncpg", "credentials": _credentials(settings.database_url)}
+        },
+        "apps": {"models": {"models": ["domain.tables"], "migrations": "domain.migrations"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def _credentials(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise Misconfigured("HOOKLINE_DATABASE_URL must look like postgresql://user:password@host:5432/database.")
+    query = parse_qs(parts.query)
+    # As in libpq, ?host=/folder names a folder with a unix socket.
+    host = query["host"][0] if "host" in query else parts.hostname
+    return {
+        "host": host or "localhost",
+        "port": parts.port or 5432,
+        "user": unquote(parts.username or "postgres"),
+        "password": unquote(parts.password or ""),
+        "database": unquote(parts.path.strip("/")),
+        "minsize": 1,
+        "maxsize": POOL_SIZE,
+        "timeout": 5,
+        "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
+        "server_settings": {"application_name": "hookline", "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
+    }
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[None]:
+    """The database, for as long as the block lasts. Connections are made when they are first needed."""
+    await Tortoise.init(config=configuration(settings), _enable_global_fallback=True)
+    try:
+        yield
+    finally:
+        await Tortoise.close_connections()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the tables up to date. Two processes may do so at once: the second waits for the first."""
+    credentials = _credentials(settings.database_url)
+    for name in ("minsize", "maxsize", "command_timeout"):
+        credentials.pop(name)
+    lock = await asyncpg.connect(**credentials)
+    try:
+        # Any constant will do, so long as it is ours.
+        await lock.execute("SELECT pg_advisory_lock(724855)")
+        await run_migrations(config=configuration(settings))
+        await Tortoise.close_connections()
+    finally:
+        await lock.close()
+
+
+async def is_migrated() -> bool:
+    """Whether the connected database has every migration that this version of the code knows."""
+    known = {module.name for module in pkgutil.iter_modules(migrations.__path__)}
+    try:
+        applied = await rows("SELECT name FROM tortoise_migrations WHERE app = 'models'")
+    except OperationalError:  # the table of migrations itself is missing
+        return False
+    return known <= {row["name"] for row in applied}
+
+
+def connection() -> BaseDBAsyncClient:
+    """Where statements of our own run: the transaction that is open here, or else a connection of the pool."""
+    return get_connection("default")
+
+
+async def rows(sql: str, *values: Any) -> Sequence[Any]:
+    """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
+    try:
+        return await connection().execute_query_dict(sql, list(values))
+    except OUT_OF_REACH as error:
+        raise Unavailable from error
