@@ -307,10 +307,7 @@ class Attempt(Model):
 class Announcement(Model):
     """A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements")."""
 
-    delivery: fields.OneToOneRelation[Delivery] = fields.OneToOneField(
-        "models.Delivery", primary_key=True, related_name="announcement", db_constraint=False
-    )
-    delivery_id: int
+    delivery_id = fields.BigIntField(primary_key=True, generated=False)
     # The first change that may be missing from the stream.
     from_change = fields.IntField()
     created_at = fields.DatetimeField(auto_now_add=True)
@@ -363,4 +360,3 @@ __all__ = [
     "Account", "Announcement", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "PostAccount", "PostChange",
     "Replay", "Token", "Webhook", "Workspace",
 ]  # fmt: skip
-

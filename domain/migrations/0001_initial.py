@@ -14,6 +14,16 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
+            name='Announcement',
+            fields=[
+                ('delivery_id', fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ('from_change', fields.IntField()),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
+            ],
+            options={'table': 'announcement', 'app': 'models', 'pk_attr': 'delivery_id', 'table_description': 'A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements").'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='Workspace',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -215,16 +225,6 @@ class Migration(migrations.Migration):
                 ('replay', fields.ForeignKeyField('models.Replay', source_field='replay_id', null=True, db_constraint=False, to_field='id', related_name='deliveries', on_delete=OnDelete.NO_ACTION)),
             ],
             options={'table': 'delivery', 'app': 'models', 'indexes': [Index(fields=['workspace_id', 'id']), Index(fields=['webhook_id', 'id']), Index(fields=['event_id', 'id'])], 'pk_attr': 'id', 'table_description': 'One event on its way to one webhook. Its state changes in domain/deliveries.py and nowhere else.'},
-            bases=['Model'],
-        ),
-        ops.CreateModel(
-            name='Announcement',
-            fields=[
-                ('delivery', fields.OneToOneField('models.Delivery', source_field='delivery_id', primary_key=True, db_index=True, db_constraint=False, to_field='id', related_name='announcement', on_delete=OnDelete.CASCADE)),
-                ('from_change', fields.IntField()),
-                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
-            ],
-            options={'table': 'announcement', 'app': 'models', 'pk_attr': 'delivery_id', 'table_description': 'A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements").'},
             bases=['Model'],
         ),
         ops.CreateModel(
