@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='Announcement',
             fields=[
-                ('delivery_id', fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ('delivery_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('from_change', fields.IntField()),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
