@@ -1,0 +1,121 @@
+"""Starting a process that outlives the terminal's Ctrl-C but never its parent."""
+
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+# From linux/prctl.h and linux/capability.h.
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAP_DAC_OVERRIDE = 1
+CAPABILITY_VERSION_3 = 0x20080522
+
+LINUX = sys.platform == "linux"
+# Loaded before any fork: the child between fork and exec may not load libraries.
+_libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom a process runs as."""
+
+    uid: int
+    gid: int
+
+
+def unprivileged(folder: Path) -> User | None:
+    """Whom a server that refuses to run as root shall run as; None where we are not root.
+
+    That is the owner of its data folder, or `nobody` where that is root's or does not exist yet.
+    """
+    if os.geteuid() != 0:
+        return None
+    if folder.exists() and (owner := folder.stat()).st_uid != 0:
+        return User(owner.st_uid, owner.st_gid)
+    nobody = pwd.getpwnam("nobody")
+    return User(nobody.pw_uid, nobody.pw_gid)
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    dies_with_parent: signal.Signals = signal.SIGKILL,
+    user: User | None = None,
+    environment: Mapping[str, str] | None = None,
+    source: IO[bytes] | None = None,
+    output: IO[bytes] | int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, so that the terminal's Ctrl-C does not reach it.
+
+    Linux sends it `dies_with_parent` when the calling thread ends, however it ends; so call this from the main thread.
+    Standard input is `source` or empty; output and errors go to `output`. Raises OSError where it cannot be run.
+    """
+    return subprocess.Popen(  # noqa: S603 (the commands are ours)
+        command,
+        stdin=subprocess.DEVNULL if source is None else source,
+        stdout=output,
+        stderr=subprocess.STDOUT if output is not None else None,
+        env=environment,
+        start_new_session=True,
+        # Calls nothing but system calls, and none of our processes starts others beside threads.
+        preexec_fn=_preparation(dies_with_parent, user, os.getpid()),  # noqa: PLW1509
+    )
+
+
+def command_of(pid: int) -> str:
+    """The command line of a running process; empty where there is none, or only its zombie."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        if LINUX:
+            return ""
+    command = ["/bin/ps", "-p", str(pid), "-o", "command="]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+def _preparation(death: signal.Signals, user: User | None, parent: int) -> Callable[[], None]:
+    def prepare() -> None:
+        if user is not None:
+            _become(user)
+        # Last, for a change of user clears it.
+        if _libc is not None:
+            _libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return prepare
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapabilityData(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def _become(user: User) -> None:
+    """Give root up, but for reaching files.
+
+    A checkout or a data folder often lies under a folder that only root may enter (/root, a mktemp -d). Widening
+    those would be worse than letting the server, which root has started for itself, pass through them.
+    """
+    if _libc is not None:
+        _libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(user.gid)
+    os.setuid(user.uid)
+    if _libc is not None:
+        reach = 1 << CAP_DAC_OVERRIDE
+        data = (_CapabilityData * 2)(_CapabilityData(reach, reach, reach), _CapabilityData(0, 0, 0))
+        _libc.capset(ctypes.byref(_CapabilityHeader(CAPABILITY_VERSION_3, 0)), data)
+        _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
