@@ -169,7 +169,9 @@ class Webhook(Model):
     sealed_headers: bytes | None = fields.BinaryField(null=True)
     # The endpoint's health (domain/health.py).
     failing_since: datetime | None = fields.DatetimeField(null=True)
-    failures_in_a_row = fields.IntField(default=0)
+    # Timeouts and failed connections; any answer ends the row.
+    unreachable_in_a_row = fields.IntField(default=0)
+    # Set while the circuit is open; once it has passed, one delivery is sent as a probe.
     circuit_open_until: datetime | None = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
@@ -304,16 +306,18 @@ class Attempt(Model):
         unique_together = (("delivery", "number"),)
 
 
-class Announcement(Model):
-    """A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements")."""
+class Unsettled(Model):
+    """A delivery that the database loop must look at: an attempt is under way, or a change of its status may not stand
+    in the live stream yet. Gone once neither is so (docs/decisions/0003-live-changes.md).
+    """
 
     delivery_id = fields.BigIntField(primary_key=True, generated=False)
     # The first change that may be missing from the stream.
     from_change = fields.IntField()
-    created_at = fields.DatetimeField(auto_now_add=True)
+    check_at = fields.DatetimeField()
 
     class Meta:
-        table = "announcement"
+        table = "unsettled"
 
 
 class PostChange(Model):
@@ -357,6 +361,6 @@ class AuditEvent(Model):
 
 
 __all__ = [
-    "Account", "Announcement", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "PostAccount", "PostChange",
-    "Replay", "Token", "Webhook", "Workspace",
+    "Account", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "PostAccount", "PostChange",
+    "Replay", "Token", "Unsettled", "Webhook", "Workspace",
 ]  # fmt: skip

@@ -14,13 +14,13 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
-            name='Announcement',
+            name='Unsettled',
             fields=[
                 ('delivery_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('from_change', fields.IntField()),
-                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
+                ('check_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'announcement', 'app': 'models', 'pk_attr': 'delivery_id', 'table_description': 'A delivery whose last changes may not stand in the live stream yet (docs/decisions, "announcements").'},
+            options={'table': 'unsettled', 'app': 'models', 'pk_attr': 'delivery_id', 'table_description': 'A delivery that the database loop must look at: an attempt is under way, or a change of its status may not stand'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                 ('previous_secret_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('sealed_headers', fields.BinaryField(null=True)),
                 ('failing_since', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('failures_in_a_row', fields.IntField(default=0)),
+                ('unreachable_in_a_row', fields.IntField(default=0)),
                 ('circuit_open_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
                 ('updated_at', fields.DatetimeField(auto_now=True, auto_now_add=False)),

@@ -19,18 +19,18 @@ ALTER TABLE delivery
     ALTER change SET DEFAULT 1,
     ALTER created_at SET DEFAULT now();
 ALTER TABLE attempt ALTER response_truncated SET DEFAULT false;
-ALTER TABLE announcement ALTER created_at SET DEFAULT now();
+ALTER TABLE unsettled ALTER check_at SET DEFAULT now() + interval '2 seconds';
 ALTER TABLE post_change ALTER occurred_at SET DEFAULT now();
 
 -- Room on each page for the claim, which updates the row in place.
 ALTER TABLE delivery SET (fillfactor = 85);
-ALTER TABLE announcement SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+ALTER TABLE unsettled SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 -- What is owed, by endpoint: an endpoint that is being spared hides its backlog behind one index probe.
 CREATE INDEX delivery_owed ON delivery (webhook_id, due_at) WHERE finished_at IS NULL;
 CREATE INDEX delivery_replay ON delivery (replay_id) WHERE replay_id IS NOT NULL;
 CREATE INDEX delivery_retry_of ON delivery (retry_of_id) WHERE retry_of_id IS NOT NULL;
-CREATE INDEX announcement_created ON announcement (created_at);
+CREATE INDEX unsettled_check ON unsettled (check_at);
 CREATE INDEX post_change_post ON post_change (post_id, change);
 
 CREATE INDEX post_due ON post (due_at) WHERE due_at IS NOT NULL;
@@ -41,7 +41,7 @@ CREATE INDEX replay_open ON replay (id) WHERE finished_at IS NULL;
 """
 
 BACKWARD = """
-DROP INDEX delivery_owed, delivery_replay, delivery_retry_of, announcement_created, post_change_post, post_due,
+DROP INDEX delivery_owed, delivery_replay, delivery_retry_of, unsettled_check, post_change_post, post_due,
     post_idempotency, account_once, token_digest, replay_open;
 """
 
