@@ -134,7 +134,6 @@ class Publication:
     """One post on its way to one account.
 
     `key` is the same over all tries and unlike any other's. `progress` is what was remembered last, {} at first.
-    `created_at` is when the post was first taken up for publishing; it never changes over tries.
     Await `remember(progress)` BEFORE a call that cannot be taken back: when it returns, the next try will see that
     progress, whatever dies. It raises LostLease where another worker has taken over: let it pass.
     """

@@ -1,0 +1,105 @@
+"""Keyset pages: a list is read by the id that grows with creation, never by counting rows from its start."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from domain.errors import FaultCode, Faults
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 100
+LARGEST_ID = 2**63 - 1
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which part of a list is wanted: `first` rows after a cursor, or the `last` ones before one; 0 to 100 of them."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A part of a list, in the list's order. The cursor of any row is `cursor_of(row.pk)`."""
+
+    nodes: list[Row]
+    has_next: bool
+    has_previous: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+async def page(queryset: QuerySet[Row], request: PageRequest, *, descending: bool = True) -> Page[Row]:
+    """The rows that were asked for, newest first unless `descending` is False; one query, 50 rows by default.
+
+    Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
+    its other side: the row that the cursor came from.
+    """
+    size, after, before = _checked(request)
+    backwards = request.last is not None
+    low, high = (before, after) if descending else (after, before)
+    if low is not None:
+        queryset = queryset.filter(id__gt=low)
+    if high is not None:
+        queryset = queryset.filter(id__lt=high)
+    # One row more than asked for tells whether the list goes on.
+    found = await queryset.order_by("-id" if descending != backwards else "id").limit(size + 1)
+    nodes, more = found[:size], len(found) > size
+    if backwards:
+        nodes.reverse()
+    return Page(
+        nodes=nodes,
+        has_next=before is not None if backwards else more,
+        has_previous=more if backwards else after is not None,
+        start_cursor=cursor_of(nodes[0].pk) if nodes else None,
+        end_cursor=cursor_of(nodes[-1].pk) if nodes else None,
+    )
+
+
+def cursor_of(row_id: int) -> str:
+    """The opaque place of a row in its list."""
+    return base64.urlsafe_b64encode(f"row:{row_id}".encode()).decode().rstrip("=")
+
+
+def row_at(cursor: str) -> int | None:
+    """The id behind a cursor of ours; None for anything else."""
+    try:
+        kind, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    if kind != "row" or not digits.isdigit() or len(digits) > 19 or int(digits) > LARGEST_ID:
+        return None
+    return int(digits)
+
+
+def _checked(request: PageRequest) -> tuple[int, int | None, int | None]:
+    faults = Faults()
+    if request.first is not None and request.last is not None:
+        faults.add(FaultCode.INVALID, "Ask for the first or for the last rows, not for both.", "last")
+    for field, size in (("first", request.first), ("last", request.last)):
+        if size is not None and not 0 <= size <= LARGEST_SIZE:
+            faults.add(FaultCode.OUT_OF_RANGE, f"A page has 0 to {LARGEST_SIZE} rows.", field)
+    after = _place(faults, "after", request.after)
+    before = _place(faults, "before", request.before)
+    faults.raise_if_any()
+    if request.first is not None:
+        return request.first, after, before
+    return DEFAULT_SIZE if request.last is None else request.last, after, before
+
+
+def _place(faults: Faults, field: str, cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    row_id = row_at(cursor)
+    if row_id is None:
+        faults.add(FaultCode.INVALID, "This is no cursor of this list.", field)
+    return row_id

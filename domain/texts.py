@@ -1,0 +1,35 @@
+"""What any text from a person must satisfy before it may reach the database."""
+
+import unicodedata
+
+from domain.errors import FaultCode, Faults
+
+
+def check_text(
+    faults: Faults,
+    value: str,
+    *field: str,
+    longest: int,
+    what: str = "This",
+    required: bool = True,
+    lines: bool = False,
+) -> None:
+    """Note what is wrong with a text: blank though `required`, more than `longest` characters, or characters that
+    PostgreSQL or JSON cannot carry. Control characters are wrong too, but line ends and tabs are not where `lines`."""
+    if required and not value.strip():
+        faults.add(FaultCode.REQUIRED, f"{what} must not be blank.", *field)
+    elif len(value) > longest:
+        faults.add(FaultCode.TOO_LONG, f"{what} may have at most {longest:,} characters.", *field)
+    elif any(_is_wrong(character, lines=lines) for character in value):
+        faults.add(FaultCode.INVALID, f"{what} holds a character that is not allowed.", *field)
+
+
+def is_clean(value: str) -> bool:
+    """Whether PostgreSQL can take the text: no NUL, no half of a surrogate pair."""
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_wrong(character: str, *, lines: bool) -> bool:
+    if character in "\n\r\t":
+        return not lines
+    return unicodedata.category(character) in {"Cc", "Cs"}
