@@ -1,0 +1,119 @@
+"""What tests stand on: a real PostgreSQL, a real Redis, a real receiver. Nothing is shared between two tests but the servers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from itertools import count
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from cli.servers import PrivatePostgres, PrivateRedis
+from domain import database
+from domain.settings import Settings
+from tests.receiver import Receiver, receiving
+
+# What is lost in a crash of the machine is of no use to a test.
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "checkpoint_timeout": "1h",
+    "max_wal_size": "4GB",
+    "max_connections": "300",
+}
+TEMPLATE = "template_of_tests"
+SECRET_KEY = bytes(range(32))
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers of a test session."""
+
+    postgres: PrivatePostgres
+    redis: PrivateRedis
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """One PostgreSQL, with a migrated database as template, and one Redis for all tests."""
+    data = tmp_path_factory.mktemp("servers")
+    with PrivatePostgres(data / "postgres", FAST) as postgres, PrivateRedis(data / "redis") as redis:
+        with asyncio.Runner() as runner:
+            runner.run(_make_template(postgres))
+        yield Servers(postgres, redis)
+
+
+async def _make_template(postgres: PrivatePostgres) -> None:
+    await _execute(postgres, f"CREATE DATABASE {TEMPLATE}")
+    await database.migrate(settings_of(postgres.url_of(TEMPLATE), "redis://unused"))
+
+
+async def _execute(postgres: PrivatePostgres, sql: str) -> None:
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def empty_database_url(servers: Servers) -> AsyncIterator[str]:
+    """A database of this test's own without a table in it."""
+    async with _fresh(servers.postgres, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(servers: Servers) -> AsyncIterator[str]:
+    """A migrated database of this test's own."""
+    async with _fresh(servers.postgres, TEMPLATE) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _fresh(postgres: PrivatePostgres, template: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    # Measured: copying files takes 13 ms, copying through the log 15 ms, dropping 6 ms.
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield postgres.url_of(name)
+    finally:
+        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> str:
+    """A Redis with nothing in it."""
+    async with Redis.from_url(servers.redis.url) as redis:
+        await redis.flushall()
+    return servers.redis.url
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    """Settings under which deliveries may go to loopback."""
+    return settings_of(database_url, redis_url)
+
+
+def settings_of(database_url: str, redis_url: str) -> Settings:
+    """The settings of every test, on these servers."""
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_keys=(SECRET_KEY,),
+        allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        log_format="text",
+    )
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A server on loopback that records deliveries and answers as it is told."""
+    async with receiving() as receiver:
+        yield receiver

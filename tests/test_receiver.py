@@ -1,0 +1,48 @@
+"""The parts that the tests stand on."""
+
+import asyncio
+from datetime import timedelta
+
+import aiohttp
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from domain import database
+from domain.settings import Settings
+from tests.receiver import Answer, Receiver
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+async def test_every_test_has_a_migrated_database_and_a_redis_of_its_own(settings: Settings, turn: str) -> None:
+    async with database.connected(settings):
+        assert await database.is_migrated()
+    connection = await asyncpg.connect(settings.database_url)
+    assert await connection.fetchval("SELECT count(*) FROM workspace") == 0
+    await connection.execute("INSERT INTO workspace (uuid, name, created_at) VALUES (gen_random_uuid(), 'w', now())")
+    await connection.close()
+    async with Redis.from_url(settings.redis_url) as redis:
+        assert await redis.dbsize() == 0
+        await redis.set(turn, 1)
+
+
+async def test_the_receiver_records_requests_and_answers_from_its_script(receiver: Receiver) -> None:
+    held = asyncio.Event()
+    receiver.answer(500, Answer(429, {"Retry-After": "7"}, "slow down"), path="/hook")
+    receiver.answer(Answer(201, after=held))
+    async with aiohttp.ClientSession() as session:
+        statuses = [
+            (await session.post(receiver.url_of("/hook"), data=b"x", headers={"X-A": "1"})).status for _ in "abc"
+        ]
+        waiting = asyncio.create_task(session.put(receiver.url))
+        requests = await receiver.wait_for(4)
+        held.set()
+        assert (await waiting).status == 201
+    assert statuses == [500, 429, 200]
+    assert [(r.method, r.path) for r in requests] == [("POST", "/hook")] * 3 + [("PUT", "/")]
+    assert (requests[0].body, requests[0].headers["x-a"]) == (b"x", "1")
+
+
+async def test_waiting_for_requests_that_never_come_fails_in_time(receiver: Receiver) -> None:
+    with pytest.raises(AssertionError, match="0 of 1 requests came"):
+        await receiver.wait_for(1, within=timedelta(milliseconds=20))
