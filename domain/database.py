@@ -6,6 +6,7 @@ Tortoise reads and writes where people read; the hot statements are SQL of our o
 import pkgutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -115,3 +116,9 @@ async def rows(sql: str, *values: Any) -> Sequence[Any]:
         return await connection().execute_query_dict(sql, list(values))
     except OUT_OF_REACH as error:
         raise Unavailable from error
+
+
+async def now() -> datetime:
+    """The time by the database's clock, the one that counts. Raises Unavailable."""
+    moment: datetime = (await rows("SELECT clock_timestamp() AS now"))[0]["now"]
+    return moment

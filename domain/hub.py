@@ -1,0 +1,160 @@
+"""The hub: one reader of Redis for all who watch live changes in this process.
+
+It reads the streams of all watched workspaces in one blocking call, and calls each listener in the order of the
+stream, once per entry. Where Redis lost a stream, the listeners are told to read again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from domain.database import now
+from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
+
+BLOCK_MS = 5000
+READ_COUNT = 500
+# How long to wait before asking a Redis that is away again.
+AWAY_SECONDS = 0.25
+
+Found = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class Attachment:
+    """One listener's place: it hears every entry after `position`, until `close`."""
+
+    position: str
+    on_entry: Callable[[Entry], None]
+    on_lost: Callable[[CursorExpired], None]
+    _stream: "_Stream"
+
+    def close(self) -> None:
+        """Hear nothing more. Closing twice is harmless."""
+        self._stream.listeners.discard(self)
+
+
+@dataclass(eq=False)
+class _Stream:
+    workspace_id: int
+    position: str
+    listeners: set[Attachment] = field(default_factory=set)
+
+
+class Hub:
+    """All live changes for all subscribers of one process. Use as `async with hub.running():`."""
+
+    def __init__(self, live: Live, reader: "Redis[bytes]") -> None:
+        self.live = live
+        self._reader = reader
+        self._streams: dict[bytes, _Stream] = {}
+        self._woken = asyncio.Event()
+        self._doubtful = False
+
+    @property
+    def listeners(self) -> int:
+        """How many are attached now."""
+        return sum(len(stream.listeners) for stream in self._streams.values())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Hub"]:
+        """Reads for as long as the block lasts."""
+        task = asyncio.create_task(self._read_forever(), name="hub")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def attach(
+        self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
+    ) -> Attachment:
+        """Hear every entry of a workspace from now on. Raises what redis-py raises where Redis is out of reach."""
+        key = stream_of(workspace_id).encode()
+        if key not in self._streams:
+            position = await self.live.open(workspace_id, await now())
+            # Another subscriber may have opened it while this one waited.
+            self._streams.setdefault(key, _Stream(workspace_id, position))
+            self._woken.set()
+        stream = self._streams[key]
+        attachment = Attachment(stream.position, on_entry, on_lost, stream)
+        stream.listeners.add(attachment)
+        return attachment
+
+    def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
+        """See Live.history."""
+        return self.live.history(workspace_id, after, until)
+
+    async def _read_forever(self) -> None:
+        while True:
+            try:
+                await self._read_once()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("live.redis_away", error=type(error).__name__)
+                self._doubtful = True
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _read_once(self) -> None:
+        """One read of all watched streams, cut short when another one is to be watched."""
+        self._streams = {key: stream for key, stream in self._streams.items() if stream.listeners}
+        self._woken.clear()
+        if not self._streams:
+            await self._woken.wait()
+            return
+        if self._doubtful:
+            await self._look_for_losses()
+            self._doubtful = False
+        found = await self._read_or_wake()
+        for key, entries in found or []:
+            self._hand_out(self._streams[key], entries)
+        # A Redis that was emptied, and whose clock runs behind, would stay silent.
+        self._doubtful = found == []
+
+    async def _read_or_wake(self) -> Found | None:
+        """What is new in the watched streams; empty after BLOCK_MS; None where another stream is to be watched too."""
+        positions: Any = {key: stream.position for key, stream in self._streams.items()}
+        read = asyncio.ensure_future(self._reader.xread(positions, count=READ_COUNT, block=BLOCK_MS))
+        woken = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait({read, woken}, return_when=asyncio.FIRST_COMPLETED)
+            return read.result() if read.done() else None
+        finally:
+            woken.cancel()
+            read.cancel()
+            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
+                await read
+
+    def _hand_out(self, stream: _Stream, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        for entry_id, fields in entries:
+            stream.position = entry_id.decode()
+            entry = read_entry(entry_id, fields)
+            if entry is None:
+                _tell_lost(stream)
+            else:
+                for listener in tuple(stream.listeners):
+                    listener.on_entry(entry)
+
+    async def _look_for_losses(self) -> None:
+        """Tells the listeners of streams that no longer hold the place where they were read."""
+        for stream in self._streams.values():
+            last = await self.live.open(stream.workspace_id, await now())
+            oldest = await self._reader.xrange(stream_of(stream.workspace_id), count=1)
+            kept = bool(oldest) and order_of(oldest[0][0].decode()) <= order_of(stream.position) <= order_of(last)
+            if not kept:
+                stream.position = last
+                _tell_lost(stream)
+
+
+def _tell_lost(stream: _Stream) -> None:
+    listeners, stream.listeners = stream.listeners, set()
+    for listener in listeners:
+        listener.on_lost(CursorExpired(stream.position))

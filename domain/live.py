@@ -1,0 +1,206 @@
+"""The live stream: every change of a status, in Redis, for whoever watches.
+
+One stream per workspace; the id of an entry is a subscriber's cursor. `append` takes each change once and in order:
+it remembers the last change of each thing, takes the next one only, and leaves the rest to the database loop, which
+tells what is missing in its right order (docs/decisions/0003-live-changes.md).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Literal
+
+import orjson
+from redis.asyncio import Redis
+
+from domain.errors import HooklineError
+
+# Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
+KEPT_CHANGES = 50_000
+# How long the last change of a thing is remembered; the loop has settled it long before.
+MEMORY_SECONDS = 600
+# A change may be committed this long after it says that it occurred.
+DOUBT_MS = 1000
+PAGE = 500
+OLDEST = "0"
+
+Kind = Literal["delivery", "post"]
+
+
+class BadCursor(HooklineError):
+    """That is no cursor of this workspace's changes."""
+
+
+class CursorExpired(HooklineError):
+    """Some changes since that cursor are no longer kept: read the list again, then go on from `resume_from`."""
+
+    def __init__(self, resume_from: str) -> None:
+        super().__init__()
+        self.resume_from = resume_from
+
+
+class Order(IntEnum):
+    """How sure the teller is that nothing before this change is missing from the stream."""
+
+    # Take it only right after the change before it.
+    NEXT = 0
+    # All before it has been told: take it whatever came last, if it is newer.
+    CLEAR = 1
+    # The loop tells it from the database, in order: not what happened before the stream began.
+    RECALLED = 2
+    # The last of those: told again in doubt, so that nobody is left without the final status.
+    LATEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a delivery or a post, as it goes into the stream."""
+
+    kind: Kind
+    workspace_id: int
+    subject_id: int
+    # Counts the subject's changes from 1.
+    number: int
+    order: Order
+    occurred_at: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of a delivery or a post, as it is read from the stream. `data` must not be changed: all share it."""
+
+    cursor: str
+    kind: Kind
+    data: dict[str, Any]
+
+
+def stream_of(workspace_id: int) -> str:
+    """The key of a workspace's stream."""
+    return f"hookline:live:{workspace_id}"
+
+
+# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
+# missing; what happened before the marker they read from the database, so the loop does not tell it again.
+_APPEND = (
+    """
+local now, taken = tonumber(ARGV[1]), {}
+for i = 2, #ARGV, 6 do
+  local stream, seen, number, order = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  local occurred, entry = tonumber(ARGV[i + 4]), ARGV[i + 5]
+  if redis.call('EXISTS', stream) == 0 then
+    redis.call('XADD', stream, '*', 'since', now)
+    redis.call('SET', stream .. ':since', now)
+  end
+  local last = tonumber(redis.call('GET', seen) or '0')
+  local verdict = 0
+  if number <= last then
+    verdict = 1
+  elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
+    verdict = 1
+  elseif order > 0 or number == last + 1 then
+    redis.call('XADD', stream, 'MAXLEN', '~', KEPT, '*', 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    redis.call('SET', seen, number, 'EX', MEMORY)
+    verdict = 1
+  end
+  taken[#taken + 1] = verdict
+end
+return taken
+""".replace("KEPT", str(KEPT_CHANGES))
+    .replace("MEMORY", str(MEMORY_SECONDS))
+    .replace("DOUBT", str(DOUBT_MS))
+)
+
+# Makes the stream where it is missing; returns its last id.
+_OPEN = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('SET', KEYS[1] .. ':since', ARGV[1])
+  return redis.call('XADD', KEYS[1], '*', 'since', ARGV[1])
+end
+return redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+"""
+
+_LETTERS: dict[Kind, bytes] = {"delivery": b"d", "post": b"p"}
+_KINDS: dict[bytes, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
+
+
+class Live:
+    """Writing to the streams, and reading what they keep."""
+
+    def __init__(self, redis: "Redis[bytes]") -> None:
+        self._redis = redis
+        self._append = redis.register_script(_APPEND)
+        self._open = redis.register_script(_OPEN)
+
+    async def append(self, changes: Sequence[Change], now: datetime) -> list[bool]:
+        """Add changes; tells of each whether it stands in the stream now (or need not). `now` is the database's.
+
+        Raises what redis-py raises where Redis is out of reach.
+        """
+        words: list[str | bytes | int] = [_milliseconds(now)]
+        for change in changes:
+            letter = _LETTERS[change.kind]
+            words += (
+                stream_of(change.workspace_id),
+                b"hookline:seen:%s%d" % (letter, change.subject_id),
+                change.number,
+                int(change.order),
+                _milliseconds(change.occurred_at),
+                letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z),
+            )
+        verdicts: list[int] = await self._append(args=words)
+        return [verdict == 1 for verdict in verdicts]
+
+    async def open(self, workspace_id: int, now: datetime) -> str:
+        """Make sure that a workspace has a stream; returns the cursor of its last entry."""
+        last: bytes = await self._open(keys=[stream_of(workspace_id)], args=[_milliseconds(now)])
+        return last.decode()
+
+    async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
+        """What the stream keeps after one cursor up to and with another, in pages. "0" is before the oldest kept.
+
+        Raises BadCursor where `after` is none of this workspace's, CursorExpired where entries since are gone.
+        """
+        await self._check(workspace_id, after)
+        position = after
+        while position != until:
+            found = await self._redis.xrange(stream_of(workspace_id), f"({position}", until, count=PAGE)
+            if not found:
+                return
+            yield [entry for id_, fields in found if (entry := read_entry(id_, fields))]
+            position = found[-1][0].decode()
+
+    async def _check(self, workspace_id: int, cursor: str) -> None:
+        if cursor == OLDEST:
+            return
+        if not _is_stream_id(cursor):
+            raise BadCursor
+        stream = stream_of(workspace_id)
+        if await self._redis.xrange(stream, cursor, cursor, count=1):
+            return
+        oldest, newest = await self._redis.xrange(stream, count=1), await self._redis.xrevrange(stream, count=1)
+        if not oldest or order_of(cursor) < order_of(oldest[0][0].decode()):
+            raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
+        raise BadCursor
+
+
+def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:
+    """An entry as Redis gives it; None for the marker that a stream begins with."""
+    kind = _KINDS.get(fields.get(b"k", b""))
+    return Entry(entry_id.decode(), kind, orjson.loads(fields[b"e"])) if kind else None
+
+
+def order_of(cursor: str) -> tuple[int, int]:
+    """What cursors are compared by."""
+    milliseconds, _, count = cursor.partition("-")
+    return int(milliseconds), int(count or 0)
+
+
+def _is_stream_id(text: str) -> bool:
+    parts = text.split("-")
+    return len(parts) == 2 and all(part.isascii() and part.isdigit() and len(part) <= 19 for part in parts)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
