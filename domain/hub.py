@@ -52,7 +52,7 @@ class _Stream:
 class Hub:
     """All live changes for all subscribers of one process. Use as `async with hub.running():`."""
 
-    def __init__(self, live: Live, reader: "Redis[bytes]") -> None:
+    def __init__(self, live: Live, reader: Redis) -> None:
         self.live = live
         self._reader = reader
         self._streams: dict[bytes, _Stream] = {}

@@ -65,6 +65,8 @@ class Change:
     order: Order
     occurred_at: datetime
     data: dict[str, Any]
+    # Whether nothing of the subject stays open once this stands in the stream.
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ _KINDS: dict[bytes, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
 class Live:
     """Writing to the streams, and reading what they keep."""
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._append = redis.register_script(_APPEND)
         self._open = redis.register_script(_OPEN)

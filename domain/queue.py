@@ -69,21 +69,26 @@ def connect(url: str, answer_seconds: float | None = ANSWER_SECONDS) -> ArqRedis
     )
 
 
-async def enqueue_deliveries(redis: ArqRedis, owed: Iterable[Owed], at: datetime | None = None) -> None:
-    """Tell workers of deliveries that are due now, or `at` that time. Raises what redis-py raises."""
-    for batch in _batches(owed):
-        await redis.enqueue_job(
-            DELIVER,
-            [item.delivery_id for item in batch],
-            [item.webhook_id for item in batch],
-            [item.workspace_id for item in batch],
-            _defer_until=at,
-        )
+class Queue:
+    """Enqueuing. Every call raises what redis-py raises where Redis is out of reach."""
 
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
 
-async def enqueue_post(redis: ArqRedis, post_id: int, at: datetime | None = None) -> None:
-    """Tell workers of a post that is due now, or `at` that time. Raises what redis-py raises."""
-    await redis.enqueue_job(PUBLISH, post_id, _defer_until=at)
+    async def enqueue_deliveries(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
+        """Tell workers of deliveries that are due now, or `at` that time."""
+        for batch in _batches(owed):
+            await self._redis.enqueue_job(
+                DELIVER,
+                [item.delivery_id for item in batch],
+                [item.webhook_id for item in batch],
+                [item.workspace_id for item in batch],
+                _defer_until=at,
+            )
+
+    async def enqueue_post(self, post_id: int, at: datetime | None = None) -> None:
+        """Tell workers of a post that is due now, or `at` that time."""
+        await self._redis.enqueue_job(PUBLISH, post_id, _defer_until=at)
 
 
 def _batches(owed: Iterable[Owed]) -> Iterator[Sequence[Owed]]:

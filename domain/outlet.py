@@ -1,0 +1,136 @@
+"""What leaves a process after its commits: live changes and hints for workers, in that order.
+
+Nobody waits for it. It gathers a few milliseconds of commits, so that a busy process makes few large calls, and drops
+what Redis does not take: the database loop makes up for all of it.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from redis.exceptions import RedisError
+
+from domain.database import rows
+from domain.errors import Unavailable
+from domain.live import Change, Live
+from domain.queue import Owed, Queue
+
+# How long commits are gathered.
+WINDOW_SECONDS = 0.002
+SETTLE_SECONDS = 0.05
+# More than that is left to the database loop.
+MOST_WAITING = 20_000
+CHANGES_PER_CALL = 500
+# A hint for later than that is not worth its place in Redis: the loop finds the delivery.
+FURTHEST_HINT = timedelta(hours=1)
+CLOSE_SECONDS = 2
+
+log = structlog.get_logger(__name__)
+
+
+class Outlet:
+    """Sends what commits left behind. Use as `async with outlet.running():`."""
+
+    def __init__(self, live: Live, queue: Queue) -> None:
+        self._live = live
+        self._queue = queue
+        self._changes: list[Change] = []
+        self._owed: dict[datetime | None, list[Owed]] = {}
+        self._posts: list[tuple[int, datetime | None]] = []
+        self._settled: list[Change] = []
+        self._filled = asyncio.Event()
+        self.dropped = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Outlet"]:
+        """Sends for as long as the block lasts, and the rest at its end."""
+        tasks = [asyncio.create_task(self._send_forever()), asyncio.create_task(self._settle_forever())]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._send()
+                    await self._settle()
+
+    def announce(self, changes: Iterable[Change]) -> None:
+        """Put changes of status into the live stream, in this order."""
+        self._changes.extend(changes)
+        self._notice()
+
+    def deliver(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
+        """Hint at deliveries that are due now, or `at` that time."""
+        if at is None or at - datetime.now(UTC) < FURTHEST_HINT:
+            self._owed.setdefault(_by_the_second(at), []).extend(owed)
+            self._notice()
+
+    def publish(self, post_id: int, at: datetime | None = None) -> None:
+        """Hint at a post that is due now, or `at` that time."""
+        self._posts.append((post_id, at))
+        self._notice()
+
+    def _notice(self) -> None:
+        if len(self._changes) > MOST_WAITING:
+            self.dropped += len(self._changes)
+            self._changes.clear()
+        if sum(map(len, self._owed.values())) > MOST_WAITING:
+            self._owed.clear()
+        del self._posts[MOST_WAITING:]
+        self._filled.set()
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(WINDOW_SECONDS)
+            await self._send()
+
+    async def _send(self) -> None:
+        self._filled.clear()
+        changes, self._changes = self._changes, []
+        owed, self._owed = self._owed, {}
+        posts, self._posts = self._posts, []
+        try:
+            for start in range(0, len(changes), CHANGES_PER_CALL):
+                await self._tell(changes[start : start + CHANGES_PER_CALL])
+            for at, batch in owed.items():
+                await self._queue.enqueue_deliveries(batch, at)
+            for post_id, at in posts:
+                await self._queue.enqueue_post(post_id, at)
+        except (RedisError, OSError, TimeoutError) as error:
+            self.dropped += len(changes) + len(owed) + len(posts)
+            log.warning("outlet.redis_away", error=type(error).__name__)
+
+    async def _tell(self, changes: Sequence[Change]) -> None:
+        taken = await self._live.append(changes, changes[-1].occurred_at)
+        self._settled += [change for change, told in zip(changes, taken, strict=True) if told and change.settles]
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        settled, self._settled = self._settled, []
+        # What stays unsettled, the loop looks at again.
+        with contextlib.suppress(Unavailable):
+            if settled:
+                await rows(_SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
+
+
+_SETTLE = """
+DELETE FROM unsettled u
+USING unnest($1::bigint[], $2::int[]) AS told (delivery_id, number), delivery d
+WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change = told.number
+"""
+
+
+def _by_the_second(at: datetime | None) -> datetime | None:
+    # Retries are spread by jitter; one job for those of a second is enough.
+    return datetime.fromtimestamp(math.ceil(at.timestamp()), UTC) if at else None

@@ -1,0 +1,121 @@
+"""The unit of work: one transaction, and what leaves after it."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis.asyncio import Redis
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from domain import queue
+from domain.addresses import AddressPolicy
+from domain.database import OUT_OF_REACH, connected
+from domain.errors import Unavailable
+from domain.hub import Hub
+from domain.live import Change, Live
+from domain.outlet import Outlet
+from domain.queue import Owed, Queue
+from domain.sender import Sender, SenderLimits
+from domain.settings import Settings
+from domain.tables import Token, Workspace
+from domain.vault import Vault
+from domain.version import VERSION
+from domain.vocabulary import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and where: a token, or the command line and the system itself (no token)."""
+
+    workspace: Workspace
+    token: Token | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a process holds to do the product's work."""
+
+    settings: Settings
+    vault: Vault
+    policy: AddressPolicy
+    sender: Sender
+    redis: Redis
+    outlet: Outlet
+    hub: Hub
+
+    @asynccontextmanager
+    async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:
+        """One transaction. What it leaves behind leaves the process once it is committed, and not otherwise.
+
+        Raises Unavailable where the database is out of reach: then nothing was acknowledged.
+        """
+        try:
+            async with in_transaction() as connection:
+                unit = Unit(self, actor, connection)
+                yield unit
+        except OUT_OF_REACH as error:
+            raise Unavailable from error
+        unit.leave()
+
+
+class Unit:
+    """One transaction: verbs write through it and tell it what is to leave after the commit."""
+
+    def __init__(self, domain: Domain, actor: Actor, connection: BaseDBAsyncClient) -> None:
+        self.domain = domain
+        self.actor = actor
+        self.connection = connection
+        self._changes: list[Change] = []
+        self._owed: list[Owed] = []
+        self._posts: list[tuple[int, datetime | None]] = []
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where all of it happens."""
+        return self.actor.workspace
+
+    def announce(self, changes: Iterable[Change]) -> None:
+        """Changes of status for the live stream."""
+        self._changes.extend(changes)
+
+    def deliver(self, owed: Iterable[Owed]) -> None:
+        """Deliveries that are due now."""
+        self._owed.extend(owed)
+
+    def publish(self, post_id: int, at: datetime | None = None) -> None:
+        """A post that is due now, or `at` that time."""
+        self._posts.append((post_id, at))
+
+    def leave(self) -> None:
+        """Hand over what was collected; called once the transaction is committed."""
+        outlet = self.domain.outlet
+        if self._changes:
+            outlet.announce(self._changes)
+        if self._owed:
+            outlet.deliver(self._owed)
+        for post_id, at in self._posts:
+            outlet.publish(post_id, at)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Domain]:
+    """All that a process needs, connected for as long as the block lasts.
+
+    Neither PostgreSQL nor Redis need be there yet: each is asked when it is first needed.
+    """
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(connected(settings))
+        redis = queue.connect(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        reader = queue.connect(settings.redis_url, answer_seconds=None)
+        stack.push_async_callback(reader.aclose)
+        policy = AddressPolicy(settings.allowed_networks, settings.denied_networks, settings.denied_ports)
+        limits = SenderLimits(settings.connect_timeout, settings.request_timeout)
+        sender = await stack.enter_async_context(Sender(policy, limits, VERSION, settings.worker_concurrency))
+        live = Live(redis)
+        outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
+        hub = await stack.enter_async_context(Hub(live, reader).running())
+        yield Domain(settings, Vault(settings.secret_keys), policy, sender, redis, outlet, hub)
