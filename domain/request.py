@@ -1,0 +1,182 @@
+"""The exact bytes and headers of an attempt, and which headers a person may add to them. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from urllib.parse import quote_plus
+
+from domain import signing
+from domain.errors import Fault, FaultCode
+from domain.vocabulary import ContentType, EventType, HttpMethod
+
+Headers = tuple[tuple[str, str], ...]
+
+MOST_HEADERS = 20
+LONGEST_NAME = 100
+LONGEST_VALUE = 1024
+HIDDEN = "(hidden)"
+
+# Of one connection, not of the request (RFC 9110, section 7.6.1), or about where a message ends.
+_HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
+_FRAMING = {"content-length", "content-encoding", "expect", "accept-encoding"}
+# Would pretend that the request came from elsewhere, or to another host.
+_ORIGIN = {"host", "cookie", "forwarded", "via", "x-real-ip"}
+# What cloud machines want to see before they hand out their credentials.
+_METADATA = {"metadata", "metadata-flavor", "metadata-token", "x-metadata-token", "x-google-metadata-request"}
+# Ours, as `build` spells them.
+_OURS = frozenset({
+    "Content-Type", "User-Agent", "X-Hookline-Event", "X-Hookline-Delivery", "X-Hookline-Attempt",
+    "webhook-id", "webhook-timestamp", "webhook-signature", "X-Signature", "X-Signature-Previous",
+})  # fmt: skip
+_RESERVED = frozenset(_HOP_BY_HOP | _FRAMING | _ORIGIN | _METADATA | {name.lower() for name in _OURS})
+_RESERVED_PREFIXES = ("proxy-", "x-forwarded-", "x-aws-ec2-metadata-", "x-hookline-", "webhook-")
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+_SECRET_WORDS = (
+    "auth",
+    "token",
+    "key",
+    "secret",
+    "passw",
+    "pwd",
+    "cookie",
+    "signature",
+    "credential",
+    "session",
+    "jwt",
+)
+_SECRET_VALUE = re.compile(r"(bearer|basic|digest|token)\s", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Assignment:
+    """All that one attempt needs, as the claim reads it from the database."""
+
+    delivery_id: int
+    delivery_uuid: str
+    workspace_id: int
+    webhook_id: int
+    number: int
+    max_attempts: int
+    attempt_count: int
+    event_uuid: str
+    event_type: EventType
+    document: str = field(repr=False)
+    url: str
+    method: HttpMethod = HttpMethod.POST
+    content_type: ContentType = ContentType.JSON
+    secret: str | None = field(default=None, repr=False)
+    # Also signs, while a rotation overlaps.
+    previous_secret: str | None = field(default=None, repr=False)
+    headers: Headers = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRequest:
+    """A request as it goes out; what the connection needs (Host, Content-Length) is the sender's."""
+
+    url: str
+    method: HttpMethod
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def build(assignment: Assignment, now: datetime, version: str) -> OutgoingRequest:
+    """The request of one attempt. `webhook-id` is the same for all attempts of a delivery, the body is too."""
+    body = _body(assignment)
+    message_id = "msg_" + assignment.delivery_uuid
+    timestamp = int(now.timestamp())
+    headers = [
+        ("Content-Type", assignment.content_type.value),
+        ("User-Agent", "Hookline/" + version),
+        ("X-Hookline-Event", assignment.event_type.value),
+        ("X-Hookline-Delivery", assignment.delivery_uuid),
+        ("X-Hookline-Attempt", str(assignment.number)),
+        ("webhook-id", message_id),
+        ("webhook-timestamp", str(timestamp)),
+    ]
+    if assignment.secret is not None:
+        headers += _signatures(assignment.secret, assignment.previous_secret, message_id, timestamp, body)
+    if assignment.headers:
+        headers += [header for header in assignment.headers if not _is_reserved(header[0])]
+    return OutgoingRequest(assignment.url, assignment.method, tuple(headers), body)
+
+
+def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
+    """The headers as the log shows them: ours in full, a person's own through `hide`."""
+    return [(name, value if name in _OURS else hide(name, value)) for name, value in request.headers]
+
+
+def hide(name: str, value: str) -> str:
+    """The value of a person's own header, or a stand-in where its name or its value sounds secret."""
+    return HIDDEN if _sounds_secret(name) or _SECRET_VALUE.match(value) else value
+
+
+def check_headers(headers: Sequence[tuple[str, str]]) -> list[Fault]:
+    """Everything that is wrong with the headers that a person wants to add; paths are ("0", "name") and the like."""
+    if len(headers) > MOST_HEADERS:
+        return [Fault(FaultCode.LIMIT_REACHED, f"A webhook may have at most {MOST_HEADERS} headers of its own.")]
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for index, (name, value) in enumerate(headers):
+        faults += _check_name(name, seen, (str(index), "name"))
+        faults += _check_value(value, (str(index), "value"))
+        seen.add(name.lower())
+    return faults
+
+
+def _body(assignment: Assignment) -> bytes:
+    if assignment.content_type is ContentType.FORM:
+        return ("payload=" + quote_plus(assignment.document)).encode("ascii")
+    return assignment.document.encode()
+
+
+def _signatures(secret: str, previous: str | None, message_id: str, timestamp: int, body: bytes) -> Headers:
+    standard = signing.standard_signature(signing.standard_key(secret), message_id, timestamp, body)
+    plain = ("X-Signature", signing.hex_signature(secret.encode(), body))
+    if previous is None:
+        return (("webhook-signature", standard), plain)
+    older = signing.standard_signature(signing.standard_key(previous), message_id, timestamp, body)
+    return (
+        ("webhook-signature", f"{standard} {older}"),
+        plain,
+        ("X-Signature-Previous", signing.hex_signature(previous.encode(), body)),
+    )
+
+
+def _check_name(name: str, seen: set[str], path: tuple[str, ...]) -> list[Fault]:
+    if not name:
+        return [Fault(FaultCode.REQUIRED, "A header needs a name.", path)]
+    if len(name) > LONGEST_NAME:
+        return [Fault(FaultCode.TOO_LONG, f"A header's name may have at most {LONGEST_NAME} characters.", path)]
+    if not _TOKEN.fullmatch(name):
+        return [Fault(FaultCode.INVALID, "A header's name may hold letters, digits and !#$%&'*+-.^_`|~ alone.", path)]
+    if _is_reserved(name):
+        return [Fault(FaultCode.INVALID, f"The header {name} cannot be set by a webhook.", path)]
+    if name.lower() in seen:
+        return [Fault(FaultCode.TAKEN, f"The header {name} is there more than once.", path)]
+    return []
+
+
+def _check_value(value: str, path: tuple[str, ...]) -> list[Fault]:
+    if len(value) > LONGEST_VALUE:
+        return [Fault(FaultCode.TOO_LONG, f"A header's value may have at most {LONGEST_VALUE:,} characters.", path)]
+    if not _PRINTABLE.fullmatch(value) or value != value.strip():
+        message = "A header's value must be printable ASCII, with no space at either end."
+        return [Fault(FaultCode.INVALID, message, path)]
+    return []
+
+
+@lru_cache(maxsize=1024)
+def _is_reserved(name: str) -> bool:
+    lower = name.lower()
+    return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
+
+
+@lru_cache(maxsize=1024)
+def _sounds_secret(name: str) -> bool:
+    lower = name.lower()
+    return any(word in lower for word in _SECRET_WORDS)
