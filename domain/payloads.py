@@ -134,7 +134,7 @@ def _version(account_id: int, body: str) -> dict[str, Any]:
     return {
         "account_id": account_id,
         "is_original": account_id == ORIGINAL,
-        "content": [{"body": body, "media": [], "url": ""}],
+        "content": [{"body": body, "media": [], "url": None}],
         "options": {},
     }
 
