@@ -1,0 +1,42 @@
+"""Reading what a stranger answers: bounded in size and time."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from aiohttp import ClientResponse
+
+from domain.outcome import Answer
+
+READ_AT_MOST: Final = 64 * 1024
+KEPT: Final = 16 * 1024
+# The status has decided already; the body is for the log.
+BODY_WAIT: Final = 2.0
+HEADERS_KEPT: Final = 64
+NAME_KEPT: Final = 256
+VALUE_KEPT: Final = 4096
+
+
+async def read_answer(response: ClientResponse, deadline: float) -> Answer:
+    """The answer as it is logged; `deadline` is in the loop's time. Whatever happens to the body is no failure."""
+    if response.content.is_eof():
+        body, whole = response.content.read_nowait(READ_AT_MOST), True
+    else:
+        body, whole = await _read_slowly(response, deadline)
+    cut = len(body) > KEPT or not whole
+    headers = [(name[:NAME_KEPT], value[:VALUE_KEPT]) for name, value in response.raw_headers[:HEADERS_KEPT]]
+    return Answer.from_wire(response.status, headers, body[:KEPT], truncated=cut)
+
+
+async def _read_slowly(response: ClientResponse, deadline: float) -> tuple[bytes, bool]:
+    body = bytearray()
+    content = response.content
+    # Exception, not a list of them: a broken body may raise anything, and the status has decided.
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + BODY_WAIT)):
+            while len(body) < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - len(body))):
+                body += chunk
+    whole = content.at_eof() and content.exception() is None
+    if not whole:
+        response.close()
+    return bytes(body), whole

@@ -1,0 +1,101 @@
+"""What went wrong with a request, as a kind and one sentence for a person.
+
+No text of a library reaches anybody: it tells addresses, ports and file names of the inside network.
+"""
+
+import errno
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+import aiohttp
+
+from domain.addresses import REFUSED, AddressRefused
+from domain.guarded_socket import BudgetSpent
+from domain.vocabulary import AttemptOutcome
+
+Failure = tuple[AttemptOutcome, str]
+
+TOO_SLOW: Final = "The receiver did not answer in time."
+NO_HTTP: Final = "What the receiver sent is not an HTTP answer."
+TOO_LARGE: Final = "The receiver sent far more than an answer needs."
+REDIRECTED: Final = "The receiver answered {status}; redirects are not followed."
+ANSWERED: Final = "The receiver answered {status}."
+
+# Ours, not the receiver's: such an attempt does not count.
+_OUT_OF_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
+
+# X509_V_ERR_*, https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+_CERTIFICATE_FAULTS: Final = {
+    9: "The receiver's certificate is not valid yet.",
+    10: "The receiver's certificate has expired.",
+    18: "The receiver's certificate is signed by itself.",
+    19: "The receiver's certificate comes from an unknown authority.",
+    20: "The receiver's certificate comes from an unknown authority, or an intermediate certificate is missing.",
+    21: "The receiver's certificate comes from an unknown authority, or an intermediate certificate is missing.",
+    62: "The receiver's certificate is for another host.",
+    64: "The receiver's certificate is for another address.",
+}
+
+
+def classify(error: BaseException) -> Failure:
+    """The kind of a failed request and a sentence about it; for anything that can come out of aiohttp."""
+    chain = tuple(_chain(error))
+    if any(isinstance(each, AddressRefused) for each in chain):
+        return AttemptOutcome.ADDRESS_REFUSED, REFUSED
+    if any(isinstance(each, BudgetSpent) for each in chain):
+        return AttemptOutcome.INVALID_RESPONSE, TOO_LARGE
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return AttemptOutcome.DNS_FAILED, "The name of the receiver's host could not be looked up."
+    for each in chain:
+        if isinstance(each, ssl.SSLError):
+            return AttemptOutcome.TLS_FAILED, _tls_sentence(each)
+    if isinstance(error, TimeoutError):
+        return AttemptOutcome.TIMED_OUT, _timeout_sentence(error)
+    return _without_answer(error)
+
+
+def _without_answer(error: BaseException) -> Failure:
+    match error:
+        case OSError(errno=number) if number in _OUT_OF_ROOM:
+            return AttemptOutcome.INTERRUPTED, "Hookline had no room for another connection."
+        case aiohttp.ClientConnectorError():
+            return AttemptOutcome.CONNECTION_FAILED, _connection_sentence(error.errno)
+        case aiohttp.ServerDisconnectedError():
+            return AttemptOutcome.CONNECTION_FAILED, "The receiver closed the connection without an answer."
+        case aiohttp.InvalidURL():
+            return AttemptOutcome.CONNECTION_FAILED, "The callback URL cannot be used."
+        case aiohttp.ClientConnectionError() | OSError():
+            return AttemptOutcome.CONNECTION_FAILED, "The connection broke before there was an answer."
+        case _:
+            # aiohttp lets AssertionError, UnicodeDecodeError and ValueError through where an answer is garbage.
+            return AttemptOutcome.INVALID_RESPONSE, NO_HTTP
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(8):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _tls_sentence(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_FAULTS.get(error.verify_code, "The receiver's certificate is not valid.")
+    return "The receiver and Hookline could not agree on TLS."
+
+
+def _timeout_sentence(error: TimeoutError) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "The receiver did not accept the connection in time."
+    return TOO_SLOW
+
+
+def _connection_sentence(number: int | None) -> str:
+    if number == errno.ECONNREFUSED:
+        return "The receiver refused the connection."
+    if number in _UNREACHABLE:
+        return "The receiver cannot be reached."
+    return "No connection could be made."

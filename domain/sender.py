@@ -1,0 +1,272 @@
+"""The one door to strangers: no other file opens a socket to the outside (tests/test_one_door.py).
+
+What a receiver does is a value (`Outcome`). The destination is judged where it is dialled; the answer is bounded in
+time, size and CPU. docs/security.md tells what each line here holds off.
+"""
+
+import asyncio
+import contextlib
+import json as json_module
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import AsyncResolver
+from multidict import CIMultiDict
+
+from domain.addresses import AddressPolicy, AddressRefused
+from domain.bounded_answer import read_answer
+from domain.errors import HooklineError
+from domain.failures import ANSWERED, NO_HTTP, REDIRECTED, TOO_LARGE, classify
+from domain.guarded_socket import GuardedResponse, GuardedSocket, UnaskedAnswer, request_class
+from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
+from domain.request import OutgoingRequest
+from domain.retry import parse_retry_after
+from domain.vocabulary import AttemptOutcome, HttpMethod
+
+# What one delivery may make us receive, in bytes: 64 KiB are read, the rest is room for headers and their like.
+DELIVERY_BUDGET: Final = 256 * 1024
+PROVIDER_ANSWER: Final = 1024 * 1024
+PROVIDER_BUDGET: Final = PROVIDER_ANSWER + 256 * 1024
+MAX_LINE: Final = 4096
+MAX_HEADERS: Final = 64
+# Node closes idle connections after 5 s: being first avoids sending into a connection that is just being closed.
+KEEP_ALIVE: Final = 4.0
+# Idle connections that are kept besides those in use.
+IDLE_CONNECTIONS: Final = 1000
+# A look-up may take this long per try and server; a name that is not found in three tries fails the attempt.
+DNS_SECONDS: Final = 2.0
+DNS_TRIES: Final = 2
+# Of a name with hundreds of addresses no more are dialled: each could be another victim.
+ADDRESSES_PER_NAME: Final = 8
+
+
+@dataclass(frozen=True)
+class SenderLimits:
+    """How long a receiver may take: to accept the connection (TLS included), and for the whole request."""
+
+    connect_timeout: timedelta = timedelta(seconds=5)
+    request_timeout: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """What a network answered; the body is complete, at most 1 MiB."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; raises ValueError."""
+        return json_module.loads(self.body)
+
+
+class CallFailed(HooklineError):
+    """A network gave no usable answer."""
+
+    def __init__(self, kind: AttemptOutcome, sent: bool, message: str | None = None) -> None:
+        """`sent`: the request may have reached the network, so that doing it again may do it twice."""
+        super().__init__(message)
+        self.kind = kind
+        self.sent = sent
+
+
+class Sender:
+    """Sends deliveries and calls providers; an async context manager, one for each process."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        limits: SenderLimits,
+        version: str,
+        connections: int,
+        *,
+        nameservers: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """At most `connections` requests are under way at once on kept connections, and as many on fresh ones.
+
+        `nameservers` ("192.0.2.1", "127.0.0.1:5353") stand in for those of the system, `tls` for its authorities.
+        """
+        self._policy = policy
+        self._limits = limits
+        self._version = version
+        self._connections = connections
+        self._nameservers = nameservers
+        self._tls = tls
+        self._request_seconds = limits.request_timeout.total_seconds()
+        self._open = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            resolver = _Resolver(timeout=DNS_SECONDS, tries=DNS_TRIES, nameservers=list(self._nameservers) or None)
+            stack.push_async_callback(resolver.close)
+            kept = await stack.enter_async_context(self._connector(resolver, keepalive_timeout=KEEP_ALIVE))
+            fresh = await stack.enter_async_context(self._connector(resolver, force_close=True))
+            self._kept = await stack.enter_async_context(self._session(kept, DELIVERY_BUDGET))
+            self._fresh = await stack.enter_async_context(self._session(fresh, DELIVERY_BUDGET))
+            self._provider = await stack.enter_async_context(self._session(fresh, PROVIDER_BUDGET))
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    async def send(self, request: OutgoingRequest) -> Outcome:
+        """One attempt. Raises nothing for what the receiver does; a cancelled task drops the connection."""
+        started = monotonic()
+        deadline = asyncio.get_running_loop().time() + self._request_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._request(request)
+        except Exception as error:  # noqa: BLE001 - classified, whatever a stranger can make aiohttp raise
+            return _failure(error, timedelta(seconds=monotonic() - started))
+        # The status has decided by now; the body is only read.
+        answer = await read_answer(response, deadline)
+        return _judge(answer, timedelta(seconds=monotonic() - started))
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | bytes | None = None,
+        timeout: timedelta | None = None,
+    ) -> ProviderAnswer:
+        """One request to a network, under the same rules as deliveries, on a connection of its own.
+
+        `json` is sent as JSON, a mapping as a form; `timeout` stands in for the request timeout. Raises CallFailed.
+        """
+        body, content_type = _encoded(json, data)
+        own = CIMultiDict({"User-Agent": f"Hookline/{self._version}", **content_type})
+        own.update(headers or {})
+        response: aiohttp.ClientResponse | None = None
+        try:
+            async with asyncio.timeout((timeout or self._limits.request_timeout).total_seconds()):
+                response = await self._provider.request(method, url, headers=own, data=body, allow_redirects=False)
+                return await _provider_answer(response)
+        except CallFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in send
+            kind, sentence = classify(error)
+            raise CallFailed(kind, not _failed_before_sending(error), sentence) from None
+        finally:
+            if response is not None:
+                response.close()
+
+    async def _request(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
+        headers = CIMultiDict(request.headers)
+        # aiohttp sends PUT and DELETE again by itself where a kept connection breaks, so these get a fresh one.
+        if request.method in (HttpMethod.POST, HttpMethod.PATCH):
+            try:
+                return await self._kept.request(
+                    request.method, request.url, headers=headers, data=request.body, allow_redirects=False
+                )
+            except UnaskedAnswer:
+                # Nothing was sent on that connection.
+                pass
+        return await self._fresh.request(
+            request.method, request.url, headers=headers, data=request.body, allow_redirects=False
+        )
+
+    def _connector(self, resolver: AsyncResolver, **options: Any) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            # aiohttp asks no resolver about literals, so the address is judged where it is dialled.
+            socket_factory=self._socket_for,
+            resolver=resolver,
+            limit=self._connections,
+            ssl=True if self._tls is None else self._tls,
+            **options,
+        )
+
+    def _session(self, connector: aiohttp.BaseConnector, budget: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=False,
+            request_class=request_class(budget, self._connections + IDLE_CONNECTIONS),
+            response_class=GuardedResponse,
+            headers={"Accept-Encoding": "identity"},
+            skip_auto_headers=("User-Agent", "Content-Type"),
+            # The default jar carries a cookie from one workspace's request to another's.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A proxy from the environment would dial for us, past the guard.
+            trust_env=False,
+            # A bomb of some kilobytes would become gigabytes.
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_timeout.total_seconds()),
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_HEADERS,
+        )
+
+    def _socket_for(self, info: aiohttp.AddrInfoType) -> GuardedSocket:
+        family, kind, proto, _, address = info
+        if family not in (socket.AF_INET, socket.AF_INET6):
+            raise AddressRefused
+        self._policy.judge(str(address[0]), int(address[1]))
+        return GuardedSocket(family, kind, proto)
+
+
+class _Resolver(AsyncResolver):
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return (await super().resolve(host, port, family))[:ADDRESSES_PER_NAME]
+
+
+def _judge(answer: Answer, duration: timedelta) -> Outcome:
+    status = answer.status
+    if 200 <= status <= 299:
+        return Delivered(answer, duration)
+    if not 300 <= status <= 599:
+        return Failed(AttemptOutcome.INVALID_RESPONSE, NO_HTTP, duration, answer)
+    sentence = (REDIRECTED if status < 400 else ANSWERED).format(status=status)
+    wait = _retry_after(answer) if status in (429, 503) else None
+    return Failed(AttemptOutcome.HTTP_ERROR, sentence, duration, answer, wait, gone=status == 410)
+
+
+def _retry_after(answer: Answer) -> timedelta | None:
+    value = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
+    return parse_retry_after(value, datetime.now(UTC))
+
+
+def _failure(error: Exception, duration: timedelta) -> Outcome:
+    kind, sentence = classify(error)
+    if kind is AttemptOutcome.ADDRESS_REFUSED:
+        return Blocked(sentence, duration)
+    return Failed(kind, sentence, duration)
+
+
+def _encoded(json: Any, data: Mapping[str, str] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
+    if json is not None:
+        return json_module.dumps(json, ensure_ascii=False).encode(), {"Content-Type": "application/json"}
+    if isinstance(data, Mapping):
+        return urlencode(data).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    return data, {}
+
+
+async def _provider_answer(response: aiohttp.ClientResponse) -> ProviderAnswer:
+    body = bytearray()
+    while chunk := await response.content.read(PROVIDER_ANSWER + 1 - len(body)):
+        body += chunk
+        if len(body) > PROVIDER_ANSWER:
+            raise CallFailed(AttemptOutcome.INVALID_RESPONSE, sent=True, message=TOO_LARGE)
+    return ProviderAnswer(response.status, tuple(response.headers.items()), bytes(body))
+
+
+def _failed_before_sending(error: Exception) -> bool:
+    # These arise while a connection is being made; TLS faults are among them, for the handshake comes first.
+    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL)
