@@ -71,8 +71,8 @@ class Account(Model):
     provider = fields.CharEnumField(Provider, max_length=20)
     provider_id = fields.CharField(max_length=500)
     name = fields.CharField(max_length=500)
-    username: str | None = fields.CharField(max_length=500, null=True)
-    image: str | None = fields.CharField(max_length=2048, null=True)
+    username = fields.CharField(max_length=500, null=True)
+    image = fields.CharField(max_length=2048, null=True)
     data: dict[str, Any] = fields.JSONField(default=dict)
     authorized = fields.BooleanField(default=True)
     # Sealed JSON: what the provider needs to publish (tokens, passwords, sessions).
@@ -102,7 +102,7 @@ class Post(Model):
     scheduled_at: datetime | None = fields.DatetimeField(null=True)
     published_at: datetime | None = fields.DatetimeField(null=True)
     trashed = fields.BooleanField(default=False)
-    idempotency_key: str | None = fields.CharField(max_length=200, null=True)
+    idempotency_key = fields.CharField(max_length=200, null=True)
     # When a worker should next take it (SCHEDULED: scheduled_at; PUBLISHING: now, or when a provider's limit ends).
     due_at: datetime | None = fields.DatetimeField(null=True)
     leased_until: datetime | None = fields.DatetimeField(null=True)
@@ -131,8 +131,8 @@ class PostAccount(Model):
     # What this account says instead of the post's body.
     variant: str | None = fields.TextField(null=True)
     status = fields.CharEnumField(PostAccountStatus, max_length=12, default=PostAccountStatus.PENDING)
-    provider_post_id: str | None = fields.CharField(max_length=500, null=True)
-    external_url: str | None = fields.CharField(max_length=2048, null=True)
+    provider_post_id = fields.CharField(max_length=500, null=True)
+    external_url = fields.CharField(max_length=2048, null=True)
     errors: list[str] = fields.JSONField(default=list)
     # What a provider keeps between tries, so that a second try makes no second post.
     progress: dict[str, Any] = fields.JSONField(default=dict)
@@ -156,7 +156,7 @@ class Webhook(Model):
     content_type = fields.CharEnumField(ContentType, max_length=40, default=ContentType.JSON)
     max_attempts = fields.SmallIntField(default=10)
     active = fields.BooleanField(default=True)
-    disabled_reason: WebhookDisabledReason | None = fields.CharEnumField(
+    disabled_reason = fields.CharEnumField(
         WebhookDisabledReason, max_length=10, null=True
     )
     disabled_at: datetime | None = fields.DatetimeField(null=True)

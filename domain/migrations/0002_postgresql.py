@@ -37,12 +37,13 @@ CREATE INDEX post_due ON post (due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX post_idempotency ON post (workspace_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE UNIQUE INDEX account_once ON account (workspace_id, provider, provider_id) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX token_digest ON token (digest);
+CREATE INDEX webhook_circuit ON webhook (circuit_open_until) WHERE circuit_open_until IS NOT NULL;
 CREATE INDEX replay_open ON replay (id) WHERE finished_at IS NULL;
 """
 
 BACKWARD = """
 DROP INDEX delivery_owed, delivery_replay, delivery_retry_of, unsettled_check, post_change_post, post_due,
-    post_idempotency, account_once, token_digest, replay_open;
+    post_idempotency, account_once, token_digest, webhook_circuit, replay_open;
 """
 
 

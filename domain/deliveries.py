@@ -1,0 +1,326 @@
+"""Deliveries: one event on its way to one webhook, and every change of its state.
+
+    PENDING -> DELIVERING -> SUCCEEDED | RETRYING | FAILED
+    RETRYING -> DELIVERING
+    PENDING, RETRYING -> CANCELLED
+
+Drawn in docs/life-of-a-delivery.md. Nothing else writes these states. A worker claims, acts and records; each claim
+counts up `attempt_number`, and a result is recorded only under the number it was claimed with, so a worker that lost
+its lease changes nothing. Due times and leases come from the database's clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from domain.changes import change_of
+from domain.database import rows
+from domain.errors import not_found, wrong_state
+from domain.live import Change, Order
+from domain.queue import Owed
+from domain.tables import Delivery, Event, Webhook
+from domain.unit import Unit
+from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus
+
+# A payload that kills its worker every time must end.
+MOST_INTERRUPTIONS = 5
+INTERRUPTED = "The worker stopped during this attempt; the request may have arrived."
+
+Row = Mapping[str, Any]
+
+
+# ---------------------------------------------------------------- made with their event
+
+
+async def create_for_event(unit: Unit, event: Event) -> None:
+    """One delivery of this event for each active webhook that listens to it."""
+    _leave(unit, await rows(_CREATE_FOR_EVENT, event.id, event.workspace_id, event.type))
+
+
+async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
+    """One delivery of this event to this webhook, whether or not it is active and whatever it listens to."""
+    made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None, None)
+    _leave(unit, made)
+    return await Delivery.get(id=made[0]["id"])
+
+
+async def retry(unit: Unit, delivery_id: int) -> Delivery:
+    """Send a finished delivery again, as a new delivery of the same event. Raises Refused."""
+    original = await _of(unit, delivery_id)
+    webhook = await Webhook.get(id=original.webhook_id)
+    if original.status not in FINISHED:
+        wrong_state("This delivery has not finished yet; it will be tried again by itself.")
+    if webhook.deleted_at:
+        wrong_state("The webhook of this delivery has been deleted.")
+    made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id, None)
+    _leave(unit, made)
+    return await Delivery.get(id=made[0]["id"])
+
+
+def _leave(unit: Unit, made: Sequence[Row]) -> None:
+    unit.announce(change_of(row, row["created_at"], Order.NEXT) for row in made)
+    unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
+
+
+# What a change in the live stream needs to know of a delivery `d`, its event `e` and its webhook `w`.
+_STATE = """
+    d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
+    d.attempt_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change, d.created_at, d.finished_at,
+    d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
+"""
+
+_MAKE = """
+WITH made AS (
+    INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
+    SELECTION
+    RETURNING *
+), noted AS (
+    INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM made
+)
+SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+FROM made d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
+""".replace("STATE", _STATE)
+
+_CREATE_FOR_EVENT = _MAKE.replace(
+    "SELECTION",
+    """SELECT w.workspace_id, $1, w.id, $3, w.max_attempts, false, NULL, NULL FROM webhook w
+    WHERE w.workspace_id = $2 AND w.active AND w.deleted_at IS NULL AND $3 = ANY (w.events)""",
+)
+_CREATE = _MAKE.replace(
+    "SELECTION",
+    "SELECT workspace_id, id, $2, type, $3, $4, $5::bigint, $6::bigint FROM event WHERE id = $1",
+)
+
+
+# ---------------------------------------------------------------- stopped by a person
+
+
+async def cancel(unit: Unit, delivery_id: int) -> Delivery:
+    """Stop a delivery that is waiting. Raises Refused."""
+    delivery = await _of(unit, delivery_id)
+    if delivery.status in FINISHED:
+        wrong_state("This delivery has already finished.")
+    if delivery.status is DeliveryStatus.DELIVERING:
+        wrong_state("An attempt is under way; cancel the delivery when it has ended.")
+    unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in await rows(_CANCEL_ONE, delivery.id))
+    return await Delivery.get(id=delivery.id)
+
+
+async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
+    """Stop all that waits for a webhook that is being deleted. Of many, the loop announces the rest."""
+    cancelled = await rows(_CANCEL_ALL, webhook_id)
+    unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in cancelled)
+
+
+async def _of(unit: Unit, delivery_id: int) -> Delivery:
+    delivery = await Delivery.filter(id=delivery_id, workspace_id=unit.workspace.id).select_for_update().get_or_none()
+    return delivery or not_found("delivery")
+
+
+_CANCEL = """
+WITH d AS (
+    UPDATE delivery SET status = 'cancelled', change = change + 1, finished_at = now()
+    WHERE finished_at IS NULL AND status IN ('pending', 'retrying') AND WHICH
+    RETURNING *
+), noted AS (
+    INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT id, change, now() FROM d
+    ON CONFLICT (delivery_id) DO UPDATE SET check_at = now()
+)
+SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
+LIMIT 1000
+""".replace("STATE", _STATE)
+_CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
+_CANCEL_ALL = _CANCEL.replace("WHICH", "webhook_id = $1")
+# A webhook that was deleted while an attempt to it was under way.
+_CANCEL_ORPHANS = _CANCEL.replace(
+    "WHICH", "id = ANY ($1) AND webhook_id IN (SELECT id FROM webhook WHERE deleted_at IS NOT NULL)"
+)
+
+
+# ---------------------------------------------------------------- claimed by a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many deliveries of one webhook a worker has a place for. A probe may pass an open circuit."""
+
+    webhook_id: int
+    places: int
+    probe: bool = False
+
+
+async def claim(delivery_ids: Iterable[int], lease: timedelta) -> Sequence[Row]:
+    """Take those of these deliveries that are due. What is claimed, finished or cancelled already falls out.
+
+    The rows hold all that an attempt needs, event and webhook included. Raises Unavailable.
+    """
+    return await rows(_CLAIM_THESE, lease, sorted(delivery_ids))
+
+
+async def claim_for(room: Sequence[Room], lease: timedelta) -> Sequence[Row]:
+    """Take what is due longest for each of these webhooks, as far as there is room. Raises Unavailable."""
+    return await rows(
+        _CLAIM_FOR, lease, [r.webhook_id for r in room], [r.places for r in room], [r.probe for r in room]
+    )
+
+
+def begun(claimed: Sequence[Row]) -> list[Change]:
+    """The live changes of a claim."""
+    return [change_of(row, row["claimed_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in claimed]
+
+
+_CLAIM = """
+WITH picked AS (PICKED), d AS (
+    UPDATE delivery d
+    SET status = 'delivering', attempt_number = d.attempt_number + 1, change = d.change + 1,
+        claimed_at = now(), leased_until = now() + $1::interval
+    FROM picked, webhook w
+    WHERE d.id = picked.id AND w.id = d.webhook_id AND d.finished_at IS NULL
+        AND d.status IN ('pending', 'retrying') AND d.due_at <= now() AND w.deleted_at IS NULL
+        AND (d.is_test OR w.active AND (w.circuit_open_until IS NULL OR picked.probe))
+    RETURNING STATE, w.uuid AS webhook_uuid, w.callback_url, w.method, w.content_type, w.sealed_secret,
+        CASE WHEN w.previous_secret_until > now() THEN w.sealed_previous_secret END AS sealed_previous_secret,
+        w.sealed_headers, w.failing_since
+), noted AS (
+    INSERT INTO unsettled (delivery_id, from_change) SELECT id, change FROM d
+    ON CONFLICT (delivery_id) DO NOTHING RETURNING delivery_id
+)
+SELECT d.*, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at, e.document,
+    noted.delivery_id IS NOT NULL AS clear
+FROM d JOIN event e ON e.id = d.event_id LEFT JOIN noted ON noted.delivery_id = d.id
+""".replace("STATE", _STATE)
+
+_CLAIM_THESE = _CLAIM.replace("PICKED", "SELECT unnest($2::bigint[]) AS id, false AS probe")
+_CLAIM_FOR = _CLAIM.replace(
+    "PICKED",
+    """SELECT due.id, room.probe FROM unnest($2::bigint[], $3::int[], $4::bool[]) AS room (webhook_id, places, probe)
+    JOIN webhook w ON w.id = room.webhook_id
+    CROSS JOIN LATERAL (
+        SELECT o.id FROM delivery o
+        WHERE o.webhook_id = room.webhook_id AND o.finished_at IS NULL AND o.due_at <= now()
+            AND o.status IN ('pending', 'retrying')
+            AND (o.is_test OR w.active AND (w.circuit_open_until IS NULL OR room.probe))
+        ORDER BY o.due_at LIMIT room.places FOR UPDATE SKIP LOCKED
+    ) due""",
+)
+
+
+# ---------------------------------------------------------------- recorded by a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt went and what follows: one row of the log, and the delivery's next state."""
+
+    claimed: Row
+    status: DeliveryStatus
+    # Before the next attempt, where there is one.
+    wait: timedelta
+    retry_after: bool
+    duration_ms: int
+    outcome: AttemptOutcome
+    error: str | None
+    request_headers: str
+    response_status: int | None = None
+    response_headers: str | None = None
+    response_body: str | None = None
+    response_truncated: bool = False
+
+
+async def record(results: Sequence[Result]) -> list[Change]:
+    """Log these attempts and move their deliveries on, all in one statement. Raises Unavailable.
+
+    A result whose lease was lost is left out, of the log and of the changes that are returned.
+    """
+    columns = zip(*(_columns(result) for result in sorted(results, key=lambda r: r.claimed["id"])), strict=True)
+    done = await rows(_RECORD, *(list(column) for column in columns))
+    if any(row["status"] == DeliveryStatus.RETRYING for row in done):
+        await rows(_CANCEL_ORPHANS, [row["id"] for row in done])
+    by_id = {result.claimed["id"]: result for result in results}
+    return [_recorded(by_id[row["id"]], row) for row in done]
+
+
+def _columns(result: Result) -> tuple[Any, ...]:
+    row = result.claimed
+    return (
+        row["id"], row["attempt_number"], result.status, result.wait, result.retry_after, result.duration_ms,
+        result.outcome, result.error, row["callback_url"], row["method"], result.request_headers,
+        result.response_status, result.response_headers, result.response_body, result.response_truncated,
+    )  # fmt: skip
+
+
+def _recorded(result: Result, row: Row) -> Change:
+    attempt = {
+        "number": result.claimed["attempt_number"],
+        "started_at": result.claimed["claimed_at"],
+        "duration_ms": result.duration_ms,
+        "outcome": result.outcome,
+        "error": result.error,
+        "response_status": result.response_status,
+    }
+    return change_of({**result.claimed, **row}, row["recorded_at"], Order.NEXT, attempt)
+
+
+_RECORD = """
+WITH o AS (
+    SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::interval[], $5::bool[], $6::int[], $7::text[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], $15::bool[])
+    AS o (delivery_id, number, status, wait, retry_after, duration_ms, outcome, error, request_url, request_method,
+        request_headers, response_status, response_headers, response_body, response_truncated)
+), done AS (
+    UPDATE delivery d
+    SET status = o.status, attempt_count = d.attempt_count + 1, change = d.change + 1, leased_until = NULL,
+        due_at = CASE WHEN o.status = 'retrying' THEN now() + o.wait ELSE d.due_at END, retry_after = o.retry_after,
+        finished_at = CASE WHEN o.status <> 'retrying' THEN now() END
+    FROM o
+    WHERE d.id = o.delivery_id AND d.status = 'delivering' AND d.attempt_number = o.number
+    RETURNING d.id, d.status, d.attempt_count, d.change, d.claimed_at, d.due_at, d.retry_after, d.finished_at,
+        now() AS recorded_at
+), logged AS (
+    INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
+        request_headers, response_status, response_headers, response_body, response_truncated)
+    SELECT o.delivery_id, o.number, done.claimed_at, o.duration_ms, o.outcome, o.error, o.request_url,
+        o.request_method, o.request_headers, o.response_status, o.response_headers, o.response_body,
+        o.response_truncated
+    FROM o JOIN done ON done.id = o.delivery_id
+)
+SELECT * FROM done
+"""
+
+
+# ---------------------------------------------------------------- left by a worker that died
+
+
+async def interrupt_expired(limit: int) -> int:
+    """End the attempts whose lease has run out; they do not count, and are due again at once. Returns how many.
+
+    The loop announces them. Raises Unavailable.
+    """
+    ended = [row["delivery_id"] for row in await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED)]
+    if ended:
+        await rows(_CANCEL_ORPHANS, ended)
+    return len(ended)
+
+
+_INTERRUPT = """
+WITH expired AS (
+    SELECT d.id FROM unsettled u JOIN delivery d ON d.id = u.delivery_id
+    WHERE u.check_at <= now() AND d.status = 'delivering' AND d.leased_until < now()
+    ORDER BY u.check_at LIMIT $1 FOR UPDATE OF d SKIP LOCKED
+), d AS (
+    UPDATE delivery d
+    SET interrupted_count = d.interrupted_count + 1, change = d.change + 1, leased_until = NULL, due_at = now(),
+        status = CASE WHEN d.interrupted_count + 1 < $2 THEN 'retrying' ELSE 'failed' END,
+        finished_at = CASE WHEN d.interrupted_count + 1 < $2 THEN NULL ELSE now() END
+    FROM expired WHERE d.id = expired.id
+    RETURNING d.*
+)
+INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
+    request_headers)
+SELECT d.id, d.attempt_number, d.claimed_at, extract(epoch FROM now() - d.claimed_at) * 1000, 'interrupted', $3,
+    w.callback_url, w.method, '[]'
+FROM d JOIN webhook w ON w.id = d.webhook_id
+RETURNING delivery_id
+"""

@@ -1,0 +1,141 @@
+"""The health of an endpoint: when to spare it, and when to give up on it.
+
+Timeouts and failed connections in a row open its circuit: nothing is sent for a while, then one delivery as a probe,
+and so on with longer pauses until one succeeds. A webhook that only failed for days, or answered 410 Gone, is disabled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.database import rows
+from domain.outcome import Outcome
+from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
+
+OPENS_AFTER = 5
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=10)
+UNREACHABLE = frozenset({
+    AttemptOutcome.TIMED_OUT,
+    AttemptOutcome.CONNECTION_FAILED,
+    AttemptOutcome.DNS_FAILED,
+    AttemptOutcome.TLS_FAILED,
+})
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A webhook's state after its attempts were noted."""
+
+    webhook_id: int
+    workspace_id: int
+    active: bool
+    circuit_open_until: datetime | None
+    disabled_reason: WebhookDisabledReason | None
+    # Whether this very note changed it.
+    was_disabled: bool
+    was_opened: bool
+
+
+async def note(seen: Sequence[tuple[Mapping[str, Any], Outcome]], failing_limit: timedelta) -> dict[int, Health]:
+    """Note how attempts went; returns the webhooks whose state was touched, by id. Raises Unavailable.
+
+    Each attempt is the claimed row and its outcome. Most successes change nothing and cost nothing.
+    """
+    tallies: dict[int, _Tally] = {}
+    for claimed, outcome in seen:
+        tallies.setdefault(claimed["webhook_id"], _Tally()).add(claimed, outcome)
+    telling = sorted((webhook_id, tally) for webhook_id, tally in tallies.items() if tally.tells)
+    if not telling:
+        return {}
+    noted = await rows(
+        _NOTE,
+        [webhook_id for webhook_id, _ in telling],
+        [tally.succeeded for _, tally in telling],
+        [tally.failed for _, tally in telling],
+        [tally.answered for _, tally in telling],
+        [tally.unreachable for _, tally in telling],
+        [tally.probed for _, tally in telling],
+        [tally.gone for _, tally in telling],
+        failing_limit,
+        OPENS_AFTER,
+        FIRST_PAUSE,
+        LONGEST_PAUSE,
+    )
+    return {row["webhook_id"]: Health(**row) for row in noted}
+
+
+@dataclass(slots=True, order=True)
+class _Tally:
+    """What one group of attempts says about one webhook."""
+
+    succeeded: bool = False
+    failed: bool = False
+    answered: bool = False
+    unreachable: int = 0
+    probed: bool = False
+    gone: bool = False
+    was_failing: bool = False
+
+    def add(self, claimed: Mapping[str, Any], outcome: Outcome) -> None:
+        self.was_failing |= claimed["failing_since"] is not None or claimed["circuit_open_until"] is not None
+        self.probed |= claimed["circuit_open_until"] is not None
+        if outcome.kind is AttemptOutcome.SUCCEEDED:
+            self.succeeded = True
+            return
+        self.failed = True
+        self.answered |= outcome.answer is not None
+        self.unreachable += outcome.kind in UNREACHABLE
+        self.gone |= outcome.gone
+
+    @property
+    def tells(self) -> bool:
+        return self.failed or self.was_failing
+
+
+# `bad` counts the unreachable ones in a row. An open circuit is only moved by its probe.
+_NOTE = """
+WITH seen AS (
+    SELECT * FROM unnest($1::bigint[], $2::bool[], $3::bool[], $4::bool[], $5::int[], $6::bool[], $7::bool[])
+    AS seen (webhook_id, succeeded, failed, answered, unreachable, probed, gone)
+), was AS (
+    SELECT w.id, w.active, w.circuit_open_until, seen.*,
+        CASE
+            WHEN seen.succeeded OR seen.answered THEN 0
+            WHEN w.circuit_open_until IS NULL THEN least(w.unreachable_in_a_row + seen.unreachable, $9)
+            WHEN seen.probed AND seen.unreachable > 0 THEN w.unreachable_in_a_row + 1
+            ELSE w.unreachable_in_a_row
+        END AS bad,
+        CASE
+            WHEN seen.succeeded THEN NULL
+            WHEN seen.failed THEN coalesce(w.failing_since, now())
+            ELSE w.failing_since
+        END AS failing
+    FROM seen JOIN webhook w ON w.id = seen.webhook_id
+    ORDER BY w.id FOR UPDATE OF w
+), verdict AS (
+    SELECT *,
+        CASE
+            WHEN NOT active THEN NULL
+            WHEN gone THEN 'gone'
+            WHEN failed AND failing <= now() - $8::interval THEN 'failing'
+        END AS disabled,
+        CASE
+            WHEN bad < $9 THEN NULL
+            WHEN circuit_open_until IS NOT NULL AND NOT probed THEN circuit_open_until
+            ELSE now() + least($10::interval * power(2, least(bad - $9, 10)), $11::interval)
+        END AS open_until
+    FROM was
+), noted AS (
+    UPDATE webhook w
+    SET unreachable_in_a_row = v.bad, failing_since = v.failing, circuit_open_until = v.open_until,
+        active = w.active AND v.disabled IS NULL,
+        disabled_reason = coalesce(v.disabled, w.disabled_reason),
+        disabled_at = CASE WHEN v.disabled IS NULL THEN w.disabled_at ELSE now() END
+    FROM verdict v WHERE w.id = v.id
+    RETURNING w.id AS webhook_id, w.workspace_id, w.active, w.circuit_open_until, w.disabled_reason,
+        v.disabled IS NOT NULL AS was_disabled, v.circuit_open_until IS NULL AND v.open_until IS NOT NULL AS was_opened
+)
+SELECT * FROM noted
+"""

@@ -1,0 +1,59 @@
+"""What is owed: which webhooks have deliveries that are due, as the database loop finds them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from domain.database import rows
+
+Row = Mapping[str, Any]
+
+
+async def due_webhooks(limit: int) -> Sequence[Row]:
+    """Webhooks that may be sent to and have something due, in random order: webhook_id and workspace_id.
+
+    Costs an index probe for each webhook with unfinished deliveries, however many of them wait.
+    """
+    return await rows(_DUE_WEBHOOKS, limit)
+
+
+async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
+    """Webhooks whose circuit may be tried by one delivery now. Each is handed out once in `lease`."""
+    return await rows(_TAKE_PROBES, limit, lease)
+
+
+# Walks from one webhook with unfinished deliveries to the next, an index probe each.
+_DUE_WEBHOOKS = """
+WITH RECURSIVE unfinished AS (
+    (SELECT webhook_id FROM delivery WHERE finished_at IS NULL ORDER BY webhook_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT d.webhook_id FROM delivery d
+        WHERE d.finished_at IS NULL AND d.webhook_id > unfinished.webhook_id
+        ORDER BY d.webhook_id LIMIT 1
+    ) FROM unfinished WHERE unfinished.webhook_id IS NOT NULL
+)
+SELECT w.id AS webhook_id, w.workspace_id
+FROM unfinished u JOIN webhook w ON w.id = u.webhook_id
+WHERE w.deleted_at IS NULL AND EXISTS (
+    SELECT 1 FROM delivery d
+    WHERE d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
+        AND d.status IN ('pending', 'retrying')
+        AND (d.is_test OR w.active AND w.circuit_open_until IS NULL)
+)
+ORDER BY random() LIMIT $1
+"""
+
+_TAKE_PROBES = """
+UPDATE webhook SET circuit_open_until = now() + $2::interval
+WHERE id IN (
+    SELECT w.id FROM webhook w
+    WHERE w.circuit_open_until <= now() AND w.active AND w.deleted_at IS NULL AND EXISTS (
+        SELECT 1 FROM delivery d
+        WHERE d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
+            AND d.status IN ('pending', 'retrying')
+    )
+    ORDER BY w.circuit_open_until LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id AS webhook_id, workspace_id
+"""

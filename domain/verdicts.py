@@ -1,0 +1,47 @@
+"""What follows from an attempt: the next state of its delivery. Pure: time and dice are arguments."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from domain.deliveries import Result
+from domain.outcome import Outcome
+from domain.request import OutgoingRequest, visible_headers
+from domain.retry import wait_before
+from domain.vocabulary import AttemptOutcome, DeliveryStatus
+
+NO_WAIT = timedelta(0)
+
+
+def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Outcome, rand: float) -> Result:
+    """The row of the log and the next state. `rand` in [0, 1) spreads the retries."""
+    status = next_status(claimed, outcome)
+    wait = NO_WAIT
+    if status is DeliveryStatus.RETRYING:
+        wait = wait_before(claimed["attempt_count"] + 2, rand, asked_for=outcome.retry_after)
+    answer = outcome.answer
+    return Result(
+        claimed=claimed,
+        status=status,
+        wait=wait,
+        retry_after=outcome.retry_after is not None and wait == outcome.retry_after,
+        duration_ms=round(outcome.duration.total_seconds() * 1000),
+        outcome=outcome.kind,
+        error=outcome.error,
+        request_headers=orjson.dumps(visible_headers(request)).decode(),
+        response_status=answer.status if answer else None,
+        response_headers=orjson.dumps(answer.headers).decode() if answer else None,
+        response_body=answer.body if answer else None,
+        response_truncated=answer.truncated if answer else False,
+    )
+
+
+def next_status(claimed: Mapping[str, Any], outcome: Outcome) -> DeliveryStatus:
+    """A 2xx ends it well; 410 and the last attempt end it; everything else is tried again."""
+    if outcome.kind is AttemptOutcome.SUCCEEDED:
+        return DeliveryStatus.SUCCEEDED
+    if outcome.gone or claimed["attempt_count"] + 1 >= claimed["max_attempts"]:
+        return DeliveryStatus.FAILED
+    return DeliveryStatus.RETRYING
