@@ -86,7 +86,7 @@ class OutgoingRequest:
 
 def build(assignment: Assignment, now: datetime, version: str) -> OutgoingRequest:
     """The request of one attempt. `webhook-id` is the same for all attempts of a delivery, the body is too."""
-    body = _body(assignment)
+    body = encode(assignment.document, assignment.content_type)
     message_id = "msg_" + assignment.delivery_uuid
     timestamp = int(now.timestamp())
     headers = [
@@ -103,6 +103,13 @@ def build(assignment: Assignment, now: datetime, version: str) -> OutgoingReques
     if assignment.headers:
         headers += [header for header in assignment.headers if not _is_reserved(header[0])]
     return OutgoingRequest(assignment.url, assignment.method, tuple(headers), body)
+
+
+def encode(document: str, content_type: ContentType) -> bytes:
+    """The body that carries a document."""
+    if content_type is ContentType.FORM:
+        return ("payload=" + quote_plus(document)).encode("ascii")
+    return document.encode()
 
 
 def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
@@ -126,12 +133,6 @@ def check_headers(headers: Sequence[tuple[str, str]]) -> list[Fault]:
         faults += _check_value(value, (str(index), "value"))
         seen.add(name.lower())
     return faults
-
-
-def _body(assignment: Assignment) -> bytes:
-    if assignment.content_type is ContentType.FORM:
-        return ("payload=" + quote_plus(assignment.document)).encode("ascii")
-    return assignment.document.encode()
 
 
 def _signatures(secret: str, previous: str | None, message_id: str, timestamp: int, body: bytes) -> Headers:
