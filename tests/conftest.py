@@ -1,4 +1,4 @@
-"""What tests stand on: a real PostgreSQL, a real Redis, a real receiver. Nothing is shared between two tests but the servers."""
+"""What tests stand on: a real PostgreSQL, a real Redis, a real receiver; tests share the servers and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -12,8 +12,11 @@ import pytest
 from redis.asyncio import Redis
 
 from cli.servers import PrivatePostgres, PrivateRedis
-from domain import database
+from domain import database, unit, workspaces
 from domain.settings import Settings
+from domain.tables import Workspace
+from domain.unit import Actor, Domain
+from domain.vocabulary import Role
 from tests.receiver import Receiver, receiving
 
 # What is lost in a crash of the machine is of no use to a test.
@@ -110,6 +113,25 @@ def settings_of(database_url: str, redis_url: str) -> Settings:
         allowed_networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         log_format="text",
     )
+
+
+@pytest.fixture
+async def domain(settings: Settings) -> AsyncIterator[Domain]:
+    """What a process holds, connected to this test's servers."""
+    async with unit.opened(settings) as domain:
+        yield domain
+
+
+@pytest.fixture
+async def workspace(domain: Domain) -> Workspace:
+    """A workspace of the name "Test"."""
+    return await workspaces.create("Test")
+
+
+@pytest.fixture
+async def admin(workspace: Workspace) -> Actor:
+    """Someone who may do everything in that workspace, without a token: as the command line acts."""
+    return Actor(workspace, None, Role.ADMIN)
 
 
 @pytest.fixture

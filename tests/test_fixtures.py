@@ -1,15 +1,18 @@
 """The parts that the tests stand on."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from domain import database
+from domain import database, workspaces
 from domain.settings import Settings
+from domain.unit import Actor, Domain
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
 from tests.receiver import Answer, Receiver
 
 
@@ -46,3 +49,9 @@ async def test_the_receiver_records_requests_and_answers_from_its_script(receive
 async def test_waiting_for_requests_that_never_come_fails_in_time(receiver: Receiver) -> None:
     with pytest.raises(AssertionError, match="0 of 1 requests came"):
         await receiver.wait_for(1, within=timedelta(milliseconds=20))
+
+
+async def test_the_admin_of_the_fixtures_acts_in_a_workspace_that_exists(domain: Domain, admin: Actor) -> None:
+    async with domain.unit(admin) as opened:
+        token, secret = await workspaces.create_token(opened, NewToken("t", Role.VIEWER))
+    assert (await workspaces.authenticate(secret, datetime.now(UTC))).token == token
