@@ -1,11 +1,15 @@
 """The networks that posts can go to: one file and one line here for each."""
 
 from domain.errors import Fault, FaultCode, Refused
+from domain.providers.bluesky import Bluesky
 from domain.providers.interface import ProviderClient
+from domain.providers.mastodon import Mastodon
 from domain.providers.sandbox import Sandbox
 from domain.vocabulary import Provider
 
 CLIENTS: dict[Provider, ProviderClient] = {
+    Provider.MASTODON: Mastodon(),
+    Provider.BLUESKY: Bluesky(),
     Provider.SANDBOX: Sandbox(),
 }
 

@@ -1,7 +1,7 @@
 """What every network can do for us: look at credentials, measure a text, publish one post to one account.
 
-What a network does to us while publishing is a value (`PublishResult`); what is wrong with an account that a person adds
-is an exception that becomes an error of the input.
+What a network does to us while publishing is a value (`PublishResult`); what is wrong with an account that a person
+adds is an exception that becomes an error of the input.
 
     ProviderFault
       CredentialsRefused      the network does not take these credentials

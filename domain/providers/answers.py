@@ -1,0 +1,188 @@
+"""What the HTTP answers of all networks have in common: asking, reading, waiting, and the server a person names."""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from domain.errors import FaultCode
+from domain.providers.interface import BadInput, Caller, ProviderUnreachable, TryLater
+from domain.retry import parse_retry_after
+from domain.sender import CallFailed
+from domain.vocabulary import AttemptOutcome
+
+LONGEST_WAIT: Final = timedelta(hours=24)
+SHORTEST_WAIT: Final = timedelta(seconds=1)
+# A limit that names no end: the windows of both networks are five minutes.
+LIMIT_WAIT: Final = timedelta(minutes=5)
+# After a failure in which the post may have been made: long enough for a slow server to finish what it had begun.
+AMBIGUOUS_WAIT: Final = timedelta(seconds=30)
+# No failure of a network's is shown at greater length.
+LONGEST_MESSAGE: Final = 300
+
+NOT_AVAILABLE: Final = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A network's answer, its JSON decoded; `document` is None where it is no JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: Any
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status <= 299
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status >= 500 or self.status in NOT_AVAILABLE
+
+    def at(self, *path: str) -> Any:
+        """What stands at this path of the document; None where nothing does."""
+        value = self.document
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def text(self, *path: str) -> str:
+        """The string at this path; "" where there is none."""
+        value = self.at(*path)
+        return value if isinstance(value, str) else ""
+
+
+async def ask(
+    caller: Caller,
+    method: str,
+    url: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: Any = None,
+) -> Reply:
+    """One request, `body` sent as JSON; raises CallFailed."""
+    own = {"Accept": "application/json", **(headers or {})}
+    if token is not None:
+        own["Authorization"] = f"Bearer {token}"
+    answer = await caller.call(method, url, headers=own, json=body)
+    lowered = {name.lower(): value for name, value in answer.headers}
+    return Reply(answer.status, lowered, _decoded(answer.body))
+
+
+def _decoded(body: bytes) -> Any:
+    # RecursionError: JSON nested thousands deep.
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def shown(words: str) -> str:
+    """A network's own words, fit to be shown: one line, no control characters, of bounded length."""
+    clean = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in words[: LONGEST_MESSAGE * 2])
+    line = " ".join(clean.split())
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
+
+
+def wait_asked_for(reply: Reply, now: datetime) -> timedelta | None:
+    """How long the network asks us to wait, between one second and a day; None where it does not say.
+
+    Retry-After, X-RateLimit-Reset as a date (Mastodon) and RateLimit-Reset in unix seconds (Bluesky) or in seconds from
+    now (the IETF's draft).
+    """
+    wait = parse_retry_after(reply.headers.get("retry-after"), now)
+    if wait is None and reply.status == 429:
+        wait = _until_reset(reply.headers.get("x-ratelimit-reset") or reply.headers.get("ratelimit-reset"), now)
+    return None if wait is None else min(max(wait, SHORTEST_WAIT), LONGEST_WAIT)
+
+
+# Below that a number of seconds is a wait, above it a time: no limit lasts for 30 years.
+_EARLIEST_UNIX_TIME: Final = 1_000_000_000
+
+
+def _until_reset(value: str | None, now: datetime) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        if not value.isdigit():
+            reset = datetime.fromisoformat(value)
+            return (reset if reset.tzinfo else reset.replace(tzinfo=UTC)) - now
+        if int(value) < _EARLIEST_UNIX_TIME:
+            return timedelta(seconds=int(value))
+        return datetime.fromtimestamp(int(value), UTC) - now
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def try_later(reply: Reply, now: datetime, host: str) -> TryLater:
+    """What to do about an answer that is `temporary`."""
+    if reply.status == 429:
+        wait = wait_asked_for(reply, now) or LIMIT_WAIT
+        return TryLater(wait, f"{host} limits how much may be posted just now.")
+    wait = wait_asked_for(reply, now) or AMBIGUOUS_WAIT
+    return TryLater(max(wait, AMBIGUOUS_WAIT), f"{host} is not working just now (status {reply.status}).")
+
+
+_REASONS: Final = {
+    AttemptOutcome.TIMED_OUT: "did not answer in time",
+    AttemptOutcome.DNS_FAILED: "has a name that cannot be found",
+    AttemptOutcome.TLS_FAILED: "has no valid certificate",
+    AttemptOutcome.CONNECTION_FAILED: "cannot be reached",
+    AttemptOutcome.ADDRESS_REFUSED: "stands at an address that is not allowed",
+    AttemptOutcome.HTTP_ERROR: "is not working just now",
+    AttemptOutcome.INVALID_RESPONSE: "did not answer as a web server should",
+}
+
+
+def failed_call(failure: CallFailed, host: str) -> TryLater:
+    """What to do about a request without an answer."""
+    reason = _REASONS.get(failure.kind, "cannot be reached")
+    return TryLater(AMBIGUOUS_WAIT, f"{host} {reason}.")
+
+
+def unreachable(failure: CallFailed, host: str) -> ProviderUnreachable | BadInput:
+    """What to tell a person who adds an account on a server that gives no answer."""
+    message = f"{host} {_REASONS.get(failure.kind, 'cannot be reached')}."
+    if failure.kind is AttemptOutcome.ADDRESS_REFUSED:
+        return BadInput("server", message, FaultCode.ADDRESS_REFUSED)
+    return ProviderUnreachable(message)
+
+
+def server_url(given: str | None, default: str | None = None) -> str:
+    """The base address of the server that a person named: "social.example", or an address of which scheme, host and
+    port count; raises BadInput."""
+    address = (given or default or "").strip()
+    if not address:
+        raise BadInput("server", "Name the server, for example https://mastodon.social.", FaultCode.REQUIRED)
+    if "://" not in address:
+        address = f"https://{address}"
+    try:
+        split = urlsplit(address)
+        host, port = split.hostname, split.port
+    except ValueError:
+        raise BadInput("server", "This is not the address of a server.") from None
+    if split.scheme.lower() not in {"http", "https"} or not host or "@" in split.netloc or not _is_host(host):
+        raise BadInput("server", "This is not the address of a server.")
+    named = f"[{host}]" if ":" in host else host
+    return f"{split.scheme.lower()}://{named}" + (f":{port}" if port is not None else "")
+
+
+def _is_host(host: str) -> bool:
+    return len(host) <= 253 and not any(each.isspace() or each in "\"<>\\^`{|}%'" for each in host)
+
+
+def host_of(server: str) -> str:
+    """The host (and port) of a server's base address, as a person names the server."""
+    return server.partition("://")[2]
+
+
+def required(value: str | None, field: str, message: str) -> str:
+    """The value, or BadInput with the message where it is missing."""
+    if not value:
+        raise BadInput(field, message, FaultCode.REQUIRED)
+    return value

@@ -1,0 +1,256 @@
+"""Servers with the Mastodon API: Mastodon, GoToSocial, snac and others. https://docs.joinmastodon.org/methods/statuses/
+
+Not every server honours `Idempotency-Key`, and those that do forget it within the hour. So before a status is posted
+the newest ones of the account are remembered, and a later try looks through what has come since for its own.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from domain.providers.answers import (
+    AMBIGUOUS_WAIT,
+    Reply,
+    ask,
+    failed_call,
+    host_of,
+    required,
+    server_url,
+    shown,
+    try_later,
+    unreachable,
+)
+from domain.providers.interface import (
+    Caller,
+    CredentialsRefused,
+    NewCredentials,
+    Profile,
+    ProviderUnreachable,
+    Publication,
+    Published,
+    PublishResult,
+    Rejected,
+    TextMeasure,
+    TryLater,
+    Unauthorized,
+)
+from domain.providers.mastodon_text import count, linked, same_content, same_source
+from domain.sender import CallFailed
+from domain.vocabulary import AttemptOutcome, Provider
+
+# What Mastodon itself allows; servers say otherwise in their description.
+DEFAULT_LIMIT: Final = 500
+DEFAULT_PER_LINK: Final = 23
+# A server's own claims are believed within these bounds.
+HIGHEST_LIMIT: Final = 1_000_000
+HIGHEST_PER_LINK: Final = 200
+# How far back a later try looks: 60 statuses that came since the first one.
+PAGE: Final = 20
+MOST_PAGES: Final = 3
+# How many of the newest statuses are remembered: the newest one alone may be deleted meanwhile.
+REMEMBERED: Final = 5
+
+# Mastodon 401; 403 where the token lacks a scope or the account is suspended.
+REFUSED: Final = frozenset({401, 403})
+# snac answers 422 to a request that needs a token and has none that it knows.
+REFUSED_AT_CHECK: Final = REFUSED | {422}
+
+
+class Mastodon:
+    """A server with the Mastodon API. Stateless."""
+
+    name = Provider.MASTODON
+
+    async def check(self, caller: Caller, new: NewCredentials) -> Profile:
+        """Ask the server whose access token this is, and how long a status may be."""
+        server = server_url(new.server)
+        token = required(new.credential, "credential", "Give the account's access token.")
+        home = _Home(caller, server, token)
+        try:
+            account = _account_of(await home.get("/api/v1/accounts/verify_credentials"), home.host)
+            limits = await _limits(home)
+            _check_readable(await home.get(_statuses_of(account["id"], 1)), home.host)
+        except CallFailed as failure:
+            raise unreachable(failure, home.host) from None
+        username = str(account.get("username") or account.get("acct") or account["id"])
+        return Profile(
+            provider_id=f"{account['id']}@{home.host}",
+            name=str(account.get("display_name") or username),
+            username=username,
+            image=_address(account.get("avatar")),
+            data={"server": server, "url": _address(account.get("url")), **limits},
+            credentials={"server": server, "token": token},
+        )
+
+    def measure(self, text: str, account_data: dict[str, Any]) -> TextMeasure:
+        """Characters as Mastodon counts them: a link as 23, a mention without its domain."""
+        per_link = account_data.get("characters_per_link", DEFAULT_PER_LINK)
+        limit = account_data.get("max_characters", DEFAULT_LIMIT)
+        return TextMeasure(count(text, per_link), limit, tuple(linked(text)))
+
+    async def publish(self, caller: Caller, publication: Publication) -> PublishResult:
+        """Post a status, unless an earlier try has."""
+        credentials = publication.account.credentials
+        home = _Home(caller, credentials["server"], credentials["token"])
+        try:
+            return await _publish_once(home, publication)
+        except CallFailed as failure:
+            return failed_call(failure, home.host)
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A server, and a token to it."""
+
+    caller: Caller
+    server: str
+    token: str
+
+    @property
+    def host(self) -> str:
+        return host_of(self.server)
+
+    async def get(self, path: str) -> Reply:
+        return await ask(self.caller, "GET", f"{self.server}{path}", token=self.token)
+
+    async def post(self, path: str, body: Any, key: str) -> Reply:
+        headers = {"Idempotency-Key": key}
+        return await ask(self.caller, "POST", f"{self.server}{path}", token=self.token, headers=headers, body=body)
+
+
+def _account_of(reply: Reply, host: str) -> dict[str, Any]:
+    if reply.status in REFUSED_AT_CHECK:
+        raise CredentialsRefused(_with_words(f"{host} refused this access token", reply))
+    _check_answers(reply, host)
+    if not isinstance(reply.at("id"), str):
+        raise ProviderUnreachable(f"{host} does not answer as a server with the Mastodon API.")
+    account: dict[str, Any] = reply.document
+    return account
+
+
+def _check_answers(reply: Reply, host: str) -> None:
+    if reply.temporary:
+        raise ProviderUnreachable(f"{host} is not working just now (status {reply.status}).")
+    if not reply.ok:
+        raise ProviderUnreachable(f"{host} does not answer as a server with the Mastodon API (status {reply.status}).")
+
+
+def _check_readable(reply: Reply, host: str) -> None:
+    """Without reading, a later try could not tell whether an earlier one has posted."""
+    if reply.status in REFUSED_AT_CHECK:
+        raise CredentialsRefused(f"{host} does not let this token read statuses: give it the scope read:statuses too.")
+    _check_answers(reply, host)
+
+
+async def _limits(home: _Home) -> dict[str, int]:
+    """Servers before Mastodon 4, and snac still, describe themselves in v1; what none tells is Mastodon's default."""
+    reply = await home.get("/api/v2/instance")
+    if not reply.ok and not reply.temporary:
+        reply = await home.get("/api/v1/instance")
+    if reply.temporary:
+        raise ProviderUnreachable(f"{home.host} is not working just now (status {reply.status}).")
+    statuses = ("configuration", "statuses")
+    # Pleroma and its kin call it max_toot_chars.
+    longest = reply.at(*statuses, "max_characters") or reply.at("max_toot_chars")
+    per_link = reply.at(*statuses, "characters_reserved_per_url")
+    return {
+        "max_characters": _bounded(longest, DEFAULT_LIMIT, HIGHEST_LIMIT),
+        "characters_per_link": _bounded(per_link, DEFAULT_PER_LINK, HIGHEST_PER_LINK),
+    }
+
+
+def _bounded(value: Any, default: int, highest: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= highest else default
+
+
+async def _publish_once(home: _Home, publication: Publication) -> PublishResult:
+    account_id = publication.account.provider_id.rpartition("@")[0]
+    newest = await _statuses(home, account_id, publication.now)
+    if not isinstance(newest, list):
+        return newest
+    seen = publication.progress.get("seen")
+    if seen is None:
+        ids = [status["id"] for status in newest[:REMEMBERED]]
+        await publication.remember({**publication.progress, "seen": ids})
+    elif status := await _find(home, account_id, newest, set(seen), publication):
+        return status
+    reply = await home.post("/api/v1/statuses", {"status": publication.text}, publication.key)
+    return _result(reply, home.host, publication.now)
+
+
+def _statuses_of(account_id: str, limit: int, before: str | None = None) -> str:
+    older = "" if before is None else f"&max_id={quote(before, safe='')}"
+    return f"/api/v1/accounts/{quote(account_id, safe='')}/statuses?limit={limit}&exclude_reblogs=true{older}"
+
+
+async def _statuses(
+    home: _Home, account_id: str, now: datetime, before: str | None = None
+) -> list[dict[str, Any]] | TryLater | Unauthorized:
+    """The account's statuses, newest first."""
+    reply = await home.get(_statuses_of(account_id, PAGE, before))
+    if reply.status in REFUSED:
+        return Unauthorized(_with_words(f"{home.host} refused the access token", reply))
+    if reply.temporary:
+        return try_later(reply, now, home.host)
+    if not reply.ok or not isinstance(reply.document, list):
+        return TryLater(AMBIGUOUS_WAIT, f"{home.host} does not tell what the account has posted.")
+    return [each for each in reply.document if isinstance(each, dict) and isinstance(each.get("id"), str)]
+
+
+async def _find(
+    home: _Home, account_id: str, page: list[dict[str, Any]], seen: set[str], publication: Publication
+) -> PublishResult | None:
+    """What an earlier try has posted, if it has."""
+    looked_at = set(seen)
+    for _ in range(MOST_PAGES):
+        new = [status for status in page if status["id"] not in looked_at]
+        for status in new:
+            if await _is_ours(home, status, publication.text):
+                return _published(status)
+        # A page that ends in what was there before, or repeats itself (snac knows no pages), is the last.
+        if not new or any(status["id"] in seen for status in page):
+            return None
+        looked_at.update(status["id"] for status in new)
+        older = await _statuses(home, account_id, publication.now, before=page[-1]["id"])
+        if not isinstance(older, list):
+            return older
+        page = older
+    return None
+
+
+async def _is_ours(home: _Home, status: dict[str, Any], text: str) -> bool:
+    # Its plain source is exact; a server that does not give it shows its HTML.
+    reply = await home.get(f"/api/v1/statuses/{quote(status['id'], safe='')}/source")
+    if reply.temporary:
+        raise CallFailed(AttemptOutcome.HTTP_ERROR, sent=True)
+    if reply.ok and isinstance(reply.at("text"), str):
+        return same_source(reply.text("text"), text)
+    return same_content(str(status.get("content") or ""), text)
+
+
+def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
+    if reply.ok and isinstance(reply.at("id"), str):
+        return _published(reply.document)
+    if reply.ok:
+        return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the status.")
+    if reply.status in REFUSED:
+        return Unauthorized(_with_words(f"{host} refused the access token", reply))
+    if reply.temporary:
+        return try_later(reply, now, host)
+    return Rejected(_with_words(f"{host} refused the status ({reply.status})", reply))
+
+
+def _published(status: dict[str, Any]) -> Published:
+    return Published(status["id"], _address(status.get("url")) or _address(status.get("uri")))
+
+
+def _address(value: Any) -> str | None:
+    """An address that may be shown as a link; a hostile server's "javascript:" may not."""
+    is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2048
+    return value if is_web else None
+
+
+def _with_words(message: str, reply: Reply) -> str:
+    words = shown(reply.text("error_description") or reply.text("error"))
+    return f"{message}: {words}" if words else f"{message}."

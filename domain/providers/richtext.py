@@ -1,0 +1,145 @@
+"""What stands in a text besides words: how many characters a person sees, its links, mentions and tags. Pure.
+
+Links are recognised alike for every network; mentions and tags as Bluesky's own client does (`@atproto/api`, RichText),
+except that a bare "example.com" stays text: telling it from "e.g.this" needs a list of top-level domains that ages.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import regex
+
+# One match is one character as a person sees it (UAX #29): a family of emoji, a flag, a letter with its accents.
+_GRAPHEME: Final = regex.compile(r"\X")
+
+# A scheme that does not stand inside a word, an address or another link (uff20 and uff03 are @ and # of full width),
+# and all up to the next blank or bracket.
+_LINK: Final = regex.compile(r"""(?<![\w@\uff20$#\uff03/])https?://[^\s<>"「」]+""", regex.IGNORECASE)
+_PORT: Final = regex.compile(r":\d{1,5}\Z")
+_LABEL: Final = regex.compile(r"[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}])?\Z")
+_LAST_LABEL: Final = regex.compile(r"(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})\Z", regex.IGNORECASE)
+_TRAILING: Final = frozenset(".,;:!?'\"*\u2019”»…~|&=$%[]")
+_BRACKETS: Final = {")": "("}
+
+# https://atproto.com/specs/handle: labels of letters, digits and inner hyphens, the last one beginning with a letter.
+_HANDLE_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_MENTION: Final = regex.compile(
+    rf"(?<![^\s(])@((?:{_HANDLE_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?)(?![a-zA-Z0-9_@])"
+)
+LONGEST_HANDLE: Final = 253
+
+# Soft hyphens, joiners and other signs without width end a tag.
+_UNSEEN: Final = r"\u00AD\u2060\u200A\u200B\u200C\u200D\u20e2"
+_TAG: Final = regex.compile(rf"(?<!\S)[#\uff03](?!\ufe0f)([^\s{_UNSEEN}]+)")
+_TAG_WORD: Final = regex.compile(r"[^\d\p{P}]")
+# The most that a tag may hold by its lexicon (app.bsky.richtext.facet).
+LONGEST_TAG_GRAPHEMES: Final = 64
+LONGEST_TAG_BYTES: Final = 640
+
+
+class PartKind(StrEnum):
+    """What a part of a text is."""
+
+    LINK = "link"
+    MENTION = "mention"
+    TAG = "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a text that is more than words: `text[start:end]`.
+
+    `value` is the address of a link, the handle of a mention (without "@"), the name of a tag (without "#").
+    """
+
+    kind: PartKind
+    start: int
+    end: int
+    value: str
+
+
+def graphemes(text: str) -> int:
+    """How many characters a person sees (extended grapheme clusters, UAX #29)."""
+    # For plain ASCII only "\r\n" is more than one code point, and counting code points is a hundred times faster.
+    if text.isascii() and "\r" not in text:
+        return len(text)
+    return sum(1 for _ in _GRAPHEME.finditer(text))
+
+
+def parts(text: str) -> list[Part]:
+    """Links, mentions and tags in the order in which they stand; none overlaps another."""
+    found = sorted([*links(text), *_mentions(text), *_tags(text)], key=lambda part: (part.start, -part.end))
+    clear: list[Part] = []
+    for part in found:
+        if not clear or part.start >= clear[-1].end:
+            clear.append(part)
+    return clear
+
+
+def links(text: str) -> Iterator[Part]:
+    """Every http and https address with a dotted host name, without the punctuation of the sentence around it."""
+    for match in _LINK.finditer(text):
+        address = _without_trailing(match.group())
+        if _is_public(address):
+            yield Part(PartKind.LINK, match.start(), match.start() + len(address), address)
+
+
+def _without_trailing(address: str) -> str:
+    end = len(address)
+    open_brackets = {closing: address.count(opening) for closing, opening in _BRACKETS.items()}
+    closed = {closing: address.count(closing) for closing in _BRACKETS}
+    while end:
+        last = address[end - 1]
+        if last in _BRACKETS and closed[last] > open_brackets[last]:
+            closed[last] -= 1
+        elif last not in _TRAILING:
+            break
+        end -= 1
+    return address[:end]
+
+
+def _is_public(address: str) -> bool:
+    authority = regex.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
+    labels = _PORT.sub("", authority).split(".")
+    return (
+        len(labels) > 1
+        and all(_LABEL.match(label) for label in labels[:-1])
+        and _LAST_LABEL.match(labels[-1]) is not None
+    )
+
+
+def _mentions(text: str) -> Iterator[Part]:
+    for match in _MENTION.finditer(text):
+        if len(match.group(1)) <= LONGEST_HANDLE:
+            yield Part(PartKind.MENTION, match.start(), match.end(), match.group(1))
+
+
+def _tags(text: str) -> Iterator[Part]:
+    for match in _TAG.finditer(text):
+        tag = _without_punctuation(match.group(1))
+        if not _TAG_WORD.search(tag):
+            continue
+        if graphemes(tag) <= LONGEST_TAG_GRAPHEMES and len(tag.encode()) <= LONGEST_TAG_BYTES:
+            yield Part(PartKind.TAG, match.start(), match.start(1) + len(tag), tag)
+
+
+def _without_punctuation(tag: str) -> str:
+    # Not a pattern such as "\p{P}+$", which takes quadratic time on a long row of dots.
+    end = len(tag)
+    while end and unicodedata.category(tag[end - 1]).startswith("P"):
+        end -= 1
+    return tag[:end]
+
+
+def byte_offsets(text: str, found: list[Part]) -> list[tuple[int, int]]:
+    """Where each part begins and ends in the text's UTF-8 bytes; `found` in order, as `parts` gives it."""
+    offsets, position, offset = [], 0, 0
+    for part in found:
+        start = offset + len(text[position : part.start].encode())
+        end = start + len(text[part.start : part.end].encode())
+        offsets.append((start, end))
+        position, offset = part.end, end
+    return offsets
