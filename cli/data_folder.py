@@ -1,0 +1,101 @@
+"""The folder of `hookline up`: one instance at a time, a key, and the address and token for who wants to use it."""
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from domain.errors import HooklineError
+from domain.settings import KEY_BYTES
+
+
+class FolderRefusedError(HooklineError):
+    """The data folder cannot be used."""
+
+
+class DataFolder:
+    """Where the private servers and the key of one machine lie."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.postgres = self.path / "postgres"
+        self.redis = self.path / "redis"
+        self.key = self.path / "secret.key"
+        self.access = self.path / "hookline.json"
+        self.ready_file = self.path / "worker.ready"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder where it is missing, and keep others out of it for as long as the block lasts.
+
+        Raises FolderRefusedError where it cannot be written, or another instance holds it. The kernel lets go of it
+        when the process ends, however it ends.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (self.path / "hookline.lock").open("a+")
+        except OSError as error:
+            raise FolderRefusedError(f"The data folder {self.path} cannot be written: {error.strerror}.") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise FolderRefusedError(
+                    f"Hookline already runs on {self.path} (process {lock.read().strip() or 'unknown'}). "
+                    "Stop it first, or give another folder with --data."
+                ) from None
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            yield
+
+    def opened(self) -> Self:
+        """This folder, if it is one. Raises FolderRefusedError where `hookline up` has never got ready with it."""
+        if not self.access.exists():
+            raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.")
+        return self
+
+    def secret_key(self) -> str:
+        """The key that seals secrets at rest, as HOOKLINE_SECRET_KEYS wants it; made where there is none yet.
+
+        Raises FolderRefusedError where it is missing beside data that was sealed with one.
+        """
+        if self.key.exists():
+            return self.key.read_text().strip()
+        if self.postgres.exists():
+            raise FolderRefusedError(
+                f"{self.key} is missing, and what {self.postgres} holds was sealed with a key. Put the file back, set "
+                "HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
+            )
+        text = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        _write_private(self.key, text + "\n")
+        return text
+
+    def known_token(self) -> str | None:
+        """The token that an earlier start has left here."""
+        try:
+            token = json.loads(self.access.read_text())["token"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return token if isinstance(token, str) else None
+
+    def write_access(self, url: str, token: str) -> None:
+        """Tell programs of this user where Hookline is and how to get in: {"url", "token"}."""
+        _write_private(self.access, json.dumps({"url": url, "token": token}) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone may read, whole or not at all."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,81 @@
+"""Our own processes, as parts that the supervisor runs: the API and the worker."""
+
+import http.client
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from cli.processes import spawn
+from domain.errors import HooklineError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ASK_SECONDS = 0.5
+# How much longer than its own deadline a process may take to finish.
+MARGIN = timedelta(seconds=5)
+
+
+class ProgramFailedError(HooklineError):
+    """The API or the worker ended before it was ready."""
+
+
+class Program:
+    """`hookline NAME` as a part (cli/supervisor.py). What it writes comes through a pipe."""
+
+    stop_signal = signal.SIGTERM
+    hurried_signal = signal.SIGKILL
+    process: subprocess.Popen[bytes] | None = None
+
+    def __init__(
+        self, name: str, environment: Mapping[str, str], deadline: timedelta, answers: Callable[[], bool]
+    ) -> None:
+        """`deadline` is what the process gives itself for finishing; `answers` tells whether it can be used."""
+        self.name = name
+        self.patience = deadline + MARGIN
+        self._environment = dict(environment)
+        self._answers = answers
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """See Part."""
+        # From the checkout, so that its own modules are found wherever `hookline up` was called.
+        command = [sys.executable, "-m", "cli.main", self.name]
+        self.process = spawn(command, environment=self._environment, output=subprocess.PIPE, folder=CHECKOUT)
+        return self.process
+
+    def is_ready(self) -> bool:
+        """See Part."""
+        if self.process is None or (code := self.process.poll()) is not None:
+            raise ProgramFailedError(f"{self.name} ended before it was ready ({code}); its last lines say why.")
+        return self._answers()
+
+    def tidy(self) -> None:
+        """See Part; there is nothing to remove."""
+
+
+def api_answers(host: str, port: int) -> Callable[[], bool]:
+    """Asks the API whether it is ready; blocks for half a second at most."""
+
+    def answers() -> bool:
+        connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return answers
+
+
+def worker_answers(ready_file: Path) -> Callable[[], bool]:
+    """Whether the worker has touched its file (HOOKLINE_READY_FILE) since now; what an earlier one left is removed."""
+    ready_file.unlink(missing_ok=True)
+    return ready_file.exists
+
+
+def reachable(host: str) -> str:
+    """Where a program that listens on `host` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104

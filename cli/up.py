@@ -1,0 +1,216 @@
+"""`hookline up`: everything on one machine, in one command."""
+
+import asyncio
+import errno
+import json
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli import sentences
+from cli.data_folder import DataFolder
+from cli.output import Output
+from cli.programs import Program, api_answers, reachable, worker_answers
+from cli.servers import PrivatePostgres, PrivateRedis, PrivateServer
+from cli.supervisor import Supervisor
+from domain import database, unit, workspaces
+from domain.errors import HooklineError, Unauthenticated
+from domain.settings import Settings
+from domain.tables import Workspace
+from domain.unit import Actor
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
+
+FIRST_WORKSPACE = "My workspace"
+TOKEN_NAME = "hookline up"  # noqa: S105
+LOOPBACK = "127.0.0.0/8,::1/128"
+# After a kill -9 the processes of the instance before may take a moment to let go of the port.
+PORT_PATIENCE_SECONDS = 1.0
+
+
+class PortRefusedError(HooklineError):
+    """The API cannot listen where it should."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to keep the data and where to listen."""
+
+    data: Path
+    host: str
+    port: int
+
+
+def run(place: Place, environ: Mapping[str, str], output: Output) -> int:
+    """Run until SIGINT or SIGTERM, or until something fails for good. Returns the exit code."""
+    folder = DataFolder(place.data)
+    try:
+        with folder.held():
+            there = replace(place, port=free_port(place.host, place.port))
+            asyncio.run(_Instance(there, folder, environ, output).run())
+    except HooklineError as error:
+        output.fail(str(error))
+        return 1
+    except OSError as error:
+        output.fail(f"{error.filename or folder.path}: {error.strerror or error}.")
+        return 1
+    output.say("Stopped.")
+    return 0
+
+
+class _Instance:
+    """One run of `hookline up`."""
+
+    def __init__(self, place: Place, folder: DataFolder, environ: Mapping[str, str], output: Output) -> None:
+        self._place = place
+        self._folder = folder
+        self._environ = environ
+        self._output = output
+        self._supervisor = Supervisor(output)
+
+    async def run(self) -> None:
+        """Start everything, watch it, and end it all when told to. Raises HooklineError where a part fails for good."""
+        work = asyncio.create_task(self._work())
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            if stopped.is_set():
+                self._supervisor.hurry()
+            stopped.set()
+            work.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # `nohup` has us ignore a terminal that goes away.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+        try:
+            await asyncio.wait({work})
+            if stopped.is_set():
+                self._output.say("Stopping; once more to do it at once.")
+        finally:
+            await self._supervisor.stop()
+        with suppress(asyncio.CancelledError):
+            work.result()
+
+    async def _work(self) -> None:
+        listening = {"HOOKLINE_HOST": self._place.host, "HOOKLINE_PORT": str(self._place.port)}
+        environment = environment_of(self._folder, self._environ) | listening
+        settings = Settings.from_environment(environment)
+        servers = self._servers()
+        for server in servers:
+            self._output.say(f"Starting {server.name} in {server.data}", "dim")
+        await self._supervisor.start(*servers)
+        with sentences.of_the_database():
+            await database.migrate(settings)
+            token = await usable_token(settings, self._folder.known_token())
+        await self._supervisor.start(*self._programs(environment, settings))
+        self._announce(settings, token)
+        await self._supervisor.watch()
+
+    def _servers(self) -> list[PrivateServer]:
+        """The private servers that are needed: none of a kind that the environment gives."""
+        servers: list[PrivateServer] = []
+        if not self._environ.get("HOOKLINE_DATABASE_URL"):
+            servers.append(PrivatePostgres(self._folder.postgres))
+        if not self._environ.get("HOOKLINE_REDIS_URL"):
+            servers.append(PrivateRedis(self._folder.redis))
+        return servers
+
+    def _programs(self, environment: Mapping[str, str], settings: Settings) -> tuple[Program, Program]:
+        ready_file = self._folder.ready_file
+        api = Program("api", environment, settings.shutdown_deadline, api_answers(settings.host, settings.port))
+        told = {**environment, "HOOKLINE_READY_FILE": str(ready_file)}
+        return api, Program("worker", told, settings.shutdown_deadline, worker_answers(ready_file))
+
+    def _announce(self, settings: Settings, token: str) -> None:
+        url = address(settings.host, settings.port)
+        self._folder.write_access(url, token)
+        self._output.say("Hookline is ready.", "bold green")
+        self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token)])
+        self._output.say(f"Both stand in {self._folder.access}, for you alone. Ctrl-C stops everything.")
+        if "HOOKLINE_ALLOWED_NETWORKS" not in self._environ:
+            self._output.say(
+                f"Deliveries may go to this machine itself ({LOOPBACK}); set HOOKLINE_ALLOWED_NETWORKS to change that."
+            )
+        self._output.say("To make a webhook, paste this:")
+        self._output.say(example(url, token), "bold")
+
+
+def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
+    """What our processes are told: what we were told, and for what we were not, what lies in the data folder.
+
+    Raises FolderRefusedError where the folder's key is lost.
+    """
+    given = {name: value for name, value in environ.items() if value or name == "HOOKLINE_ALLOWED_NETWORKS"}
+    environment = {"HOOKLINE_LOG_FORMAT": "text", "HOOKLINE_ALLOWED_NETWORKS": LOOPBACK, **given}
+    if "HOOKLINE_DATABASE_URL" not in given:
+        environment["HOOKLINE_DATABASE_URL"] = PrivatePostgres(folder.postgres).url
+    if "HOOKLINE_REDIS_URL" not in given:
+        environment["HOOKLINE_REDIS_URL"] = PrivateRedis(folder.redis).url
+    if "HOOKLINE_SECRET_KEYS" not in given:
+        environment["HOOKLINE_SECRET_KEYS"] = folder.secret_key()
+    return environment
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, once it is sure that it can be listened on; a free one for 0. Raises PortRefusedError."""
+    end = time.monotonic() + PORT_PATIENCE_SECONDS
+    while True:
+        try:
+            family, _, _, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, socket.SOCK_STREAM) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(place)
+                # Two sockets may be bound to one port so long as neither listens.
+                listener.listen(1)
+                found: int = listener.getsockname()[1]
+                return found
+        except (OSError, OverflowError) as error:
+            if time.monotonic() < end and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+                time.sleep(0.1)
+                continue
+            raise PortRefusedError(_why_not(host, port, error)) from None
+
+
+def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is taken by another program; choose another one with --port."
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"Cannot listen on port {port} of {host}: {reason}."
+
+
+async def usable_token(settings: Settings, known: str | None) -> str:
+    """The known token where it still opens something; else a new admin's, in the first workspace."""
+    async with unit.opened(settings) as domain:
+        if known is not None:
+            with suppress(Unauthenticated):
+                await workspaces.authenticate(known, datetime.now(UTC))
+                return known
+        workspace = await Workspace.all().order_by("id").first() or await workspaces.create(FIRST_WORKSPACE)
+        async with domain.unit(Actor(workspace, None, Role.ADMIN)) as opened:
+            _, secret = await workspaces.create_token(opened, NewToken(TOKEN_NAME, Role.ADMIN))
+        return secret
+
+
+def address(host: str, port: int) -> str:
+    """The URL under which a browser on this machine finds the API."""
+    found = reachable(host)
+    return f"http://[{found}]:{port}" if ":" in found else f"http://{found}:{port}"
+
+
+def example(url: str, token: str) -> str:
+    """A mutation to paste into a shell."""
+    query = (
+        'mutation { webhookCreate(input: {name: "First", callbackUrl: "http://127.0.0.1:9000/", '
+        "events: [ACCOUNT_ADDED, POST_PUBLISHED], generateSecret: true}) "
+        "{ webhook { id } secret errors { field message } } }"
+    )
+    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json"]
+    arguments = [part for header in headers for part in ("-H", shlex.quote(header))]
+    return " ".join(["curl", "-s", f"{url}/graphql", *arguments, "-d", shlex.quote(json.dumps({"query": query}))])
