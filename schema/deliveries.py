@@ -1,0 +1,229 @@
+"""Deliveries: what a client may ask of them.
+
+A delivery comes from the database, or from a live change that tells enough of it for most documents; what the change
+does not tell is read from the database when somebody asks for it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any, Self, cast
+
+import strawberry
+from tortoise.queryset import QuerySet
+
+from domain import changes, tables
+from domain.pages import PageRequest
+from domain.vocabulary import FINISHED, DeliveryStatus, DeliveryWaitReason, EventType
+from schema import events, ids, webhooks
+from schema.attempts import Attempt
+from schema.context import Context, Info
+from schema.events import Event
+from schema.nodes import Node, shows
+from schema.pages import After, Before, Connection, First, Last
+from schema.webhooks import Webhook
+
+DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a live change tells of a delivery beyond its plain fields."""
+
+    event: Event
+    webhook_deleted: bool
+    next_attempt_at: datetime | None
+    waiting_for: DeliveryWaitReason | None
+
+
+@shows(tables.Delivery)
+@strawberry.type(description="One event on its way to one webhook.")
+class Delivery(Node):
+    uuid: str = strawberry.field(
+        description="A name for it that never changes. Its requests carry it as `X-Hookline-Delivery`."
+    )
+    status: DeliveryStatus = strawberry.field(description="Where it stands.")
+    attempt_count: int = strawberry.field(description="How many attempts have counted so far.")
+    max_attempts: int = strawberry.field(description="How many attempts there may be in all.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    finished_at: datetime | None = strawberry.field(description="When it succeeded, failed for good or was cancelled.")
+    key: strawberry.Private[int]
+    event_key: strawberry.Private[int]
+    webhook_key: strawberry.Private[int]
+    retry_of_key: strawberry.Private[int | None]
+    row: strawberry.Private[tables.Delivery | None] = None
+    told: strawberry.Private[Seen | None] = None
+
+    @classmethod
+    def of(cls, row: tables.Delivery) -> Self:
+        return cls(
+            id=ids.make("Delivery", row.id),
+            uuid=str(row.uuid),
+            status=row.status,
+            attempt_count=row.attempt_count,
+            max_attempts=row.max_attempts,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            key=row.id,
+            event_key=row.event_id,
+            webhook_key=row.webhook_id,
+            retry_of_key=row.retry_of_id,
+            row=row,
+        )
+
+    @classmethod
+    def seen(cls, data: dict[str, Any], event: dict[str, Any]) -> Self:
+        """As a live change tells of it."""
+        return cls(
+            id=ids.make("Delivery", data["id"]),
+            uuid=data["uuid"],
+            status=DeliveryStatus(data["status"]),
+            attempt_count=data["attempt_count"],
+            max_attempts=data["max_attempts"],
+            created_at=datetime.fromisoformat(data["created_at"]),
+            finished_at=_instant(data["finished_at"]),
+            key=data["id"],
+            event_key=data["event_id"],
+            webhook_key=data["webhook_id"],
+            retry_of_key=data["retry_of_id"],
+            told=_seen(data, event),
+        )
+
+    @strawberry.field(description="What happened.")
+    def event(self, info: Info) -> Event:
+        if self.told is not None:
+            return self.told.event
+        return cast("Event", events.load(info.context, self.event_key))
+
+    @strawberry.field(description="Where it goes; null where the webhook has been deleted since.")
+    async def webhook(self, info: Info) -> Webhook | None:
+        return await webhooks.load(info.context, self.webhook_key)
+
+    @strawberry.field(description="When it is tried next; null where it is not waiting, or nobody can tell.")
+    async def next_attempt_at(self, info: Info) -> datetime | None:
+        if self.told is not None:
+            return self.told.next_attempt_at
+        waiting = await self._waiting(info.context)
+        return None if waiting is None else changes.next_attempt_at(waiting, datetime.now(UTC))
+
+    @strawberry.field(description="What it is waiting for; null where it is not waiting.")
+    async def waiting_for(self, info: Info) -> DeliveryWaitReason | None:
+        if self.told is not None:
+            return self.told.waiting_for
+        waiting = await self._waiting(info.context)
+        return None if waiting is None else changes.waiting_for(waiting, datetime.now(UTC))
+
+    @strawberry.field(description="The delivery that this one repeats, where somebody had it sent again.")
+    async def retry_of(self, info: Info) -> Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None:
+        row = await info.context.loaders.one(tables.Delivery, self.retry_of_key)
+        return None if row is None else Delivery.of(row)
+
+    @strawberry.field(description="Every try of it so far, in their order.")
+    async def attempts(self, info: Info) -> list[Attempt]:
+        return [Attempt.of(row) for row in await info.context.loaders.attempts.load(self.key)]
+
+    async def _waiting(self, context: Context) -> dict[str, Any] | None:
+        """What domain/changes.py judges by; None for a delivery that waits for nothing."""
+        if self.row is None or self.status in FINISHED or self.status is DeliveryStatus.DELIVERING:
+            return None
+        webhook = await context.loaders.one(tables.Webhook, self.webhook_key)
+        return {
+            "status": self.status,
+            "is_test": self.row.is_test,
+            "due_at": self.row.due_at,
+            "retry_after": self.row.retry_after,
+            "active": webhook is not None and webhook.active,
+            "circuit_open_until": webhook and webhook.circuit_open_until,
+        }
+
+
+def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
+    return Seen(
+        event=Event(
+            id=ids.make("Event", event["id"]),
+            uuid=event["uuid"],
+            type=EventType(event["type"]),
+            occurred_at=datetime.fromisoformat(event["occurred_at"]),
+            key=event["id"],
+        ),
+        webhook_deleted=data["webhook_deleted"],
+        next_attempt_at=_instant(data["next_attempt_at"]),
+        waiting_for=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+@strawberry.input(description="Which deliveries to list; what is left out does not matter.")
+class DeliveryFilter:
+    webhook_id: strawberry.ID | None = strawberry.field(default=None, description="Only those to this webhook.")
+    event_types: list[EventType] | None = strawberry.field(default=None, description="Only those of these events.")
+    statuses: list[DeliveryStatus] | None = strawberry.field(
+        default=None, description="Only those that stand like this."
+    )
+    created_after: datetime | None = strawberry.field(
+        default=None, description="Only those created at or after this instant."
+    )
+    created_before: datetime | None = strawberry.field(
+        default=None, description="Only those created before this instant."
+    )
+
+    def applied_to(self, rows: QuerySet[tables.Delivery]) -> QuerySet[tables.Delivery]:
+        conditions = {
+            "webhook_id": None if self.webhook_id is None else ids.key("Webhook", self.webhook_id),
+            "event_type__in": self.event_types,
+            "status__in": self.statuses,
+            "created_at__gte": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        return rows.filter(**{name: value for name, value in conditions.items() if value is not None})
+
+
+@strawberry.enum(description="What deliveries can be ordered by.")
+class DeliveryOrderField(Enum):
+    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
+
+
+@strawberry.enum(description="Which end of a list comes first.")
+class OrderDirection(Enum):
+    ASC = strawberry.enum_value("asc", description="The smallest, or oldest, first.")
+    DESC = strawberry.enum_value("desc", description="The largest, or newest, first.")
+
+
+@strawberry.input(description="How to order deliveries.")
+class DeliveryOrder:
+    field: DeliveryOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="In which direction.")
+
+    @property
+    def descending(self) -> bool:
+        return self.direction is OrderDirection.DESC
+
+
+@strawberry.type
+class DeliveryQuery:
+    @strawberry.field(description="One delivery; null where the id leads to none.")
+    async def delivery(self, info: Info, id: DeliveryId) -> Delivery | None:
+        row = await info.context.loaders.one(tables.Delivery, ids.key("Delivery", id))
+        return None if row is None else Delivery.of(row)
+
+    @strawberry.field(description="The delivery log: what was sent and what is about to be, newest first unless told.")
+    async def deliveries(
+        self,
+        info: Info,
+        *,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[DeliveryFilter | None, strawberry.argument(description="Which of them to list.")] = None,
+        order_by: Annotated[DeliveryOrder | None, strawberry.argument(description="How to order them.")] = None,
+    ) -> Connection[Delivery]:
+        rows = tables.Delivery.filter(workspace_id=info.context.workspace_id)
+        return await Connection[Delivery].of(
+            rows if filter is None else filter.applied_to(rows),
+            PageRequest(first, after, last, before),
+            descending=order_by is None or order_by.descending,
+        )

@@ -1,0 +1,116 @@
+"""The one map from what goes wrong to what a client sees.
+
+What a person can mend (Refused) stands in the payload of a mutation, each fault with the path of its field. Everything
+else is a top-level error with `extensions.code`; what nobody expected is masked, and logged under the request's id.
+"""
+
+from typing import Final
+
+import strawberry
+import structlog
+from graphql import GraphQLError
+from strawberry.utils.str_converters import to_camel_case
+
+from domain.database import OUT_OF_REACH
+from domain.errors import Fault, FaultCode, Forbidden, Refused, Unauthenticated, Unavailable
+from domain.live import BadCursor, CursorExpired
+
+log = structlog.get_logger("graphql")
+
+BAD_USER_INPUT: Final = "BAD_USER_INPUT"
+INTERNAL: Final = "INTERNAL"
+
+# The first class that fits gives the code.
+CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (Unauthenticated, "UNAUTHENTICATED"),
+    (Forbidden, "FORBIDDEN"),
+    (CursorExpired, "CURSOR_EXPIRED"),
+    ((Refused, BadCursor), BAD_USER_INPUT),
+    (Unavailable, "UNAVAILABLE"),
+)
+
+
+@strawberry.type(
+    description=(
+        "Something in an input that a person can mend. All of them are told at once. Faults of a program or of the "
+        "system are top-level errors instead, with a code in their extensions."
+    )
+)
+class UserError:
+    code: FaultCode = strawberry.field(description="What kind of fault it is.")
+    message: str = strawberry.field(description="One sentence to show to a person.")
+    field: list[str] | None = strawberry.field(
+        default=None,
+        description=(
+            'Where the faulty value stands among the arguments, for example ["input", "callbackUrl"] or ["id"]; '
+            "positions in a list are strings too. Null where no single field is at fault."
+        ),
+    )
+
+
+def user_errors(refused: Refused, arguments: frozenset[str]) -> list[UserError]:
+    """The faults of a refusal, for a mutation with these arguments (in our spelling)."""
+    return [
+        UserError(code=fault.code, message=fault.message, field=_path(fault.field, arguments))
+        for fault in refused.faults
+    ]
+
+
+def _path(field: tuple[str, ...], arguments: frozenset[str]) -> list[str] | None:
+    if not field:
+        return None
+    # What is no argument of its own stands in the input object.
+    path = field if field[0] in arguments or "input" not in arguments else ("input", *field)
+    return [to_camel_case(step) for step in path]
+
+
+def bad_input(message: str) -> GraphQLError:
+    """A fault of the program that asks, as a top-level error."""
+    return GraphQLError(message, extensions={"code": BAD_USER_INPUT})
+
+
+def refused(message: str, *field: str) -> Refused:
+    """A fault that only the edge can see."""
+    return Refused(Fault(FaultCode.INVALID, message, field))
+
+
+def present(error: GraphQLError, request_id: str) -> GraphQLError:
+    """The error as a client may see it: always with a code, and without anything of our inside."""
+    cause = _cause(error)
+    if isinstance(cause, GraphQLError):
+        # Syntax, validation and coercion carry no code of their own.
+        return _with(error, error.message, {"code": BAD_USER_INPUT, **(cause.extensions or {})})
+    for classes, code in CODES:
+        if isinstance(cause, classes):
+            return _with(error, str(cause), {"code": code, **_details(cause)})
+    if isinstance(cause, OUT_OF_REACH):
+        log.warning("database out of reach", request_id=request_id)
+        return _with(error, str(Unavailable()), {"code": "UNAVAILABLE"})
+    log.error("unexpected error", request_id=request_id, path=error.path, exc_info=cause)
+    return _with(error, f"Something went wrong on our side (request {request_id}).", _internal(request_id))
+
+
+def _cause(error: GraphQLError) -> Exception:
+    cause: Exception = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _details(cause: Exception) -> dict[str, str]:
+    return {"cursor": cause.resume_from} if isinstance(cause, CursorExpired) else {}
+
+
+def _internal(request_id: str) -> dict[str, str]:
+    return {"code": INTERNAL, "requestId": request_id}
+
+
+def _with(error: GraphQLError, message: str, extensions: dict[str, str]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

@@ -1,0 +1,60 @@
+"""Opaque ids: unpadded base64url of a noun and its key, "Webhook:12".
+
+What cannot be read, names another noun or was never given out becomes the key NOWHERE. No row has it, so a malformed
+id, an unknown one and another workspace's one take the same way and get the same answer.
+"""
+
+import base64
+import binascii
+import re
+
+import strawberry
+
+NOWHERE = 0
+LARGEST_KEY = 2**63 - 1  # bigint
+LONGEST_ID = 80
+
+_SHAPE = re.compile(r"([A-Za-z]+):([1-9][0-9]{0,18}(?:\.[1-9][0-9]{0,4})?)")
+
+
+def make(noun: str, key: int | str) -> strawberry.ID:
+    """The id that clients know a thing by."""
+    return strawberry.ID(base64.urlsafe_b64encode(f"{noun}:{key}".encode()).rstrip(b"=").decode())
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """The noun and the key of an id; None for anything that `make` has not made."""
+    if len(text) > LONGEST_ID or not text.isascii():
+        return None
+    try:
+        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    found = _SHAPE.fullmatch(plain)
+    # Base64 has several spellings of the same bytes; only ours is an id.
+    if found is None or make(found[1], found[2]) != text:
+        return None
+    return found[1], found[2]
+
+
+def key(noun: str, text: str) -> int:
+    """The key of an id of this noun, or NOWHERE."""
+    parsed = parse(text)
+    if parsed is None or parsed[0] != noun or not parsed[1].isdecimal():
+        return NOWHERE
+    number = int(parsed[1])
+    return number if number <= LARGEST_KEY else NOWHERE
+
+
+def keys(noun: str, texts: list[strawberry.ID]) -> list[int]:
+    """The keys of ids of this noun, in their order, with NOWHERE for what is none."""
+    return [key(noun, text) for text in texts]
+
+
+def attempt_key(text: str) -> tuple[int, int] | None:
+    """The delivery's key and the number that name an attempt together; None for anything else."""
+    parsed = parse(text)
+    if parsed is None or parsed[0] != "Attempt" or "." not in parsed[1]:
+        return None
+    delivery, number = (int(part) for part in parsed[1].split("."))
+    return (delivery, number) if delivery <= LARGEST_KEY else None

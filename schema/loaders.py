@@ -1,0 +1,73 @@
+"""Reading what many rows of an answer need in one statement each, and nothing of another workspace."""
+
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, TypeVar
+
+from strawberry.dataloader import DataLoader
+from tortoise.models import Model
+
+from domain import tables, webhooks
+
+Row = TypeVar("Row", bound=Model)
+Span = tuple[int, datetime | None, datetime | None]
+
+
+class Loaders:
+    """The rows that one operation has asked for. A key that leads nowhere gives None."""
+
+    def __init__(self, workspace_id: int) -> None:
+        self._workspace_id = workspace_id
+        self._by_table: dict[type[Model], DataLoader[int, Any]] = {}
+        self.attempts = DataLoader[int, list[tables.Attempt]](self._load_attempts)
+        self.post_accounts = DataLoader[int, list[tables.PostAccount]](self._load_post_accounts)
+        self.stats = DataLoader[Span, webhooks.Stats](_load_stats)
+
+    async def one(self, table: type[Row], key: int | None) -> Row | None:
+        """The row with this key, among all that are asked for in the same turn."""
+        if not key:
+            return None
+        row: Row | None = await self._of(table).load(key)
+        return row
+
+    def _of(self, table: type[Model]) -> DataLoader[int, Any]:
+        if table not in self._by_table:
+            self._by_table[table] = DataLoader(self._rows_of(table))
+        return self._by_table[table]
+
+    def _rows_of(self, table: type[Model]) -> Callable[[list[int]], Coroutine[Any, Any, list[Model | None]]]:
+        owner = "id" if table is tables.Workspace else "workspace_id"
+
+        async def load(keys: list[int]) -> list[Model | None]:
+            rows = await table.filter(id__in=keys, **{owner: self._workspace_id})
+            found = {row.pk: row for row in rows}
+            return [found.get(key) for key in keys]
+
+        return load
+
+    async def _load_attempts(self, keys: list[int]) -> list[list[tables.Attempt]]:
+        rows = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=self._workspace_id)
+        found: defaultdict[int, list[tables.Attempt]] = defaultdict(list)
+        for row in await rows.order_by("delivery_id", "number"):
+            found[row.delivery_id].append(row)
+        return [found[key] for key in keys]
+
+    async def _load_post_accounts(self, keys: list[int]) -> list[list[tables.PostAccount]]:
+        rows = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=self._workspace_id)
+        found: defaultdict[int, list[tables.PostAccount]] = defaultdict(list)
+        for row in await rows.order_by("post_id", "id"):
+            found[row.post_id].append(row)
+        return [found[key] for key in keys]
+
+
+async def _load_stats(spans: list[Span]) -> list[webhooks.Stats]:
+    keys_of: defaultdict[tuple[datetime | None, datetime | None], list[int]] = defaultdict(list)
+    for key, since, until in spans:
+        keys_of[since, until].append(key)
+    found = {
+        (key, *span): stats
+        for span, keys in keys_of.items()
+        for key, stats in (await webhooks.stats(keys, *span)).items()
+    }
+    return [found[span] for span in spans]

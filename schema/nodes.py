@@ -1,0 +1,45 @@
+"""Things with an id, and the one place that knows which type stands for which table.
+
+Types refer to each other in circles (a webhook has deliveries, a delivery has a webhook). They do so through `shown`,
+so that the files need not.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import strawberry
+from tortoise.models import Model
+
+T = TypeVar("T", bound=type)
+
+
+@strawberry.interface(description="Anything that has an id, and can be read again by it with `node`.")
+class Node:
+    id: strawberry.ID = strawberry.field(
+        description="Opaque, and unique over all types. It says nothing; keep it whole."
+    )
+
+
+_types: dict[type[Model], Any] = {}
+_tables: dict[str, type[Model]] = {}
+
+
+def shows(table: type[Model]) -> Callable[[T], T]:
+    """Declare that a type (with a class method `of(row)`) stands for the rows of this table."""
+
+    def register(type_: T) -> T:
+        _types[table] = type_
+        _tables[type_.__name__] = table
+        return type_
+
+    return register
+
+
+def shown(row: Model | None) -> Any:
+    """The object of the schema for a row; None for None."""
+    return None if row is None else _types[type(row)].of(row)
+
+
+def table_of(noun: str) -> type[Model] | None:
+    """The table whose rows have ids of this noun."""
+    return _tables.get(noun)

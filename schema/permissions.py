@@ -1,0 +1,90 @@
+"""Who may do what. Every mutation, and every query that is not for all, declares its role with these decorators.
+
+Reading is for every role; what else a role may is said with its values in schema/vocabulary.py.
+"""
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
+
+import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.types.field import StrawberryField
+
+from domain.errors import Fault, FaultCode, Refused
+from domain.texts import is_clean
+from domain.vocabulary import Role
+from domain.workspaces import require
+from schema.context import Info
+from schema.errors import user_errors
+
+
+class ForRole(FieldExtension):
+    """Lets a field be resolved for this role and the ones above it, and raises Forbidden for the others."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        require(info.context.actor, self.role)
+        return await next_(source, info, **arguments)
+
+
+class Verb(ForRole):
+    """A mutation: it needs its role, and what it refuses becomes the `errors` of its payload."""
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        require(info.context.actor, self.role)
+        info.context.forget()
+        try:
+            _check_text(arguments)
+            return await next_(source, info, **arguments)
+        except Refused as refused:
+            return _payload(info)(errors=user_errors(refused, frozenset(arguments)))
+
+
+def mutation(role: Role, description: str) -> Any:
+    """Declare a mutation that this role and the ones above it may use."""
+    return strawberry.mutation(extensions=[Verb(role)], description=description)
+
+
+def query(role: Role, description: str) -> Any:
+    """Declare a query that only this role and the ones above it may use."""
+    return strawberry.field(extensions=[ForRole(role)], description=description)
+
+
+def role_of(field: StrawberryField) -> Role | None:
+    """The role that a field declares; None where everybody may."""
+    return next((extension.role for extension in field.extensions if isinstance(extension, ForRole)), None)
+
+
+def _payload(info: Info) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", info.return_type)
+
+
+def _check_text(arguments: dict[str, Any]) -> None:
+    # PostgreSQL stores no NUL, and nothing encodes half a surrogate pair.
+    faults = [
+        Fault(FaultCode.INVALID, "Text may hold neither NUL characters nor halves of surrogate pairs.", path)
+        for path, text in _texts((), arguments)
+        if not is_clean(text)
+    ]
+    if faults:
+        raise Refused(*faults)
+
+
+def _texts(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _texts((*path, str(position)), item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts((*path, name), item)
+    elif dataclasses.is_dataclass(value):
+        yield from _texts(path, vars(value))

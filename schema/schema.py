@@ -1,0 +1,138 @@
+"""The schema: all queries, mutations and subscriptions, and `node`, which reads anything by its id."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import strawberry
+from graphql import (
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    Undefined,
+)
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext
+from strawberry.types.graphql import OperationType
+
+from domain import tables
+from domain.vocabulary import Role
+from schema import attempts, ids
+from schema.accounts import AccountMutation, AccountQuery
+from schema.audit import AuditEvent, AuditQuery
+from schema.context import Context, Info
+from schema.deliveries import DeliveryQuery
+from schema.delivery_changes import DeliveryMutation, Replay
+from schema.errors import bad_input, present
+from schema.events import EventQuery
+from schema.nodes import Node, shown, table_of
+from schema.post_changes import PostMutation
+from schema.posts import PostQuery
+from schema.scalars import SCALARS
+from schema.subscriptions import Subscription
+from schema.tokens import TokenMutation
+from schema.viewer import ViewerQuery
+from schema.webhook_changes import WebhookMutation
+from schema.webhooks import WebhookQuery
+
+MOST_NODES = 100
+
+
+@strawberry.type(description="What can be read.")
+class Query(ViewerQuery, WebhookQuery, DeliveryQuery, EventQuery, AccountQuery, PostQuery, AuditQuery):
+    @strawberry.field(description="Anything that has an id; null where the id leads to nothing.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of anything.")]
+    ) -> Node | None:
+        return await _node(info.context, id)
+
+    @strawberry.field(
+        description="Many things by their ids, in the same order, with null for an id that leads to nothing."
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids_: Annotated[list[strawberry.ID], strawberry.argument(name="ids", description="The ids, at most 100.")],
+    ) -> list[Node | None]:
+        if len(ids_) > MOST_NODES:
+            raise bad_input(f"Ask for at most {MOST_NODES} things at once.")
+        return await asyncio.gather(*(_node(info.context, text) for text in ids_))
+
+
+async def _node(context: Context, text: str) -> Node | None:
+    noun, _ = ids.parse(text) or ("", "")
+    if noun == "Attempt":
+        return await _attempt(context, text)
+    table = table_of(noun)
+    if table is None or (table is tables.AuditEvent and context.actor.role is not Role.ADMIN):
+        return None
+    row = await context.loaders.one(table, ids.key(noun, text))
+    node: Node | None = None if getattr(row, "deleted_at", None) else shown(row)
+    return node
+
+
+async def _attempt(context: Context, text: str) -> Node | None:
+    key = ids.attempt_key(text)
+    node: Node | None = shown(await attempts.load(context, *key)) if key else None
+    return node
+
+
+@strawberry.type(description="What can be changed. Each payload holds the thing, and what has to be mended first.")
+class Mutation(WebhookMutation, DeliveryMutation, AccountMutation, PostMutation, TokenMutation):
+    pass
+
+
+class Presented(SchemaExtension):
+    """Errors leave the schema as schema/errors.py shows them."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        if self.execution_context.operation_type is not OperationType.SUBSCRIPTION:
+            self._present(self.execution_context.result)
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        self._present(result)
+        yield
+
+    def _present(self, result: Any) -> None:
+        if result is not None and result.errors:
+            context: Context = self.execution_context.context
+            result.errors = [present(error, context.request_id) for error in result.errors]
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's, with quieter defaults and its own log."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        for type_ in self._schema.type_map.values():
+            _forget_null_defaults(type_)
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing: what is worth logging, schema/errors.py logs."""
+
+
+def _forget_null_defaults(type_: GraphQLNamedType) -> None:
+    # Python needs a default where GraphQL has none; "= null" would only make readers wonder.
+    inputs: list[GraphQLArgument | GraphQLInputField] = []
+    if isinstance(type_, GraphQLInputObjectType):
+        inputs += type_.fields.values()
+    elif isinstance(type_, GraphQLObjectType):
+        inputs += (argument for field in type_.fields.values() for argument in field.args.values())
+    for input_ in inputs:
+        if input_.default_value is None:
+            input_.default_value = Undefined
+
+
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[Replay, AuditEvent],
+    config=StrawberryConfig(scalar_map=SCALARS),
+    extensions=[Presented],
+)
