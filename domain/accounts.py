@@ -1,15 +1,38 @@
 """Accounts: the identities on social networks that a workspace publishes through."""
 
+import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
-from domain.tables import Account
+from tortoise.exceptions import IntegrityError
+
+from domain import audit, events, payloads, providers
+from domain.errors import Fault, FaultCode, Faults, Refused, not_found
+from domain.ids import is_id
+from domain.payloads import AccountRecord
+from domain.providers.interface import (
+    BadInput,
+    CredentialsRefused,
+    NewCredentials,
+    Profile,
+    ProviderFault,
+    ProviderUnreachable,
+)
+from domain.tables import Account, Workspace
+from domain.texts import check_text
 from domain.unit import Actor, Domain, Unit
-from domain.vocabulary import UNSET, Provider, Unset
+from domain.vault import Vault
+from domain.vocabulary import UNSET, EventType, Provider, Unset
+
+LONGEST_NAME = 200
+LONGEST_FIELD = 2048
+MOST_ACCOUNTS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What a person asks for."""
+    """What a person asks for; without a name, it is called as its network calls it."""
 
     provider: Provider
     server: str | None = None
@@ -20,20 +43,187 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanges:
-    """UNSET stays as it is; None is a fault."""
+    """What is to be different; UNSET stays as it is, None is a fault."""
 
-    name: str | None | Unset = UNSET
-    credential: str | None | Unset = field(default=UNSET, repr=False)
+    name: str | Unset | None = UNSET
+    credential: str | Unset | None = field(default=UNSET, repr=False)
 
 
-# add and update talk to the network before they open their unit: no transaction waits for a stranger.
 async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
-    raise NotImplementedError
+    """Connect an account once its network has taken the credentials; account.added.
+
+    The network is asked before the unit opens: no transaction waits for a stranger. Raises Refused.
+    """
+    faults = Faults()
+    for name in ("server", "identifier", "credential"):
+        _check_field(faults, getattr(new, name), name)
+    if new.name is not None:
+        check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
+    faults.raise_if_any()
+    credentials = NewCredentials(_stripped(new.server), _stripped(new.identifier), _stripped(new.credential))
+    profile = await _checked(domain, new.provider, credentials)
+    async with domain.unit(actor) as unit:
+        await _check_room(unit)
+        account = Account(workspace_id=actor.workspace.id, provider=new.provider)
+        _describe(domain.vault, account, profile)
+        account.name = (new.name or profile.name).strip()[:LONGEST_NAME] or profile.provider_id
+        await _save_once(account)
+        await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)))
+        await audit.record(unit, "account.add", account, name=account.name, provider=account.provider.value)
+    return account
 
 
 async def update(domain: Domain, actor: Actor, account_id: int, changes: AccountChanges) -> Account:
-    raise NotImplementedError
+    """Rename an account, or authorise it again with a new credential of the same identity; account.updated.
+
+    Raises Refused.
+    """
+    found = await _find(actor.workspace, account_id)
+    _check_changes(changes)
+    profile = await _checked_again(domain, found, changes.credential) if isinstance(changes.credential, str) else None
+    async with domain.unit(actor) as unit:
+        mine = Account.filter(id=found.id, deleted_at=None)
+        account = await mine.select_for_update(no_key=True).first() or not_found("account")
+        if isinstance(changes.name, str):
+            account.name = changes.name.strip()
+        if profile is not None:
+            _describe(domain.vault, account, profile)
+        if profile is not None or isinstance(changes.name, str):
+            await account.save()
+            await events.record(unit, EventType.ACCOUNT_UPDATED, payloads.account_data(record_of(account)))
+            await audit.record(unit, "account.update", account, name=account.name, reauthorized=profile is not None)
+    return account
 
 
 async def delete(unit: Unit, account_id: int) -> None:
-    raise NotImplementedError
+    """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone."""
+    await _find(unit.workspace, account_id)
+    account = await Account.filter(id=account_id, deleted_at=None).select_for_update(no_key=True).first()
+    if account is None:
+        not_found("account")
+    account.deleted_at = datetime.now(UTC)
+    account.sealed_credentials = None
+    await account.save()
+    await events.record(unit, EventType.ACCOUNT_DELETED, payloads.account_deleted_data(account.uuid))
+    await audit.record(unit, "account.delete", account, name=account.name)
+
+
+async def lose_authorization(unit: Unit, account_id: int) -> None:
+    """Note that the network refused an account's credentials; account.unauthorized, once until it is mended."""
+    account = await Account.filter(id=account_id, deleted_at=None).select_for_update(no_key=True).first()
+    if account is None or not account.authorized:
+        return
+    account.authorized = False
+    await account.save(update_fields=["authorized", "updated_at"])
+    await events.record(unit, EventType.ACCOUNT_UNAUTHORIZED, payloads.account_data(record_of(account)))
+    await audit.record(unit, "account.lose_authorization", account, name=account.name)
+
+
+def record_of(account: Account) -> AccountRecord:
+    """The account as payloads tell of it."""
+    return AccountRecord(
+        id=account.id,
+        uuid=account.uuid,
+        name=account.name,
+        username=account.username,
+        image=account.image,
+        provider=account.provider,
+        data=account.data,
+        authorized=account.authorized,
+        created_at=account.created_at,
+    )
+
+
+def seal_credentials(vault: Vault, account: Account, credentials: dict[str, Any]) -> bytes:
+    """What the network needs to publish, as it is stored."""
+    plain = json.dumps(credentials)
+    return vault.seal(plain, workspace_id=account.workspace_id, row=str(account.uuid), field="sealed_credentials")
+
+
+def opened_credentials(vault: Vault, account: Account) -> dict[str, Any]:
+    """What the network needs to publish; {} once the account is deleted."""
+    if account.sealed_credentials is None:
+        return {}
+    sealed, place = account.sealed_credentials, account.workspace_id
+    plain = vault.open(sealed, workspace_id=place, row=str(account.uuid), field="sealed_credentials")
+    credentials: dict[str, Any] = json.loads(plain)
+    return credentials
+
+
+async def _find(workspace: Workspace, account_id: int) -> Account:
+    mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
+    found = await mine.first() if is_id(account_id) else None
+    return found or not_found("account")
+
+
+def _check_field(faults: Faults, value: str | None, name: str) -> None:
+    if value is not None:
+        check_text(faults, value, name, longest=LONGEST_FIELD, what=f"The {name}", required=False)
+
+
+def _check_changes(changes: AccountChanges) -> None:
+    faults = Faults()
+    for name in ("name", "credential"):
+        if getattr(changes, name) is None:
+            faults.add(FaultCode.REQUIRED, "Leave it out, or give it a value.", name)
+    if isinstance(changes.name, str):
+        check_text(faults, changes.name, "name", longest=LONGEST_NAME, what="The name")
+    if isinstance(changes.credential, str):
+        check_text(faults, changes.credential, "credential", longest=LONGEST_FIELD, what="The credential")
+    faults.raise_if_any()
+
+
+async def _check_room(unit: Unit) -> None:
+    # Whoever adds another account to this workspace at the same time waits here, so that the count holds.
+    await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
+    if await Account.filter(workspace_id=unit.workspace.id, deleted_at=None).count() >= MOST_ACCOUNTS:
+        raise Refused(Fault(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_ACCOUNTS:,} accounts."))
+
+
+async def _checked(domain: Domain, provider: Provider, credentials: NewCredentials) -> Profile:
+    try:
+        return await providers.client_for(provider).check(domain.sender, credentials)
+    except ProviderFault as fault:
+        _refuse(fault)
+
+
+async def _checked_again(domain: Domain, account: Account, credential: str) -> Profile:
+    credentials = NewCredentials(account.data.get("server"), account.username, credential.strip(), account.provider_id)
+    profile = await _checked(domain, account.provider, credentials)
+    if profile.provider_id != account.provider_id:
+        message = "This credential belongs to another account; add that one instead."
+        raise Refused(Fault(FaultCode.INVALID, message, ("credential",)))
+    return profile
+
+
+def _refuse(fault: ProviderFault) -> NoReturn:
+    match fault:
+        case BadInput():
+            raise Refused(Fault(fault.code, str(fault), (fault.field,))) from None
+        case CredentialsRefused():
+            raise Refused(Fault(FaultCode.UNAUTHORIZED_BY_PROVIDER, str(fault), ("credential",))) from None
+        case ProviderUnreachable():
+            raise Refused(Fault(FaultCode.PROVIDER_UNREACHABLE, str(fault), ("server",))) from None
+        case _:
+            raise fault
+
+
+def _describe(vault: Vault, account: Account, profile: Profile) -> None:
+    account.provider_id = profile.provider_id
+    account.username = profile.username
+    account.image = profile.image
+    account.data = profile.data
+    account.authorized = True
+    account.sealed_credentials = seal_credentials(vault, account, profile.credentials)
+
+
+async def _save_once(account: Account) -> None:
+    try:
+        await account.save()
+    except IntegrityError:
+        message = "This account is connected already."
+        raise Refused(Fault(FaultCode.TAKEN, message, ("identifier",))) from None
+
+
+def _stripped(value: str | None) -> str | None:
+    return (value.strip() or None) if value is not None else None

@@ -2,10 +2,23 @@
 
 from typing import Any
 
+from domain import deliveries, payloads
 from domain.tables import Event
 from domain.unit import Unit
 from domain.vocabulary import EventType
 
 
 async def record(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:
-    raise NotImplementedError
+    """Keep that something happened, with one delivery for each active webhook of the workspace that listens.
+
+    `data` is what `payloads` made. It all stands or falls with the unit's transaction; nobody need listen.
+    """
+    event = await make(unit, event_type, data)
+    await deliveries.create_for_event(unit, event)
+    return event
+
+
+async def make(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:
+    """Keep an event that goes to nobody by itself: the example that a test delivery carries."""
+    document = payloads.document(event_type, data)
+    return await Event.create(workspace_id=unit.workspace.id, type=event_type, document=document)

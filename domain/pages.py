@@ -9,10 +9,10 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
+from domain.ids import is_id
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
-LARGEST_ID = 2**63 - 1
 
 Row = TypeVar("Row", bound=Model)
 
@@ -76,7 +76,7 @@ def row_at(cursor: str) -> int | None:
         kind, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
     except (binascii.Error, ValueError):
         return None
-    if kind != "row" or not digits.isdigit() or len(digits) > 19 or int(digits) > LARGEST_ID:
+    if kind != "row" or not digits.isdigit() or len(digits) > 19 or not is_id(int(digits)):
         return None
     return int(digits)
 

@@ -1,12 +1,32 @@
-"""Posts: written, scheduled, published, deleted. The worker's side is in publishing.py."""
+"""Posts: written, scheduled, published, deleted. The worker's side is in publishing.py.
 
+    DRAFT <-> SCHEDULED -> PUBLISHING -> PUBLISHED | FAILED
+    DRAFT -> PUBLISHING, FAILED -> PUBLISHING      (publish)
+
+Every verb locks its rows, so that it meets a worker before or after it takes the post, never in between. Which event
+belongs to which verb is in docs/decisions/0041-events-of-posts.md.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from domain import audit, database, events, payloads, providers
+from domain.errors import FaultCode, Faults, not_found, wrong_state
+from domain.ids import is_id
+from domain.post_checks import Content, check_content, check_time
+from domain.post_records import announce, entries_of, put_on, tell
 from domain.providers.interface import TextMeasure
-from domain.tables import Post, Workspace
+from domain.tables import Account, Post, PostAccount, Workspace
+from domain.texts import check_text
+from domain.tries import Tries
 from domain.unit import Unit
-from domain.vocabulary import UNSET, Unset
+from domain.vocabulary import UNSET, EventType, PostAccountStatus, PostStatus, Unset
+
+# How long the same idempotency key means the same post.
+KEY_LIFE = timedelta(days=1)
+LONGEST_KEY = 200
+MOST_DELETED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +39,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class NewPost:
-    """What a person asks for; a draft where scheduled_at is None."""
+    """What a person asks for; a draft where `scheduled_at` is None. A draft needs no accounts yet."""
 
     body: str
     account_ids: tuple[int, ...] = ()
@@ -30,34 +50,247 @@ class NewPost:
 
 @dataclass(frozen=True, slots=True)
 class PostChanges:
-    """UNSET stays as it is; None is a fault but for scheduled_at (back to a draft) and variants (none)."""
+    """What is to be different; UNSET stays as it is.
 
-    body: str | None | Unset = UNSET
-    account_ids: tuple[int, ...] | None | Unset = UNSET
-    variants: tuple[Variant, ...] | None | Unset = UNSET
-    scheduled_at: datetime | None | Unset = UNSET
+    None makes a draft of a scheduled post (`scheduled_at`), removes all variants, and is a fault elsewhere. Where only
+    `account_ids` are given, the accounts that stay keep their variants.
+    """
+
+    body: str | Unset | None = UNSET
+    account_ids: tuple[int, ...] | Unset | None = UNSET
+    variants: tuple[Variant, ...] | Unset | None = UNSET
+    scheduled_at: datetime | Unset | None = UNSET
 
 
 async def create(unit: Unit, new: NewPost) -> Post:
-    raise NotImplementedError
+    """Write a post; post.created, and post.scheduled where a time is given. Raises Refused with all that is wrong.
+
+    The same idempotency key within a day gives the post back that it made before, however the rest may differ.
+    """
+    if new.idempotency_key is not None and (known := await _made_with(unit, new.idempotency_key)):
+        return known
+    faults = Faults()
+    content = Content(new.body, new.account_ids, _pairs(new.variants))
+    accounts = await check_content(faults, unit.workspace, content)
+    if new.scheduled_at is not None:
+        check_time(faults, new.scheduled_at, await database.now())
+        _check_has_accounts(faults, content.account_ids, "account_ids")
+    faults.raise_if_any()
+    post = Post(workspace_id=unit.workspace.id, author=unit.actor.token, idempotency_key=new.idempotency_key)
+    post.body = new.body
+    _set_time(post, new.scheduled_at)
+    await post.save()
+    entries = await put_on(post, content, accounts, ())
+    await announce(unit, post, entries)
+    await tell(unit, EventType.POST_CREATED, post, entries)
+    await _tell_of_time(unit, post, entries)
+    await audit.record(unit, "post.create", post, status=post.status.value)
+    return post
 
 
 async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
-    raise NotImplementedError
+    """Change a draft or a scheduled post; post.updated, and post.scheduled where its time changes. Raises Refused."""
+    post = await _changeable(unit, post_id)
+    entries = await entries_of(post)
+    faults = Faults()
+    content = _changed(faults, post, entries, changes)
+    accounts = await check_content(faults, unit.workspace, content, {entry.account_id for entry in entries})
+    scheduled_at = post.scheduled_at if isinstance(changes.scheduled_at, Unset) else changes.scheduled_at
+    moves = scheduled_at != post.scheduled_at
+    if scheduled_at is not None:
+        _check_has_accounts(faults, content.account_ids, "account_ids")
+        if moves:
+            check_time(faults, scheduled_at, await database.now())
+    faults.raise_if_any()
+    if not moves and not _says_new(changes):
+        return post
+    post.body = content.body
+    entries = await put_on(post, content, accounts, entries)
+    await _move(unit, post, entries, scheduled_at)
+    if scheduled_at is None or _says_new(changes):
+        await tell(unit, EventType.POST_UPDATED, post, entries)
+    if moves:
+        await _tell_of_time(unit, post, entries)
+    await audit.record(unit, "post.update", post, status=post.status.value)
+    return post
 
 
 async def schedule(unit: Unit, post_id: int, scheduled_at: datetime) -> Post:
-    raise NotImplementedError
+    """Have a draft, or a post with another time, published at that time; post.scheduled. Raises Refused."""
+    post = await _changeable(unit, post_id)
+    entries = await entries_of(post)
+    faults = Faults()
+    check_time(faults, scheduled_at, await database.now())
+    _check_has_accounts(faults, entries, "id")
+    faults.raise_if_any()
+    await _move(unit, post, entries, scheduled_at)
+    await _tell_of_time(unit, post, entries)
+    await audit.record(unit, "post.schedule", post, scheduled_at=payloads.instant(scheduled_at))
+    return post
 
 
 async def publish(unit: Unit, post_id: int) -> Post:
-    raise NotImplementedError
+    """Publish as soon as a worker is free: a draft, a scheduled post, or a failed one on the accounts that failed."""
+    post = await _locked(unit, post_id)
+    _check_not_trashed(post)
+    if post.status in {PostStatus.PUBLISHING, PostStatus.PUBLISHED}:
+        wrong_state(f"This post is {post.status.value} already.")
+    entries = await entries_of(post)
+    faults = Faults()
+    _check_has_accounts(faults, entries, "id")
+    faults.raise_if_any()
+    await _renew(entries)
+    post.status = PostStatus.PUBLISHING
+    post.due_at = await database.now()
+    await post.save()
+    unit.publish(post.id)
+    await announce(unit, post, entries)
+    await audit.record(unit, "post.publish", post)
+    return post
 
 
 async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
-    """Returns the ids that were deleted, in the order given, each once."""
-    raise NotImplementedError
+    """Delete posts, or put them into the trash, all or none; one post.deleted carries them all.
+
+    Returns their ids in the order given, each once. A scheduled post in the trash is a draft again. Raises Refused.
+    """
+    wanted = list(dict.fromkeys(post_ids))
+    faults = Faults()
+    if not wanted:
+        faults.add(FaultCode.REQUIRED, "Name at least one post.", "ids")
+    if len(wanted) > MOST_DELETED:
+        faults.add(FaultCode.LIMIT_REACHED, f"At most {MOST_DELETED} posts can be deleted at once.", "ids")
+    faults.raise_if_any()
+    mine = Post.filter(workspace_id=unit.workspace.id, id__in=[each for each in wanted if is_id(each)])
+    found = {post.id: post for post in await mine.select_for_update(no_key=to_trash).order_by("id")}
+    for index, post_id in enumerate(post_ids):
+        _check_deletable(faults, found.get(post_id), to_trash, index)
+    faults.raise_if_any()
+    posts = [found[post_id] for post_id in wanted]
+    await (_trash(posts) if to_trash else Post.filter(id__in=wanted).delete())
+    data = payloads.posts_deleted_data([post.uuid for post in posts], to_trash)
+    await events.record(unit, EventType.POST_DELETED, data)
+    for post in posts:
+        await audit.record(unit, "post.trash" if to_trash else "post.delete", post)
+    return wanted
 
 
 async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasure:
-    raise NotImplementedError
+    """How an account's network would count a text, what it allows, and what it would link. Raises Refused."""
+    mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
+    account = await mine.first() if is_id(account_id) else None
+    if account is None:
+        not_found("account", "account_id")
+    return providers.client_for(account.provider).measure(body, account.data)
+
+
+async def _made_with(unit: Unit, key: str) -> Post | None:
+    faults = Faults()
+    check_text(faults, key, "idempotency_key", longest=LONGEST_KEY, what="The key")
+    faults.raise_if_any()
+    # Whoever comes with the same key at the same time waits here, and then finds the post.
+    await unit.connection.execute_query(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", [key, unit.workspace.id]
+    )
+    known = await Post.get_or_none(workspace_id=unit.workspace.id, idempotency_key=key)
+    if known is not None and known.created_at <= await database.now() - KEY_LIFE:
+        await Post.filter(id=known.id).update(idempotency_key=None)
+        return None
+    return known
+
+
+async def _locked(unit: Unit, post_id: int) -> Post:
+    mine = Post.filter(workspace_id=unit.workspace.id, id=post_id)
+    found = await mine.select_for_update(no_key=True).first() if is_id(post_id) else None
+    return found or not_found("post")
+
+
+async def _changeable(unit: Unit, post_id: int) -> Post:
+    post = await _locked(unit, post_id)
+    _check_not_trashed(post)
+    match post.status:
+        case PostStatus.PUBLISHING:
+            wrong_state("A post that is being published can no longer be changed.")
+        case PostStatus.PUBLISHED | PostStatus.FAILED:
+            wrong_state("A post that was published, or failed to be, can no longer be changed.")
+    return post
+
+
+def _check_not_trashed(post: Post) -> None:
+    if post.trashed:
+        wrong_state("A post in the trash can only be deleted.")
+
+
+def _check_deletable(faults: Faults, post: Post | None, to_trash: bool, index: int) -> None:
+    if post is None:
+        faults.add(FaultCode.NOT_FOUND, "There is no such post.", "ids", str(index))
+    elif post.status is PostStatus.PUBLISHING:
+        message = "A post that is being published cannot be deleted."
+        faults.add(FaultCode.WRONG_STATE, message, "ids", str(index))
+    elif to_trash and post.trashed:
+        faults.add(FaultCode.WRONG_STATE, "This post is in the trash already.", "ids", str(index))
+
+
+def _check_has_accounts(faults: Faults, chosen: Sequence[object], field: str) -> None:
+    if not chosen:
+        faults.add(FaultCode.REQUIRED, "Choose at least one account to publish to.", field)
+
+
+def _changed(faults: Faults, post: Post, entries: list[PostAccount], changes: PostChanges) -> Content:
+    """The post's content as it would be; what is not given stays."""
+    for name in ("body", "account_ids"):
+        if getattr(changes, name) is None:
+            faults.add(FaultCode.REQUIRED, "Leave it out, or give it a value.", name)
+    ids = changes.account_ids if isinstance(changes.account_ids, tuple) else tuple(e.account_id for e in entries)
+    kept = tuple((e.account_id, e.variant) for e in entries if e.variant is not None and e.account_id in ids)
+    return Content(
+        body=changes.body if isinstance(changes.body, str) else post.body,
+        account_ids=ids,
+        variants=kept if isinstance(changes.variants, Unset) else _pairs(changes.variants or ()),
+    )
+
+
+def _says_new(changes: PostChanges) -> bool:
+    return any(not isinstance(given, Unset) for given in (changes.body, changes.account_ids, changes.variants))
+
+
+def _pairs(variants: Iterable[Variant]) -> tuple[tuple[int, str], ...]:
+    return tuple((variant.account_id, variant.body) for variant in variants)
+
+
+async def _move(unit: Unit, post: Post, entries: Sequence[PostAccount], scheduled_at: datetime | None) -> None:
+    """Save the post with its time, or as a draft without one."""
+    was = post.status
+    _set_time(post, scheduled_at)
+    await post.save()
+    if post.status is not was:
+        await announce(unit, post, entries)
+
+
+def _set_time(post: Post, scheduled_at: datetime | None) -> None:
+    post.status = PostStatus.DRAFT if scheduled_at is None else PostStatus.SCHEDULED
+    post.scheduled_at = post.due_at = scheduled_at
+
+
+async def _tell_of_time(unit: Unit, post: Post, entries: Sequence[PostAccount]) -> None:
+    if post.scheduled_at is not None:
+        unit.publish(post.id, post.scheduled_at)
+        await tell(unit, EventType.POST_SCHEDULED, post, entries)
+
+
+async def _renew(entries: Iterable[PostAccount]) -> None:
+    """Let the accounts that failed be tried again; what their networks remember stays, against second posts."""
+    for entry in entries:
+        if entry.status is PostAccountStatus.FAILED:
+            entry.status = PostAccountStatus.PENDING
+            entry.errors = []
+            entry.progress = Tries.read(entry.progress).renewed().stored()
+            await entry.save(update_fields=["status", "errors", "progress"])
+
+
+async def _trash(posts: Iterable[Post]) -> None:
+    for post in posts:
+        post.trashed = True
+        if post.status is PostStatus.SCHEDULED:
+            _set_time(post, None)
+        await post.save()

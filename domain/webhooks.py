@@ -1,12 +1,25 @@
 """Webhooks: where deliveries go, and what a person may change about it."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from domain.tables import Delivery, Webhook
+from domain import audit, catalogue, database, deliveries, events, signing
+from domain.addresses import AddressPolicy
+from domain.errors import FaultCode, Faults, not_found
+from domain.ids import is_id
+from domain.tables import Delivery, Webhook, Workspace
 from domain.unit import Unit
 from domain.vault import Vault
 from domain.vocabulary import UNSET, ContentType, EventType, HttpMethod, Unset
+from domain.webhook_checks import check_fields
+
+MOST_WEBHOOKS = 1000
+LONGEST_OVERLAP = timedelta(days=7)
+# What `stats` looks at where nobody says since when.
+STATS_SPAN = timedelta(days=30)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -29,22 +42,25 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookChanges:
-    """What a person wants to be different; UNSET stays as it is. None is a fault but for secret and headers (removed)."""
+    """What is to be different; UNSET stays as it is. None removes secret and headers, and is a fault elsewhere."""
 
-    name: str | None | Unset = UNSET
-    callback_url: str | None | Unset = UNSET
-    events: tuple[EventType, ...] | None | Unset = UNSET
-    method: HttpMethod | None | Unset = UNSET
-    content_type: ContentType | None | Unset = UNSET
-    max_attempts: int | None | Unset = UNSET
-    active: bool | None | Unset = UNSET
-    secret: str | None | Unset = field(default=UNSET, repr=False)
-    headers: Headers | None | Unset = field(default=UNSET, repr=False)
+    name: str | Unset | None = UNSET
+    callback_url: str | Unset | None = UNSET
+    events: tuple[EventType, ...] | Unset | None = UNSET
+    method: HttpMethod | Unset | None = UNSET
+    content_type: ContentType | Unset | None = UNSET
+    max_attempts: int | Unset | None = UNSET
+    active: bool | Unset | None = UNSET
+    secret: str | Unset | None = field(default=UNSET, repr=False)
+    headers: Headers | Unset | None = field(default=UNSET, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How the deliveries of one webhook fared; response times in milliseconds, None where nobody answered."""
+    """How the deliveries of one webhook fared.
+
+    `success_rate` is of those that succeeded or failed; times are those of answers, in milliseconds; None without any.
+    """
 
     deliveries: int = 0
     succeeded: int = 0
@@ -58,29 +74,217 @@ class Stats:
 
 
 async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
-    """Returns the webhook and its secret (None where it has none)."""
-    raise NotImplementedError
+    """Make a webhook; returns it with its secret, if it has one. Raises Refused with all that is wrong."""
+    await _check_new(unit, new)
+    secret = signing.generate_secret() if new.generate_secret else new.secret
+    webhook = Webhook(
+        workspace_id=unit.workspace.id,
+        name=new.name.strip(),
+        callback_url=new.callback_url,
+        method=new.method,
+        content_type=new.content_type,
+        max_attempts=new.max_attempts,
+        active=new.active,
+        events=_distinct(new.events),
+    )
+    webhook.sealed_secret = _seal(unit.domain.vault, webhook, "sealed_secret", secret)
+    webhook.sealed_headers = _seal_headers(unit.domain.vault, webhook, new.headers)
+    await webhook.save()
+    await audit.record(unit, "webhook.create", webhook, name=webhook.name, signed=secret is not None)
+    return webhook, secret
 
 
 async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhook:
-    raise NotImplementedError
+    """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing."""
+    webhook = await _locked(unit, webhook_id)
+    given = {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not UNSET}
+    _check_changes(unit.domain.policy, given)
+    touched = _forgotten(webhook, given) | _apply(unit.domain.vault, webhook, given)
+    if touched:
+        await webhook.save(update_fields=[*touched, "updated_at"])
+        await audit.record(unit, "webhook.update", webhook, name=webhook.name, changed=sorted(given))
+    return webhook
 
 
 async def delete(unit: Unit, webhook_id: int) -> None:
-    raise NotImplementedError
+    """Delete a webhook: what waits is cancelled, its secrets are wiped, its log stays."""
+    webhook = await _locked(unit, webhook_id)
+    webhook.deleted_at = datetime.now(UTC)
+    webhook.active = False
+    webhook.sealed_secret = webhook.sealed_previous_secret = webhook.sealed_headers = None
+    webhook.previous_secret_until = None
+    await webhook.save()
+    await deliveries.cancel_all_of(unit, webhook.id)
+    await audit.record(unit, "webhook.delete", webhook, name=webhook.name)
 
 
-async def rotate_secret(unit: Unit, webhook_id: int, secret: str | None, overlap: timedelta) -> tuple[Webhook, str]:
-    raise NotImplementedError
+async def rotate_secret(
+    unit: Unit, webhook_id: int, secret: str | None, overlap: timedelta, now: datetime | None = None
+) -> tuple[Webhook, str]:
+    """Sign with another secret (a generated one, where none is given); the old one signs beside it for `overlap`.
+
+    Returns the webhook and its new secret. Raises Refused where the overlap is not 0 to 7 days.
+    """
+    webhook = await _locked(unit, webhook_id)
+    faults = Faults()
+    if secret is not None:
+        faults.extend(signing.check_secret(secret), "secret")
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        faults.add(FaultCode.OUT_OF_RANGE, "The old secret may stay for 0 to 604,800 seconds.", "overlap_seconds")
+    faults.raise_if_any()
+    old = _open(unit.domain.vault, webhook, "sealed_secret") if overlap else None
+    fresh = secret or signing.generate_secret()
+    webhook.sealed_previous_secret = _seal(unit.domain.vault, webhook, "sealed_previous_secret", old)
+    webhook.previous_secret_until = (now or datetime.now(UTC)) + overlap if old else None
+    webhook.sealed_secret = _seal(unit.domain.vault, webhook, "sealed_secret", fresh)
+    await webhook.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until", "updated_at"])
+    seconds = int(overlap.total_seconds())
+    await audit.record(unit, "webhook.rotate_secret", webhook, name=webhook.name, overlap_seconds=seconds)
+    return webhook, fresh
 
 
 async def test(unit: Unit, webhook_id: int, event_type: EventType) -> Delivery:
-    raise NotImplementedError
-
-
-async def stats(webhook_ids: list[int], since: datetime | None, until: datetime | None) -> dict[int, Stats]:
-    raise NotImplementedError
+    """Send the catalogue's example of an event to this webhook alone, whatever it listens to, active or not."""
+    webhook = await _locked(unit, webhook_id)
+    example = catalogue.EVENT_TYPES[event_type].example
+    event = await events.make(unit, event_type, example["data"])
+    delivery = await deliveries.create_test(unit, webhook, event)
+    await audit.record(unit, "webhook.test", webhook, name=webhook.name, event_type=event_type.value)
+    return delivery
 
 
 def opened_headers(vault: Vault, webhook: Webhook) -> Headers:
-    raise NotImplementedError
+    """The webhook's own headers as they are sent; whoever shows them hides the secret ones (`request.hide`)."""
+    text = _open(vault, webhook, "sealed_headers")
+    return tuple((name, value) for name, value in json.loads(text)) if text else ()
+
+
+async def stats(webhook_ids: list[int], since: datetime | None, until: datetime | None) -> dict[int, Stats]:
+    """How the deliveries made from `since` until before `until` fared, for every webhook asked for; one statement.
+
+    Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
+    """
+    until = until or datetime.now(UTC)
+    found = await database.rows(_STATS, webhook_ids, since or until - STATS_SPAN, until)
+    return {webhook_id: Stats() for webhook_id in webhook_ids} | {row["webhook_id"]: _stats_of(row) for row in found}
+
+
+_STATS = """
+WITH chosen AS (
+    SELECT id, webhook_id, status FROM delivery WHERE webhook_id = ANY($1) AND created_at >= $2 AND created_at < $3
+), counted AS (
+    SELECT webhook_id, count(*) AS deliveries,
+        count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE status = 'failed') AS failed,
+        count(*) FILTER (WHERE status IN ('pending', 'delivering', 'retrying')) AS pending
+    FROM chosen GROUP BY webhook_id
+), timed AS (
+    SELECT webhook_id, count(*) AS attempts,
+        percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_ms)
+            FILTER (WHERE response_status IS NOT NULL) AS times
+    FROM chosen JOIN attempt ON attempt.delivery_id = chosen.id GROUP BY webhook_id
+)
+SELECT * FROM counted LEFT JOIN timed USING (webhook_id)
+"""
+
+
+def _stats_of(row: Mapping[str, Any]) -> Stats:
+    finished = row["succeeded"] + row["failed"]
+    p50, p95, p99 = row["times"] or (None, None, None)
+    return Stats(
+        deliveries=row["deliveries"],
+        succeeded=row["succeeded"],
+        failed=row["failed"],
+        pending=row["pending"],
+        attempts=row["attempts"] or 0,
+        success_rate=row["succeeded"] / finished if finished else None,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+    )
+
+
+async def _locked(unit: Unit, webhook_id: int) -> Webhook:
+    mine = Webhook.filter(workspace_id=unit.workspace.id, id=webhook_id, deleted_at=None)
+    found = await mine.select_for_update(no_key=True).first() if is_id(webhook_id) else None
+    return found or not_found("webhook")
+
+
+async def _check_new(unit: Unit, new: NewWebhook) -> None:
+    faults = Faults()
+    check_fields(faults, unit.domain.policy, {each.name: getattr(new, each.name) for each in fields(new)})
+    if new.secret is not None and new.generate_secret:
+        faults.add(FaultCode.INVALID, "Give a secret or have one generated, not both.", "generate_secret")
+    # Whoever makes another webhook of this workspace at the same time waits here, so that the count holds.
+    await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
+    if await Webhook.filter(workspace_id=unit.workspace.id, deleted_at=None).count() >= MOST_WEBHOOKS:
+        faults.add(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_WEBHOOKS:,} webhooks.")
+    faults.raise_if_any()
+
+
+def _check_changes(policy: AddressPolicy, given: Mapping[str, Any]) -> None:
+    faults = Faults()
+    for name, value in given.items():
+        if value is None and name not in {"secret", "headers"}:
+            faults.add(FaultCode.REQUIRED, "Leave it out, or give it a value.", name)
+    check_fields(faults, policy, given)
+    faults.raise_if_any()
+
+
+def _distinct(listened_to: tuple[EventType, ...]) -> list[str]:
+    return [event_type.value for event_type in dict.fromkeys(listened_to)]
+
+
+def _forgotten(webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
+    """Forget the endpoint's failures where a person gives it another chance; returns the columns that changed."""
+    wakes = given.get("active") is True and not webhook.active
+    moves = given.get("callback_url", webhook.callback_url) != webhook.callback_url
+    if not wakes and not moves:
+        return set()
+    webhook.failing_since = webhook.circuit_open_until = None
+    webhook.failures_in_a_row = 0
+    touched = {"failing_since", "circuit_open_until", "failures_in_a_row"}
+    if wakes:
+        webhook.disabled_reason = None
+        webhook.disabled_at = None
+        touched |= {"disabled_reason", "disabled_at"}
+    return touched
+
+
+def _apply(vault: Vault, webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
+    """Put the values that were given in their columns; returns the columns that changed."""
+    touched = set()
+    for name, value in given.items():
+        match name:
+            case "secret":
+                webhook.sealed_secret = _seal(vault, webhook, "sealed_secret", value)
+                # Whoever sets a secret outright wants the old one to be worthless; a rotation lets both sign.
+                webhook.sealed_previous_secret = webhook.previous_secret_until = None
+                touched |= {"sealed_secret", "sealed_previous_secret", "previous_secret_until"}
+            case "headers":
+                webhook.sealed_headers = _seal_headers(vault, webhook, value or ())
+                touched.add("sealed_headers")
+            case "events":
+                webhook.events = _distinct(value)
+                touched.add("events")
+            case _:
+                setattr(webhook, name, value.strip() if name == "name" else value)
+                touched.add(name)
+    return touched
+
+
+def _seal_headers(vault: Vault, webhook: Webhook, headers: Headers) -> bytes | None:
+    return _seal(vault, webhook, "sealed_headers", json.dumps(headers)) if headers else None
+
+
+def _seal(vault: Vault, webhook: Webhook, column: str, plain: str | None) -> bytes | None:
+    if plain is None:
+        return None
+    return vault.seal(plain, workspace_id=webhook.workspace_id, row=str(webhook.uuid), field=column)
+
+
+def _open(vault: Vault, webhook: Webhook, column: str) -> str | None:
+    sealed = getattr(webhook, column)
+    if sealed is None:
+        return None
+    return vault.open(sealed, workspace_id=webhook.workspace_id, row=str(webhook.uuid), field=column)

@@ -1,12 +1,40 @@
-"""Workspaces and the tokens that open them."""
+"""Workspaces and the tokens that open them.
 
+A token is "hl_", 256 random bits in base 62, and a checksum, so that junk is refused without the database, and scanners
+for leaked secrets can tell a real one. Only its SHA-256 digest is kept: the entropy is in the token, not in a salt.
+"""
+
+import hashlib
+import secrets
+import string
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from tortoise.expressions import Q
+from tortoise.transactions import in_transaction
+
+from domain import audit
+from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
+from domain.ids import is_id
 from domain.tables import Token, Workspace
+from domain.texts import check_text, is_clean
 from domain.unit import Actor, Unit
 from domain.vocabulary import Role
+
+LONGEST_NAME = 200
+MOST_TOKENS = 1000
+PREFIX = "hl_"
+# What a person recognises a token by; it gives away 36 of its 256 bits.
+SHOWN_CHARACTERS = 9
+RANDOM_BYTES = 32
+LAST_USE_PRECISION = timedelta(minutes=1)
+
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_SECRET_LENGTH = 43  # 256 bits in base 62
+_CHECKSUM_LENGTH = 6  # 32 bits in base 62
+_RANKS = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,34 +46,125 @@ class NewToken:
     expires_at: datetime | None = None
 
 
-async def create(name: str) -> Workspace:
-    raise NotImplementedError
-
-
-async def find(name: str) -> Workspace:
-    """Raises Refused (NOT_FOUND)."""
-    raise NotImplementedError
-
-
-async def create_token(unit: Unit, new: NewToken) -> tuple[Token, str]:
-    """The token and its secret, which is shown this once."""
-    raise NotImplementedError
-
-
-async def revoke_token(unit: Unit, token_id: int) -> Token:
-    raise NotImplementedError
-
-
 async def authenticate(secret: str, now: datetime) -> Actor:
-    """Raises Unauthenticated."""
-    raise NotImplementedError
+    """Whose token this is; one indexed query, and none for junk. Raises Unauthenticated."""
+    if not _is_well_formed(secret):
+        raise Unauthenticated
+    token = await Token.filter(_valid(now), digest=_digest(secret)).select_related("workspace").first()
+    if token is None:
+        raise Unauthenticated
+    if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
+        await Token.filter(id=token.id).update(last_used_at=now)
+    return Actor(workspace=token.workspace, token=token, role=token.role)
+
+
+def require(actor: Actor, role: Role) -> None:
+    """Raises Forbidden where the actor may do less than `role` may."""
+    if _RANKS[actor.role] < _RANKS[role]:
+        raise Forbidden(f"This needs a token with the role {role.name}; yours is {actor.role.name}.")
 
 
 async def valid_tokens(token_ids: Iterable[int], now: datetime) -> set[int]:
     """Which of these tokens are neither revoked nor expired; one query."""
-    raise NotImplementedError
+    return {token.id for token in await Token.filter(_valid(now), id__in=list(token_ids)).only("id")}
 
 
-def require(actor: Actor, role: Role) -> None:
-    """Raises Forbidden where the actor's role is lower."""
-    raise NotImplementedError
+async def create(name: str) -> Workspace:
+    """Make a workspace. Raises Refused where the name is blank, too long, or taken (the command line goes by it)."""
+    faults = Faults()
+    check_text(faults, name, "name", longest=LONGEST_NAME, what="The name")
+    faults.raise_if_any()
+    async with in_transaction() as connection:
+        # Names have no unique index; whoever makes one at the same time waits here.
+        await connection.execute_query("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
+        if await Workspace.exists(name=name.strip()):
+            faults.add(FaultCode.TAKEN, "There is a workspace of that name already.", "name")
+            faults.raise_if_any()
+        return await Workspace.create(name=name.strip())
+
+
+async def find(name: str) -> Workspace:
+    """The workspace of that name. Raises Refused (NOT_FOUND)."""
+    found = await Workspace.get_or_none(name=name.strip()) if is_clean(name) else None
+    return found or not_found("workspace", "name")
+
+
+async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -> tuple[Token, str]:
+    """Make a token; returns it with its secret, which nobody can read again."""
+    now = now or datetime.now(UTC)
+    faults = Faults()
+    check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
+    if new.expires_at is not None and new.expires_at <= now:
+        faults.add(FaultCode.OUT_OF_RANGE, "The token would have expired already.", "expires_at")
+    if await Token.filter(_valid(now), workspace_id=unit.workspace.id).count() >= MOST_TOKENS:
+        faults.add(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_TOKENS:,} valid tokens; revoke one first.")
+    faults.raise_if_any()
+    secret = _generate()
+    token = await Token.create(
+        workspace_id=unit.workspace.id,
+        name=new.name.strip(),
+        role=new.role,
+        prefix=secret[:SHOWN_CHARACTERS],
+        digest=_digest(secret),
+        expires_at=new.expires_at,
+    )
+    await audit.record(unit, "token.create", token, name=token.name, role=token.role.value)
+    return token, secret
+
+
+async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -> Token:
+    """Make a token useless from now on; revoking it again changes nothing. Tokens may revoke themselves.
+
+    Raises Refused for an unknown id, and for the last valid admin token: nobody could make another one.
+    """
+    now = now or datetime.now(UTC)
+    # All tokens that could be the last one are locked, in one order: two revocations cannot pass each other.
+    unrevoked = Token.filter(workspace_id=unit.workspace.id, revoked_at=None)
+    locked = await unrevoked.select_for_update(no_key=True).order_by("id")
+    token = next((each for each in locked if each.id == token_id), None)
+    if token is None:
+        return await _revoked_before(unit, token_id)
+    admins = [each for each in locked if each.role is Role.ADMIN and (each.expires_at or now) >= now]
+    if admins == [token]:
+        wrong_state("This is the last valid admin token; make another one before you revoke it.")
+    token.revoked_at = now
+    await token.save(update_fields=["revoked_at"])
+    await audit.record(unit, "token.revoke", token, name=token.name)
+    return token
+
+
+async def _revoked_before(unit: Unit, token_id: int) -> Token:
+    found = await Token.get_or_none(workspace_id=unit.workspace.id, id=token_id) if is_id(token_id) else None
+    return found or not_found("token")
+
+
+def _valid(now: datetime) -> Q:
+    return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+
+
+def _generate() -> str:
+    secret = _base62(secrets.randbits(RANDOM_BYTES * 8), _SECRET_LENGTH)
+    return PREFIX + secret + _checksum(secret)
+
+
+def _is_well_formed(secret: str) -> bool:
+    if len(secret) != len(PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
+        return False
+    body = secret.removeprefix(PREFIX)
+    return body != secret and _checksum(body[:_SECRET_LENGTH]) == body[_SECRET_LENGTH:]
+
+
+def _checksum(secret: str) -> str:
+    return _base62(zlib.crc32(secret.encode()), _CHECKSUM_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits = _DIGITS[digit] + digits
+    return digits
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

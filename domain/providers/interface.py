@@ -13,13 +13,11 @@ adds is an exception that becomes an error of the input.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from domain.errors import FaultCode, HooklineError
+from domain.sender import ProviderAnswer
 from domain.vocabulary import Provider
-
-if TYPE_CHECKING:
-    from domain.sender import ProviderAnswer
 
 
 class ProviderFault(HooklineError):
@@ -66,7 +64,7 @@ class Caller(Protocol):
         json: Any = None,
         data: Mapping[str, str] | bytes | None = None,
         timeout: timedelta | None = None,
-    ) -> "ProviderAnswer":
+    ) -> ProviderAnswer:
         """Make one request under the rules for strangers: guarded address, bounded time and size, no redirects."""
 
 

@@ -1,0 +1,89 @@
+"""What a post must satisfy when it is written: its accounts exist, and each of them can carry its text."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain import providers
+from domain.errors import FaultCode, Faults
+from domain.ids import is_id
+from domain.tables import Account, Workspace
+from domain.texts import check_text
+
+# More than any network takes; each account's own limit is checked besides.
+LONGEST_BODY = 20_000
+MOST_ACCOUNTS = 50
+FURTHEST_AHEAD = timedelta(days=5 * 365)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is said, and where; `variants` are pairs of account id and text."""
+
+    body: str
+    account_ids: tuple[int, ...]
+    variants: tuple[tuple[int, str], ...]
+
+
+async def check_content(
+    faults: Faults, workspace: Workspace, content: Content, kept: Collection[int] = ()
+) -> list[Account]:
+    """Note all that is wrong; returns the accounts that were found, in the order given, each once.
+
+    `kept` are the ids that the post has already: they may have been deleted since.
+    """
+    check_text(faults, content.body, "body", longest=LONGEST_BODY, what="The text", lines=True)
+    if len(content.account_ids) > MOST_ACCOUNTS or len(content.variants) > MOST_ACCOUNTS:
+        faults.add(FaultCode.LIMIT_REACHED, f"A post may go to at most {MOST_ACCOUNTS} accounts.", "account_ids")
+        return []
+    found = await _accounts(workspace, content.account_ids)
+    for index, account_id in enumerate(content.account_ids):
+        account = found.get(account_id)
+        if account is None or (account.deleted_at is not None and account_id not in kept):
+            faults.add(FaultCode.NOT_FOUND, "There is no such account.", "account_ids", str(index))
+    _check_variants(faults, content)
+    accounts = [found[account_id] for account_id in dict.fromkeys(content.account_ids) if account_id in found]
+    for account in accounts:
+        _check_length(faults, content, account)
+    return accounts
+
+
+def check_time(faults: Faults, scheduled_at: datetime, now: datetime) -> None:
+    """Note a time that is not ahead, or more than five years ahead."""
+    if scheduled_at <= now:
+        faults.add(FaultCode.OUT_OF_RANGE, "This time has passed; choose one that is ahead.", "scheduled_at")
+    elif scheduled_at > now + FURTHEST_AHEAD:
+        faults.add(FaultCode.OUT_OF_RANGE, "A post can be scheduled at most five years ahead.", "scheduled_at")
+
+
+async def _accounts(workspace: Workspace, account_ids: Collection[int]) -> dict[int, Account]:
+    wanted = [account_id for account_id in account_ids if is_id(account_id)]
+    if not wanted:
+        return {}
+    return {account.id: account for account in await Account.filter(workspace_id=workspace.id, id__in=wanted)}
+
+
+def _check_variants(faults: Faults, content: Content) -> None:
+    seen = set()
+    for index, (account_id, body) in enumerate(content.variants):
+        place = ("variants", str(index))
+        check_text(faults, body, *place, "body", longest=LONGEST_BODY, what="The text", lines=True)
+        if account_id not in content.account_ids:
+            message = "A variant is for one of the accounts that the post goes to."
+            faults.add(FaultCode.INVALID, message, *place, "account_id")
+        elif account_id in seen:
+            faults.add(FaultCode.TAKEN, "There is another variant for this account.", *place, "account_id")
+        seen.add(account_id)
+
+
+def _check_length(faults: Faults, content: Content, account: Account) -> None:
+    variants = {account_id: (str(index), body) for index, (account_id, body) in enumerate(content.variants)}
+    index, text = variants.get(account.id, (None, content.body))
+    measure = providers.client_for(account.provider).measure(text, account.data)
+    if not measure.fits:
+        where = ("body",) if index is None else ("variants", index, "body")
+        message = (
+            f"{account.name} ({account.provider.value.capitalize()}) takes at most {measure.limit:,} {measure.unit}; "
+            f"this text has {measure.length:,}."
+        )
+        faults.add(FaultCode.TOO_LONG, message, *where)

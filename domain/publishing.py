@@ -1,0 +1,274 @@
+"""The worker's side of a post: claim it, publish it on each of its accounts, record how each of them went.
+
+A claim counts up `post.claim` and holds a lease. Whatever is written later is written under that count, so a worker
+that lost its lease changes nothing. The lease is renewed while networks are talked to; when the worker dies it runs
+out, and the post is taken again: what a provider had remembered before its call keeps that from making a second post.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from domain import accounts, database, providers
+from domain.post_records import announce, entries_of, tell
+from domain.providers.interface import (
+    LostLease,
+    Publication,
+    Published,
+    PublishingAccount,
+    PublishResult,
+    Rejected,
+    TryLater,
+    Unauthorized,
+)
+from domain.tables import Account, Post, PostAccount
+from domain.tries import SHORTEST_WAIT, Tries
+from domain.unit import Actor, Domain, Unit
+from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
+
+# All that one account may take: its network is asked more than once (session, look-up, post).
+ACCOUNT_DEADLINE = timedelta(minutes=2)
+RENEWALS_PER_LEASE = 3
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One account that is to be tried now."""
+
+    entry_id: int
+    account: Account
+    text: str
+    key: str
+    memory: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A post that this worker holds, under the count of its claim."""
+
+    actor: Actor
+    post_id: int
+    claim: int
+    now: datetime
+    held: tuple[Held, ...]
+
+
+async def due(limit: int, now: datetime | None = None) -> list[int]:
+    """Posts whose time has come and that no worker holds, the oldest first."""
+    return [row["id"] for row in await database.rows(_DUE, limit, now or await database.now())]
+
+
+_DUE = """
+SELECT id FROM post WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2) ORDER BY due_at LIMIT $1
+"""
+
+
+async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> bool:
+    """One round of a post that is due: claim, act, record. False where it is not due, or another worker holds it."""
+    claimed = await claim(domain, post_id, now or await database.now())
+    if claimed is None:
+        return False
+    try:
+        async with _kept(domain, claimed), asyncio.TaskGroup() as group:
+            for held in claimed.held:
+                group.create_task(_publish_on(domain, claimed, held))
+        await finish(domain, claimed)
+    except* LostLease:
+        log.warning("post.lease_lost", post_id=post_id, claim=claimed.claim)
+    return True
+
+
+async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
+    """Take a post that is due and free; its time and that of its accounts are compared with `now`."""
+    found = await Post.filter(id=post_id).select_related("workspace").first()
+    if found is None:
+        return None
+    async with domain.unit(Actor(found.workspace, None, Role.ADMIN)) as unit:
+        taken = await database.rows(_CLAIM, post_id, now, now + domain.settings.lease)
+        if not taken:
+            return None
+        post = await Post.get(id=post_id)
+        entries = await entries_of(post)
+        held = [await _begin(post, entry, now) for entry in entries if _is_ready(entry, now)]
+        if taken[0]["was"] != PostStatus.PUBLISHING:
+            await announce(unit, post, entries)
+    return Claimed(unit.actor, post_id, post.claim, now, tuple(held))
+
+
+_CLAIM = """
+WITH free AS (
+    SELECT id, status FROM post
+    WHERE id = $1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE post SET status = 'publishing', claim = claim + 1, leased_until = $3 FROM free WHERE post.id = free.id
+RETURNING free.status AS was
+"""
+
+
+def _is_ready(entry: PostAccount, now: datetime) -> bool:
+    return entry.status is PostAccountStatus.PENDING and Tries.read(entry.progress).is_due(now)
+
+
+async def _begin(post: Post, entry: PostAccount, now: datetime) -> Held:
+    tries = Tries.read(entry.progress).begun(now)
+    entry.progress = tries.stored()
+    await entry.save(update_fields=["progress"])
+    return Held(
+        entry_id=entry.id,
+        account=entry.account,
+        text=post.body if entry.variant is None else entry.variant,
+        key=f"{post.uuid}:{entry.account.uuid}",
+        memory=tries.memory,
+    )
+
+
+@asynccontextmanager
+async def _kept(domain: Domain, claimed: Claimed) -> AsyncIterator[None]:
+    """Renews the lease for as long as the block lasts; ends it with LostLease where another worker has the post."""
+    async with asyncio.TaskGroup() as group:
+        keeper = group.create_task(_renew_forever(domain, claimed))
+        yield
+        keeper.cancel()
+
+
+async def _renew_forever(domain: Domain, claimed: Claimed) -> None:
+    while True:
+        await asyncio.sleep(domain.settings.lease.total_seconds() / RENEWALS_PER_LEASE)
+        if not await database.rows(_RENEW, claimed.post_id, claimed.claim, domain.settings.lease):
+            raise LostLease
+
+
+_RENEW = """
+UPDATE post SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND claim = $2 AND status = 'publishing'
+RETURNING id
+"""
+
+
+async def _publish_on(domain: Domain, claimed: Claimed, held: Held) -> None:
+    if held.account.deleted_at is not None:
+        result: PublishResult = Rejected("This account has been deleted.")
+    elif not held.account.authorized:
+        result = Unauthorized("This account must be authorised again.")
+    else:
+        result = await _ask(domain, claimed, held)
+    await record(domain, claimed, held, result)
+
+
+async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
+    account = held.account
+    credentials = accounts.opened_credentials(domain.vault, account)
+    publication = Publication(
+        account=PublishingAccount(account.provider_id, account.username, account.data, credentials),
+        text=held.text,
+        key=held.key,
+        now=claimed.now,
+        progress=held.memory,
+        remember=partial(_remember, domain, claimed, held),
+    )
+    try:
+        async with asyncio.timeout(ACCOUNT_DEADLINE.total_seconds()):
+            return await providers.client_for(account.provider).publish(domain.sender, publication)
+    except LostLease:
+        raise
+    except TimeoutError:
+        return TryLater(SHORTEST_WAIT, "The network took too long to answer.")
+    except Exception:
+        log.exception("post.provider_broke", post_id=claimed.post_id, account_id=account.id)
+        return TryLater(SHORTEST_WAIT, "Hookline could not publish to this account just now.")
+
+
+async def _remember(domain: Domain, claimed: Claimed, held: Held, memory: dict[str, Any]) -> None:
+    values = (claimed.post_id, claimed.claim, domain.settings.lease, held.entry_id, json.dumps(memory))
+    if not await database.rows(_REMEMBER, *values):
+        raise LostLease
+
+
+_REMEMBER = """
+WITH mine AS (
+    UPDATE post SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND claim = $2 AND status = 'publishing'
+    RETURNING id
+)
+UPDATE post_account SET progress = jsonb_set(progress, '{memory}', $5::jsonb) FROM mine WHERE post_account.id = $4
+RETURNING post_account.id
+"""
+
+
+async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishResult) -> None:
+    """Keep how one account went, as soon as it is known. Raises LostLease."""
+    async with domain.unit(claimed.actor) as unit:
+        await _held_post(claimed)
+        # Read again: what the provider had remembered meanwhile stays.
+        entry = await PostAccount.get(id=held.entry_id)
+        _note(entry, result, claimed.now)
+        await entry.save()
+        if result.credentials is not None:
+            await _keep_credentials(unit, held.account, result.credentials)
+        if isinstance(result, Unauthorized):
+            await accounts.lose_authorization(unit, held.account.id)
+    log.info("post.tried", post_id=claimed.post_id, account_id=held.account.id, status=entry.status.value)
+
+
+def _note(entry: PostAccount, result: PublishResult, now: datetime) -> None:
+    match result:
+        case Published():
+            entry.status = PostAccountStatus.PUBLISHED
+            entry.provider_post_id = result.provider_post_id
+            entry.external_url = result.external_url
+            entry.errors = []
+        case TryLater() if not (tries := Tries.read(entry.progress)).is_over(now):
+            entry.progress = tries.remembering(result.progress).deferred(now, result.wait).stored()
+            entry.errors = [result.message]
+        case Rejected() | Unauthorized() | TryLater():
+            entry.status = PostAccountStatus.FAILED
+            entry.errors = [result.message]
+
+
+async def _keep_credentials(unit: Unit, account: Account, credentials: dict[str, Any]) -> None:
+    sealed = accounts.seal_credentials(unit.domain.vault, account, credentials)
+    # Not where a person, or another post, has put newer ones there meanwhile.
+    unchanged = Account.filter(id=account.id, sealed_credentials=account.sealed_credentials)
+    await unchanged.update(sealed_credentials=sealed)
+
+
+async def finish(domain: Domain, claimed: Claimed) -> None:
+    """Give the post back until its next account is due, or end it with its event. Raises LostLease."""
+    async with domain.unit(claimed.actor) as unit:
+        post = await _held_post(claimed)
+        entries = await entries_of(post)
+        post.leased_until = None
+        waits = [entry for entry in entries if entry.status is PostAccountStatus.PENDING]
+        if waits:
+            post.due_at = min(Tries.read(entry.progress).not_before or claimed.now for entry in waits)
+            await post.save()
+            unit.publish(post.id, post.due_at)
+        else:
+            await _end(unit, post, entries, claimed.now)
+
+
+async def _end(unit: Unit, post: Post, entries: list[PostAccount], now: datetime) -> None:
+    failed = any(entry.status is PostAccountStatus.FAILED for entry in entries)
+    post.status = PostStatus.FAILED if failed else PostStatus.PUBLISHED
+    post.published_at = None if failed else now
+    post.due_at = None
+    await post.save()
+    await announce(unit, post, entries)
+    event_type = EventType.POST_PUBLISHING_FAILED if failed else EventType.POST_PUBLISHED
+    await tell(unit, event_type, post, entries)
+
+
+async def _held_post(claimed: Claimed) -> Post:
+    mine = Post.filter(id=claimed.post_id, claim=claimed.claim, status=PostStatus.PUBLISHING)
+    post = await mine.select_for_update(no_key=True).first()
+    if post is None:
+        raise LostLease
+    return post
