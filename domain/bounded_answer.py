@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import ClientResponse
 
 from domain.outcome import Answer
+from domain.request import HIDDEN
 
 READ_AT_MOST: Final = 64 * 1024
 KEPT: Final = 16 * 1024
@@ -15,16 +17,24 @@ BODY_WAIT: Final = 2.0
 HEADERS_KEPT: Final = 64
 NAME_KEPT: Final = 256
 VALUE_KEPT: Final = 4096
+_HIDDEN: Final = HIDDEN.encode()
 
 
-async def read_answer(response: ClientResponse, deadline: float) -> Answer:
-    """The answer as it is logged; `deadline` is in the loop's time. Whatever happens to the body is no failure."""
-    if response.content.is_eof():
+async def read_answer(response: ClientResponse, deadline: float, hidden: Sequence[str] = ()) -> Answer:
+    """The answer as it is logged; `deadline` is in the loop's time. Whatever happens to the body is no failure.
+
+    `hidden` are secrets of the request, which a receiver may send back; they do not stand in the answer.
+    """
+    if response.content.is_eof() and response.content.exception() is None:
         body, whole = response.content.read_nowait(READ_AT_MOST), True
     else:
         body, whole = await _read_slowly(response, deadline)
+    headers = response.raw_headers[:HEADERS_KEPT]
+    for secret in hidden:
+        body = body.replace(secret.encode(), _HIDDEN)
+        headers = tuple((name, value.replace(secret.encode(), _HIDDEN)) for name, value in headers)
     cut = len(body) > KEPT or not whole
-    headers = [(name[:NAME_KEPT], value[:VALUE_KEPT]) for name, value in response.raw_headers[:HEADERS_KEPT]]
+    headers = tuple((name[:NAME_KEPT], value[:VALUE_KEPT]) for name, value in headers)
     return Answer.from_wire(response.status, headers, body[:KEPT], truncated=cut)
 
 

@@ -117,6 +117,12 @@ def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
     return [(name, value if name in _OURS else hide(name, value)) for name, value in request.headers]
 
 
+def hidden_values(request: OutgoingRequest) -> list[str]:
+    """What `visible_headers` hides, also without its scheme: a receiver may send it back. Too short to tell is left out."""
+    hidden = [value for name, value in request.headers if name not in _OURS and hide(name, value) != value]
+    return [part for value in hidden for part in (value, value.rpartition(" ")[2]) if len(part) >= 8]
+
+
 def hide(name: str, value: str) -> str:
     """The value of a person's own header, or a stand-in where its name or its value sounds secret."""
     return HIDDEN if _sounds_secret(name) or _SECRET_VALUE.match(value) else value

@@ -28,7 +28,7 @@ from domain.errors import HooklineError
 from domain.failures import ANSWERED, NO_HTTP, REDIRECTED, TOO_LARGE, classify
 from domain.guarded_socket import GuardedResponse, GuardedSocket, UnaskedAnswer, request_class
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
-from domain.request import OutgoingRequest
+from domain.request import OutgoingRequest, hidden_values
 from domain.retry import parse_retry_after
 from domain.vocabulary import AttemptOutcome, HttpMethod
 
@@ -133,7 +133,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - classified, whatever a stranger can make aiohttp raise
             return _failure(error, timedelta(seconds=monotonic() - started))
         # The status has decided by now; the body is only read.
-        answer = await read_answer(response, deadline)
+        answer = await read_answer(response, deadline, hidden_values(request))
         return _judge(answer, timedelta(seconds=monotonic() - started))
 
     async def call(
