@@ -29,7 +29,7 @@ POLL_SECONDS = 0.01
 # Linux allows 107 bytes, macOS 103.
 LONGEST_SOCKET_PATH = 100
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
-LAST_WORDS_BYTES = 1500
+LAST_LINES = 5
 POSTGRES_USER = "hookline"
 POSTGRES_DATABASE = "hookline"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
@@ -115,7 +115,7 @@ class PrivateServer:
         return self.process
 
     def _last_words(self) -> str:
-        return self.log.read_bytes()[-LAST_WORDS_BYTES:].decode(errors="replace").strip()
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
 
 
 class PrivatePostgres(PrivateServer):

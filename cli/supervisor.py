@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,15 +17,25 @@ from cli.output import Output
 from domain.errors import HooklineError
 
 START_DEADLINE = timedelta(seconds=60)
-# What ends sooner than this after its start has died "at once".
-AT_ONCE = timedelta(seconds=10)
-MOST_DEATHS_AT_ONCE = 7
-SHORTEST_PAUSE = timedelta(seconds=0.2)
-LONGEST_PAUSE = timedelta(seconds=10)
 # How long a part that was told to hurry may still take.
 HURRY = timedelta(seconds=3)
 POLL_SECONDS = 0.05
 CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Patience:
+    """With a part that dies: pauses double from the shortest to the longest while it dies at once, again and again."""
+
+    # What ends sooner than this after its start has died at once.
+    at_once: timedelta = timedelta(seconds=10)
+    most_deaths: int = 7
+    shortest_pause: timedelta = timedelta(seconds=0.2)
+    longest_pause: timedelta = timedelta(seconds=10)
+
+    def pause(self, deaths: int) -> timedelta:
+        """How long to wait after so many deaths in a row."""
+        return min(self.shortest_pause * (1 << (deaths - 1)), self.longest_pause)
 
 
 class PartFailedError(HooklineError):
@@ -54,8 +65,9 @@ class Part(Protocol):
 class Supervisor:
     """Parts, in layers: each layer uses the ones before it."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, patience: Patience | None = None) -> None:
         self._output = output
+        self._patience = patience or Patience()
         self._layers: list[tuple[Part, ...]] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._readers: set[asyncio.Task[None]] = set()
@@ -109,10 +121,10 @@ class Supervisor:
         while True:
             since = time.monotonic()
             code = await _ended(part)
-            deaths = deaths + 1 if time.monotonic() - since < AT_ONCE.total_seconds() else 1
-            if deaths > MOST_DEATHS_AT_ONCE:
-                raise PartFailedError(f"{part.name} died {deaths} times at once, the last time with {code}.")
-            pause = min(SHORTEST_PAUSE * 2 ** (deaths - 1), LONGEST_PAUSE)
+            deaths = deaths + 1 if time.monotonic() - since < self._patience.at_once.total_seconds() else 1
+            if deaths > self._patience.most_deaths:
+                raise PartFailedError(f"{part.name} keeps ending as soon as it is started, the last time with {code}.")
+            pause = self._patience.pause(deaths)
             self._output.say(
                 f"{part.name} has ended ({code}); it starts again in {pause.total_seconds():g} s.", "yellow"
             )

@@ -1,0 +1,126 @@
+"""The commands of a real deployment."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from domain import database, workspaces
+from domain.errors import Unauthenticated
+from domain.settings import Settings
+from domain.vocabulary import Role
+from tests.conftest import settings_of
+from tests.running import hookline
+
+KEY = "A" * 43 + "="
+
+
+def variables(database_url: str) -> dict[str, str]:
+    return {
+        "HOOKLINE_DATABASE_URL": database_url,
+        "HOOKLINE_REDIS_URL": "redis://127.0.0.1:1",
+        "HOOKLINE_SECRET_KEYS": KEY,
+    }
+
+
+def run(database_url: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env=variables(database_url))
+
+
+def actor_of(secret: str, settings: Settings, now: datetime) -> workspaces.Actor:
+    async def ask() -> workspaces.Actor:
+        async with database.connected(settings):
+            return await workspaces.authenticate(secret, now)
+
+    return asyncio.run(ask())
+
+
+def test_a_deployment_is_migrated_and_opened_by_commands_that_print_their_result_alone(empty_database_url: str) -> None:
+    told = variables(empty_database_url)
+    migrated = hookline("migrate", **told)
+    assert (migrated.returncode, migrated.stdout) == (0, ""), migrated.stderr
+    workspace = hookline("workspace", "create", "Acme", **told)
+    assert re.fullmatch(r"[\w-]+\n", workspace.stdout), workspace.stderr
+    token = hookline("token", "create", "--workspace", "Acme", "--role", "admin", **told)
+    assert re.fullmatch(r"hl_\w+\n", token.stdout), token.stderr
+    actor = actor_of(token.stdout.strip(), settings_of(empty_database_url, "redis://127.0.0.1:1"), datetime.now(UTC))
+    assert (actor.workspace.name, actor.role) == ("Acme", Role.ADMIN)
+
+
+def test_a_token_is_made_by_the_workspaces_id_with_a_name_a_role_and_an_end(database_url: str) -> None:
+    workspace = run(database_url, "workspace", "create", "Acme").stdout.strip()
+    made = run(
+        database_url,
+        "token",
+        "create",
+        "--workspace",
+        workspace,
+        "--role",
+        "viewer",
+        "--name",
+        "CI",
+        "--expires-in",
+        "2",
+    )
+    assert made.exit_code == 0, made.stderr
+    settings = settings_of(database_url, "redis://127.0.0.1:1")
+    now = datetime.now(UTC)
+    actor = actor_of(made.stdout.strip(), settings, now)
+    assert actor.token is not None
+    assert (actor.role, actor.token.name) == (Role.VIEWER, "CI")
+    with pytest.raises(Unauthenticated):
+        actor_of(made.stdout.strip(), settings, now + timedelta(days=2, seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("token", "create", "--workspace", "Nobody", "--role", "admin"), "There is no such workspace."),
+        (("token", "create", "--workspace", "Acme", "--role", "admin", "--name", " "), "The name"),
+        (("workspace", "create", "Acme"), "There is a workspace of that name already."),
+        (("workspace", "create", "x" * 201), "The name"),
+    ],
+    ids=["an unknown workspace", "a token without a name", "a name that is taken", "a name that is too long"],
+)
+def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[str, ...], sentence: str) -> None:
+    assert run(database_url, "workspace", "create", "Acme").exit_code == 0
+    refused = run(database_url, *arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(sentence)
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("--role", "king"), ("--expires-in", "0")], ids=["a role", "an end"])
+def test_an_option_that_makes_no_sense_is_refused(database_url: str, arguments: tuple[str, ...]) -> None:
+    refused = run(database_url, "token", "create", "--workspace", "Acme", "--role", "admin", *arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_an_unmigrated_database_is_a_sentence(empty_database_url: str) -> None:
+    refused = run(empty_database_url, "workspace", "create", "Acme")
+    assert refused.exit_code == 1
+    assert refused.stderr == "The database is not migrated; run `hookline migrate` first.\n"
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("workspace", "create", "Acme")], ids=["migrate", "workspace"])
+def test_a_database_that_is_away_is_a_sentence(command: tuple[str, ...]) -> None:
+    refused = run("postgresql://127.0.0.1:1/none", *command)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "database" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "migrate"])
+def test_a_process_without_its_settings_says_which_one_is_missing(command: str) -> None:
+    refused = CliRunner().invoke(app, [command], env={"HOOKLINE_DATABASE_URL": None})
+    assert (refused.exit_code, refused.stderr) == (1, "HOOKLINE_DATABASE_URL is not set.\n")
+
+
+def test_a_folder_that_up_has_never_used_is_a_sentence(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("empty")
+    refused = CliRunner().invoke(app, ["workspace", "create", "Acme", "--data", str(folder)])
+    assert refused.exit_code == 1
+    assert refused.stderr == f"{folder} is not the data folder of a `hookline up`.\n"

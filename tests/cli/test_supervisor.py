@@ -1,0 +1,135 @@
+"""The supervisor, over small processes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cli.output import Output
+from cli.processes import spawn
+from cli.supervisor import Part, PartFailedError, Patience, Supervisor
+from tests.cli.waiting import until
+
+IMPATIENT = Patience(most_deaths=2, shortest_pause=timedelta(milliseconds=10))
+LOOP = "import signal\nwhile True: signal.pause()"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\n" + LOOP
+
+
+class Script:
+    """A part that runs a few lines of Python, and is ready once it has written something to its file."""
+
+    stop_signal = signal.SIGTERM
+    hurried_signal = signal.SIGKILL
+    patience = timedelta(seconds=20)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __init__(self, name: str, code: str, folder: Path) -> None:
+        self.name = name
+        self.code = code
+        self.journal = folder / name
+        self.journal.touch()
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        code = f"open({str(self.journal)!r}, 'a').write('started ')\n{self.code}"
+        self.process = spawn([sys.executable, "-S", "-c", code], output=subprocess.PIPE)
+        return self.process
+
+    def is_ready(self) -> bool:
+        return self.starts > 0
+
+    def tidy(self) -> None:
+        with self.journal.open("a") as journal:
+            journal.write("ended ")
+
+    @property
+    def starts(self) -> int:
+        return self.journal.read_text().count("started")
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+
+async def test_a_part_that_dies_is_started_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+    part = Script("part", LOOP, tmp_path)
+    await supervisor.start(part)
+    os.kill(part.pid, signal.SIGKILL)
+    await until(lambda: part.starts == 2)
+    await supervisor.stop()
+    assert part.process is None
+
+
+async def test_a_part_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+    part = Script("part", "raise SystemExit(3)", tmp_path)
+    await supervisor.start(part)
+    with pytest.raises(PartFailedError, match="part keeps ending as soon as it is started, the last time with 3"):
+        await asyncio.wait_for(supervisor.watch(), 10)
+    assert part.starts == 3
+    await supervisor.stop()
+
+
+async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+    ended: list[str] = []
+
+    class Recorded(Script):
+        def tidy(self) -> None:
+            ended.append(self.name)
+
+    await supervisor.start(Recorded("server", LOOP, tmp_path))
+    await supervisor.start(Recorded("program", LOOP, tmp_path))
+    await supervisor.stop()
+    assert ended == ["program", "server"]
+
+
+async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+    part = Script("part", STUBBORN, tmp_path)
+    await supervisor.start(part)
+    shown = ""
+
+    def is_deaf() -> bool:
+        nonlocal shown
+        shown += capsys.readouterr().out
+        return "part   | deaf" in shown
+
+    await until(is_deaf)
+    stopping = asyncio.create_task(supervisor.stop())
+    await asyncio.wait({stopping}, timeout=0.2)
+    assert not stopping.done()
+    supervisor.hurry()
+    await asyncio.wait_for(stopping, 5)
+    assert part.process is None
+
+
+async def test_lines_of_any_length_are_shown_with_the_name_of_who_wrote_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+    part = Script("worker", f"print('x' * 300_000); print('ü', flush=True)\n{LOOP}", tmp_path)
+    await supervisor.start(part)
+    shown = ""
+
+    def is_shown() -> bool:
+        nonlocal shown
+        shown += capsys.readouterr().out
+        return "worker | ü" in shown
+
+    await until(is_shown)
+    await supervisor.stop()
+    assert shown.count("x") == 300_000
+
+
+def test_a_script_is_a_part(tmp_path: Path) -> None:
+    part: Part = Script("part", LOOP, tmp_path)
+    assert not part.is_ready()

@@ -1,0 +1,192 @@
+"""`hookline up`, as a person runs it: real processes, real servers."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import stat
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import psutil
+import pytest
+
+from cli.servers import PrivatePostgres, wait_until
+from tests.running import GONE, READY, Up, hookline, setpriv_without_capabilities, up
+
+PARTS = {"api", "worker", "postgres", "valkey-server"}
+
+
+def is_up(running: Up) -> bool:
+    try:
+        with urllib.request.urlopen(f"{running.access['url']}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+async def workspaces_in(database_url: str) -> list[str]:
+    connection = await asyncpg.connect(database_url)
+    names = [row["name"] for row in await connection.fetch("SELECT name FROM workspace ORDER BY id")]
+    await connection.close()
+    return names
+
+
+async def paste(output: str) -> dict[str, Any]:
+    """Send what the example that `up` prints would have curl send."""
+    line = next(line for line in output.splitlines() if line.startswith("curl "))
+    _, _, url, _, authorization, _, content_type, _, body = shlex.split(line)
+    headers = dict(header.split(": ", 1) for header in (authorization, content_type))
+    async with aiohttp.ClientSession() as session, session.post(url, headers=headers, data=body) as answer:
+        found: dict[str, Any] = await answer.json(content_type=None)
+        return found
+
+
+async def test_one_command_starts_everything_stops_it_and_starts_it_again_on_the_same_data(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+    with up(data) as first:
+        first.until_ready()
+        access = first.access
+        assert set(first.parts()) == PARTS
+        assert is_up(first)
+        assert access["url"] in first.output
+        assert access["token"] in first.output
+        assert "Deliveries may go to this machine itself" in first.output
+        for name in ("hookline.json", "secret.key"):
+            assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
+        created = (await paste(first.output))["data"]["webhookCreate"]
+        assert created["errors"] == []
+        assert created["secret"].startswith("whsec_")
+        assert await workspaces_in(PrivatePostgres(data / "postgres").url) == ["My workspace"]
+        assert first.stop(signal.SIGINT) == 0
+        assert not first.left()
+
+    with up(data) as second:
+        second.until_ready()
+        assert second.access["token"] == access["token"]
+        second.process.kill()
+        assert wait_until(lambda: not second.left(), GONE), second.left()
+
+    with up(data) as third:
+        third.until_ready()
+        assert third.access["token"] == access["token"]
+        assert await workspaces_in(PrivatePostgres(data / "postgres").url) == ["My workspace"]
+        assert third.stop(signal.SIGTERM) == 0
+        assert not third.left()
+
+
+async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+    with up(data) as running:
+        before = running.until_ready().parts()
+        second = hookline("up", "--data", str(data), "--port", "0")
+        assert second.returncode == 1
+        assert second.stdout == ""
+        assert f"Hookline already runs on {data} (process {running.process.pid})" in second.stderr
+        port = running.access["url"].rpartition(":")[2]
+        other = hookline("up", "--data", str(tmp_path / "other"), "--port", port)
+        assert other.returncode == 1
+        assert other.stderr.strip() == (
+            f"Port {port} of 127.0.0.1 is taken by another program; choose another one with --port."
+        )
+
+        for name in PARTS:
+            os.kill(before[name].pid, signal.SIGKILL)
+        assert wait_until(lambda: _came_back(running, before) and is_up(running), READY), running.output
+        assert "worker has ended (-9); it starts again" in running.output
+        token = hookline("token", "create", "--workspace", "My workspace", "--role", "viewer", "--data", str(data))
+        assert re.fullmatch(r"hl_\w+\n", token.stdout), token.stderr
+
+        # One that hears nothing holds the first Ctrl-C up, and the second one does not wait for it.
+        os.kill(running.parts()["worker"].pid, signal.SIGSTOP)
+        running.process.send_signal(signal.SIGINT)
+        assert wait_until(lambda: "Stopping; once more" in running.output, GONE)
+        assert running.process.poll() is None
+        assert running.stop(signal.SIGINT) == 0
+        assert not running.left()
+
+
+def _came_back(running: Up, before: dict[str, psutil.Process]) -> bool:
+    now = running.parts()
+    return set(now) == PARTS and all(now[name].pid != before[name].pid for name in PARTS)
+
+
+async def test_servers_that_the_environment_names_are_used_instead_of_private_ones(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    variables = {
+        "HOOKLINE_DATABASE_URL": empty_database_url,
+        "HOOKLINE_REDIS_URL": redis_url,
+        "HOOKLINE_ALLOWED_NETWORKS": "",
+        "HOOKLINE_SECRET_KEYS": "A" * 43 + "=",
+    }
+    with up(tmp_path / "var", **variables) as running:
+        running.until_ready()
+        assert set(running.parts()) == {"api", "worker"}
+        assert await workspaces_in(empty_database_url) == ["My workspace"]
+        assert "Deliveries may go to this machine itself" not in running.output
+        faults = (await paste(running.output))["data"]["webhookCreate"]["errors"]
+        assert [fault["field"] for fault in faults] == [["input", "callbackUrl"]]
+        assert {path.name for path in (tmp_path / "var").iterdir()} == {
+            "hookline.json",
+            "hookline.lock",
+            "worker.ready",
+        }
+        assert running.stop() == 0
+
+
+async def test_a_token_that_was_revoked_is_replaced(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    data = tmp_path / "var"
+    data.mkdir()
+    (data / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
+    with up(data, HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url) as running:
+        running.until_ready()
+        assert running.access["token"] != "hl_junk"
+        assert running.stop() == 0
+
+
+def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "sealed").mkdir(mode=0o500)
+    with up(tmp_path / "sealed" / "var", under=setpriv_without_capabilities()) as running:
+        assert running.process.wait(READY.total_seconds()) == 1
+        assert running.output.strip() == (
+            f"The data folder {tmp_path / 'sealed' / 'var'} cannot be written: Permission denied."
+        )
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"HOOKLINE_LEASE": "soon"}, "HOOKLINE_LEASE: 'soon' is not a number."),
+        ({"HOOKLINE_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "The database cannot be used: "),
+        ({"HOOKLINE_DATABASE_URL": "mysql://x/y"}, "HOOKLINE_DATABASE_URL must look like"),
+    ],
+    ids=["a setting that is no number", "a database out of reach", "a database of another kind"],
+)
+def test_settings_that_cannot_work_are_a_sentence(tmp_path: Path, variables: dict[str, str], sentence: str) -> None:
+    with up(tmp_path / "var", HOOKLINE_REDIS_URL="redis://127.0.0.1:1", **variables) as running:
+        assert running.process.wait(READY.total_seconds()) == 1
+        assert sentence in running.output
+        assert "Traceback" not in running.output
+
+
+def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path) -> None:
+    (tmp_path / "var" / "postgres").mkdir(parents=True)
+    with up(tmp_path / "var") as running:
+        assert running.process.wait(READY.total_seconds()) == 1
+        assert f"{tmp_path / 'var' / 'secret.key'} is missing" in running.output
+
+
+def test_a_port_that_may_not_be_used_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = hookline("up", "--data", str(tmp_path / "var"), "--port", str(port))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"Port {port} of 127.0.0.1 is taken" in refused.stderr
+    nowhere = hookline("up", "--data", str(tmp_path / "var"), "--host", "192.0.2.1")
+    assert nowhere.returncode == 1
+    assert "Cannot listen on port 8000 of 192.0.2.1: " in nowhere.stderr
