@@ -34,6 +34,8 @@ OUT_OF_REACH = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,
+    # Deadlocks: the same statement a moment later goes through.
+    asyncpg.exceptions.TransactionRollbackError,
 )
 
 

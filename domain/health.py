@@ -16,12 +16,14 @@ from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
 OPENS_AFTER = 5
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
-UNREACHABLE = frozenset({
-    AttemptOutcome.TIMED_OUT,
-    AttemptOutcome.CONNECTION_FAILED,
-    AttemptOutcome.DNS_FAILED,
-    AttemptOutcome.TLS_FAILED,
-})
+UNREACHABLE = frozenset(
+    {
+        AttemptOutcome.TIMED_OUT,
+        AttemptOutcome.CONNECTION_FAILED,
+        AttemptOutcome.DNS_FAILED,
+        AttemptOutcome.TLS_FAILED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

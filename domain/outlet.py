@@ -29,6 +29,13 @@ CHANGES_PER_CALL = 500
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
+# A delivery is settled once its last change stands in the stream and no other has come since.
+SETTLE = """
+DELETE FROM unsettled u
+USING unnest($1::bigint[], $2::int[]) AS told (delivery_id, number), delivery d
+WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change = told.number
+"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -121,14 +128,7 @@ class Outlet:
         # What stays unsettled, the loop looks at again.
         with contextlib.suppress(Unavailable):
             if settled:
-                await rows(_SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
-
-
-_SETTLE = """
-DELETE FROM unsettled u
-USING unnest($1::bigint[], $2::int[]) AS told (delivery_id, number), delivery d
-WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change = told.number
-"""
+                await rows(SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
 
 
 def _by_the_second(at: datetime | None) -> datetime | None:

@@ -63,6 +63,8 @@ class Settings:
     log_level: str = "info"
     # Touched by a worker each second once it is ready.
     ready_file: str = ""
+    # Where a worker serves its metrics on `host`; 0 is nowhere.
+    metrics_port: int = 0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -91,6 +93,11 @@ class Settings:
                 f"HOOKLINE_LEASE ({self.lease.total_seconds():g} s) must be at least "
                 f"{LEASE_MARGIN.total_seconds():g} s longer than HOOKLINE_REQUEST_TIMEOUT "
                 f"({self.request_timeout.total_seconds():g} s): a lease that ends before its attempt sends it twice."
+            )
+        if self.shutdown_deadline < self.request_timeout:
+            raise Misconfigured(
+                "HOOKLINE_SHUTDOWN_DEADLINE must not be shorter than HOOKLINE_REQUEST_TIMEOUT: "
+                "a worker that stops waits for the attempts that are under way."
             )
         if self.connect_timeout > self.request_timeout:
             raise Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")

@@ -1,0 +1,99 @@
+"""Settling: the loop's part in telling the live stream what a dying process, or a Redis that was away, left untold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from domain.changes import recalled
+from domain.database import now, rows
+from domain.live import Change, Live, Order
+from domain.outlet import SETTLE
+from domain.vocabulary import DeliveryStatus
+
+Row = Mapping[str, Any]
+
+
+async def settle(live: Live, limit: int) -> int:
+    """Tell the stream what it may lack of up to `limit` deliveries, in order, and forget those at rest.
+
+    Two processes may do so at once: the stream takes each change once. Returns how many deliveries were looked at.
+    Raises Unavailable, or what redis-py raises.
+    """
+    unsettled = await rows(_TAKE_UNSETTLED, limit)
+    if not unsettled:
+        return 0
+    attempts = await _attempts_of([row["id"] for row in unsettled])
+    told: list[Change] = []
+    for row in unsettled:
+        told += recalled(row, attempts.get(row["id"], ()), row["from_change"])
+    if told:
+        await live.append(told, await now())
+    at_rest = [row for row in unsettled if row["status"] != DeliveryStatus.DELIVERING]
+    await rows(SETTLE, [row["id"] for row in at_rest], [row["change"] for row in at_rest])
+    under_way = [row for row in unsettled if row["status"] == DeliveryStatus.DELIVERING]
+    await rows(_LOOK_LATER, [row["id"] for row in under_way], [row["change"] for row in under_way])
+    return len(unsettled)
+
+
+async def settle_posts(live: Live, limit: int) -> int:
+    """The same for changes of posts, of which each is kept whole until the stream has it."""
+    untold = await rows(_UNTOLD_POSTS, limit)
+    changes = [
+        Change(
+            kind="post",
+            workspace_id=row["workspace_id"],
+            subject_id=row["post_id"],
+            number=row["change"],
+            order=Order.RECALLED if row["superseded"] else Order.LATEST,
+            occurred_at=row["occurred_at"],
+            data=orjson.loads(row["snapshot"]),
+        )
+        for row in untold
+    ]
+    if changes:
+        await live.append(changes, await now())
+        await rows("DELETE FROM post_change WHERE id = ANY ($1)", [row["id"] for row in untold])
+    return len(changes)
+
+
+async def _attempts_of(delivery_ids: Sequence[int]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in await rows(_ATTEMPTS, delivery_ids):
+        found.setdefault(row["delivery_id"], []).append(row)
+    return found
+
+
+# Taking them puts them off, so that no other process tells the same at the same time.
+_TAKE_UNSETTLED = """
+WITH taken AS (
+    UPDATE unsettled SET check_at = now() + interval '5 seconds'
+    WHERE delivery_id IN (
+        SELECT delivery_id FROM unsettled WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING delivery_id, from_change
+)
+SELECT d.*, t.from_change, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at,
+    e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+FROM taken t JOIN delivery d ON d.id = t.delivery_id JOIN webhook w ON w.id = d.webhook_id
+    JOIN event e ON e.id = d.event_id
+ORDER BY d.id
+"""
+
+_ATTEMPTS = """
+SELECT delivery_id, number, started_at, duration_ms, outcome, error, response_status
+FROM attempt WHERE delivery_id = ANY ($1) ORDER BY delivery_id, number
+"""
+
+# An attempt under way is looked at again when its lease has run out.
+_LOOK_LATER = """
+UPDATE unsettled u SET from_change = told.number + 1, check_at = greatest(d.leased_until, now())
+FROM unnest($1::bigint[], $2::int[]) AS told (delivery_id, number), delivery d
+WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change = told.number
+"""
+
+_UNTOLD_POSTS = """
+SELECT c.id, c.workspace_id, c.post_id, c.change, c.occurred_at, c.snapshot::text AS snapshot,
+    EXISTS (SELECT 1 FROM post_change later WHERE later.post_id = c.post_id AND later.change > c.change) AS superseded
+FROM post_change c WHERE c.occurred_at < now() - interval '1 second' ORDER BY c.id LIMIT $1
+"""

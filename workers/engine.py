@@ -1,0 +1,142 @@
+"""The engine: claims what there is room for, sends it, and hands the outcomes to the recorder."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from domain import deliveries
+from domain.assignments import Assignments
+from domain.deliveries import Room
+from domain.errors import Unavailable
+from domain.queue import Owed
+from domain.request import build
+from domain.unit import Domain
+from domain.version import VERSION
+from workers.lanes import Lanes
+from workers.recorder import Recorder
+
+# Freed places are gathered for a moment, so that one claim fills many.
+GATHER_SECONDS = 0.002
+AWAY_SECONDS = 0.5
+
+Row = Mapping[str, Any]
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """One worker's deliveries. Use as `async with engine.running():`; leaving waits for what is in flight."""
+
+    def __init__(self, domain: Domain) -> None:
+        settings = domain.settings
+        self._domain = domain
+        self._lease = settings.lease
+        self._assignments = Assignments(domain.vault)
+        self._recorder = Recorder(domain)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.lanes = Lanes(settings.worker_concurrency, settings.endpoint_concurrency)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Engine"]:
+        """Fills freed places for as long as the block lasts; then finishes what is in flight, within the deadline."""
+        async with self._recorder.running():
+            filling = asyncio.create_task(self._fill_forever(), name="engine")
+            try:
+                yield self
+            finally:
+                self._closing = True
+                filling.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await filling
+                await self._finish()
+
+    async def deliver(self, owed: Sequence[Owed]) -> None:
+        """One attempt of each of these that is still owed and finds a place; the others stay in the database."""
+        admitted = self.lanes.admit(owed) if not self._closing else []
+        if admitted:
+            claiming = deliveries.claim([item.delivery_id for item in admitted], self._lease)
+            await self._begin(claiming, [Room(item.webhook_id, 1) for item in admitted])
+
+    async def probe(self, webhooks: Sequence[tuple[int, int]]) -> None:
+        """One attempt to each of these endpoints whose circuit is open, to see whether it is back."""
+        rooms = self.lanes.seat_probes(webhooks) if not self._closing else []
+        if rooms:
+            await self._begin(deliveries.claim_for(rooms, self._lease), rooms)
+
+    async def _fill_forever(self) -> None:
+        while True:
+            await self.lanes.room_for_hungry.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self.lanes.room_for_hungry.clear()
+            try:
+                await self._fill()
+            except Unavailable:
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _fill(self) -> None:
+        """Fill the free places with what is due for the webhooks that wait for one."""
+        rooms = self.lanes.seat_hungry()
+        if not rooms:
+            return
+        claimed = await self._begin(deliveries.claim_for(rooms, self._lease), rooms)
+        got = _count(row["webhook_id"] for row in claimed)
+        for room in rooms:
+            if got.get(room.webhook_id, 0) < room.places:
+                self.lanes.sated(room.webhook_id)
+
+    async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room]) -> Sequence[Row]:
+        """Start an attempt for each row that the claim yields; places that it leaves empty are given back."""
+        claimed: Sequence[Row] = []
+        try:
+            claimed = await claiming
+        finally:
+            empty = _count(room.webhook_id for room in rooms for _ in range(room.places))
+            for row in claimed:
+                empty[row["webhook_id"]] -= 1
+            for webhook_id, places in empty.items():
+                if places:
+                    self.lanes.release(webhook_id, places)
+        self._domain.outlet.announce(deliveries.begun(claimed))
+        for row in claimed:
+            task = asyncio.create_task(self._attempt(row))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+        return claimed
+
+    async def _attempt(self, claimed: Row) -> None:
+        """One attempt: send, and hand the outcome to the recorder."""
+        webhook_id = claimed["webhook_id"]
+        try:
+            request = build(self._assignments.of(claimed), datetime.now(UTC), VERSION)
+            outcome = await self._domain.sender.send(request)
+        except Exception:
+            # Ours, not the receiver's. The lease runs out and the attempt is logged as interrupted, so it ends.
+            log.exception("attempt.broke", delivery=str(claimed["uuid"]))
+        else:
+            self.lanes.learn(webhook_id, outcome.kind)
+            self._recorder.add(claimed, request, outcome)
+        finally:
+            self.lanes.release(webhook_id)
+
+    async def _finish(self) -> None:
+        """Wait for what is in flight. What is not done by the deadline is left to its lease."""
+        if not self._in_flight:
+            return
+        _, late = await asyncio.wait(
+            set(self._in_flight), timeout=self._domain.settings.shutdown_deadline.total_seconds()
+        )
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+def _count(webhook_ids: Iterable[int]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for webhook_id in webhook_ids:
+        counts[webhook_id] = counts.get(webhook_id, 0) + 1
+    return counts

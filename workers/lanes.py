@@ -1,0 +1,138 @@
+"""Lanes: who may send how much at once, so that one slow receiver harms nobody else.
+
+Each webhook has a lane. Its width grows with each success and halves when the endpoint cannot be reached, so an
+endpoint that hangs soon holds one place. All lanes together have a fixed number of places; where those are scarce,
+workspaces take turns. What finds no place stays in the database, unclaimed, and its lane is remembered as hungry.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from domain.deliveries import Room
+from domain.health import UNREACHABLE
+from domain.queue import Owed
+from domain.vocabulary import AttemptOutcome
+
+FIRST_WIDTH = 10
+# How many places a lane takes before the next workspace has its turn.
+TURN = 10
+
+
+@dataclass(slots=True)
+class Lane:
+    """The places of one webhook in this worker."""
+
+    webhook_id: int
+    workspace_id: int
+    width: int
+    taken: int = 0
+
+
+class Lanes:
+    """All lanes of one worker process."""
+
+    def __init__(self, places: int, widest: int) -> None:
+        """At most `places` attempts at once in all, and `widest` to one webhook."""
+        self._free = places
+        self._widest = widest
+        self._lanes: dict[int, Lane] = {}
+        # Lanes with more to do than they had room for, by workspace; the first in each is next.
+        self._hungry: dict[int, dict[int, Lane]] = {}
+        self.room_for_hungry = asyncio.Event()
+
+    @property
+    def free(self) -> int:
+        """Places that nobody holds."""
+        return self._free
+
+    def admit(self, owed: Iterable[Owed]) -> list[Owed]:
+        """Take places for as many of these as there is room; the lanes of the others are hungry."""
+        admitted = []
+        for item in owed:
+            lane = self._lane(item.webhook_id, item.workspace_id)
+            if self._take(lane, 1):
+                admitted.append(item)
+            else:
+                self._starve(lane)
+        return admitted
+
+    def release(self, webhook_id: int, places: int = 1) -> None:
+        """Give places back."""
+        lane = self._lanes[webhook_id]
+        lane.taken -= places
+        self._free += places
+        hungry = self._hungry.get(lane.workspace_id, {})
+        if not lane.taken and webhook_id not in hungry and lane.width >= min(FIRST_WIDTH, self._widest):
+            # A narrowed lane is kept, for it was narrowed for a reason.
+            del self._lanes[webhook_id]
+        if self._hungry:
+            self.room_for_hungry.set()
+
+    def learn(self, webhook_id: int, outcome: AttemptOutcome) -> None:
+        """Widen or narrow a lane by how an attempt went."""
+        lane = self._lanes[webhook_id]
+        if outcome is AttemptOutcome.SUCCEEDED:
+            lane.width = min(lane.width + 1, self._widest)
+        elif outcome in UNREACHABLE:
+            lane.width = max(lane.width // 2, 1)
+
+    def wanting(self, webhook_id: int, workspace_id: int) -> None:
+        """The database has something due for this webhook."""
+        self._starve(self._lane(webhook_id, workspace_id))
+        self.room_for_hungry.set()
+
+    def seat_hungry(self) -> list[Room]:
+        """Take places for hungry lanes, workspace by workspace in turn, and tell which."""
+        rooms: dict[int, Room] = {}
+        found = True
+        while found and self._free:
+            found = False
+            for workspace_id in list(self._hungry):
+                room = self._seat_one_of(workspace_id)
+                if room:
+                    found = True
+                    before = rooms.get(room.webhook_id)
+                    rooms[room.webhook_id] = Room(room.webhook_id, room.places + (before.places if before else 0))
+        return list(rooms.values())
+
+    def sated(self, webhook_id: int) -> None:
+        """The database has no more that is due for this webhook."""
+        lane = self._lanes.get(webhook_id)
+        if lane is not None:
+            waiting = self._hungry.get(lane.workspace_id, {})
+            waiting.pop(webhook_id, None)
+            if not waiting:
+                self._hungry.pop(lane.workspace_id, None)
+
+    def seat_probes(self, webhooks: Sequence[tuple[int, int]]) -> list[Room]:
+        """Take one place for each of these (webhook_id, workspace_id), as far as there are any."""
+        return [
+            Room(webhook_id, 1, probe=True)
+            for webhook_id, workspace_id in webhooks
+            if self._take(self._lane(webhook_id, workspace_id), 1)
+        ]
+
+    def _seat_one_of(self, workspace_id: int) -> Room | None:
+        """Up to TURN places for the first hungry lane of a workspace that has room; it goes to the end of the row."""
+        waiting = self._hungry[workspace_id]
+        for webhook_id, lane in list(waiting.items()):
+            if places := self._take(lane, TURN):
+                waiting[webhook_id] = waiting.pop(webhook_id)
+                return Room(webhook_id, places)
+        return None
+
+    def _take(self, lane: Lane, wanted: int) -> int:
+        places = max(min(wanted, lane.width - lane.taken, self._free), 0)
+        lane.taken += places
+        self._free -= places
+        return places
+
+    def _lane(self, webhook_id: int, workspace_id: int) -> Lane:
+        lane = self._lanes.get(webhook_id)
+        if lane is None:
+            lane = self._lanes[webhook_id] = Lane(webhook_id, workspace_id, min(FIRST_WIDTH, self._widest))
+        return lane
+
+    def _starve(self, lane: Lane) -> None:
+        self._hungry.setdefault(lane.workspace_id, {}).setdefault(lane.webhook_id, lane)

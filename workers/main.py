@@ -1,0 +1,108 @@
+"""The worker process: delivers and publishes. One of the two files that name arq; the other is domain/queue.py."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import orjson
+import structlog
+from arq import func
+from arq.typing import WorkerCoroutine
+from arq.worker import Worker
+from prometheus_client import start_http_server
+from redis.exceptions import RedisError
+
+from domain import logs, queue
+from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
+from domain.settings import Settings
+from domain.unit import Domain, opened
+from workers import metrics
+from workers.deliver import deliver
+from workers.engine import Engine
+from workers.publish import Publisher, publish
+from workers.replay import copy_pages
+from workers.rescue import Rescue
+
+# Jobs end when their deliveries have begun, so a few at once are enough.
+JOBS_AT_ONCE = 20
+POLL_SECONDS = 0.01
+JOB_SECONDS = 300
+AWAY_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then finish what is in flight and return within the shutdown deadline."""
+    logs.configure(settings)
+    asyncio.run(work(settings))
+
+
+async def work(settings: Settings) -> None:
+    """As `run`, in a loop that is there already."""
+    stopping = asyncio.Event()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_, stopping.set)
+    _allow_many_sockets()
+    async with AsyncExitStack() as stack:
+        domain = await stack.enter_async_context(opened(settings))
+        if settings.metrics_port:
+            server, _ = start_http_server(settings.metrics_port, settings.host, metrics.REGISTRY)
+            stack.callback(server.shutdown)
+        engine = await stack.enter_async_context(Engine(domain).running())
+        publisher = await stack.enter_async_context(Publisher(domain).running())
+        metrics.IN_FLIGHT.set_function(lambda: settings.worker_concurrency - engine.lanes.free)
+        rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain))
+        tasks = [
+            asyncio.create_task(rescue.forever(), name="rescue"),
+            asyncio.create_task(take_hints(domain, engine, publisher), name="hints"),
+        ]
+        log.info("worker.started")
+        await stopping.wait()
+        log.info("worker.stopping")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    log.info("worker.stopped")
+
+
+async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> None:
+    """Take jobs from Redis for as long as there is one; while it is away, the database loop does the work."""
+    while True:
+        worker = _arq_worker(domain, engine, publisher)
+        try:
+            await worker.async_run()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("worker.redis_away", error=type(error).__name__)
+            await asyncio.sleep(AWAY_SECONDS)
+        finally:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await worker.close()
+
+
+def _arq_worker(domain: Domain, engine: Engine, publisher: Publisher) -> Worker:
+    functions: Sequence[WorkerCoroutine] = (deliver, publish)
+    return Worker(
+        functions=[func(function, name=name) for function, name in zip(functions, (DELIVER, PUBLISH), strict=True)],
+        queue_name=QUEUE_NAME,
+        redis_pool=queue.connect(domain.settings.redis_url),
+        handle_signals=False,
+        poll_delay=POLL_SECONDS,
+        max_jobs=JOBS_AT_ONCE,
+        job_timeout=JOB_SECONDS,
+        keep_result=0,
+        max_tries=1,
+        retry_jobs=False,
+        ctx={"engine": engine, "publisher": publisher},
+        # JSON, not pickle: whoever can write to Redis must not run code here.
+        job_serializer=orjson.dumps,
+        job_deserializer=orjson.loads,
+    )
+
+
+def _allow_many_sockets() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,138 @@
+"""The recorder: writes outcomes in groups, and sends on what follows from them."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from domain import deliveries, health
+from domain.errors import Unavailable
+from domain.health import Health
+from domain.live import Change
+from domain.outcome import Outcome
+from domain.queue import Owed
+from domain.request import OutgoingRequest
+from domain.unit import Domain
+from domain.verdicts import result_of
+from domain.vocabulary import DeliveryStatus
+from workers import metrics
+
+# How long outcomes are gathered, and how many go into one statement.
+WINDOW_SECONDS = 0.005
+MOST_AT_ONCE = 200
+# PostgreSQL may be away for a moment; a result is worth keeping as long as its lease.
+AGAIN_SECONDS = 0.25
+
+Row = Mapping[str, Any]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that has ended."""
+
+    claimed: Row
+    request: OutgoingRequest
+    outcome: Outcome
+    at: float
+
+
+class Recorder:
+    """Records what attempts came to. Use as `async with recorder.running():`; leaving records the rest."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._ended: list[Ended] = []
+        self._filled = asyncio.Event()
+        self._groups: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Recorder"]:
+        """Records for as long as the block lasts, and the rest at its end."""
+        task = asyncio.create_task(self._record_forever(), name="recorder")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            self._start_groups()
+            await asyncio.gather(*self._groups)
+
+    def add(self, claimed: Row, request: OutgoingRequest, outcome: Outcome) -> None:
+        """Take the outcome of one attempt; it is written within a few milliseconds."""
+        self._ended.append(Ended(claimed, request, outcome, monotonic()))
+        self._filled.set()
+
+    async def _record_forever(self) -> None:
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(WINDOW_SECONDS)
+            self._start_groups()
+
+    def _start_groups(self) -> None:
+        self._filled.clear()
+        ended, self._ended = self._ended, []
+        for start in range(0, len(ended), MOST_AT_ONCE):
+            task = asyncio.create_task(self._record(ended[start : start + MOST_AT_ONCE]))
+            self._groups.add(task)
+            task.add_done_callback(self._groups.discard)
+
+    async def _record(self, group: Sequence[Ended]) -> None:
+        """Write one group, again and again while PostgreSQL is away and the leases last."""
+        give_up = monotonic() + self._domain.settings.lease.total_seconds()
+        while True:
+            try:
+                await self._write(group)
+            except Unavailable:
+                if monotonic() > give_up:
+                    log.warning("recorder.gave_up", attempts=len(group))
+                    return
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    async def _write(self, group: Sequence[Ended]) -> None:
+        states = await health.note(
+            [(ended.claimed, ended.outcome) for ended in group], self._domain.settings.failing_limit
+        )
+        results = [
+            result_of(_with_health(ended.claimed, states), ended.request, ended.outcome, random.random())  # noqa: S311
+            for ended in group
+        ]
+        changes = await deliveries.record(results)
+        self._domain.outlet.announce(changes)
+        self._hint_at_retries(changes)
+        _tell(states)
+        metrics.count_attempts(results, recorded=len(changes))
+
+    def _hint_at_retries(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.data["status"] is DeliveryStatus.RETRYING:
+                delivery = change.data["delivery"]
+                owed = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
+                self._domain.outlet.deliver([owed], at=delivery["next_attempt_at"])
+
+
+def _with_health(claimed: Row, states: Mapping[int, Health]) -> Row:
+    state = states.get(claimed["webhook_id"])
+    if state is None:
+        return claimed
+    return {**claimed, "active": state.active, "circuit_open_until": state.circuit_open_until}
+
+
+def _tell(states: Mapping[int, Health]) -> None:
+    for state in states.values():
+        if state.was_disabled:
+            reason = str(state.disabled_reason)
+            metrics.WEBHOOKS_DISABLED.labels(reason).inc()
+            log.warning("webhook.disabled", webhook=state.webhook_id, workspace=state.workspace_id, reason=reason)
+        if state.was_opened:
+            metrics.CIRCUITS_OPENED.inc()
+            log.warning("webhook.circuit_opened", webhook=state.webhook_id, workspace=state.workspace_id)

@@ -1,0 +1,83 @@
+"""The database loop: every second it finds what is due and nobody has claimed. It needs no Redis.
+
+It closes every gap: a crash after a commit, an enqueue that failed, a Redis that was emptied, a worker that was killed.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from redis.exceptions import RedisError
+
+from domain import deliveries, owed, settling
+from domain.errors import Unavailable
+from domain.unit import Domain
+from workers import metrics
+from workers.engine import Engine
+
+EVERY_SECONDS = 1.0
+JITTER_SECONDS = 0.2
+WEBHOOKS_AT_ONCE = 1000
+DELIVERIES_AT_ONCE = 500
+
+Step = Callable[[], Awaitable[None]]
+log = structlog.get_logger(__name__)
+
+
+class Rescue:
+    """The steps of the loop, each of which may fail without the others."""
+
+    def __init__(self, domain: Domain, engine: Engine, *more: Step) -> None:
+        """`more` are steps of other kinds of work that is kept in the database."""
+        self._domain = domain
+        self._engine = engine
+        self._steps: tuple[Step, ...] = (self.interrupt, self.find_due, self.probe, self.settle, *more)
+
+    async def forever(self) -> None:
+        """Take all steps each second or so."""
+        while True:
+            if await self.once():
+                self._tell_ready()
+            await asyncio.sleep(EVERY_SECONDS + random.uniform(-JITTER_SECONDS, JITTER_SECONDS))  # noqa: S311
+
+    async def once(self) -> bool:
+        """Take each step once; tells whether the database answered."""
+        answered = True
+        for step in self._steps:
+            try:
+                await step()
+            except Unavailable:
+                answered = False
+            except (RedisError, OSError) as error:
+                log.warning("rescue.redis_away", error=type(error).__name__)
+            except Exception:
+                log.exception("rescue.step_broke", step=getattr(step, "__name__", "step"))
+        return answered
+
+    def _tell_ready(self) -> None:
+        if self._domain.settings.ready_file:
+            Path(self._domain.settings.ready_file).touch()
+
+    async def interrupt(self) -> None:
+        """End attempts whose worker died."""
+        ended = await deliveries.interrupt_expired(DELIVERIES_AT_ONCE)
+        if ended:
+            metrics.INTERRUPTED.inc(ended)
+            log.warning("rescue.interrupted", attempts=ended)
+
+    async def find_due(self) -> None:
+        """Let the engine know of every webhook with something due."""
+        for row in await owed.due_webhooks(WEBHOOKS_AT_ONCE):
+            self._engine.lanes.wanting(row["webhook_id"], row["workspace_id"])
+
+    async def probe(self) -> None:
+        """Try endpoints whose circuit has been open long enough, one delivery each."""
+        probes = await owed.take_probes(WEBHOOKS_AT_ONCE, self._domain.settings.lease)
+        await self._engine.probe([(row["webhook_id"], row["workspace_id"]) for row in probes])
+
+    async def settle(self) -> None:
+        """Tell the live stream what it lacks."""
+        await settling.settle(self._domain.hub.live, DELIVERIES_AT_ONCE)
+        await settling.settle_posts(self._domain.hub.live, DELIVERIES_AT_ONCE)
