@@ -84,12 +84,12 @@ FROM made d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event
 
 _CREATE_FOR_EVENT = _MAKE.replace(
     "SELECTION",
-    """SELECT w.workspace_id, $1, w.id, $3, w.max_attempts, false, NULL, NULL FROM webhook w
-    WHERE w.workspace_id = $2 AND w.active AND w.deleted_at IS NULL AND $3 = ANY (w.events)""",
+    """SELECT w.workspace_id, $1::bigint, w.id, $3::text, w.max_attempts, false, NULL, NULL FROM webhook w
+    WHERE w.workspace_id = $2 AND w.active AND w.deleted_at IS NULL AND $3::text = ANY (w.events)""",
 )
 _CREATE = _MAKE.replace(
     "SELECTION",
-    "SELECT workspace_id, id, $2, type, $3, $4, $5::bigint, $6::bigint FROM event WHERE id = $1",
+    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM event WHERE id = $1",
 )
 
 
