@@ -149,7 +149,7 @@ async def _renew_forever(domain: Domain, claimed: Claimed) -> None:
 
 
 _RENEW = """
-UPDATE post SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND claim = $2 AND status = 'publishing'
+UPDATE post SET leased_until = clock_timestamp() + $3::interval WHERE id = $1 AND claim = $2 AND status = 'publishing'
 RETURNING id
 """
 
@@ -195,7 +195,7 @@ async def _remember(domain: Domain, claimed: Claimed, held: Held, memory: dict[s
 
 _REMEMBER = """
 WITH mine AS (
-    UPDATE post SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND claim = $2 AND status = 'publishing'
+    UPDATE post SET leased_until = clock_timestamp() + $3::interval WHERE id = $1 AND claim = $2 AND status = 'publishing'
     RETURNING id
 )
 UPDATE post_account SET progress = jsonb_set(progress, '{memory}', $5::jsonb) FROM mine WHERE post_account.id = $4

@@ -245,7 +245,7 @@ def _forgotten(webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
     webhook.failures_in_a_row = 0
     touched = {"failing_since", "circuit_open_until", "failures_in_a_row"}
     if wakes:
-        webhook.disabled_reason = None
+        webhook.disabled_reason = None  # type: ignore[assignment] # nullable, which Tortoise's types do not tell
         webhook.disabled_at = None
         touched |= {"disabled_reason", "disabled_at"}
     return touched

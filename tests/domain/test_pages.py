@@ -1,0 +1,79 @@
+"""Lists are read by key, forwards and backwards."""
+
+import pytest
+
+from domain import pages
+from domain.errors import FaultCode, Refused
+from domain.pages import PageRequest, cursor_of, page
+from domain.tables import Event, Workspace
+from domain.vocabulary import EventType
+
+
+@pytest.fixture
+async def ids(workspace: Workspace) -> list[int]:
+    """Five events, oldest first."""
+    made = [
+        await Event.create(workspace=workspace, type=EventType.POST_CREATED, document=str(number)) for number in range(5)
+    ]
+    return [event.id for event in made]
+
+
+async def test_pages_forwards_join_without_gap_or_repeat(ids: list[int]) -> None:
+    seen: list[int] = []
+    after, more = None, True
+    while more:
+        found = await page(Event.all(), PageRequest(first=2, after=after))
+        seen += [event.id for event in found.nodes]
+        after, more = found.end_cursor, found.has_next
+    assert seen == ids[::-1]
+
+
+async def test_pages_backwards_join_without_gap_or_repeat(ids: list[int]) -> None:
+    seen: list[int] = []
+    before, more = None, True
+    while more:
+        found = await page(Event.all(), PageRequest(last=2, before=before))
+        seen = [event.id for event in found.nodes] + seen
+        before, more = found.start_cursor, found.has_previous
+    assert seen == ids[::-1]
+
+
+async def test_a_list_can_be_read_oldest_first(ids: list[int]) -> None:
+    found = await page(Event.all(), PageRequest(first=2, after=cursor_of(ids[0])), descending=False)
+    assert [event.id for event in found.nodes] == ids[1:3]
+    assert found.has_previous
+    assert found.has_next
+
+
+async def test_an_empty_page_has_no_cursors(ids: list[int]) -> None:
+    found = await page(Event.all(), PageRequest(first=0))
+    assert (found.nodes, found.start_cursor, found.end_cursor, found.has_next) == ([], None, None, True)
+
+
+async def test_a_page_has_fifty_rows_unless_asked(workspace: Workspace) -> None:
+    await Event.bulk_create([Event(workspace=workspace, type=EventType.POST_CREATED, document="") for _ in range(60)])
+    assert len((await page(Event.all(), PageRequest())).nodes) == 50
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "code"),
+    [
+        pytest.param(PageRequest(first=101), "first", FaultCode.OUT_OF_RANGE, id="too many"),
+        pytest.param(PageRequest(last=-1), "last", FaultCode.OUT_OF_RANGE, id="fewer than none"),
+        pytest.param(PageRequest(first=1, last=1), "last", FaultCode.INVALID, id="both ends"),
+        pytest.param(PageRequest(after="nonsense"), "after", FaultCode.INVALID, id="no cursor"),
+        pytest.param(PageRequest(before="é\ud800"), "before", FaultCode.INVALID, id="half a surrogate pair"),
+        pytest.param(PageRequest(after=cursor_of(2**63)), "after", FaultCode.INVALID, id="beyond bigint"),
+        pytest.param(PageRequest(after=cursor_of(-1)), "after", FaultCode.INVALID, id="below zero"),
+    ],
+)
+async def test_what_cannot_be_a_page_is_refused(
+    workspace: Workspace, request_: PageRequest, field: str, code: FaultCode
+) -> None:
+    with pytest.raises(Refused) as refused:
+        await page(Event.all(), request_)
+    assert [(fault.field, fault.code) for fault in refused.value.faults] == [((field,), code)]
+
+
+def test_a_cursor_gives_its_row_back() -> None:
+    assert pages.row_at(cursor_of(42)) == 42
