@@ -1,0 +1,166 @@
+import { useEffect, useState } from 'react';
+import type { DeliveryStatus, EventType } from '../generated/graphql';
+import { Link, paths, useParameter } from '../router';
+import { DAY, duration, HOUR, MINUTE } from '../time';
+import { Ago, Badge, Empty, Loading, Problem } from '../ui/basics';
+import { SelectField } from '../ui/form';
+import { LiveBadge } from '../ui/live-badge';
+import { VirtualRows } from '../ui/virtual-rows';
+import { DELIVERY_STATUSES, EVENT_TYPES, EVENTS, STATUSES, WAITS } from '../words';
+import { type LiveLog, type LogFilter, type Row, useDeliveryLog } from './log';
+
+const SPANS = [
+  ['', 'Any time'],
+  ['15m', 'Last 15 minutes'],
+  ['1h', 'Last hour'],
+  ['24h', 'Last 24 hours'],
+  ['7d', 'Last 7 days'],
+] as const;
+
+const SPAN_MS: Record<string, number> = { '15m': 15 * MINUTE, '1h': HOUR, '24h': DAY, '7d': 7 * DAY };
+const STATUS_OPTIONS = [['', 'Any status'], ...DELIVERY_STATUSES.map((status) => [status, STATUSES[status].label] as const)] as const;
+const EVENT_OPTIONS = [['', 'Any event'], ...EVENT_TYPES.map((type) => [type, EVENTS[type]] as const)] as const;
+
+function isStatus(value: string | null): value is DeliveryStatus {
+  return value !== null && value in STATUSES;
+}
+
+function isEvent(value: string | null): value is EventType {
+  return value !== null && value in EVENTS;
+}
+
+/** The filters live in the address, so that a view can be reloaded and shared. */
+function useFilter(webhookId: string | null) {
+  const [status, setStatus] = useParameter('status');
+  const [event, setEvent] = useParameter('event');
+  const [span, setSpan] = useParameter('time');
+  const [createdAfter, setCreatedAfter] = useState<string | null>(null);
+  useEffect(() => {
+    const length = SPAN_MS[span ?? ''];
+    setCreatedAfter(length === undefined ? null : new Date(Date.now() - length).toISOString());
+  }, [span]);
+  const filter: LogFilter = {
+    webhookId,
+    status: isStatus(status) ? status : null,
+    eventType: isEvent(event) ? event : null,
+    createdAfter,
+  };
+  return { filter, span: span ?? '', setStatus, setEvent, setSpan };
+}
+
+function Filters({ filters }: { filters: ReturnType<typeof useFilter> }) {
+  const { filter, span, setStatus, setEvent, setSpan } = filters;
+  return (
+    <div className="filters" role="group" aria-label="Filter the deliveries">
+      <SelectField label="Status" value={filter.status ?? ''} options={STATUS_OPTIONS} onChange={(value) => setStatus(value || null)} />
+      <SelectField label="Event" value={filter.eventType ?? ''} options={EVENT_OPTIONS} onChange={(value) => setEvent(value || null)} />
+      <SelectField label="Time" value={span} options={SPANS as readonly (readonly [string, string])[]} onChange={(value) => setSpan(value || null)} />
+    </div>
+  );
+}
+
+function took(row: Row): string {
+  if (row.finishedAt) return duration(Date.parse(row.finishedAt) - Date.parse(row.createdAt));
+  return '';
+}
+
+function Cells({ row, withWebhook }: { row: Row; withWebhook: boolean }) {
+  const { label, tone } = STATUSES[row.status];
+  const waits = row.waitingFor && row.waitingFor !== 'QUEUED' ? WAITS[row.waitingFor].label : null;
+  return (
+    <>
+      <span role="cell" className="cell-event">
+        <Link href={paths.delivery(row.id)} className="row-link">
+          {EVENTS[row.event.type]}
+        </Link>
+        {withWebhook && <span className="cell-webhook">{row.webhook?.name ?? 'Deleted webhook'}</span>}
+      </span>
+      <span role="cell" className="cell-status">
+        <Badge tone={tone}>{label}</Badge>
+      </span>
+      <span role="cell" className="cell-attempts">
+        {row.attemptCount} of {row.maxAttempts}
+        <span className="cell-unit"> attempts</span>
+      </span>
+      <span role="cell" className="cell-took">
+        {waits ?? took(row)}
+      </span>
+      <span role="cell" className="cell-time">
+        <Ago time={row.createdAt} />
+      </span>
+    </>
+  );
+}
+
+function useNarrow(): boolean {
+  const query = '(max-width: 46rem)';
+  const [narrow, setNarrow] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const onChange = (): void => setNarrow(list.matches);
+    list.addEventListener('change', onChange);
+    return () => list.removeEventListener('change', onChange);
+  }, []);
+  return narrow;
+}
+
+function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
+  const narrow = useNarrow();
+  return (
+    <div role="table" aria-label="Deliveries" aria-rowcount={log.hasMore ? -1 : log.rows.length + 1} className="delivery-table">
+      <div role="rowgroup" className="table-head">
+        <div role="row" aria-rowindex={1} className="row">
+          <span role="columnheader">Event</span>
+          <span role="columnheader">Status</span>
+          <span role="columnheader">Attempts</span>
+          <span role="columnheader">Took</span>
+          <span role="columnheader" className="cell-time">
+            Created
+          </span>
+        </div>
+      </div>
+      <VirtualRows
+        items={log.rows}
+        keyOf={(row) => row.id}
+        heightRem={narrow ? 4.25 : 2.75}
+        render={(row) => <Cells row={row} withWebhook={withWebhook} />}
+        onNearEnd={log.more}
+      />
+    </div>
+  );
+}
+
+interface DeliveryListProps {
+  /** null: those of the whole workspace. */
+  webhookId: string | null;
+  /** Told how many changes were seen, so that figures can be read again. */
+  onChanges?: (changes: number) => void;
+}
+
+export function DeliveryList({ webhookId, onChanges }: DeliveryListProps) {
+  const filters = useFilter(webhookId);
+  const log = useDeliveryLog(filters.filter);
+  const { status, eventType } = filters.filter;
+  const isFiltered = status !== null || eventType !== null || filters.span !== '';
+  useEffect(() => onChanges?.(log.changes), [log.changes]);
+  return (
+    <section className="panel panel-flush" aria-label="Deliveries">
+      <div className="panel-head">
+        <h2>Deliveries</h2>
+        <LiveBadge state={log.live} />
+        <Filters filters={filters} />
+      </div>
+      {log.problem && <Problem message={log.problem} retry={log.retry} />}
+      {log.rows.length > 0 && <Table log={log} withWebhook={webhookId === null} />}
+      {log.rows.length === 0 && log.hasMore === false && (
+        <Empty title={isFiltered ? 'Nothing fits this filter' : 'No deliveries yet'}>
+          {isFiltered ? 'New ones that fit appear here as they happen.' : 'They appear here the moment something happens. A test event is the quickest way to see one.'}
+        </Empty>
+      )}
+      {log.hasMore === null && !log.problem && <Loading what="Reading the log" />}
+      <p className="table-foot" role="status">
+        {log.rows.length > 0 && (log.hasMore ? `${log.rows.length.toLocaleString('en')} loaded, more as you scroll` : `${log.rows.length.toLocaleString('en')} in all`)}
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,197 @@
+import { useEffect, useEffectEvent, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import { type Client, useClient } from 'urql';
+import { run } from '../api';
+import {
+  type DeliveriesQuery,
+  DeliveriesDocument,
+  type DeliveryChangesSubscription,
+  DeliveryChangesDocument,
+  type DeliveryFilter,
+  type DeliveryStatus,
+  type EventType,
+} from '../generated/graphql';
+import { type LiveState, useFeed } from '../live';
+
+export type Row = DeliveriesQuery['deliveries']['nodes'][number];
+export type Change = DeliveryChangesSubscription['deliveryStatusChanged'];
+
+const PAGE = 100;
+
+export interface LogState {
+  rows: readonly Row[];
+  /** null until the first page is there. */
+  hasMore: boolean | null;
+  loading: boolean;
+  problem: string | null;
+}
+
+const NOTHING: LogState = { rows: [], hasMore: null, loading: false, problem: null };
+
+/** A list of deliveries, newest first, that pages fill from behind and changes from the front. */
+export class DeliveryLog {
+  private readonly byId = new Map<string, Row>();
+  /** When a change last touched a row: an answer to an older question must not overwrite it. */
+  private readonly touched = new Map<string, number>();
+  private order: Row[] = [];
+  private cursor: string | null = null;
+  private state: LogState = NOTHING;
+  private frame = 0;
+  private clock = 0;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    private readonly client: Client,
+    private readonly filter: DeliveryFilter,
+  ) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly snapshot = (): LogState => this.state;
+
+  /** Reads the first page: at the start, and again where changes may have been missed. */
+  async reread(): Promise<void> {
+    await this.read(null);
+  }
+
+  async more(): Promise<void> {
+    if (this.state.loading || this.state.hasMore !== true) return;
+    await this.read(this.cursor);
+  }
+
+  /** Takes a change from the live stream. */
+  take(change: Change): void {
+    const row: Row = change.delivery;
+    this.touched.set(row.id, (this.clock += 1));
+    const known = this.byId.has(row.id);
+    if (!this.fits(row)) {
+      if (known) this.remove(row.id);
+    } else if (known) this.replace(row);
+    else this.insert(row);
+    this.publish();
+  }
+
+  private async read(after: string | null): Promise<void> {
+    const asked = this.clock;
+    this.become({ loading: true });
+    const { data, problem } = await run(this.client, 'query', DeliveriesDocument, { first: PAGE, after, filter: this.filter });
+    if (data === null) return this.become({ loading: false, problem });
+    for (const row of data.deliveries.nodes) {
+      if ((this.touched.get(row.id) ?? 0) > asked) continue;
+      if (this.byId.has(row.id)) this.replace(row);
+      else this.insert(row);
+    }
+    const { pageInfo } = data.deliveries;
+    // A second reading of the first page does not shorten what is loaded already.
+    if (after !== null || this.cursor === null) {
+      this.cursor = pageInfo.endCursor;
+      this.state = { ...this.state, hasMore: pageInfo.hasNextPage };
+    }
+    this.become({ loading: false, problem: null, rows: [...this.order] });
+  }
+
+  private fits(row: Row): boolean {
+    const { statuses, createdBefore } = this.filter;
+    if (statuses && !statuses.includes(row.status)) return false;
+    if (createdBefore && Date.parse(row.createdAt) >= Date.parse(createdBefore)) return false;
+    // Older than what is loaded: it comes with its page.
+    const last = this.order.at(-1);
+    const isBehind = last !== undefined && Date.parse(row.createdAt) < Date.parse(last.createdAt);
+    return this.byId.has(row.id) || !(isBehind && this.state.hasMore === true);
+  }
+
+  private insert(row: Row): void {
+    const time = Date.parse(row.createdAt);
+    this.byId.set(row.id, row);
+    let [from, to] = [0, this.order.length];
+    const last = this.order.at(-1);
+    if (last && Date.parse(last.createdAt) >= time) from = to;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (Date.parse(this.order[middle]?.createdAt ?? '') > time) from = middle + 1;
+      else to = middle;
+    }
+    this.order.splice(from, 0, row);
+  }
+
+  private replace(row: Row): void {
+    const before = this.byId.get(row.id);
+    this.byId.set(row.id, row);
+    const index = before ? this.order.indexOf(before) : -1;
+    if (index >= 0) this.order[index] = row;
+  }
+
+  private remove(id: string): void {
+    this.byId.delete(id);
+    this.order = this.order.filter((row) => row.id !== id);
+  }
+
+  /** At most once a frame, however fast changes come. */
+  private publish(): void {
+    if (this.frame !== 0) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.become({ rows: [...this.order] });
+    });
+  }
+
+  private become(part: Partial<LogState>): void {
+    this.state = { ...this.state, ...part };
+    for (const listener of this.listeners) listener();
+  }
+}
+
+export interface LogFilter {
+  webhookId: string | null;
+  eventType: EventType | null;
+  status: DeliveryStatus | null;
+  createdAfter: string | null;
+}
+
+export interface LiveLog extends LogState {
+  live: LiveState;
+  /** Counts the changes seen: what is computed from the log is stale when it grows. */
+  changes: number;
+  more(): void;
+  retry(): void;
+}
+
+function asInput({ webhookId, eventType, status, createdAfter }: LogFilter): DeliveryFilter {
+  return {
+    ...(webhookId && { webhookId }),
+    ...(eventType && { eventTypes: [eventType] }),
+    ...(status && { statuses: [status] }),
+    ...(createdAfter && { createdAfter }),
+  };
+}
+
+/** The log that fits a filter, kept current by the live stream. */
+export function useDeliveryLog(filter: LogFilter): LiveLog {
+  const client = useClient();
+  const key = JSON.stringify(asInput(filter));
+  const log = useMemo(() => new DeliveryLog(client, JSON.parse(key) as DeliveryFilter), [client, key]);
+  const state = useSyncExternalStore(log.subscribe, log.snapshot);
+  const [changes, setChanges] = useState(0);
+  const counted = useRef(0);
+  useEffect(() => void log.reread(), [log]);
+  const live = useFeed(
+    DeliveryChangesDocument,
+    { webhookId: filter.webhookId, eventTypes: filter.eventType ? [filter.eventType] : null },
+    (data) => data.deliveryStatusChanged,
+    {
+      onChange: (change) => {
+        log.take(change);
+        counted.current += 1;
+      },
+      onGap: () => void log.reread(),
+    },
+  );
+  const count = useEffectEvent(() => setChanges(counted.current));
+  useEffect(() => {
+    const timer = setInterval(() => count(), 2_000);
+    return () => clearInterval(timer);
+  }, []);
+  return { ...state, live, changes, more: () => void log.more(), retry: () => void log.reread() };
+}

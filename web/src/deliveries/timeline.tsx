@@ -1,0 +1,119 @@
+import type { AttemptFullFragment, DeliveryQuery } from '../generated/graphql';
+import { clockTime, duration, full } from '../time';
+import { CodeBlock, CopyButton, Tabs } from '../ui/code';
+import { adviceOnStatus, isFinished, OUTCOMES, type Tone } from '../words';
+import { asCurl, bodyOf } from './curl';
+
+type Delivery = NonNullable<DeliveryQuery['delivery']>;
+
+function lines(headers: AttemptFullFragment['requestHeaders']): string {
+  return headers.map(({ name, value }) => `${name}: ${value}`).join('\n');
+}
+
+function pretty(body: string): { text: string; json: boolean } {
+  try {
+    return { text: JSON.stringify(JSON.parse(body), null, 2), json: true };
+  } catch {
+    return { text: body, json: false };
+  }
+}
+
+function Response({ attempt }: { attempt: AttemptFullFragment }) {
+  if (attempt.responseStatus === null) return <p className="muted">There was no answer.</p>;
+  const body = pretty(attempt.responseBody ?? '');
+  return (
+    <>
+      <CodeBlock text={`${attempt.responseStatus}\n${lines(attempt.responseHeaders)}`} what="Response headers" wrap />
+      {body.text ? <CodeBlock text={body.text} what="Response body" json={body.json} wrap={!body.json} /> : <p className="muted">The body was empty.</p>}
+      {attempt.responseTruncated && <p className="muted">Only the first 16 KiB are kept.</p>}
+    </>
+  );
+}
+
+function Request({ attempt, delivery }: { attempt: AttemptFullFragment; delivery: Delivery }) {
+  return (
+    <>
+      <CodeBlock text={`${attempt.requestMethod} ${attempt.requestUrl}\n${lines(attempt.requestHeaders)}`} what="Request headers" wrap />
+      <CodeBlock text={bodyOf(attempt, delivery)} what="Request body" wrap />
+      <CopyButton text={asCurl(attempt, delivery)} what="Command" label="Copy as curl" />
+    </>
+  );
+}
+
+function toneOf(attempt: AttemptFullFragment): Tone {
+  if (attempt.outcome === 'SUCCEEDED') return 'good';
+  return attempt.outcome === 'INTERRUPTED' ? 'off' : 'bad';
+}
+
+function advice(attempt: AttemptFullFragment): string | null {
+  if (attempt.outcome === 'HTTP_ERROR' && attempt.responseStatus !== null) return adviceOnStatus(attempt.responseStatus);
+  return OUTCOMES[attempt.outcome].advice;
+}
+
+function Attempt({ attempt, delivery, open }: { attempt: AttemptFullFragment; delivery: Delivery; open: boolean }) {
+  const status = attempt.responseStatus;
+  const todo = advice(attempt);
+  return (
+    <li className={`step tone-${toneOf(attempt)}`}>
+      <details open={open}>
+        <summary>
+          <strong>Attempt {attempt.number}</strong>
+          <span className="step-result">{status ?? OUTCOMES[attempt.outcome].label}</span>
+          <span className="muted">{duration(attempt.durationMs)}</span>
+          <time dateTime={attempt.startedAt} title={full(attempt.startedAt)}>
+            {clockTime(attempt.startedAt)}
+          </time>
+        </summary>
+        {attempt.error && <p className="step-error">{attempt.error}</p>}
+        {todo && <p className="step-advice">{todo}</p>}
+        <Tabs
+          label={`Attempt ${attempt.number}`}
+          tabs={[
+            { key: 'response', label: 'Response', body: () => <Response attempt={attempt} /> },
+            { key: 'request', label: 'Request', body: () => <Request attempt={attempt} delivery={delivery} /> },
+          ]}
+        />
+      </details>
+    </li>
+  );
+}
+
+function Plain({ tone, title, time }: { tone: Tone; title: string; time: string | null }) {
+  return (
+    <li className={`step step-plain tone-${tone}`}>
+      <strong>{title}</strong>
+      {time && (
+        <time dateTime={time} title={full(time)}>
+          {clockTime(time)}
+        </time>
+      )}
+    </li>
+  );
+}
+
+const ENDS = {
+  SUCCEEDED: { tone: 'good', title: 'Delivered' },
+  FAILED: { tone: 'bad', title: 'Given up' },
+  CANCELLED: { tone: 'off', title: 'Cancelled' },
+} as const satisfies Record<string, { tone: Tone; title: string }>;
+
+function End({ delivery }: { delivery: Delivery }) {
+  const { status, finishedAt, nextAttemptAt } = delivery;
+  if (status === 'SUCCEEDED' || status === 'FAILED' || status === 'CANCELLED') return <Plain {...ENDS[status]} time={finishedAt} />;
+  if (status === 'DELIVERING') return <Plain tone="busy" title="Being sent right now" time={null} />;
+  return <Plain tone={status === 'RETRYING' ? 'warn' : 'idle'} title={status === 'RETRYING' ? 'Next attempt' : 'Waiting to be sent'} time={nextAttemptAt} />;
+}
+
+/** The delivery's life from the event to its end; the last attempt lies open. */
+export function Timeline({ delivery }: { delivery: Delivery }) {
+  const last = delivery.attempts.at(-1);
+  return (
+    <ol className="timeline">
+      <Plain tone="off" title="The event happened" time={delivery.event.occurredAt} />
+      {delivery.attempts.map((attempt) => (
+        <Attempt key={attempt.id} attempt={attempt} delivery={delivery} open={attempt === last || !isFinished(delivery.status)} />
+      ))}
+      <End delivery={delivery} />
+    </ol>
+  );
+}

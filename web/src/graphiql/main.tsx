@@ -1,0 +1,56 @@
+import 'graphiql/setup-workers/vite';
+import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQL } from 'graphiql';
+import { createClient } from 'graphql-ws';
+import { createRoot } from 'react-dom/client';
+import 'graphiql/style.css';
+import '@graphiql/plugin-explorer/style.css';
+import './graphiql.css';
+import { EXAMPLES } from './examples';
+
+/** The same keys as the dashboard's: its session and its theme hold here too. */
+const TOKEN_KEY = 'hookline.token';
+const THEME_KEY = 'hookline.theme';
+
+const token = sessionStorage.getItem(TOKEN_KEY);
+const theme = localStorage.getItem(THEME_KEY);
+const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
+
+const fetcher = createGraphiQLFetcher({
+  url: '/graphql',
+  headers: authorization,
+  wsClient: createClient({
+    url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
+    connectionParams: authorization,
+  }),
+});
+
+function Page() {
+  return (
+    <GraphiQL
+      fetcher={fetcher}
+      plugins={[HISTORY_PLUGIN, explorerPlugin()]}
+      defaultTabs={EXAMPLES}
+      defaultEditorToolsVisibility="variables"
+      forcedTheme={theme === 'light' || theme === 'dark' ? theme : undefined}
+    >
+      <GraphiQL.Logo>
+        <a className="to-dashboard" href="/webhooks">
+          Hookline
+        </a>
+      </GraphiQL.Logo>
+      {token === null && (
+        <GraphiQL.Footer>
+          <p className="no-token">
+            You are not signed in, so the API answers nothing. <a href="/signin">Sign in</a> and come back in this tab.
+          </p>
+        </GraphiQL.Footer>
+      )}
+    </GraphiQL>
+  );
+}
+
+const root = document.getElementById('root');
+if (root) createRoot(root).render(<Page />);

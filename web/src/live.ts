@@ -1,0 +1,230 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import { type Client, createClient } from 'graphql-ws';
+import { createContext, useContext, useEffect, useEffectEvent, useState } from 'react';
+import { stringifyDocument } from 'urql';
+import { refuse } from './session';
+
+const PING_EVERY_MS = 12_000;
+const PONG_WITHIN_MS = 6_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+/** Long enough for the server to have taken the subscription; a read after it leaves no gap before the first change. */
+const SETTLE_MS = 1_000;
+
+/** `document` is the GraphQL kind in this file. */
+const page = window.document;
+
+export type Phase = 'connecting' | 'live' | 'interrupted';
+
+export interface LiveState {
+  phase: Phase;
+  /** How often the stream was taken up again: by cursor, so that nothing was missed. */
+  resumed: number;
+  /** How often there was no way to go on by cursor, and everything was read again. */
+  reread: number;
+}
+
+interface Change {
+  cursor: string;
+}
+
+/** One socket for all subscriptions of a session. */
+export class Socket {
+  readonly client: Client;
+  open = false;
+  private readonly openings = new Set<(open: boolean) => void>();
+  private pong: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(token: string) {
+    this.client = createClient({
+      url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
+      connectionParams: { authorization: `Bearer ${token}` },
+      // A feed resumes from its own cursor, which a retry by the library would not know.
+      retryAttempts: 0,
+      lazyCloseTimeout: 3_000,
+      keepAlive: PING_EVERY_MS,
+      on: {
+        connected: () => this.become(true),
+        closed: () => this.become(false),
+        ping: (received) => {
+          if (!received) this.pong = setTimeout(() => this.client.terminate(), PONG_WITHIN_MS);
+        },
+        pong: (received) => {
+          if (received) clearTimeout(this.pong);
+        },
+      },
+    });
+  }
+
+  onOpen(listener: (open: boolean) => void): () => void {
+    this.openings.add(listener);
+    return () => this.openings.delete(listener);
+  }
+
+  close(): void {
+    clearTimeout(this.pong);
+    void this.client.dispose();
+  }
+
+  private become(open: boolean): void {
+    clearTimeout(this.pong);
+    this.open = open;
+    for (const listener of this.openings) listener(open);
+  }
+}
+
+export const SocketContext = createContext<Socket | null>(null);
+
+interface Listener<Item> {
+  onChange(item: Item): void;
+  /** Read everything again: changes may have been missed. */
+  onGap(): void;
+  onState(state: LiveState): void;
+}
+
+/** A subscription that outlives its socket: it goes on from the last cursor it has seen. */
+export class Feed<Data, Variables extends object, Item extends Change> {
+  private cursor: string | null = null;
+  private state: LiveState = { phase: 'connecting', resumed: 0, reread: 0 };
+  private wait = FIRST_WAIT_MS;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private settle: ReturnType<typeof setTimeout> | undefined;
+  private stopped = false;
+  private release: (() => void) | undefined;
+  private readonly forget: () => void;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly document: TypedDocumentNode<Data, Variables & { after?: string | null }>,
+    private readonly variables: Variables,
+    private readonly pick: (data: Data) => Item,
+    private readonly listener: Listener<Item>,
+  ) {
+    this.forget = socket.onOpen((open) => open && this.opened());
+    window.addEventListener('online', this.hurry);
+    page.addEventListener('visibilitychange', this.hurry);
+    this.subscribe();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    clearTimeout(this.settle);
+    window.removeEventListener('online', this.hurry);
+    page.removeEventListener('visibilitychange', this.hurry);
+    this.forget();
+    this.release?.();
+  }
+
+  private subscribe(): void {
+    if (this.stopped) return;
+    this.timer = undefined;
+    this.release = this.socket.client.subscribe<Data>(
+      {
+        query: stringifyDocument(this.document),
+        variables: { ...this.variables, after: this.cursor },
+      },
+      {
+        next: (result) => {
+          if (result.data) this.take(this.pick(result.data));
+          else if (result.errors) this.lost(result.errors);
+        },
+        error: (error) => this.lost(error),
+        complete: () => this.lost(null),
+      },
+    );
+    if (this.socket.open) this.opened();
+  }
+
+  private opened(): void {
+    if (this.stopped || this.timer !== undefined || this.state.phase === 'live') return;
+    this.wait = FIRST_WAIT_MS;
+    const first = this.state.phase === 'connecting';
+    if (this.cursor === null) this.settle = setTimeout(() => this.listener.onGap(), SETTLE_MS);
+    this.become({
+      phase: 'live',
+      resumed: this.state.resumed + (!first && this.cursor !== null ? 1 : 0),
+      reread: this.state.reread + (!first && this.cursor === null ? 1 : 0),
+    });
+  }
+
+  private take(item: Item): void {
+    this.cursor = item.cursor;
+    this.wait = FIRST_WAIT_MS;
+    if (this.state.phase !== 'live') this.opened();
+    this.listener.onChange(item);
+  }
+
+  private lost(error: unknown): void {
+    if (this.stopped) return;
+    clearTimeout(this.settle);
+    const fault = faultOf(error);
+    if (fault?.code === 'UNAUTHENTICATED') return refuse('The server no longer accepts this token: it has expired or was revoked.');
+    if (fault?.code === 'CURSOR_EXPIRED' || (fault?.code === 'BAD_USER_INPUT' && this.cursor !== null)) {
+      this.cursor = fault.cursor;
+      this.become({ ...this.state, phase: 'interrupted', reread: this.state.reread + 1 });
+      this.listener.onGap();
+    } else {
+      this.become({ ...this.state, phase: 'interrupted' });
+    }
+    this.later();
+  }
+
+  private later(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.subscribe(), this.wait * (0.75 + Math.random() / 2));
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
+  }
+
+  /** The network or the tab is back: there is no point in waiting on. */
+  private readonly hurry = (): void => {
+    if (this.timer === undefined || page.visibilityState === 'hidden') return;
+    clearTimeout(this.timer);
+    this.subscribe();
+  };
+
+  private become(state: LiveState): void {
+    this.state = state;
+    this.listener.onState(state);
+  }
+}
+
+interface Fault {
+  code: string;
+  cursor: string | null;
+}
+
+function faultOf(error: unknown): Fault | null {
+  if (error instanceof CloseEvent && (error.code === 4401 || error.code === 4403)) return { code: 'UNAUTHENTICATED', cursor: null };
+  if (!Array.isArray(error)) return null;
+  const extensions: unknown = (error[0] as { extensions?: unknown } | undefined)?.extensions;
+  if (typeof extensions !== 'object' || extensions === null || !('code' in extensions)) return null;
+  const cursor = 'cursor' in extensions && typeof extensions.cursor === 'string' ? extensions.cursor : null;
+  return { code: String(extensions.code), cursor };
+}
+
+/** Follows a subscription for as long as the component is there. `key` says when it is a different one. */
+export function useFeed<Data, Variables extends object, Item extends Change>(
+  document: TypedDocumentNode<Data, Variables & { after?: string | null }>,
+  variables: Variables,
+  pick: (data: Data) => Item,
+  handlers: { onChange(item: Item): void; onGap(): void },
+): LiveState {
+  const socket = useContext(SocketContext);
+  const [state, setState] = useState<LiveState>({ phase: 'connecting', resumed: 0, reread: 0 });
+  const change = useEffectEvent((item: Item) => handlers.onChange(item));
+  const gap = useEffectEvent(() => handlers.onGap());
+  const picked = useEffectEvent((data: Data) => pick(data));
+  const key = JSON.stringify(variables);
+  useEffect(() => {
+    if (socket === null) return;
+    const parsed = JSON.parse(key) as Variables;
+    const feed = new Feed(socket, document, parsed, (data: Data) => picked(data), {
+      onChange: (item) => change(item),
+      onGap: () => gap(),
+      onState: setState,
+    });
+    return () => feed.stop();
+  }, [socket, document, key]);
+  return state;
+}

@@ -1,0 +1,226 @@
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { useQuery } from 'urql';
+import { type BucketFragment, type StatsFragment, type WebhookChartQuery, WebhookChartDocument, type WebhookChartQueryVariables } from '../generated/graphql';
+import { bucketLabel, DAY, duration, HOUR } from '../time';
+import { Loading } from '../ui/basics';
+import { SelectField } from '../ui/form';
+import { rate } from './webhooks';
+
+const BUCKETS = 24;
+const RENEW_MS = 4_000;
+const SPANS = [
+  ['1h', 'Last hour'],
+  ['24h', 'Last 24 hours'],
+  ['7d', 'Last 7 days'],
+  ['30d', 'Last 30 days'],
+] as const;
+type Span = (typeof SPANS)[number][0];
+const SPAN_MS: Record<Span, number> = { '1h': HOUR, '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY };
+
+interface Bar extends BucketFragment {
+  from: number;
+}
+
+function edges(span: Span): { times: number[]; variables: Omit<WebhookChartQueryVariables, 'id'> } {
+  const end = Date.now();
+  const width = SPAN_MS[span] / BUCKETS;
+  const times = Array.from({ length: BUCKETS + 1 }, (_, index) => end - (BUCKETS - index) * width);
+  const named = Object.fromEntries(times.map((time, index) => [`t${index}`, new Date(time).toISOString()]));
+  return { times, variables: named as unknown as Omit<WebhookChartQueryVariables, 'id'> };
+}
+
+function barsOf(webhook: NonNullable<WebhookChartQuery['webhook']>, times: readonly number[]): Bar[] {
+  const named = webhook as unknown as Record<string, BucketFragment | undefined>;
+  return times.slice(0, BUCKETS).map((from, index) => ({
+    from,
+    ...(named[`b${index}`] ?? { deliveries: 0, succeeded: 0, failed: 0, pending: 0, p50Ms: null, p95Ms: null }),
+  }));
+}
+
+/** Counts changes, but no more often than the figures may be read again. */
+function useCalm(changes: number): number {
+  const [calm, setCalm] = useState(changes);
+  const latest = useRef(changes);
+  latest.current = changes;
+  useEffect(() => {
+    if (changes === calm) return;
+    const timer = setTimeout(() => setCalm(latest.current), RENEW_MS);
+    return () => clearTimeout(timer);
+  }, [changes !== calm]);
+  return calm;
+}
+
+const WIDTH = 480;
+const TALL = 110;
+const SHORT = 64;
+const STEP = WIDTH / BUCKETS;
+
+function about(bar: Bar, span: Span): string {
+  const parts = [`${bar.succeeded} succeeded`, `${bar.failed} failed`];
+  if (bar.pending > 0) parts.push(`${bar.pending} pending`);
+  if (bar.p50Ms !== null) parts.push(`median ${duration(bar.p50Ms)}`);
+  return `${bucketLabel(bar.from, SPAN_MS[span])}: ${parts.join(', ')}`;
+}
+
+function Bars({ bars, span }: { bars: readonly Bar[]; span: Span }) {
+  const most = Math.max(1, ...bars.map((bar) => bar.deliveries));
+  const scale = (count: number): number => (count === 0 ? 0 : Math.max(2, (count / most) * (TALL - 6)));
+  return (
+    <svg className="plot" viewBox={`0 0 ${WIDTH} ${TALL}`} preserveAspectRatio="none" aria-hidden="true">
+      <line className="plot-base" x1="0" x2={WIDTH} y1={TALL - 0.5} y2={TALL - 0.5} />
+      {bars.map((bar, index) => {
+        const [good, bad, open] = [scale(bar.succeeded), scale(bar.failed), scale(bar.pending)];
+        const x = index * STEP + 1.5;
+        const width = STEP - 3;
+        return (
+          <g key={bar.from}>
+            <rect className="plot-good" x={x} width={width} y={TALL - good} height={good} rx="1.5" />
+            <rect className="plot-bad" x={x} width={width} y={TALL - good - bad} height={bad} rx="1.5" />
+            <rect className="plot-open" x={x} width={width} y={TALL - good - bad - open} height={open} rx="1.5" />
+            <rect className="plot-hover" x={index * STEP} width={STEP} y="0" height={TALL}>
+              <title>{about(bar, span)}</title>
+            </rect>
+          </g>
+        );
+      })}
+    </svg>
+  );
+}
+
+/** One path for each unbroken run of buckets that have a figure. */
+function line(values: readonly (number | null)[], most: number): string {
+  let path = '';
+  let isDown = false;
+  for (const [index, value] of values.entries()) {
+    if (value !== null) {
+      const point = `${index * STEP + STEP / 2},${SHORT - 4 - (value / most) * (SHORT - 10)}`;
+      // A lone point is drawn as a dot: a line of no length with round ends.
+      path += isDown ? `L${point}` : `M${point}l0.01,0`;
+    }
+    isDown = value !== null;
+  }
+  return path;
+}
+
+function Times({ bars }: { bars: readonly Bar[] }) {
+  const most = Math.max(1, ...bars.map((bar) => bar.p95Ms ?? 0));
+  return (
+    <svg className="plot plot-short" viewBox={`0 0 ${WIDTH} ${SHORT}`} preserveAspectRatio="none" aria-hidden="true">
+      <line className="plot-base" x1="0" x2={WIDTH} y1={SHORT - 0.5} y2={SHORT - 0.5} />
+      <path className="plot-p95" d={line(bars.map((bar) => bar.p95Ms), most)} />
+      <path className="plot-p50" d={line(bars.map((bar) => bar.p50Ms), most)} />
+    </svg>
+  );
+}
+
+function Axis({ bars, span }: { bars: readonly Bar[]; span: Span }) {
+  const marks = [0, BUCKETS / 2].map((index) => bars[index]).filter((bar) => bar !== undefined);
+  return (
+    <div className="plot-axis" aria-hidden="true">
+      {marks.map((bar) => (
+        <span key={bar.from}>{bucketLabel(bar.from, SPAN_MS[span])}</span>
+      ))}
+      <span>now</span>
+    </div>
+  );
+}
+
+function Summary({ stats }: { stats: StatsFragment }) {
+  const time = (ms: number | null): string => (ms === null ? '–' : duration(ms));
+  return (
+    <dl className="figures">
+      <div>
+        <dt>Success rate</dt>
+        <dd>{rate(stats.successRate)}</dd>
+      </div>
+      <div>
+        <dt>Deliveries</dt>
+        <dd>{stats.deliveries.toLocaleString('en')}</dd>
+      </div>
+      <div>
+        <dt>Failed</dt>
+        <dd>{stats.failed.toLocaleString('en')}</dd>
+      </div>
+      <div>
+        <dt>Median</dt>
+        <dd>{time(stats.p50Ms)}</dd>
+      </div>
+      <div>
+        <dt>95 %</dt>
+        <dd>{time(stats.p95Ms)}</dd>
+      </div>
+    </dl>
+  );
+}
+
+function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
+  return (
+    <details className="as-table">
+      <summary>The figures as a table</summary>
+      <div className="scroll" tabIndex={0} role="region" aria-label="Figures over time">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">From</th>
+              <th scope="col">Succeeded</th>
+              <th scope="col">Failed</th>
+              <th scope="col">Pending</th>
+              <th scope="col">Median</th>
+              <th scope="col">95 %</th>
+            </tr>
+          </thead>
+          <tbody>
+            {bars.map((bar) => (
+              <tr key={bar.from}>
+                <th scope="row">{bucketLabel(bar.from, SPAN_MS[span])}</th>
+                <td>{bar.succeeded}</td>
+                <td>{bar.failed}</td>
+                <td>{bar.pending}</td>
+                <td>{bar.p50Ms === null ? '–' : duration(bar.p50Ms)}</td>
+                <td>{bar.p95Ms === null ? '–' : duration(bar.p95Ms)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}
+
+/** Success and response times over time. `changes` grows with what happens, so that the figures keep up. */
+export function Chart({ webhookId, changes }: { webhookId: string; changes: number }) {
+  const [span, setSpan] = useState<Span>('24h');
+  const calm = useCalm(changes);
+  const { times, variables } = useMemo(() => edges(span), [span, calm]);
+  const [{ data, error }] = useQuery({ query: WebhookChartDocument, variables: { id: webhookId, ...variables } });
+  const kept = useRef<{ webhook: NonNullable<WebhookChartQuery['webhook']>; times: readonly number[] } | null>(null);
+  if (data?.webhook) kept.current = { webhook: data.webhook, times };
+  const shown = kept.current;
+  const bars = shown && barsOf(shown.webhook, shown.times);
+  return (
+    <section className="panel chart" aria-label="Success and response times">
+      <div className="panel-head">
+        <h2>Over time</h2>
+        <SelectField label="Time span" value={span} options={SPANS} onChange={setSpan} />
+      </div>
+      {error && !shown && <p className="muted">The figures cannot be read at the moment.</p>}
+      {!shown && !error && <Loading what="Counting" />}
+      {shown && bars && (
+        <>
+          <Summary stats={shown.webhook.all} />
+          <Bars bars={bars} span={span} />
+          <p className="legend" aria-hidden="true">
+            <span className="key-good">Succeeded</span>
+            <span className="key-bad">Failed</span>
+            <span className="key-open">Pending</span>
+            <span className="key-p50">Median time</span>
+            <span className="key-p95">95 %</span>
+          </p>
+          <Times bars={bars} />
+          <Axis bars={bars} span={span} />
+          <AsTable bars={bars} span={span} />
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,258 @@
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { byField, type Faults, run, sentence, useMay } from '../api';
+import { type AccountCoreFragment, AccountsDocument, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
+import { navigate, paths } from '../router';
+import { fromLocal, toLocal } from '../time';
+import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { CheckBox, focusFirstFault, Group, OtherFaults, TextArea, TextField } from '../ui/form';
+import { say } from '../ui/toast';
+import { PROVIDERS } from '../words';
+
+const COUNT_AFTER_MS = 250;
+const FIELDS = ['body', 'accountIds', 'variants', 'scheduledAt'];
+
+interface Count {
+  length: number;
+  limit: number;
+}
+
+/** The length as the account's network counts it, links and all; asked for when typing pauses. */
+function useCount(body: string, accountId: string): Count | null {
+  const client = useClient();
+  const [count, setCount] = useState<Count | null>(null);
+  useEffect(() => {
+    let isCurrent = true;
+    const timer = setTimeout(() => {
+      void run(client, 'query', PostPreviewDocument, { body, accountId }).then(({ data }) => {
+        if (isCurrent && data) setCount(data.postPreview ?? null);
+      });
+    }, COUNT_AFTER_MS);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [client, body, accountId]);
+  return count;
+}
+
+function Counter({ body, account }: { body: string; account: AccountCoreFragment }) {
+  const count = useCount(body, account.id);
+  if (count === null) return null;
+  const over = count.length - count.limit;
+  return (
+    <span className={`counter ${over > 0 ? 'counter-over' : ''}`}>
+      {count.length} / {count.limit}
+      <span className="visually-hidden"> characters on {account.name}</span>
+      {over > 0 && <strong> {over} too many</strong>}
+    </span>
+  );
+}
+
+interface Draft {
+  body: string;
+  chosen: readonly string[];
+  variants: Readonly<Record<string, string>>;
+  scheduledAt: string;
+}
+
+interface AccountProps {
+  account: AccountCoreFragment;
+  draft: Draft;
+  change(part: Partial<Draft>): void;
+}
+
+function AccountChoice({ account, draft, change }: AccountProps) {
+  const isChosen = draft.chosen.includes(account.id);
+  const variant = draft.variants[account.id];
+  const setVariant = (text: string | undefined): void => {
+    const { [account.id]: _, ...others } = draft.variants;
+    change({ variants: text === undefined ? others : { ...others, [account.id]: text } });
+  };
+  return (
+    <div className="account-choice">
+      <div className="account-choice-head">
+        <CheckBox
+          checked={isChosen}
+          onChange={(event) => change({ chosen: event.target.checked ? [...draft.chosen, account.id] : draft.chosen.filter((id) => id !== account.id) })}
+          label={
+            <>
+              {account.name} <span className="muted">{PROVIDERS[account.provider]}</span>
+            </>
+          }
+          hint={account.authorized ? undefined : 'Refused by the network: authorise it again under Accounts.'}
+        />
+        {isChosen && <Counter body={variant ?? draft.body} account={account} />}
+      </div>
+      {isChosen && variant === undefined && (
+        <Button kind="quiet" onClick={() => setVariant(draft.body)} aria-label={`Say something else on ${account.name}`}>
+          Say something else here
+        </Button>
+      )}
+      {isChosen && variant !== undefined && (
+        <TextArea
+          label={`On ${account.name}`}
+          rows={3}
+          value={variant}
+          onChange={(event) => setVariant(event.target.value)}
+          beside={
+            <Button kind="quiet" onClick={() => setVariant(undefined)}>
+              Same as the others
+            </Button>
+          }
+        />
+      )}
+    </div>
+  );
+}
+
+type Intent = 'draft' | 'schedule' | 'publish';
+
+interface ComposerProps {
+  accounts: readonly AccountCoreFragment[];
+  start: Draft;
+  save(draft: Draft, intent: Intent): Promise<Faults | null>;
+}
+
+function Composer({ accounts, start, save }: ComposerProps) {
+  const [draft, setDraft] = useState(start);
+  const [faults, setFaults] = useState<Faults>(new Map());
+  const [busy, setBusy] = useState<Intent | null>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const change = (part: Partial<Draft>): void => setDraft((before) => ({ ...before, ...part }));
+  const send = async (intent: Intent): Promise<void> => {
+    if (busy) return;
+    if (intent === 'schedule' && fromLocal(draft.scheduledAt) === null) {
+      setFaults(new Map([['scheduledAt', 'Say when.']]));
+      return focusFirstFault(form.current);
+    }
+    setBusy(intent);
+    const found = await save(draft, intent);
+    setBusy(null);
+    if (found === null) return;
+    setFaults(found);
+    focusFirstFault(form.current);
+  };
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    void send(draft.scheduledAt ? 'schedule' : 'publish');
+  };
+  const variantFault = [...faults].find(([path]) => path.startsWith('variants'))?.[1];
+  return (
+    <form className="sheet" ref={form} onSubmit={submit} noValidate>
+      <OtherFaults faults={faults} known={FIELDS} />
+      <Group title="Post">
+        <TextArea label="Text" rows={6} required value={draft.body} error={faults.get('body')} onChange={(event) => change({ body: event.target.value })} />
+      </Group>
+      <Group title="Accounts" about="Each network counts in its own way." error={faults.get('accountIds') ?? variantFault}>
+        {accounts.map((account) => (
+          <AccountChoice key={account.id} account={account} draft={draft} change={change} />
+        ))}
+      </Group>
+      <Group title="When">
+        <TextField
+          label="Publish at"
+          type="datetime-local"
+          value={draft.scheduledAt}
+          error={faults.get('scheduledAt')}
+          onChange={(event) => change({ scheduledAt: event.target.value })}
+          hint={`Empty: now. In your time zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`}
+        />
+      </Group>
+      <div className="form-end">
+        {draft.scheduledAt ? (
+          <Button kind="primary" type="submit" icon="clock" busy={busy === 'schedule'}>
+            Schedule
+          </Button>
+        ) : (
+          <Button kind="primary" type="submit" icon="send" busy={busy === 'publish'}>
+            Publish now
+          </Button>
+        )}
+        <Button busy={busy === 'draft'} onClick={() => void send('draft')}>
+          Save as a draft
+        </Button>
+        <ButtonLink href={paths.posts} kind="quiet">
+          Cancel
+        </ButtonLink>
+      </div>
+    </form>
+  );
+}
+
+function contentOf(draft: Draft, intent: Intent) {
+  return {
+    body: draft.body,
+    accountIds: [...draft.chosen],
+    variants: draft.chosen.flatMap((accountId) => {
+      const body = draft.variants[accountId];
+      return body === undefined ? [] : [{ accountId, body }];
+    }),
+    scheduledAt: intent === 'schedule' ? fromLocal(draft.scheduledAt) : null,
+  };
+}
+
+const BLANK: Draft = { body: '', chosen: [], variants: {}, scheduledAt: '' };
+
+function draftOf(post: PostCoreFragment): Draft {
+  return {
+    body: post.body,
+    chosen: post.accounts.map(({ account }) => account.id),
+    variants: Object.fromEntries(post.variants.map(({ account, body }) => [account.id, body])),
+    scheduledAt: post.scheduledAt ? toLocal(post.scheduledAt) : '',
+  };
+}
+
+/** Writes a new post, or goes on with one that is still a draft or scheduled. */
+export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment | null; onSaved?: () => void }) {
+  const client = useClient();
+  const { publish } = useMay();
+  const [{ data, error }] = useQuery({ query: AccountsDocument });
+  // The same press of the button twice, or an answer that got lost, makes one post.
+  const [idempotencyKey] = useState(() => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-'));
+  const saved = useRef<string | null>(post?.id ?? null);
+
+  const store = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
+    const content = contentOf(draft, intent);
+    if (saved.current !== null) {
+      const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: saved.current, input: content });
+      if (answer === null) return new Map([['', problem]]);
+      return answer.postUpdate.errors.length > 0 ? byField(answer.postUpdate.errors) : null;
+    }
+    const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey } });
+    if (answer === null) return new Map([['', problem]]);
+    saved.current = answer.postCreate.post?.id ?? null;
+    return answer.postCreate.errors.length > 0 ? byField(answer.postCreate.errors) : null;
+  };
+
+  const save = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
+    const found = await store(draft, intent);
+    const id = saved.current;
+    if (found !== null || id === null) return found;
+    if (intent === 'publish') {
+      const { data: answer, problem } = await run(client, 'mutation', PostPublishDocument, { id });
+      if (answer === null) return new Map([['', problem]]);
+      if (answer.postPublish.errors.length > 0) return byField(answer.postPublish.errors);
+    }
+    say(intent === 'publish' ? 'It goes out now' : intent === 'schedule' ? 'Scheduled' : 'Saved as a draft');
+    onSaved?.();
+    navigate(paths.post(id));
+    return null;
+  };
+
+  const accounts = data?.accounts.nodes ?? [];
+  return (
+    <>
+      <PageHead title={post ? 'Edit post' : 'Write Post'} back={{ href: paths.posts, label: 'Posts' }} />
+      {error && !data && <Problem message={sentence(error)} />}
+      {!data && !error && <Loading />}
+      {!publish && <Empty title="Your token may only read">Ask an administrator of the workspace.</Empty>}
+      {data && publish && accounts.length === 0 && (
+        <Empty title="There is no account to publish to" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
+          Add one first; a sandbox account will do for a try.
+        </Empty>
+      )}
+      {data && publish && accounts.length > 0 && <Composer accounts={accounts} start={post ? draftOf(post) : { ...BLANK, chosen: accounts.length === 1 ? accounts.map(({ id }) => id) : [] }} save={save} />}
+    </>
+  );
+}

@@ -1,0 +1,173 @@
+import { useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { run, sentence, useMay } from '../api';
+import { PostChangesDocument, type PostCoreFragment, PostDeleteDocument, PostDocument, PostPublishDocument } from '../generated/graphql';
+import { useFeed } from '../live';
+import { navigate, paths } from '../router';
+import { ago, full, useNow } from '../time';
+import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
+import { Confirm } from '../ui/dialog';
+import { LiveBadge } from '../ui/live-badge';
+import { say } from '../ui/toast';
+import { POST_ACCOUNT_STATUSES, POST_STATUSES, PROVIDERS } from '../words';
+import { ComposePage } from './compose';
+
+type Post = PostCoreFragment;
+
+function safeLink(url: string): string | null {
+  return /^https?:\/\//i.test(url) ? url : null;
+}
+
+function Account({ entry, variant }: { entry: Post['accounts'][number]; variant: string | undefined }) {
+  const { label, tone } = POST_ACCOUNT_STATUSES[entry.status];
+  const link = entry.externalUrl && safeLink(entry.externalUrl);
+  return (
+    <li className="post-account">
+      <div className="post-account-head">
+        <span>
+          <strong>{entry.account.name}</strong> <span className="muted">{PROVIDERS[entry.account.provider]}</span>
+        </span>
+        <Badge tone={tone}>{label}</Badge>
+      </div>
+      {variant !== undefined && <p className="post-text">{variant}</p>}
+      {entry.errors.map((error) => (
+        <p key={error} className="step-error">
+          {error}
+        </p>
+      ))}
+      {link && (
+        <a href={link} rel="noreferrer noopener" target="_blank">
+          See it there
+        </a>
+      )}
+    </li>
+  );
+}
+
+function useVerbs(post: Post, renew: () => void) {
+  const client = useClient();
+  const [busy, setBusy] = useState(false);
+  const publish = async (): Promise<void> => {
+    setBusy(true);
+    const { data, problem } = await run(client, 'mutation', PostPublishDocument, { id: post.id });
+    setBusy(false);
+    const fault = problem ?? data?.postPublish.errors[0]?.message;
+    if (fault) say(fault, true);
+    renew();
+  };
+  const remove = async (): Promise<void> => {
+    setBusy(true);
+    const { data, problem } = await run(client, 'mutation', PostDeleteDocument, { ids: [post.id], toTrash: false });
+    setBusy(false);
+    const fault = problem ?? data?.postDelete.errors[0]?.message;
+    if (fault) return say(fault, true);
+    say('The post was deleted here');
+    navigate(paths.posts);
+  };
+  return { busy, publish, remove };
+}
+
+function Scheduled({ post }: { post: Post }) {
+  const now = useNow(1_000);
+  if (post.status !== 'SCHEDULED' || !post.scheduledAt) return null;
+  return (
+    <Notice tone="idle" title={`Goes out ${ago(post.scheduledAt, now)}`}>
+      On {full(post.scheduledAt)}. It can be changed until then.
+    </Notice>
+  );
+}
+
+function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; badge: React.ReactNode; onEdit(): void }) {
+  const { publish: mayPublish } = useMay();
+  const { busy, publish, remove } = useVerbs(post, renew);
+  const [asking, setAsking] = useState(false);
+  const { label, tone } = POST_STATUSES[post.status];
+  const isOpen = post.status === 'DRAFT' || post.status === 'SCHEDULED';
+  const variants = new Map(post.variants.map(({ account, body }) => [account.id, body]));
+  return (
+    <>
+      <PageHead
+        title="Post"
+        back={{ href: paths.posts, label: 'Posts' }}
+        badge={
+          <>
+            <Badge tone={tone}>{label}</Badge>
+            {badge}
+          </>
+        }
+        actions={
+          mayPublish && (
+            <>
+              {(isOpen || post.status === 'FAILED') && (
+                <Button kind="primary" icon="send" busy={busy} onClick={() => void publish()}>
+                  {post.status === 'FAILED' ? 'Try again' : 'Publish now'}
+                </Button>
+              )}
+              {isOpen && (
+                <Button icon="edit" onClick={onEdit}>
+                  Edit
+                </Button>
+              )}
+              <Button kind="danger" icon="trash" onClick={() => setAsking(true)}>
+                Delete
+              </Button>
+            </>
+          )
+        }
+      />
+      <Scheduled post={post} />
+      <Panel title="Text">
+        <p className="post-text">{post.body}</p>
+        <p className="muted">
+          Written <Ago time={post.createdAt} />
+          {post.publishedAt && (
+            <>
+              , published <Ago time={post.publishedAt} />
+            </>
+          )}
+        </p>
+      </Panel>
+      <Panel title="Accounts">
+        {post.accounts.length === 0 && <p className="muted">It goes to no account yet.</p>}
+        <ul className="post-accounts">
+          {post.accounts.map((entry) => (
+            <Account key={entry.account.id} entry={entry} variant={variants.get(entry.account.id)} />
+          ))}
+        </ul>
+      </Panel>
+      {asking && (
+        <Confirm title="Delete this post?" action="Delete the post" busy={busy} onConfirm={() => void remove()} onClose={() => setAsking(false)}>
+          <p>It is deleted here and is not published any more. What is on the networks already stays there.</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+export function PostPage({ id }: { id: string }) {
+  const [{ data, error }, reload] = useQuery({ query: PostDocument, variables: { id } });
+  const [editing, setEditing] = useState(false);
+  const renew = (): void => reload({ requestPolicy: 'network-only' });
+  const live = useFeed(PostChangesDocument, { postId: id }, (change) => change.postStatusChanged, { onChange: renew, onGap: renew });
+  const post = data?.post;
+  if (post && editing) {
+    return (
+      <ComposePage
+        post={post}
+        onSaved={() => {
+          setEditing(false);
+          renew();
+        }}
+      />
+    );
+  }
+  if (post) return <Detail post={post} renew={renew} badge={<LiveBadge state={live} />} onEdit={() => setEditing(true)} />;
+  return (
+    <>
+      <PageHead title="Post" back={{ href: paths.posts, label: 'Posts' }} />
+      {error && <Problem message={sentence(error)} retry={renew} />}
+      {!data && !error && <Loading />}
+      {data && <Empty title="There is no such post">It may have been deleted.</Empty>}
+    </>
+  );
+}

@@ -1,0 +1,127 @@
+import { useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { run, sentence, useMay } from '../api';
+import { PostChangesDocument, type PostCoreFragment, type PostsQuery, PostsDocument, type PostStatus } from '../generated/graphql';
+import { useFeed } from '../live';
+import { Link, paths, useParameter } from '../router';
+import { full } from '../time';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { SelectField } from '../ui/form';
+import { LiveBadge } from '../ui/live-badge';
+import { POST_STATUSES } from '../words';
+
+type Post = PostCoreFragment;
+
+const STATUS_OPTIONS = [['', 'Any status'], ...Object.entries(POST_STATUSES).map(([status, { label }]) => [status, label] as const)] as const;
+
+function When({ post }: { post: Post }) {
+  if (post.publishedAt) return <Ago time={post.publishedAt} />;
+  if (post.status === 'SCHEDULED' && post.scheduledAt) return <time dateTime={post.scheduledAt}>{full(post.scheduledAt)}</time>;
+  return <Ago time={post.updatedAt} />;
+}
+
+function Item({ post }: { post: Post }) {
+  const { label, tone } = POST_STATUSES[post.status];
+  return (
+    <tr>
+      <td className="post-body">
+        <Link href={paths.post(post.id)} className="row-link">
+          {post.body || 'Empty post'}
+        </Link>
+      </td>
+      <td data-label="Status">
+        <Badge tone={tone}>{label}</Badge>
+      </td>
+      <td data-label="Accounts">
+        <span className="chips">
+          {post.accounts.map(({ account }) => (
+            <Chip key={account.id}>{account.name}</Chip>
+          ))}
+        </span>
+      </td>
+      <td data-label="When">
+        <When post={post} />
+      </td>
+    </tr>
+  );
+}
+
+function useLivePosts(onGap: () => void) {
+  const [changed, setChanged] = useState<ReadonlyMap<string, Post>>(new Map());
+  const live = useFeed(PostChangesDocument, { postId: null }, (data) => data.postStatusChanged, {
+    onChange: ({ post }) => {
+      setChanged((before) => new Map(before).set(post.id, post));
+      onGap();
+    },
+    onGap,
+  });
+  return { changed, live };
+}
+
+export function PostsPage() {
+  const client = useClient();
+  const { publish } = useMay();
+  const [status, setStatus] = useParameter('status');
+  const chosen = status !== null && status in POST_STATUSES ? (status as PostStatus) : null;
+  const filter = { trashed: false, ...(chosen && { statuses: [chosen] }) };
+  const [{ data, error }, reload] = useQuery({ query: PostsDocument, variables: { filter } });
+  const [further, setFurther] = useState<PostsQuery['posts'][]>([]);
+  const { changed, live } = useLivePosts(() => reload({ requestPolicy: 'network-only' }));
+  const pages = data ? [data.posts, ...further] : [];
+  const posts = pages.flatMap((page) => page.nodes).map((post) => {
+    const newer = changed.get(post.id);
+    return newer && newer.updatedAt >= post.updatedAt ? newer : post;
+  });
+  const end = pages.at(-1)?.pageInfo;
+  const more = async (after: string): Promise<void> => {
+    const { data: next } = await run(client, 'query', PostsDocument, { after, filter });
+    if (next) setFurther((before) => [...before, next.posts]);
+  };
+  const choose = (value: string): void => {
+    setFurther([]);
+    setStatus(value || null);
+  };
+  const write = publish && (
+    <ButtonLink href={paths.newPost} kind="primary" icon="plus">
+      Write Post
+    </ButtonLink>
+  );
+  return (
+    <>
+      <PageHead title="Posts" badge={<LiveBadge state={live} />} lead="Written once, published to each account, watched as they go out." actions={write} />
+      {error && !data && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
+      {!data && !error && <Loading />}
+      {data && (
+        <section className="panel panel-flush" aria-label="Posts">
+          <div className="panel-head">
+            <div className="filters">
+              <SelectField label="Status" value={chosen ?? ''} options={STATUS_OPTIONS as readonly (readonly [string, string])[]} onChange={choose} />
+            </div>
+          </div>
+          {posts.length > 0 ? (
+            <table className="post-table">
+              <thead>
+                <tr>
+                  <th scope="col">Post</th>
+                  <th scope="col">Status</th>
+                  <th scope="col">Accounts</th>
+                  <th scope="col">When</th>
+                </tr>
+              </thead>
+              <tbody>
+                {posts.map((post) => (
+                  <Item key={post.id} post={post} />
+                ))}
+              </tbody>
+            </table>
+          ) : (
+            <Empty title={chosen ? 'No post has this status' : 'No posts yet'} action={(!chosen && write) || undefined}>
+              {chosen ? null : 'Publish one and see the webhooks that listen hear of it.'}
+            </Empty>
+          )}
+        </section>
+      )}
+      {end?.hasNextPage && end.endCursor && <Button onClick={() => void more(end.endCursor ?? '')}>Show more</Button>}
+    </>
+  );
+}

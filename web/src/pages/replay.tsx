@@ -1,0 +1,101 @@
+import { type FormEvent, useEffect, useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { byField, type Faults, run } from '../api';
+import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus, ReplayDocument, type WebhookCoreFragment } from '../generated/graphql';
+import { DAY, fromLocal, toLocal } from '../time';
+import { Button, Notice } from '../ui/basics';
+import { Dialog } from '../ui/dialog';
+import { CheckBox, Group, OtherFaults, TextField } from '../ui/form';
+import { STATUSES } from '../words';
+
+const REPLAYABLE = ['FAILED', 'CANCELLED', 'SUCCEEDED'] as const satisfies readonly DeliveryStatus[];
+const POLL_MS = 1_000;
+
+interface ReplayDialogProps {
+  webhook: WebhookCoreFragment;
+  onStarted(id: string): void;
+  onClose(): void;
+}
+
+export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps) {
+  const client = useClient();
+  const [since, setSince] = useState(() => toLocal(new Date(Date.now() - DAY).toISOString()));
+  const [until, setUntil] = useState('');
+  const [statuses, setStatuses] = useState<readonly DeliveryStatus[]>(['FAILED']);
+  const [faults, setFaults] = useState<Faults>(new Map());
+  const [busy, setBusy] = useState(false);
+  const filter = { webhookId: webhook.id, statuses: [...statuses], createdAfter: fromLocal(since), createdBefore: fromLocal(until) };
+  const [{ data: count }] = useQuery({ query: DeliveriesCountDocument, variables: { filter }, pause: statuses.length === 0 });
+  const found = statuses.length === 0 ? 0 : count?.deliveries.totalCount;
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    const from = fromLocal(since);
+    if (from === null) return setFaults(new Map([['since', 'Say from when on.']]));
+    setBusy(true);
+    const input = { webhookId: webhook.id, statuses: [...statuses], since: from, until: fromLocal(until) };
+    const { data, problem } = await run(client, 'mutation', DeliveriesReplayDocument, { input });
+    setBusy(false);
+    if (data === null) return setFaults(new Map([['', problem]]));
+    const { replay, errors } = data.deliveriesReplay;
+    setFaults(byField(errors));
+    if (!replay || errors.length > 0) return;
+    onStarted(replay.id);
+    onClose();
+  };
+
+  return (
+    <Dialog title="Replay deliveries" onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)} noValidate>
+        <p className="dialog-text">Sends finished deliveries again, each as a new one with the same body. Receivers can tell repeats by the event's id.</p>
+        <OtherFaults faults={faults} known={['since', 'until', 'statuses']} />
+        <div className="field-columns">
+          <TextField label="From" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
+          <TextField label="Until" type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
+        </div>
+        <Group title="Which" error={faults.get('statuses')}>
+          <div className="check-row">
+            {REPLAYABLE.map((status) => (
+              <CheckBox
+                key={status}
+                label={STATUSES[status].label}
+                checked={statuses.includes(status)}
+                onChange={(event) => setStatuses(REPLAYABLE.filter((other) => (other === status ? event.target.checked : statuses.includes(other))))}
+              />
+            ))}
+          </div>
+        </Group>
+        <p role="status" className="field-hint">
+          {found === undefined ? 'Counting…' : `${found.toLocaleString('en')} ${found === 1 ? 'delivery fits' : 'deliveries fit'}.`}
+        </p>
+        <div className="dialog-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" icon="replay" busy={busy}>
+            Replay
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** How far a replay has come. It goes on without this page. */
+export function ReplayProgress({ id, onDismiss }: { id: string; onDismiss(): void }) {
+  const [{ data, error }, reload] = useQuery({ query: ReplayDocument, variables: { id } });
+  const replay = data?.node && 'total' in data.node ? data.node : null;
+  const isDone = replay?.finishedAt != null;
+  useEffect(() => {
+    if (isDone || error) return;
+    const timer = setInterval(() => reload({ requestPolicy: 'network-only' }), POLL_MS);
+    return () => clearInterval(timer);
+  }, [isDone, error, reload]);
+  const close = <Button kind="quiet" icon="cross" aria-label="Dismiss the replay" onClick={onDismiss} />;
+  if (data && !replay) return <Notice tone="off" title="There is no such replay" actions={close} />;
+  if (!replay) return null;
+  const title = isDone ? `Replayed ${replay.done.toLocaleString('en')} deliveries` : `Replaying: ${replay.done.toLocaleString('en')} of ${replay.total.toLocaleString('en')}`;
+  return (
+    <Notice tone={isDone ? 'good' : 'busy'} title={title} actions={close}>
+      <progress aria-label="Replay" max={Math.max(replay.total, 1)} value={isDone && replay.total === 0 ? 1 : replay.done} />
+    </Notice>
+  );
+}

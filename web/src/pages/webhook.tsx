@@ -1,0 +1,199 @@
+import { useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { run, sentence, useMay } from '../api';
+import { DeliveryList } from '../deliveries/list';
+import { type WebhookCoreFragment, WebhookDeleteDocument, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
+import { navigate, paths, useParameter } from '../router';
+import { Ago, Button, ButtonLink, Chip, Empty, Loading, Notice, PageHead, Problem } from '../ui/basics';
+import { CopyButton } from '../ui/code';
+import { Confirm } from '../ui/dialog';
+import { say } from '../ui/toast';
+import { DISABLED, EVENTS } from '../words';
+import { Chart } from './chart';
+import { ReplayDialog, ReplayProgress } from './replay';
+import { RotateDialog } from './rotate';
+import { SecretOnce, useSecret } from './secret';
+import { TestDialog } from './test-event';
+import { WebhookState } from './webhooks';
+
+type Webhook = WebhookCoreFragment;
+type Open = 'test' | 'rotate' | 'replay' | 'delete' | null;
+
+function useActivate(webhook: Webhook) {
+  const client = useClient();
+  const [busy, setBusy] = useState(false);
+  const activate = async (active: boolean): Promise<void> => {
+    setBusy(true);
+    const { data, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id: webhook.id, input: { active } });
+    setBusy(false);
+    const fault = problem ?? data?.webhookUpdate.errors[0]?.message;
+    if (fault) say(fault, true);
+    else say(active ? 'The webhook is active' : 'The webhook is not active any more');
+  };
+  return { busy, activate };
+}
+
+/** Why nothing goes out, and what to do about it. */
+function StateNotice({ webhook }: { webhook: Webhook }) {
+  const { busy, activate } = useActivate(webhook);
+  const { manageWebhooks } = useMay();
+  if (webhook.active) return null;
+  const reason = webhook.disabledReason && DISABLED[webhook.disabledReason];
+  const button = manageWebhooks && (
+    <Button kind="primary" busy={busy} onClick={() => void activate(true)}>
+      Activate
+    </Button>
+  );
+  return (
+    <Notice tone={reason ? 'bad' : 'off'} title={reason ? reason.label : 'This webhook is not active'} actions={button}>
+      {reason ? reason.advice : 'It gets no new deliveries. Those that already wait go out once it is active again.'}
+      {webhook.disabledAt && (
+        <>
+          {' '}
+          Since <Ago time={webhook.disabledAt} />.
+        </>
+      )}
+    </Notice>
+  );
+}
+
+function Facts({ webhook, onRotate }: { webhook: Webhook; onRotate(): void }) {
+  const { manageWebhooks } = useMay();
+  return (
+    <dl className="facts">
+      <div className="wide">
+        <dt>Callback URL</dt>
+        <dd className="with-copy">
+          <code>{webhook.callbackUrl}</code>
+          <CopyButton text={webhook.callbackUrl} what="Callback URL" />
+        </dd>
+      </div>
+      <div>
+        <dt>Sends</dt>
+        <dd>
+          {webhook.method} as {webhook.contentType === 'JSON' ? 'JSON' : 'a form'}
+        </dd>
+      </div>
+      <div>
+        <dt>Max attempts</dt>
+        <dd>{webhook.maxAttempts}</dd>
+      </div>
+      <div>
+        <dt>Security</dt>
+        <dd className="with-copy">
+          {webhook.hasSecret ? 'Signed' : 'Not signed'}
+          {manageWebhooks && (
+            <Button kind="quiet" onClick={onRotate}>
+              {webhook.hasSecret ? 'Rotate the secret' : 'Set a secret'}
+            </Button>
+          )}
+        </dd>
+      </div>
+      {webhook.headers.length > 0 && (
+        <div className="wide">
+          <dt>Headers</dt>
+          <dd>
+            {webhook.headers.map(({ name, value }) => (
+              <code key={name} className="header-line">
+                {name}: {value}
+              </code>
+            ))}
+          </dd>
+        </div>
+      )}
+      <div className="wide">
+        <dt>Events</dt>
+        <dd className="chips">
+          {webhook.events.map((type) => (
+            <Chip key={type}>{EVENTS[type]}</Chip>
+          ))}
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+function DeleteDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void }) {
+  const client = useClient();
+  const [busy, setBusy] = useState(false);
+  const remove = async (): Promise<void> => {
+    setBusy(true);
+    const { data, problem } = await run(client, 'mutation', WebhookDeleteDocument, { id: webhook.id });
+    setBusy(false);
+    const fault = problem ?? data?.webhookDelete.errors[0]?.message;
+    if (fault) return say(fault, true);
+    say(`${webhook.name} was deleted`);
+    navigate(paths.webhooks);
+  };
+  return (
+    <Confirm title={`Delete ${webhook.name}?`} action="Delete the webhook" busy={busy} onConfirm={() => void remove()} onClose={onClose}>
+      <p>What still waits to be delivered is cancelled. The log of what was delivered stays.</p>
+    </Confirm>
+  );
+}
+
+function Actions({ webhook, open }: { webhook: Webhook; open(dialog: Open): void }) {
+  const { manageWebhooks } = useMay();
+  if (!manageWebhooks) return null;
+  return (
+    <>
+      <Button kind="primary" icon="send" onClick={() => open('test')}>
+        Send a test event
+      </Button>
+      <Button icon="replay" onClick={() => open('replay')}>
+        Replay
+      </Button>
+      <ButtonLink href={paths.editWebhook(webhook.id)} icon="edit">
+        Edit
+      </ButtonLink>
+      <Button kind="danger" icon="trash" onClick={() => open('delete')}>
+        Delete
+      </Button>
+    </>
+  );
+}
+
+function Detail({ webhook }: { webhook: Webhook }) {
+  const [dialog, open] = useState<Open>(null);
+  const [changes, setChanges] = useState(0);
+  const [replay, setReplay] = useParameter('replay');
+  const { secret, show, forget } = useSecret(webhook.id);
+  const close = (): void => open(null);
+  return (
+    <>
+      <PageHead
+        title={webhook.name}
+        back={{ href: paths.webhooks, label: 'Webhooks' }}
+        badge={<WebhookState webhook={webhook} />}
+        actions={<Actions webhook={webhook} open={open} />}
+      />
+      {secret && <SecretOnce secret={secret} onDone={forget} />}
+      <StateNotice webhook={webhook} />
+      {replay && <ReplayProgress id={replay} onDismiss={() => setReplay(null)} />}
+      <div className="webhook-top">
+        <div className="panel">
+          <Facts webhook={webhook} onRotate={() => open('rotate')} />
+        </div>
+        <Chart webhookId={webhook.id} changes={changes} />
+      </div>
+      <DeliveryList webhookId={webhook.id} onChanges={setChanges} />
+      {dialog === 'test' && <TestDialog webhook={webhook} onClose={close} />}
+      {dialog === 'rotate' && <RotateDialog webhook={webhook} onSecret={show} onClose={close} />}
+      {dialog === 'replay' && <ReplayDialog webhook={webhook} onStarted={setReplay} onClose={close} />}
+      {dialog === 'delete' && <DeleteDialog webhook={webhook} onClose={close} />}
+    </>
+  );
+}
+
+export function WebhookPage({ id }: { id: string }) {
+  const [{ data, error }, reload] = useQuery({ query: WebhookDocument, variables: { id } });
+  if (data?.webhook) return <Detail webhook={data.webhook} />;
+  return (
+    <>
+      <PageHead title="Webhook" back={{ href: paths.webhooks, label: 'Webhooks' }} />
+      {error && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
+      {!data && !error && <Loading />}
+      {data && <Empty title="There is no such webhook">It may have been deleted.</Empty>}
+    </>
+  );
+}

@@ -1,0 +1,177 @@
+import { useMemo, useState } from 'react';
+import { useClient, useQuery } from 'urql';
+import { run, sentence, useMay } from '../api';
+import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
+import { useFeed } from '../live';
+import { Link, paths } from '../router';
+import { DAY } from '../time';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { LiveBadge } from '../ui/live-badge';
+import { TextField } from '../ui/form';
+import { EVENTS, STATUSES } from '../words';
+
+type Webhook = WebhooksQuery['webhooks']['nodes'][number];
+type LastDelivery = Webhook['deliveries']['nodes'][number];
+
+const CHIPS = 3;
+
+export function WebhookState({ webhook }: { webhook: Pick<Webhook, 'active' | 'disabledReason'> }) {
+  if (webhook.active) return <Badge tone="good">Active</Badge>;
+  if (webhook.disabledReason) return <Badge tone="bad">Switched off</Badge>;
+  return <Badge tone="off">Inactive</Badge>;
+}
+
+function Events({ webhook }: { webhook: Webhook }) {
+  const shown = webhook.events.slice(0, CHIPS);
+  const rest = webhook.events.slice(CHIPS);
+  return (
+    <span className="chips">
+      {shown.map((type) => (
+        <Chip key={type}>{EVENTS[type]}</Chip>
+      ))}
+      {rest.length > 0 && (
+        <span className="more" title={rest.map((type) => EVENTS[type]).join(', ')}>
+          +{rest.length} more
+        </span>
+      )}
+    </span>
+  );
+}
+
+export function rate(value: number | null): string {
+  if (value === null) return '–';
+  const percent = value * 100;
+  return `${percent === 100 ? '100' : percent.toFixed(1)} %`;
+}
+
+function Rate({ webhook }: { webhook: Webhook }) {
+  const { successRate, succeeded, failed } = webhook.stats;
+  if (successRate === null) return <span className="muted">–</span>;
+  return (
+    <span className="rate" title={`${succeeded} succeeded, ${failed} failed in the last 24 hours`}>
+      {rate(successRate)}
+      <meter min={0} max={1} low={0.9} high={0.99} optimum={1} value={successRate} aria-hidden="true" />
+    </span>
+  );
+}
+
+function Item({ webhook, last }: { webhook: Webhook; last: LastDelivery | undefined }) {
+  return (
+    <tr>
+      <td className="webhook-name">
+        <Link href={paths.webhook(webhook.id)} className="row-link">
+          {webhook.name}
+        </Link>
+        <span className="url">{webhook.callbackUrl}</span>
+      </td>
+      <td data-label="State">
+        <WebhookState webhook={webhook} />
+      </td>
+      <td data-label="Events">
+        <Events webhook={webhook} />
+      </td>
+      <td data-label="Success, 24 h">
+        <Rate webhook={webhook} />
+      </td>
+      <td data-label="Last delivery" className="last-delivery">
+        {last ? (
+          <>
+            <Badge tone={STATUSES[last.status].tone}>{STATUSES[last.status].label}</Badge> <Ago time={last.createdAt} />
+          </>
+        ) : (
+          <span className="muted">None yet</span>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+function useLastDeliveries(onGap: () => void) {
+  const [last, setLast] = useState<ReadonlyMap<string, LastDelivery>>(new Map());
+  const live = useFeed(DeliveryChangesDocument, { webhookId: null, deliveryId: null, eventTypes: null }, (data) => data.deliveryStatusChanged, {
+    onChange: ({ delivery }) => {
+      const id = delivery.webhook?.id;
+      if (id === undefined) return;
+      setLast((before) => {
+        const known = before.get(id);
+        if (known && known.id !== delivery.id && known.createdAt > delivery.createdAt) return before;
+        return new Map(before).set(id, delivery);
+      });
+    },
+    onGap,
+  });
+  return { last, live };
+}
+
+function Table({ webhooks, last }: { webhooks: readonly Webhook[]; last: ReadonlyMap<string, LastDelivery> }) {
+  return (
+    <div className="panel panel-flush">
+      <table className="webhook-table">
+        <thead>
+          <tr>
+            <th scope="col">Webhook</th>
+            <th scope="col">State</th>
+            <th scope="col">Events</th>
+            <th scope="col">Success, 24 h</th>
+            <th scope="col">Last delivery</th>
+          </tr>
+        </thead>
+        <tbody>
+          {webhooks.map((webhook) => (
+            <Item key={webhook.id} webhook={webhook} last={last.get(webhook.id) ?? webhook.deliveries.nodes[0]} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function useFurtherPages(since: string) {
+  const client = useClient();
+  const [further, setFurther] = useState<WebhooksQuery['webhooks'][]>([]);
+  const load = async (after: string): Promise<void> => {
+    const { data } = await run(client, 'query', WebhooksDocument, { since, after });
+    if (data) setFurther((before) => [...before, data.webhooks]);
+  };
+  return { further, load };
+}
+
+export function WebhooksPage() {
+  const since = useMemo(() => new Date(Date.now() - DAY).toISOString(), []);
+  const [search, setSearch] = useState('');
+  const filter = search.trim() ? { search: search.trim() } : null;
+  const [{ data, error, fetching }, reload] = useQuery({ query: WebhooksDocument, variables: { since, filter } });
+  const { last, live } = useLastDeliveries(() => reload({ requestPolicy: 'network-only' }));
+  const { further, load } = useFurtherPages(since);
+  const { manageWebhooks } = useMay();
+  const pages = data ? [data.webhooks, ...(search ? [] : further)] : [];
+  const webhooks = pages.flatMap((page) => page.nodes);
+  const end = pages.at(-1)?.pageInfo;
+  const create = manageWebhooks && (
+    <ButtonLink href={paths.newWebhook} kind="primary" icon="plus">
+      Create Webhook
+    </ButtonLink>
+  );
+  return (
+    <>
+      <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and at once." actions={create} />
+      {error && !data && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
+      {(webhooks.length > 5 || search) && (
+        <div className="search">
+          <TextField label="Find by name or URL" type="search" value={search} onChange={(event) => setSearch(event.target.value)} />
+        </div>
+      )}
+      {fetching && !data && <Loading what="Reading the webhooks" />}
+      {webhooks.length > 0 && <Table webhooks={webhooks} last={last} />}
+      {data && webhooks.length === 0 && search === '' && (
+        <div className="panel">
+          <Empty title="No webhooks yet" action={create || undefined}>
+            A webhook sends a signed request to your server whenever an account or a post changes.
+          </Empty>
+        </div>
+      )}
+      {data && webhooks.length === 0 && search !== '' && <Empty title="No webhook fits">Neither a name nor a callback URL has this in it.</Empty>}
+      {end?.hasNextPage && end.endCursor && <Button onClick={() => void load(end.endCursor ?? '')}>Show more</Button>}
+    </>
+  );
+}

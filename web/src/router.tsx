@@ -1,0 +1,98 @@
+import { type AnchorHTMLAttributes, type MouseEvent, useSyncExternalStore } from 'react';
+
+const listeners = new Set<() => void>();
+
+function notify(): void {
+  for (const listener of listeners) listener();
+}
+
+window.addEventListener('popstate', notify);
+
+/** True once a person has moved between pages: from then on a new page takes the focus to its heading. */
+export let hasNavigated = false;
+
+export function navigate(to: string, options: { replace?: boolean } = {}): void {
+  if (options.replace) history.replaceState(null, '', to);
+  else history.pushState(null, '', to);
+  hasNavigated = true;
+  if (!options.replace) window.scrollTo(0, 0);
+  notify();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function usePath(): string {
+  return useSyncExternalStore(subscribe, () => location.pathname);
+}
+
+/** One parameter of the address, and a setter that replaces it (null removes it). */
+export function useParameter(name: string): [string | null, (value: string | null) => void] {
+  const value = useSyncExternalStore(subscribe, () => new URLSearchParams(location.search).get(name));
+  const set = (next: string | null): void => {
+    const search = new URLSearchParams(location.search);
+    if (next === null) search.delete(name);
+    else search.set(name, next);
+    const text = search.toString();
+    navigate(location.pathname + (text ? `?${text}` : ''), { replace: true });
+  };
+  return [value, set];
+}
+
+/** Matches `/webhooks/:id` against a path; null where it does not fit. */
+export function match(pattern: string, path: string): Record<string, string> | null {
+  const wanted = pattern.split('/').filter(Boolean);
+  const given = path.split('/').filter(Boolean);
+  if (wanted.length !== given.length) return null;
+  const found: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const actual = decode(given[index] ?? '');
+    if (part.startsWith(':')) found[part.slice(1)] = actual;
+    else if (part !== actual) return null;
+  }
+  return found;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function isPlainClick(event: MouseEvent): boolean {
+  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+}
+
+export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement> & { href: string }) {
+  return (
+    <a
+      {...rest}
+      href={href}
+      onClick={(event) => {
+        onClick?.(event);
+        if (event.defaultPrevented || !isPlainClick(event)) return;
+        event.preventDefault();
+        navigate(href);
+      }}
+    />
+  );
+}
+
+export const paths = {
+  webhooks: '/webhooks',
+  newWebhook: '/webhooks/new',
+  webhook: (id: string) => `/webhooks/${encodeURIComponent(id)}`,
+  editWebhook: (id: string) => `/webhooks/${encodeURIComponent(id)}/edit`,
+  deliveries: '/deliveries',
+  delivery: (id: string) => `/deliveries/${encodeURIComponent(id)}`,
+  accounts: '/accounts',
+  posts: '/posts',
+  newPost: '/posts/new',
+  post: (id: string) => `/posts/${encodeURIComponent(id)}`,
+  signIn: '/signin',
+  graphiql: '/graphiql',
+};

@@ -1,0 +1,70 @@
+import type { ReactNode } from 'react';
+import type { Viewer } from './api';
+import { Link, paths, usePath } from './router';
+import { signOut } from './session';
+import { Icon, type IconName } from './ui/icons';
+import { ThemeButton } from './ui/theme';
+import { ROLES } from './words';
+
+const PLACES: readonly (readonly [string, string, IconName])[] = [
+  [paths.webhooks, 'Webhooks', 'hook'],
+  [paths.deliveries, 'Deliveries', 'deliveries'],
+  [paths.posts, 'Posts', 'posts'],
+  [paths.accounts, 'Accounts', 'accounts'],
+];
+
+function Places() {
+  const path = usePath();
+  return (
+    <ul>
+      {PLACES.map(([href, label, icon]) => (
+        <li key={href}>
+          <Link href={href} className="nav-item" aria-current={path === href ? 'page' : path.startsWith(`${href}/`) ? 'true' : undefined}>
+            <Icon name={icon} />
+            <span>{label}</span>
+          </Link>
+        </li>
+      ))}
+      <li>
+        {/* A page of its own: it is loaded, and finds the token in this tab's session storage. */}
+        <a href={paths.graphiql} className="nav-item">
+          <Icon name="code" />
+          <span>GraphiQL</span>
+        </a>
+      </li>
+    </ul>
+  );
+}
+
+export function Shell({ viewer, children }: { viewer: Viewer; children: ReactNode }) {
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <nav className="side" aria-label="Main">
+        <div className="brand">
+          <img src="/favicon.svg" alt="" width="28" height="28" />
+          <div>
+            <strong>Hookline</strong>
+            <span title="Workspace">{viewer.workspace.name}</span>
+          </div>
+        </div>
+        <Places />
+        <div className="side-end">
+          <ThemeButton />
+          <button type="button" className="nav-item" onClick={signOut}>
+            <Icon name="out" />
+            <span>Sign out</span>
+          </button>
+          <p className="who">
+            {viewer.token.name} · {ROLES[viewer.token.role]}
+          </p>
+        </div>
+      </nav>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from 'react';
+import { Button } from './basics';
+import { say } from './toast';
+
+/** Needs no permission where the page has one; falls back to a selection on plain http. */
+export async function copy(text: string, what: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = document.createElement('textarea');
+    area.value = text;
+    area.className = 'visually-hidden';
+    (document.querySelector('dialog[open]') ?? document.body).append(area);
+    area.select();
+    document.execCommand('copy');
+    area.remove();
+  }
+  say(`${what} copied`);
+}
+
+export function CopyButton({ text, what, label = 'Copy' }: { text: string; what: string; label?: string }) {
+  return (
+    <Button kind="quiet" icon="copy" onClick={() => void copy(text, what)} aria-label={label === 'Copy' ? `Copy ${what.toLowerCase()}` : undefined}>
+      {label}
+    </Button>
+  );
+}
+
+const TOKEN = /("(?:\\.|[^"\\])*"(?=\s*:))|("(?:\\.|[^"\\])*")|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
+const LARGEST_COLOURED = 40_000;
+
+function coloured(json: string): ReactNode[] {
+  const parts: ReactNode[] = [];
+  let end = 0;
+  for (const found of json.matchAll(TOKEN)) {
+    const kind = found[1] ? 'key' : found[2] ? 'string' : found[3] ? 'word' : 'number';
+    parts.push(json.slice(end, found.index));
+    parts.push(
+      <span key={found.index} className={`json-${kind}`}>
+        {found[0]}
+      </span>,
+    );
+    end = found.index + found[0].length;
+  }
+  parts.push(json.slice(end));
+  return parts;
+}
+
+/** Text as it is, with a button to copy it. Scrolls by keyboard. */
+export function CodeBlock({ text, what, json = false, wrap = false }: { text: string; what: string; json?: boolean; wrap?: boolean }) {
+  return (
+    <div className="code-block">
+      <div className="code-copy">
+        <CopyButton text={text} what={what} />
+      </div>
+      <pre tabIndex={0} role="region" aria-label={what} className={wrap ? 'wrap' : undefined}>
+        <code>{json && text.length <= LARGEST_COLOURED ? coloured(text) : text}</code>
+      </pre>
+    </div>
+  );
+}
+
+export interface Tab {
+  key: string;
+  label: string;
+  body: () => ReactNode;
+}
+
+/** Tabs after the ARIA pattern: arrows move between them, Tab goes into the panel. */
+export function Tabs({ tabs, label }: { tabs: readonly Tab[]; label: string }) {
+  const [current, setCurrent] = useState(tabs[0]?.key);
+  const list = useRef<HTMLDivElement>(null);
+  const id = useId();
+  const active = tabs.find((tab) => tab.key === current) ?? tabs[0];
+  const onKey = (event: KeyboardEvent): void => {
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    if (step === 0 || active === undefined) return;
+    event.preventDefault();
+    const next = (tabs.indexOf(active) + step + tabs.length) % tabs.length;
+    setCurrent(tabs[next]?.key);
+    list.current?.querySelectorAll<HTMLElement>('[role=tab]')[next]?.focus();
+  };
+  return (
+    <div className="tabs">
+      <div role="tablist" aria-label={label} ref={list} onKeyDown={onKey}>
+        {tabs.map((tab) => (
+          <button
+            key={tab.key}
+            type="button"
+            role="tab"
+            id={`${id}-${tab.key}`}
+            aria-selected={tab === active}
+            aria-controls={`${id}-panel`}
+            tabIndex={tab === active ? 0 : -1}
+            onClick={() => setCurrent(tab.key)}
+          >
+            {tab.label}
+          </button>
+        ))}
+      </div>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${active?.key}`}>
+        {active?.body()}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,136 @@
+import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from 'react';
+import type { Faults } from '../api';
+
+interface FieldProps {
+  label: string;
+  hint?: ReactNode;
+  error?: string | undefined;
+  /** Beside the field, for example a button that fills it. */
+  beside?: ReactNode;
+}
+
+interface Wiring {
+  id: string;
+  'aria-describedby': string | undefined;
+  'aria-invalid': true | undefined;
+}
+
+function Frame({ label, hint, error, beside, children }: FieldProps & { children: (wiring: Wiring) => ReactNode }) {
+  const id = useId();
+  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+  return (
+    <div className={`field ${error ? 'field-wrong' : ''}`}>
+      <label htmlFor={id}>{label}</label>
+      <div className="field-row">
+        {children({ id, 'aria-describedby': described, 'aria-invalid': error ? true : undefined })}
+        {beside}
+      </div>
+      {error && (
+        <p className="field-error" id={`${id}-error`}>
+          {error}
+        </p>
+      )}
+      {hint && (
+        <p className="field-hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function TextField({ label, hint, error, beside, ...input }: FieldProps & InputHTMLAttributes<HTMLInputElement>) {
+  return (
+    <Frame label={label} hint={hint} error={error} beside={beside}>
+      {(wiring) => <input type="text" {...input} {...wiring} />}
+    </Frame>
+  );
+}
+
+export function TextArea({ label, hint, error, beside, ...input }: FieldProps & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  return (
+    <Frame label={label} hint={hint} error={error} beside={beside}>
+      {(wiring) => <textarea {...input} {...wiring} />}
+    </Frame>
+  );
+}
+
+interface SelectProps<Value extends string> extends FieldProps, Omit<SelectHTMLAttributes<HTMLSelectElement>, 'value' | 'onChange'> {
+  value: Value;
+  options: readonly (readonly [Value, string])[];
+  onChange: (value: NoInfer<Value>) => void;
+}
+
+export function SelectField<Value extends string>({ label, hint, error, beside, options, onChange, ...select }: SelectProps<Value>) {
+  return (
+    <Frame label={label} hint={hint} error={error} beside={beside}>
+      {(wiring) => (
+        <select {...select} {...wiring} onChange={(event) => onChange(event.target.value as Value)}>
+          {options.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
+    </Frame>
+  );
+}
+
+export function CheckBox({ label, hint, ...input }: { label: ReactNode; hint?: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
+  const id = useId();
+  return (
+    <div className="check">
+      <input {...input} type="checkbox" id={id} aria-describedby={hint ? `${id}-hint` : undefined} />
+      <div>
+        <label htmlFor={id}>{label}</label>
+        {hint && (
+          <p className="field-hint" id={`${id}-hint`}>
+            {hint}
+          </p>
+        )}
+      </div>
+    </div>
+  );
+}
+
+export function Group({ title, about, error, children }: { title: string; about?: ReactNode; error?: string | undefined; children: ReactNode }) {
+  const id = useId();
+  const described = [about && `${id}-about`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+  return (
+    <fieldset className="group" aria-describedby={described} aria-invalid={error ? true : undefined} tabIndex={error ? -1 : undefined}>
+      <legend>{title}</legend>
+      {about && (
+        <p className="group-about" id={`${id}-about`}>
+          {about}
+        </p>
+      )}
+      {error && (
+        <p className="field-error" id={`${id}-error`}>
+          {error}
+        </p>
+      )}
+      {children}
+    </fieldset>
+  );
+}
+
+/** What went wrong and has no field on this form to stand beside. */
+export function OtherFaults({ faults, known }: { faults: Faults; known: readonly string[] }) {
+  const others = [...faults].filter(([path]) => !known.some((name) => path === name || path.startsWith(`${name}.`)));
+  if (others.length === 0) return null;
+  return (
+    <div className="notice tone-bad" role="alert">
+      <div className="notice-text">
+        {others.map(([path, message]) => (
+          <div key={path}>{message}</div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** Takes the keyboard to the first field that has to be mended. */
+export function focusFirstFault(form: HTMLFormElement | null): void {
+  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+}

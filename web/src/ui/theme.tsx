@@ -1,0 +1,34 @@
+import { useState } from 'react';
+import { Icon, type IconName } from './icons';
+
+type Theme = 'system' | 'light' | 'dark';
+
+const KEY = 'hookline.theme';
+const NEXT: Record<Theme, Theme> = { system: 'light', light: 'dark', dark: 'system' };
+const ICONS: Record<Theme, IconName> = { system: 'system', light: 'sun', dark: 'moon' };
+
+function stored(): Theme {
+  const value = localStorage.getItem(KEY);
+  return value === 'light' || value === 'dark' ? value : 'system';
+}
+
+export function applyTheme(theme: Theme = stored()): void {
+  if (theme === 'system') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
+export function ThemeButton() {
+  const [theme, setTheme] = useState(stored);
+  const turn = (): void => {
+    const next = NEXT[theme];
+    localStorage.setItem(KEY, next);
+    applyTheme(next);
+    setTheme(next);
+  };
+  return (
+    <button type="button" className="nav-item" onClick={turn} aria-label={`Theme: ${theme}. Change it`}>
+      <Icon name={ICONS[theme]} />
+      <span>Theme: {theme}</span>
+    </button>
+  );
+}

@@ -1,0 +1,24 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+const api = process.env.HOOKLINE_URL ?? 'http://127.0.0.1:8000';
+
+// Two pages from one build: the dashboard at / and GraphiQL at /graphiql. Nothing is inlined, so that the pages live
+// under a Content-Security-Policy without 'unsafe-inline' for scripts.
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 8000,
+    rollupOptions: { input: { dashboard: 'index.html', graphiql: 'graphiql/index.html' } },
+  },
+  worker: { format: 'es' },
+  server: {
+    proxy: {
+      '/graphql': { target: api, ws: true },
+      '/session': { target: api },
+    },
+  },
+});
