@@ -1,0 +1,60 @@
+"""A relay in front of a real server that can lose answers: the server has done it, and we never learn."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+# These belong to one connection, or are made anew from the body.
+_NOT_PASSED_ON = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"})
+
+
+class Relay:
+    """Passes requests on to `upstream` and answers back."""
+
+    def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
+        self.upstream = upstream
+        self.url = ""
+        self.seen: list[str] = []
+        self._session = session
+        self._losing: list[str] = []
+
+    def lose_answer_to(self, path: str) -> None:
+        """The next request to a path with this ending reaches the server; its answer is lost."""
+        self._losing.append(path)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Pass one request on."""
+        self.seen.append(f"{request.method} {request.path}")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON}
+        async with self._session.request(
+            request.method, self.upstream + request.path_qs, headers=headers, data=await request.read() or None
+        ) as answer:
+            body = await answer.read()
+        if lost := next((path for path in self._losing if request.path.endswith(path)), None):
+            self._losing.remove(lost)
+            assert answer.ok, body
+            assert request.transport is not None
+            request.transport.abort()
+        passed_on = {name: value for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_ON}
+        return web.Response(status=answer.status, headers=passed_on, body=body)
+
+
+@asynccontextmanager
+async def relaying(upstream: str) -> AsyncIterator[Relay]:
+    """A relay on a free port of localhost, which is also the name that a PDS knows itself by."""
+    async with aiohttp.ClientSession() as session:
+        relay = Relay(upstream, session)
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", relay.handle)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = runner.addresses[0][1]
+            relay.url = f"http://localhost:{port}"
+            yield relay
+        finally:
+            await runner.cleanup()

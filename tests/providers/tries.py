@@ -1,0 +1,51 @@
+"""A post's way to one account over several tries, as the publishing job takes it, in the smallest form."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.providers.interface import (
+    Caller,
+    Profile,
+    ProviderClient,
+    Publication,
+    PublishingAccount,
+    PublishResult,
+    TryLater,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@dataclass
+class Tries:
+    """Publishes one text to one account, as often as `once` is called, keeping what must be kept."""
+
+    client: ProviderClient
+    caller: Caller
+    account: PublishingAccount
+    text: str
+    key: str = "post-1-account-1"
+    now: datetime = NOW
+    progress: dict[str, Any] = field(default_factory=dict)
+
+    async def once(self, later: timedelta = timedelta(0)) -> PublishResult:
+        """One try, this much later than the one before."""
+        self.now += later
+        publication = Publication(
+            self.account, self.text, self.key, self.now, progress=self.progress, remember=self._remember
+        )
+        result = await self.client.publish(self.caller, publication)
+        if isinstance(result, TryLater) and result.progress is not None:
+            self.progress = result.progress
+        if result.credentials is not None:
+            self.account = replace(self.account, credentials=result.credentials)
+        return result
+
+    async def _remember(self, progress: dict[str, Any]) -> None:
+        self.progress = progress
+
+
+def account_of(profile: Profile) -> PublishingAccount:
+    """The account as it is kept between being added and publishing."""
+    return PublishingAccount(profile.provider_id, profile.username, profile.data, profile.credentials)
