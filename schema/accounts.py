@@ -60,7 +60,7 @@ class AccountAddInput:
         default=None,
         description=(
             "Mastodon: the base URL of its server. Bluesky: that of its personal data server, https://bsky.social "
-            "unless told. Sandbox: what becomes of its posts, one of ok, slow, failing and unauthorized."
+            "unless told. Sandbox: what becomes of its posts, for example ok, slow, failing or unauthorized."
         ),
     )
     identifier: str | None = strawberry.field(

@@ -3,16 +3,14 @@
 Reading is for every role; what else a role may is said with its values in schema/vocabulary.py.
 """
 
-import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import strawberry
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
-from domain.errors import Fault, FaultCode, Refused
-from domain.texts import is_clean
+from domain.errors import Refused
 from domain.vocabulary import Role
 from domain.workspaces import require
 from schema.context import Info
@@ -41,7 +39,6 @@ class Verb(ForRole):
         require(info.context.actor, self.role)
         info.context.forget()
         try:
-            _check_text(arguments)
             return await next_(source, info, **arguments)
         except Refused as refused:
             return _payload(info)(errors=user_errors(refused, frozenset(arguments)))
@@ -64,27 +61,3 @@ def role_of(field: StrawberryField) -> Role | None:
 
 def _payload(info: Info) -> Callable[..., Any]:
     return cast("Callable[..., Any]", info.return_type)
-
-
-def _check_text(arguments: dict[str, Any]) -> None:
-    # PostgreSQL stores no NUL, and nothing encodes half a surrogate pair.
-    faults = [
-        Fault(FaultCode.INVALID, "Text may hold neither NUL characters nor halves of surrogate pairs.", path)
-        for path, text in _texts((), arguments)
-        if not is_clean(text)
-    ]
-    if faults:
-        raise Refused(*faults)
-
-
-def _texts(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from _texts((*path, str(position)), item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _texts((*path, name), item)
-    elif dataclasses.is_dataclass(value):
-        yield from _texts(path, vars(value))

@@ -8,6 +8,7 @@ wants and what its root value is, and executing its document once on that root g
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,15 +16,14 @@ from typing import Annotated, Any
 
 import strawberry
 
-from domain.errors import HooklineError
-from domain.live import Entry
+from domain.live import CursorExpired, Entry
 from domain.vocabulary import DeliveryStatus, EventType
 from schema import ids
 from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.context import Context, Info
 
-# A subscriber that falls this far behind is let go; its cursor brings it back.
-LONGEST_QUEUE = 1_000
+# Who falls this far behind reads the stream again instead of keeping more in memory.
+LONGEST_BACKLOG = 1_000
 
 Wanted = Callable[[Entry], bool]
 
@@ -36,10 +36,6 @@ Since = Annotated[
         )
     ),
 ]
-
-
-class TooSlow(HooklineError):
-    """You read too slowly, so the subscription was ended. Go on from the last cursor that you have seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +144,66 @@ class Subscription:
 async def follow(context: Context, wanted: Wanted, after: str | None) -> AsyncGenerator[Entry, None]:
     """The entries that are wanted: since a cursor where one is given, and then as they come.
 
-    Raises BadCursor, CursorExpired and TooSlow.
+    Raises BadCursor, and CursorExpired where entries were lost.
     """
     hub = context.domain.hub
-    waiting: asyncio.Queue[Entry | HooklineError] = asyncio.Queue()
-    attachment = await hub.attach(context.workspace_id, _putting(waiting, wanted), waiting.put_nowait)
+    backlog = _Backlog(wanted)
+    attachment = await hub.attach(context.workspace_id, backlog.put, backlog.fail)
+    span = None if after is None else (after, attachment.position)
     try:
-        if after is not None:
-            async for page in hub.history(context.workspace_id, after, attachment.position):
-                for entry in filter(wanted, page):
-                    yield entry
         while True:
-            yield _entry(await waiting.get())
-            context.forget()
+            if span is not None:
+                async for page in hub.history(context.workspace_id, *span):
+                    for entry in filter(wanted, page):
+                        context.forget()
+                        yield entry
+            while (next_entry := await backlog.take()) is not None:
+                context.forget()
+                yield next_entry
+            span = backlog.take_gap()
     finally:
         attachment.close()
 
 
-def _putting(waiting: "asyncio.Queue[Entry | HooklineError]", wanted: Wanted) -> Callable[[Entry], None]:
-    def put(entry: Entry) -> None:
-        if not wanted(entry) or waiting.qsize() > LONGEST_QUEUE:
-            return
-        waiting.put_nowait(entry if waiting.qsize() < LONGEST_QUEUE else TooSlow())
+class _Backlog:
+    """What a subscriber has yet to take: some changes, and after those only where in the stream the others lie."""
 
-    return put
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._entries: deque[Entry] = deque()
+        self._gap: tuple[str, str] | None = None
+        self._lost: CursorExpired | None = None
+        self._filled = asyncio.Event()
 
+    def put(self, entry: Entry) -> None:
+        if self._gap is not None:
+            self._gap = (self._gap[0], entry.cursor)
+        elif self._wanted(entry):
+            self._keep(entry)
 
-def _entry(found: Entry | HooklineError) -> Entry:
-    if isinstance(found, HooklineError):
-        raise found
-    return found
+    def fail(self, lost: CursorExpired) -> None:
+        self._lost = lost
+        self._filled.set()
+
+    async def take(self) -> Entry | None:
+        """The next change; None where the stream has to be read again first. Raises CursorExpired."""
+        while not self._entries:
+            if self._lost is not None:
+                raise self._lost
+            if self._gap is not None:
+                return None
+            self._filled.clear()
+            await self._filled.wait()
+        return self._entries.popleft()
+
+    def take_gap(self) -> tuple[str, str] | None:
+        """After which cursor, and up to which, the stream has to be read again."""
+        gap, self._gap = self._gap, None
+        return gap
+
+    def _keep(self, entry: Entry) -> None:
+        if len(self._entries) < LONGEST_BACKLOG:
+            self._entries.append(entry)
+        else:
+            self._gap = (self._entries[-1].cursor, entry.cursor)
+        self._filled.set()
