@@ -71,13 +71,11 @@ def _field_rows(schema: Json, path: str) -> Iterator[tuple[str, ...]]:
 
 
 def _type(field: Json) -> str:
-    names = field["type"] if isinstance(field["type"], list) else [field["type"]]
     if "enum" in field:
-        names = [f"`{value}`" for value in field["enum"]]
-    return " or ".join(
-        {"date-time": "time", "uuid": "UUID"}.get(field.get("format", ""), name) if name == "string" else name
-        for name in names
-    )
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    names: list[str] = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    text = {"date-time": "time", "uuid": "UUID"}.get(field.get("format", ""), "string")
+    return " or ".join(text if name == "string" else name for name in names)
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:

@@ -118,7 +118,7 @@ def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
 
 
 def hidden_values(request: OutgoingRequest) -> list[str]:
-    """What `visible_headers` hides, also without its scheme: a receiver may send it back. Too short to tell is left out."""
+    """What `visible_headers` hides, also without its scheme, for a receiver may send it back; nothing that is short."""
     hidden = [value for name, value in request.headers if name not in _OURS and hide(name, value) != value]
     return [part for value in hidden for part in (value, value.rpartition(" ")[2]) if len(part) >= 8]
 
