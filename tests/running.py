@@ -77,7 +77,7 @@ class Up:
                 command = child.cmdline()
                 self._seen |= {child, *child.children(recursive=True)}
                 if command and child.status() != psutil.STATUS_ZOMBIE:
-                    found[command[-1] if "cli.main" in command else Path(command[0]).name] = child
+                    found[command[-1] if "cli.main" in command else child.name()] = child
         return found
 
     def left(self) -> list[psutil.Process]:

