@@ -43,7 +43,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Tortoise's configuration for the database of these settings."""
     return {
         "connections": {
-            "default": {"engine": "tortoise.backends.asyncpg", "credentials": _credentials(settings.database_url)}
+            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials(settings.database_url)}
         },
         "apps": {"models": {"models": ["domain.tables"], "migrations": "domain.migrations"}},
         "use_tz": True,
@@ -51,7 +51,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _credentials(url: str) -> dict[str, Any]:
+def credentials(url: str) -> dict[str, Any]:
+    """What asyncpg and Tortoise want to know of a server, from its URL. Raises Misconfigured."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise Misconfigured("HOOKLINE_DATABASE_URL must look like postgresql://user:password@host:5432/database.")
@@ -84,10 +85,10 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
 
 async def migrate(settings: Settings) -> None:
     """Bring the tables up to date. Two processes may do so at once: the second waits for the first."""
-    credentials = _credentials(settings.database_url)
+    place = credentials(settings.database_url)
     for name in ("minsize", "maxsize", "command_timeout"):
-        credentials.pop(name)
-    lock = await asyncpg.connect(**credentials)
+        place.pop(name)
+    lock = await asyncpg.connect(**place)
     try:
         # Any constant will do, so long as it is ours.
         await lock.execute("SELECT pg_advisory_lock(724855)")
