@@ -5,7 +5,7 @@ No text of a library reaches anybody: it tells addresses, ports and file names o
 
 import errno
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import aiohttp
@@ -48,9 +48,9 @@ def classify(error: BaseException) -> Failure:
         return AttemptOutcome.INVALID_RESPONSE, TOO_LARGE
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return AttemptOutcome.DNS_FAILED, "The name of the receiver's host could not be looked up."
-    for each in chain:
-        if isinstance(each, ssl.SSLError):
-            return AttemptOutcome.TLS_FAILED, _tls_sentence(each)
+    tls_faults = [each for each in chain if isinstance(each, ssl.SSLError | aiohttp.ClientSSLError)]
+    if tls_faults:
+        return AttemptOutcome.TLS_FAILED, _tls_sentence(tls_faults)
     if isinstance(error, TimeoutError):
         return AttemptOutcome.TIMED_OUT, _timeout_sentence(error)
     return _without_answer(error)
@@ -81,9 +81,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _tls_sentence(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _CERTIFICATE_FAULTS.get(error.verify_code, "The receiver's certificate is not valid.")
+def _tls_sentence(faults: Sequence[BaseException]) -> str:
+    # aiohttp's certificate error is one of the ssl module's by name, but without its attributes.
+    codes = [code for fault in faults if (code := getattr(fault, "verify_code", None)) is not None]
+    if codes:
+        return _CERTIFICATE_FAULTS.get(codes[0], "The receiver's certificate is not valid.")
     return "The receiver and Hookline could not agree on TLS."
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Before the first request only a TLS handshake has any business to send us something.
 HANDSHAKE_BUDGET: Final = 128 * 1024
+# From the request to the end of the answer's headers. Measured: ten floods of `100 Continue` cost 0.2 s of CPU at 64 KiB
+# and 0.8 s at 256 KiB.
+HEAD_BUDGET: Final = 64 * 1024
 
 
 class BudgetSpent(ConnectionError):
@@ -63,7 +66,16 @@ OPEN: Final[dict[int, GuardedSocket]] = {}
 
 
 class GuardedResponse(ClientResponse):
-    """A response that is given up at once, however much of the request the receiver has not taken yet."""
+    """A response whose body may be `body_budget` bytes on the wire."""
+
+    body_budget = 192 * 1024
+
+    async def start(self, connection: "Connection") -> ClientResponse:
+        """Wait for the status and the headers; then there is room for the body."""
+        await super().start(connection)
+        if self.connection is not None:
+            allow(self.connection, self.body_budget)
+        return self
 
     def close(self) -> None:
         """Drop the connection. A plain close would wait for a receiver that reads nothing, for as long as it likes."""
@@ -73,20 +85,32 @@ class GuardedResponse(ClientResponse):
         super().close()
 
 
-def request_class(budget: int, most_open: int) -> type[ClientRequest]:
-    """Requests that may each receive `budget` bytes; beyond `most_open` sockets their connections are not kept."""
+class GuardedProviderResponse(GuardedResponse):
+    """A response that may be as long as the networks' answers are."""
+
+    body_budget = 1280 * 1024
+
+
+def request_class(most_open: int) -> type[ClientRequest]:
+    """Requests whose connections are not kept while more than `most_open` sockets are open."""
 
     class GuardedRequest(ClientRequest):
         async def send(self, conn: "Connection") -> ClientResponse:
             protocol = conn.protocol
             # https://github.com/aio-libs/aiohttp/issues/13656: it would be taken for the answer to this request.
-            if protocol is None or conn.transport is None or protocol.should_close:
+            if protocol is None or protocol.should_close:
                 raise UnaskedAnswer
-            guarded = OPEN.get(conn.transport.get_extra_info("socket").fileno())
-            if guarded is not None:
-                guarded.budget = budget
+            allow(conn, HEAD_BUDGET)
             if len(OPEN) > most_open:
                 protocol.force_close()
             return await super().send(conn)
 
     return GuardedRequest
+
+
+def allow(connection: "Connection", budget: int) -> None:
+    """Let this connection receive so many bytes from now on."""
+    if connection.transport is not None:
+        guarded = OPEN.get(connection.transport.get_extra_info("socket").fileno())
+        if guarded is not None:
+            guarded.budget = budget

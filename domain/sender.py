@@ -26,16 +26,13 @@ from domain.addresses import AddressPolicy, AddressRefused
 from domain.bounded_answer import read_answer
 from domain.errors import HooklineError
 from domain.failures import ANSWERED, NO_HTTP, REDIRECTED, TOO_LARGE, classify
-from domain.guarded_socket import GuardedResponse, GuardedSocket, UnaskedAnswer, request_class
+from domain.guarded_socket import GuardedProviderResponse, GuardedResponse, GuardedSocket, UnaskedAnswer, request_class
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest, hidden_values
 from domain.retry import parse_retry_after
 from domain.vocabulary import AttemptOutcome, HttpMethod
 
-# What one delivery may make us receive, in bytes: 64 KiB are read, the rest is room for headers and their like.
-DELIVERY_BUDGET: Final = 256 * 1024
 PROVIDER_ANSWER: Final = 1024 * 1024
-PROVIDER_BUDGET: Final = PROVIDER_ANSWER + 256 * 1024
 MAX_LINE: Final = 4096
 MAX_HEADERS: Final = 64
 # Node closes idle connections after 5 s: being first avoids sending into a connection that is just being closed.
@@ -112,9 +109,9 @@ class Sender:
             stack.push_async_callback(resolver.close)
             kept = await stack.enter_async_context(self._connector(resolver, keepalive_timeout=KEEP_ALIVE))
             fresh = await stack.enter_async_context(self._connector(resolver, force_close=True))
-            self._kept = await stack.enter_async_context(self._session(kept, DELIVERY_BUDGET))
-            self._fresh = await stack.enter_async_context(self._session(fresh, DELIVERY_BUDGET))
-            self._provider = await stack.enter_async_context(self._session(fresh, PROVIDER_BUDGET))
+            self._kept = await stack.enter_async_context(self._session(kept))
+            self._fresh = await stack.enter_async_context(self._session(fresh))
+            self._provider = await stack.enter_async_context(self._session(fresh, GuardedProviderResponse))
             self._open = stack.pop_all()
         return self
 
@@ -192,12 +189,14 @@ class Sender:
             **options,
         )
 
-    def _session(self, connector: aiohttp.BaseConnector, budget: int) -> aiohttp.ClientSession:
+    def _session(
+        self, connector: aiohttp.BaseConnector, response: type[GuardedResponse] = GuardedResponse
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             connector_owner=False,
-            request_class=request_class(budget, self._connections + IDLE_CONNECTIONS),
-            response_class=GuardedResponse,
+            request_class=request_class(self._connections + IDLE_CONNECTIONS),
+            response_class=response,
             headers={"Accept-Encoding": "identity"},
             skip_auto_headers=("User-Agent", "Content-Type"),
             # The default jar carries a cookie from one workspace's request to another's.
