@@ -1,0 +1,78 @@
+"""The application that answers HTTP and WebSockets: its routes, and what it opens and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+import orjson
+import strawberry
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from api.edge import Edge
+from api.execution import coded
+from api.facts import Facts
+from api.graphql_http import GraphQLEndpoint
+from api.health import healthz, readyz, show_metrics
+from api.metrics import Metrics
+from api.pages import Pages
+from api.process import Process, starting
+from domain.settings import Settings
+from schema.schema import schema as hookline_schema
+
+log = structlog.get_logger(__name__)
+
+
+class State(TypedDict):
+    """What every request finds in its scope."""
+
+    process: Process
+
+
+def create(settings: Settings, schema: strawberry.Schema = hookline_schema) -> Starlette:
+    """The application with these settings. It needs neither PostgreSQL nor Redis to start."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        async with starting(settings, schema, metrics) as process:
+            app.state.process = process
+            yield {"process": process}
+
+    graphql = GraphQLEndpoint()
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", show_metrics),
+            Mount("/", Pages()),
+        ],
+        middleware=[Middleware(Edge, metrics=metrics)],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        lifespan=lifespan,
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """404, 405 and the like, as JSON."""
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, error.detail, "BAD_USER_INPUT", dict(error.headers or {}))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """What nobody expected."""
+    request_id = Facts.of(request.scope).request_id
+    log.error("unexpected error", request_id=request_id, exc_info=error)
+    return _answer(500, f"Something went wrong on our side (request {request_id}).", "INTERNAL", {})
+
+
+def _answer(status: int, message: str, code: str, headers: dict[str, str]) -> Response:
+    body = orjson.dumps({"errors": [coded(message, code).formatted]})
+    return Response(body, status, headers, "application/json")

@@ -1,0 +1,115 @@
+"""Reading the parameters of a GraphQL request from whatever a client has sent. What is odd is Malformed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from api.execution import Asked
+from domain.errors import HooklineError
+
+MAX_PARAMETERS = 100
+CHARSETS = {"utf-8", "utf8", "us-ascii"}
+
+
+@dataclass
+class Malformed(HooklineError):
+    """The request cannot be read."""
+
+    message: str
+    status: int = 400
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+
+class GoneAway(HooklineError):
+    """The client left before it had sent its request."""
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The body, of at most `limit` bytes. Raises Malformed (413) or GoneAway."""
+    too_large = Malformed(f"The body may have {limit:,} bytes.", 413)
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneAway
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise too_large
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def check_content_type(content_type: str | None) -> None:
+    """Raises Malformed (415) for anything but JSON in UTF-8."""
+    media_type, *parameters = (word.strip().lower() for word in (content_type or "").split(";"))
+    if media_type != "application/json":
+        raise Malformed("Send the request as application/json.", 415)
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in CHARSETS:
+            raise Malformed("Send the request in UTF-8.", 415)
+
+
+def from_body(body: bytes) -> Asked:
+    """The request in a body. Raises Malformed."""
+    if not body:
+        raise Malformed("The body is empty; send a JSON object with a query.")
+    return from_object(decoded(body, "The body"))
+
+
+def from_query_string(query_string: bytes) -> Asked:
+    """The request in a URL. Raises Malformed."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except ValueError:  # UnicodeDecodeError is one
+        raise Malformed("The URL's parameters cannot be read as UTF-8.") from None
+    parameters: dict[str, Any] = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise Malformed("A parameter stands twice in the URL.")
+    for name in ("variables", "extensions"):
+        if parameters.get(name):
+            parameters[name] = decoded(parameters[name].encode(), f"The parameter {name}")
+        else:
+            parameters.pop(name, None)
+    return from_object({**parameters, "operationName": parameters.get("operationName") or None})
+
+
+def decoded(text: bytes | str, what: str) -> Any:
+    """JSON, decoded; orjson bounds the nesting, and takes neither bad UTF-8 nor lone surrogates. Raises Malformed."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise Malformed(f"{what} is not JSON in UTF-8.") from None
+
+
+def from_object(value: Any) -> Asked:
+    """The request in a decoded value: the parameters of GraphQL over HTTP, others left aside. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed("A request must be a JSON object; batches are not taken.")
+    query = value.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise Malformed("The request needs a query, as a string.")
+    name = value.get("operationName")
+    if name is not None and not isinstance(name, str):
+        raise Malformed("operationName must be a string or null.")
+    for parameter in ("variables", "extensions"):
+        if value.get(parameter) is not None and not isinstance(value[parameter], dict):
+            raise Malformed(f"{parameter} must be an object or null.")
+    variables: Mapping[str, Any] = value.get("variables") or {}
+    # Some clients send an empty name where there is none.
+    return Asked(query, name or None, variables)

@@ -1,0 +1,278 @@
+"""How much a document asks for: one walk over it, in time linear to its length.
+
+Every fragment is measured once, whatever spreads it, so that fragments which multiply each other cost no time. The
+numbers saturate at ENDLESS. The walk runs before full validation and so believes nothing: unknown fields, types and
+fragments count as small things here, and are refused by validation afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+ENDLESS = 10**9
+# What a page holds where the query does not say, and at most (domain/pages.py).
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 100
+# What a list that has no pages is taken to hold: attempts of a delivery, accounts of a post.
+PLAIN_LIST = 5
+MUTATION_COST = 10
+# Lists of the introspection whose nesting multiplies: types.fields.type.fields...
+_INTROSPECTION_LISTS = frozenset({"fields", "inputFields", "interfaces", "possibleTypes", "types"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one selection asks for, fragments spread out."""
+
+    depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    # The most times one name is answered in one selection: validation compares those with each other, pair by pair.
+    repeated: int = 0
+    introspections: int = 0
+    introspection_lists: int = 0
+    # Objects that it may load or build.
+    cost: int = 0
+
+    def beside(self, other: "Measure") -> "Measure":
+        """This selection and another one at the same level."""
+        return Measure(
+            max(self.depth, other.depth),
+            min(self.fields + other.fields, ENDLESS),
+            min(self.aliases + other.aliases, ENDLESS),
+            min(self.directives + other.directives, ENDLESS),
+            max(self.repeated, other.repeated),
+            min(self.introspections + other.introspections, ENDLESS),
+            max(self.introspection_lists, other.introspection_lists),
+            min(self.cost + other.cost, ENDLESS),
+        )
+
+
+# What a request may ask for. GraphiQL's introspection has a depth of 15, 1 nested list and some 120 fields.
+LIMITS = Measure(
+    depth=20,
+    fields=1_000,
+    aliases=100,
+    directives=100,
+    repeated=50,
+    introspections=3,
+    introspection_lists=3,
+    cost=10_000,
+)
+MAX_ROOT_FIELDS = 30
+
+_WORDS = {
+    "depth": "is nested {found} levels deep; {limit} are allowed",
+    "fields": "selects {found} fields; {limit} are allowed",
+    "aliases": "has {found} aliases; {limit} are allowed",
+    "directives": "has {found} directives; {limit} are allowed",
+    "repeated": "asks for one name {found} times in one selection; {limit} are allowed",
+    "introspections": "introspects {found} times; {limit} are allowed",
+    "introspection_lists": "nests {found} lists of the introspection; {limit} are allowed",
+    "cost": "may cost {found}; {limit} are allowed. Ask for smaller pages (first, last)",
+}
+
+
+def excess(measure: Measure, root_fields: int) -> str | None:
+    """Why this is more than a request may ask for, as a sentence; None where it is not."""
+    for name, words in _WORDS.items():
+        found, limit = getattr(measure, name), getattr(LIMITS, name)
+        if found > limit:
+            shown = "endlessly many" if found >= ENDLESS else found
+            return f"The query {words.format(found=shown, limit=limit)}."
+    if root_fields > MAX_ROOT_FIELDS:
+        return f"The query has {root_fields} root fields; {MAX_ROOT_FIELDS} are allowed."
+    return None
+
+
+@dataclass
+class Ruler:
+    """Measures the operations of one document, with the variables of one request."""
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    # Names of the variables that say how large a page is: the cost depends on no others.
+    page_variables: set[str] = field(default_factory=set)
+    _fragments: dict[str, FragmentDefinitionNode] = field(init=False)
+    _measured: dict[str, Measure | None] = field(default_factory=dict)
+    _defaults: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        definitions = self.document.definitions
+        self._fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
+
+    def operation(self, node: OperationDefinitionNode) -> Measure:
+        """The measure of one operation. Raises RecursionError for what no stack can hold."""
+        root = self.schema.get_root_type(node.operation)
+        self._defaults = {each.variable.name.value: each.default_value for each in node.variable_definitions or ()}
+        measure = self._selection(node.selection_set, root, 1)
+        if node.operation is OperationType.MUTATION:
+            cost = measure.cost + MUTATION_COST * self.root_fields(node)
+            measure = replace(measure, cost=min(cost, ENDLESS))
+        return replace(measure, directives=measure.directives + len(node.directives or ()))
+
+    def unspread(self) -> Measure:
+        """The fragments that no operation spreads: they are validated all the same."""
+        total = Measure()
+        for name in self._fragments:
+            if name not in self._measured:
+                total = total.beside(self._spread(name))
+        return total
+
+    def root_fields(self, node: OperationDefinitionNode) -> int:
+        """How many root fields an operation selects, those within fragments included."""
+        counts: dict[str, int] = {}
+        return self._count(node.selection_set, counts)
+
+    def _count(self, selection_set: SelectionSetNode, counts: dict[str, int]) -> int:
+        total = 0
+        for node in selection_set.selections:
+            if isinstance(node, FieldNode):
+                total += 1
+            elif isinstance(node, InlineFragmentNode):
+                total += self._count(node.selection_set, counts)
+            elif isinstance(node, FragmentSpreadNode):
+                name = node.name.value
+                if name not in counts:
+                    counts[name] = 0  # for a fragment that spreads itself
+                    fragment = self._fragments.get(name)
+                    counts[name] = self._count(fragment.selection_set, counts) if fragment else 0
+                total += counts[name]
+        return min(total, ENDLESS)
+
+    def _selection(
+        self, selection_set: SelectionSetNode | None, parent: GraphQLNamedType | None, depth: int
+    ) -> Measure:
+        total = Measure()
+        if selection_set is None:
+            return total
+        if depth > LIMITS.depth:
+            return Measure(depth=LIMITS.depth + 1)  # refused already: the rest tells nothing more
+        names: dict[str, int] = {}
+        for node in selection_set.selections:
+            total = total.beside(self._node(node, parent, depth))
+            name = _answered_as(node)
+            names[name] = names.get(name, 0) + 1
+        return replace(total, repeated=max(total.repeated, *names.values())) if names else total
+
+    def _node(self, node: SelectionNode, parent: GraphQLNamedType | None, depth: int) -> Measure:
+        if isinstance(node, FieldNode):
+            measure = self._field(node, parent, depth)
+        elif isinstance(node, InlineFragmentNode):
+            condition = node.type_condition
+            inner = self.schema.get_type(condition.name.value) if condition else parent
+            # Nested for the stack, though not in the answer.
+            measure = self._selection(node.selection_set, inner, depth + 1)
+        elif isinstance(node, FragmentSpreadNode):
+            measure = self._spread(node.name.value)
+        else:
+            measure = Measure()
+        return replace(measure, directives=min(measure.directives + len(node.directives or ()), ENDLESS))
+
+    def _spread(self, name: str) -> Measure:
+        if name not in self._measured:
+            self._measured[name] = None  # under way: a fragment that spreads itself has no end
+            fragment = self._fragments.get(name)
+            if fragment is None:
+                self._measured[name] = Measure()
+            else:
+                inner = self.schema.get_type(fragment.type_condition.name.value)
+                self._measured[name] = self._selection(fragment.selection_set, inner, 1)
+        return self._measured[name] or Measure()
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, depth: int) -> Measure:
+        name = node.name.value
+        definition = self._definition(parent, name)
+        type_ = get_named_type(definition.type) if definition else None
+        inner = self._selection(node.selection_set, type_, depth + 1)
+        within_introspection = parent is not None and parent.name.startswith("__")
+        lists = int(within_introspection and name in _INTROSPECTION_LISTS)
+        return Measure(
+            depth=inner.depth + 1,
+            fields=min(inner.fields + 1, ENDLESS),
+            aliases=min(inner.aliases + (node.alias is not None), ENDLESS),
+            directives=inner.directives,
+            repeated=inner.repeated,
+            introspections=min(inner.introspections + (name in {"__schema", "__type"}), ENDLESS),
+            introspection_lists=inner.introspection_lists + lists,
+            cost=0 if within_introspection else self._cost(node, definition, inner),
+        )
+
+    def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+        return (
+            self.schema.get_field(parent, name)
+            if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType)
+            else None
+        )
+
+    def _cost(self, node: FieldNode, definition: GraphQLField | None, inner: Measure) -> int:
+        """1 for an object and what is in it, times its number where there are many; nothing for plain values."""
+        if node.selection_set is None or node.name.value.startswith("__"):
+            return 0
+        size = 1
+        if definition and "first" in definition.args and "last" in definition.args:
+            size = self._page_size(node)
+        elif definition and "ids" in definition.args:
+            size = self._ids(node)
+        elif (
+            definition
+            and is_list_type(get_nullable_type(definition.type))
+            and node.name.value not in {"nodes", "edges"}
+        ):
+            size = PLAIN_LIST
+        return min(1 + size * max(inner.cost, 1), ENDLESS)
+
+    def _page_size(self, node: FieldNode) -> int:
+        sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]
+        whole = [size for size in sizes if isinstance(size, int)]
+        return max(0, min(max(whole, default=DEFAULT_PAGE), LARGEST_PAGE))
+
+    def _ids(self, node: FieldNode) -> int:
+        for each in node.arguments or ():
+            if each.name.value == "ids":
+                if isinstance(each.value, ListValueNode):
+                    return len(each.value.values)
+                value = self._value(each.value)
+                return len(value) if isinstance(value, list) else 1
+        return 1
+
+    def _value(self, node: Any) -> Any:
+        if isinstance(node, VariableNode):
+            name = node.name.value
+            self.page_variables.add(name)
+            return self.variables[name] if name in self.variables else self._value(self._defaults.get(name))
+        # Digits of any length reach this; those that no page has are all the same.
+        if isinstance(node, IntValueNode):
+            return int(node.value) if len(node.value) < 10 else LARGEST_PAGE
+        return None
+
+
+def _answered_as(node: SelectionNode) -> str:
+    if isinstance(node, FieldNode):
+        return (node.alias or node.name).value
+    return f"...{node.name.value}" if isinstance(node, FragmentSpreadNode) else "..."

@@ -1,0 +1,135 @@
+"""All open WebSockets and event streams of the process: how many there may be, and which of them have to go."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import structlog
+
+from domain import workspaces
+from domain.database import OUT_OF_REACH
+from domain.settings import Settings
+from domain.unit import Actor
+
+# How often tokens are looked at, and stalled clients.
+WATCH_SECONDS = 1.0
+
+BAD_REQUEST: Final = 4400
+UNAUTHORIZED: Final = 4401
+FORBIDDEN: Final = 4403
+NO_SUBPROTOCOL: Final = 4406
+INIT_TIMEOUT: Final = 4408
+DUPLICATE_ID: Final = 4409
+TOO_MANY: Final = 4429
+INTERNAL_ERROR: Final = 4500
+RESTARTING: Final = 1012
+# "Try again later": the client libraries reconnect after it.
+TRY_AGAIN: Final = 1013
+
+TOO_SLOW_REASON = "Too slow: reconnect, and resume from your cursor"
+
+log = structlog.get_logger(__name__)
+
+
+class Connection(Protocol):
+    """Something that stays open."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """Whose it is, once that is known."""
+
+    def has_stalled(self, now: float) -> bool:
+        """Whether its client takes nothing any more."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End it soon, without waiting."""
+
+
+class Connections:
+    """The registry of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: set[Connection] = set()
+        self._by_token: Counter[int] = Counter()
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether the process can hold no more."""
+        return self.stopping or len(self._open) >= self._settings.sockets_per_process
+
+    def add(self, connection: Connection) -> None:
+        """One more."""
+        self._open.add(connection)
+
+    def claim(self, actor: Actor) -> bool:
+        """Count a connection of this token; False where it has too many."""
+        if actor.token is None:
+            return True
+        if self._by_token[actor.token.id] >= self._settings.sockets_per_token:
+            return False
+        self._by_token[actor.token.id] += 1
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """One less. Only claimed ones may have an actor."""
+        self._open.discard(connection)
+        if connection.actor is not None and connection.actor.token is not None:
+            token_id = connection.actor.token.id
+            self._by_token[token_id] -= 1
+            if self._by_token[token_id] <= 0:
+                del self._by_token[token_id]
+
+    def stop(self) -> None:
+        """End them all: the process goes."""
+        self.stopping = True
+        for connection in tuple(self._open):
+            connection.close(RESTARTING, "The server restarts: reconnect, and resume from your cursor")
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator["Connections"]:
+        """Watches for as long as the block lasts, then ends what is open."""
+        task = asyncio.create_task(self._watch_forever(), name="connections")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            self.stop()
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self.close_stalled(asyncio.get_running_loop().time())
+            try:
+                await self.close_revoked(datetime.now(UTC))
+            except OUT_OF_REACH as error:
+                # Nobody loses a connection because the database is away; next time it is asked again.
+                log.warning("connections.database_away", error=type(error).__name__)
+            except Exception:
+                log.exception("connections.watch_failed")
+
+    def close_stalled(self, now: float) -> None:
+        """End those whose clients take nothing."""
+        for connection in tuple(self._open):
+            if connection.has_stalled(now):
+                connection.close(TRY_AGAIN, TOO_SLOW_REASON)
+
+    async def close_revoked(self, now: datetime) -> None:
+        """End those whose tokens are revoked or expired. One query for all of them."""
+        if not self._by_token:
+            return
+        asked = set(self._by_token)
+        gone = asked - await workspaces.valid_tokens(asked, now)
+        for connection in tuple(self._open):
+            if connection.actor and connection.actor.token and connection.actor.token.id in gone:
+                connection.close(FORBIDDEN, "The token was revoked or has expired")

@@ -1,0 +1,162 @@
+"""Documents: parsed, measured and validated once, and kept for the next request that sends the same one."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    specified_rules,
+    validate,
+)
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from api.complexity import LIMITS, Measure, Ruler, excess
+
+QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
+BAD_USER_INPUT: Final = "BAD_USER_INPUT"
+
+MAX_TOKENS = 2_000
+MAX_ERRORS = 5
+KEPT_DOCUMENTS = 500
+# A longer one is parsed anew each time, so that what is kept stays within some 40 MiB.
+LONGEST_KEPT = 16 * 1024
+KEPT_COSTS = 16
+
+# Classes, made once: a rule made anew for each request defeats every cache.
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+class BadDocument(Exception):
+    """The document cannot be executed; says why in `errors`, each with a code."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+@dataclass
+class Document:
+    """A valid document within the limits."""
+
+    text: str
+    tree: DocumentNode
+    operations: list[OperationDefinitionNode]
+    schema: GraphQLSchema
+    # Variables that say how large a page is: the cost depends on no others.
+    page_variables: tuple[str, ...]
+    # Variables that each subscriber has of its own; found by api/live_feed.py.
+    own_variables: frozenset[str] | None = None
+    _costs: dict[Any, int] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The operation to execute. Raises BadDocument where the name leads to none, or one of several is not named."""
+        if name is None and len(self.operations) == 1:
+            return self.operations[0]
+        for node in self.operations:
+            if node.name and name is not None and node.name.value == name:
+                return node
+        if name is None:
+            raise bad("Name the operation to execute in operationName: the document has several.")
+        raise bad("The document has no operation of that name.")
+
+    def cost(self, node: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
+        """What executing this operation may cost. Raises BadDocument where that is more than is allowed."""
+        key = (id(node), *(repr(variables.get(name))[:100] for name in self.page_variables))
+        cost = self._costs.get(key)
+        if cost is None:
+            cost = Ruler(self.schema, self.tree, variables).operation(node).cost
+            if len(self._costs) >= KEPT_COSTS:
+                self._costs.clear()
+            self._costs[key] = cost
+        if cost > LIMITS.cost:
+            raise bad(excess(Measure(cost=cost), 0) or "", QUERY_TOO_COMPLEX)
+        return cost
+
+
+def bad(message: str, code: str = BAD_USER_INPUT) -> BadDocument:
+    """A refusal with one sentence."""
+    return BadDocument(GraphQLError(message, extensions={"code": code}))
+
+
+class Documents:
+    """Prepares documents for one schema, and keeps the last ones."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self.schema = schema
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+
+    def prepare(self, text: str) -> Document:
+        """Parse, measure and validate, in this order and stopping at the first that fails. Raises BadDocument."""
+        kept = self._kept.get(text)
+        if kept is not None:
+            self._kept.move_to_end(text)
+            return kept
+        document = self._prepare(text)
+        if len(text) <= LONGEST_KEPT:
+            self._kept[text] = document
+            if len(self._kept) > KEPT_DOCUMENTS:
+                self._kept.popitem(last=False)
+        return document
+
+    def _prepare(self, text: str) -> Document:
+        try:
+            tree = parse(text, max_tokens=MAX_TOKENS)
+        except GraphQLError as error:
+            raise _refusal_of_syntax(error) from None
+        except RecursionError:
+            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
+        operations = [each for each in tree.definitions if isinstance(each, OperationDefinitionNode)]
+        ruler = Ruler(self.schema, tree)
+        self._measure(ruler, operations)
+        errors = self._validate(tree)
+        if errors:
+            raise BadDocument(*errors)
+        if not operations:
+            raise bad("The document has no operation.")
+        return Document(text, tree, operations, self.schema, tuple(sorted(ruler.page_variables)))
+
+    def _measure(self, ruler: Ruler, operations: list[OperationDefinitionNode]) -> None:
+        total = Measure()
+        try:
+            for node in operations:
+                # Validation looks at all operations, so their sum is what counts; only one will be paid for.
+                measure = ruler.operation(node)
+                total = total.beside(measure)
+                if reason := excess(_without_cost(total), ruler.root_fields(node)):
+                    raise bad(reason, QUERY_TOO_COMPLEX)
+            if reason := excess(_without_cost(total.beside(ruler.unspread())), 0):
+                raise bad(reason, QUERY_TOO_COMPLEX)
+        except RecursionError:
+            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
+
+    def _validate(self, tree: DocumentNode) -> list[GraphQLError]:
+        try:
+            return validate(self.schema, tree, RULES, max_errors=MAX_ERRORS)
+        except RecursionError:
+            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
+        except ValueError:
+            # int() of a literal with thousands of digits.
+            raise bad("A number in the query has too many digits.") from None
+
+
+def _refusal_of_syntax(error: GraphQLError) -> BadDocument:
+    if "tokens" in error.message:
+        return bad(f"The query has more than {MAX_TOKENS:,} tokens.", QUERY_TOO_COMPLEX)
+    return BadDocument(error)
+
+
+def _without_cost(measure: Measure) -> Measure:
+    return replace(measure, cost=0)
+
+
+def is_query(node: OperationDefinitionNode) -> bool:
+    """Whether an operation changes nothing."""
+    return node.operation is OperationType.QUERY

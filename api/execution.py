@@ -1,0 +1,168 @@
+"""Executing one operation: prepared, timed, counted, and its errors made fit to be seen.
+
+graphql-core executes, with the executor class that Strawberry gives it. We build the executor ourselves, because only
+so can a request that could not be executed (no `data` in the answer) be told from one that was.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from inspect import isawaitable
+from typing import Any, Final, cast
+
+import orjson
+import strawberry
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode
+from graphql.execution import Executor
+from strawberry.execution import optimized_is_awaitable
+
+from api.complexity import LIMITS
+from api.documents import BadDocument, Document, Documents
+from schema.context import Context
+from schema.errors import present
+
+TIMED_OUT: Final = "TIMED_OUT"
+UNAVAILABLE: Final = "UNAVAILABLE"
+# Of messages that repeat what was sent.
+LONGEST_MESSAGE = 1_000
+MAX_COERCION_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a GraphQL request, of the right types and otherwise unchecked."""
+
+    query: str
+    operation_name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that may be executed."""
+
+    asked: Asked
+    document: Document
+    node: OperationDefinitionNode
+    cost: int
+
+    @property
+    def kind(self) -> str:
+        """query, mutation or subscription."""
+        return self.node.operation.value
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to one operation. `data` counts only where it was `executed`."""
+
+    executed: bool
+    data: dict[str, Any] | None = None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """The answer as it is encoded: errors first, so that people see them."""
+        body: dict[str, Any] = {}
+        if self.errors:
+            body["errors"] = self.errors
+        if self.executed:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+    def codes(self) -> set[str]:
+        """The codes of all errors."""
+        return {error["extensions"]["code"] for error in self.errors}
+
+
+def coded(message: str, code: str, **details: Any) -> GraphQLError:
+    """An error of ours that says all that a client may know."""
+    return GraphQLError(message, extensions={"code": code, **details})
+
+
+def shown(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+    """The errors as clients see them; unexpected ones are masked and logged under the request's id."""
+    found: list[dict[str, Any]] = []
+    for error in errors:
+        formatted: dict[str, Any] = dict(present(error, request_id).formatted)
+        if len(formatted["message"]) > LONGEST_MESSAGE:
+            formatted["message"] = formatted["message"][:LONGEST_MESSAGE] + "..."
+        found.append(formatted)
+    return found
+
+
+def refusal(errors: list[GraphQLError], request_id: str) -> Outcome:
+    """The answer to a request that was not executed."""
+    return Outcome(executed=False, errors=shown(errors, request_id))
+
+
+def failure(error: Exception, request_id: str) -> Outcome:
+    """The answer where something raised before or beside the execution."""
+    return refusal([GraphQLError(str(error), original_error=error)], request_id)
+
+
+class Engine:
+    """Prepares and executes operations of one schema."""
+
+    def __init__(self, schema: strawberry.Schema, timeout: timedelta) -> None:
+        self.schema = schema._schema  # noqa: SLF001 (Strawberry shows graphql-core's schema nowhere else)
+        self.executor_class = schema.execution_context_class
+        self.timeout = timeout.total_seconds()
+        self.documents = Documents(self.schema)
+
+    def prepare(self, asked: Asked) -> Prepared:
+        """Parse, limit and validate. Raises BadDocument."""
+        document = self.documents.prepare(asked.query)
+        node = document.operation(asked.operation_name)
+        return Prepared(asked, document, node, document.cost(node, asked.variables))
+
+    def executor(self, prepared: Prepared, context: Context) -> "Executor[Any]":
+        """What executes this operation. Raises BadDocument where the variables do not fit."""
+        executor = self.executor_class.build(
+            self.schema,
+            prepared.document.tree,
+            context_value=context,
+            raw_variable_values=dict(prepared.asked.variables),
+            operation_name=prepared.asked.operation_name,
+            max_coercion_errors=MAX_COERCION_ERRORS,
+            is_awaitable=cast(Any, optimized_is_awaitable),
+        )
+        if isinstance(executor, list):
+            raise BadDocument(*executor)
+        return executor
+
+    async def execute(self, prepared: Prepared, context: Context) -> Outcome:
+        """Execute a query or a mutation. Never raises but for cancellation; takes at most the timeout."""
+        extensions = {"cost": {"requested": prepared.cost, "maximum": LIMITS.cost}}
+        try:
+            async with asyncio.timeout(self.timeout) as deadline:
+                result = await self.run(self.executor(prepared, context))
+        except BadDocument as error:
+            return refusal(error.errors, context.request_id)
+        except TimeoutError as error:
+            if not deadline.expired():
+                return failure(error, context.request_id)
+            late = coded(f"This took longer than {self.timeout:g} s and was stopped.", TIMED_OUT)
+            return refusal([late], context.request_id)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
+            return failure(error, context.request_id)
+        return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
+
+    async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:
+        """The result of an executor, which may or may not have anything to wait for. None: as the kind wants it."""
+        result = executor.execute_operation(serially)
+        if isawaitable(result):
+            result = await result
+        assert isinstance(result, ExecutionResult)
+        return result
+
+
+def encoded(outcome: Outcome, request_id: str) -> bytes:
+    """The answer as JSON. What cannot be encoded is an error of ours."""
+    try:
+        return orjson.dumps(outcome.body())
+    except (TypeError, ValueError) as error:
+        return orjson.dumps(failure(error, request_id).body())

@@ -1,0 +1,264 @@
+"""One feed: all equal subscriptions, whose changes are executed and encoded once.
+
+A subscriber who resumes gets what it missed from the feed's recent changes, or else from the stream through the feed,
+and joins in the same turn of the loop in which it has nothing left to catch up with: no gap, nothing twice.
+Nothing here waits for a subscriber that is live; each has a bounded outbox (api/outbox.py).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
+
+import orjson
+from graphql import GraphQLError
+from graphql.execution import Executor
+
+from api.execution import Engine, shown
+from api.recent import RECENT_CHANGES, Encoded, Order, Recent
+from domain.hub import Attachment, Hub
+from domain.live import CursorExpired, Entry, order_of
+from domain.unit import Actor, Domain
+from schema.context import Context
+from schema.subscriptions import follow
+
+# In log lines: a change is executed for many requests at once.
+REQUEST_ID = "live"
+
+
+class Sink(Protocol):
+    """Where a subscriber's changes go."""
+
+    def next(self, payload: str) -> None:
+        """Take one encoded result; never waits."""
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """It ends, in errors."""
+
+    async def room(self) -> None:
+        """Returns once there is room for more; only who catches up asks."""
+
+
+class Owner(Protocol):
+    """Who keeps the feeds, and counts what they do."""
+
+    def forget(self, feed: "Feed") -> None:
+        """This feed has ended."""
+
+    def executed(self) -> None:
+        """One change was executed and encoded."""
+
+    def sent(self, number: int) -> None:
+        """One change went to so many subscribers."""
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One live subscriber, and the last change that it has seen."""
+
+    sink: Sink
+    seen: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What equal subscriptions watch: the entries they want, and how those become answers."""
+
+    engine: Engine
+    domain: Domain
+    actor: Actor
+    executor: "Executor[Any]"
+    wanted: Callable[[Entry], bool]
+    root: Callable[[Entry], Any]
+
+    def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
+        """The wanted entries from now on; tells after which cursor that is."""
+        domain = replace(self.domain, hub=cast(Hub, Noting(self.domain.hub, on_attached)))
+        return follow(Context(domain, self.actor, REQUEST_ID), self.wanted, None)
+
+    async def past(self, after: str, until: str) -> AsyncGenerator[Entry, None]:
+        """The wanted entries after one cursor and up to another. Raises BadCursor and CursorExpired."""
+        async for page in self.domain.hub.history(self.actor.workspace.id, after, until):
+            for entry in filter(self.wanted, page):
+                yield entry
+
+    async def encoded(self, entry: Entry) -> Encoded:
+        """The answer that this entry makes, and its place in the stream."""
+        executor = self.executor.build_per_event_executor(self.root(entry))
+        # What the loaders have read for one change must not answer for the next one.
+        executor.context_value = Context(self.domain, self.actor, REQUEST_ID)
+        async with asyncio.timeout(self.engine.timeout):
+            result = await self.engine.run(executor, serially=False)
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = shown(result.errors, REQUEST_ID)
+        return order_of(entry.cursor), orjson.dumps(body).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Noting:
+    """The hub, and a note of where somebody was attached to it."""
+
+    hub: Hub
+    on_attached: Callable[[str], None]
+
+    async def attach(
+        self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
+    ) -> Attachment:
+        """See Hub.attach."""
+        attachment = await self.hub.attach(workspace_id, on_entry, on_lost)
+        self.on_attached(attachment.position)
+        return attachment
+
+    def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
+        """See Hub.history."""
+        return self.hub.history(workspace_id, after, until)
+
+
+class Feed:
+    """All equal subscriptions, from the first that comes to the last that goes."""
+
+    def __init__(self, source: Source, owner: Owner, key: object) -> None:
+        self.source = source
+        self.owner = owner
+        self.key = key
+        self.members: set[Member] = set()
+        # Whether it could be started, once that is known.
+        self.started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.closed = False
+        self._expected = 0
+        self._error: Exception | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._recent = Recent()
+        self._recalling = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Begin to watch. Raises what the subscription raises: BadDocument, Forbidden, redis-py's errors."""
+        try:
+            self._task = asyncio.create_task(self._run(self.source.live(self._attached)), name="feed")
+            waited: set[asyncio.Future[Any]] = {self.started, self._task}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if self._error is not None:
+                raise self._error
+        finally:
+            if not self.started.done():
+                self.started.set_result(False)
+                self.close()
+
+    def _attached(self, position: str) -> None:
+        self._recent.start = order_of(position)
+        self.started.set_result(True)
+
+    def close(self) -> None:
+        """Watch no more."""
+        self.closed = True
+        self.owner.forget(self)
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    def leave(self, member: Member) -> None:
+        """One subscriber less; the last one ends the feed."""
+        self.members.discard(member)
+        self._close_if_idle()
+
+    async def join(self, sink: Sink, after: str | None) -> Member:
+        """Add a subscriber, once it has all that it missed. Raises BadCursor, CursorExpired, and redis-py's errors."""
+        self._expected += 1
+        try:
+            seen = (0, 0) if after is None else await self._catch_up(sink, after)
+            if self._error is not None:
+                raise self._error
+            member = Member(sink, seen)
+            self.members.add(member)
+            return member
+        finally:
+            self._expected -= 1
+            self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if not self.members and not self._expected:
+            self.close()
+
+    async def _catch_up(self, sink: Sink, after: str) -> Order:
+        """Send what was missed; returns the last change seen, in the same turn in which there are no more."""
+        # Reads nothing, but raises where this is no cursor, or one of changes that are no longer kept.
+        async for _ in self.source.domain.hub.history(self.source.actor.workspace.id, after, after):
+            pass
+        position = order_of(after)
+        while True:
+            if position < self._recent.start:
+                position = await self._recall(sink, position)
+                continue
+            missed = self._recent.after(position)
+            if not missed:
+                return position
+            for _, payload in missed:
+                await sink.room()
+                sink.next(payload)
+            position = missed[-1][0]
+
+    async def _recall(self, sink: Sink, position: Order) -> Order:
+        """Bring what lies before the recent changes; returns how far this subscriber has come."""
+        async with self._recalling:
+            until = self._recent.start
+            if position >= until:
+                return position  # another one has brought it meanwhile
+            past = self._past(position, until)
+            found, whole = await self._gather(past)
+            if whole:
+                self._recent.add_before(position, found)
+                return position
+        # Too much to remember for all: this subscriber gets it alone, at its own pace.
+        async with contextlib.aclosing(past):
+            for _, payload in found:
+                await sink.room()
+                sink.next(payload)
+            async for _, payload in past:
+                await sink.room()
+                sink.next(payload)
+        return until
+
+    async def _past(self, after: Order, until: Order) -> AsyncGenerator[Encoded, None]:
+        async with contextlib.aclosing(self.source.past(_cursor(after), _cursor(until))) as entries:
+            async for entry in entries:
+                self.owner.executed()
+                yield await self.source.encoded(entry)
+
+    async def _gather(self, past: AsyncGenerator[Encoded, None]) -> tuple[list[Encoded], bool]:
+        found: list[Encoded] = []
+        async for each in past:
+            found.append(each)
+            if not self._recent.has_room_for(found[-1:]) or len(found) >= RECENT_CHANGES:
+                return found, False
+        return found, self._recent.has_room_for(found)
+
+    async def _run(self, entries: AsyncGenerator[Entry, None]) -> None:
+        try:
+            async with contextlib.aclosing(entries):
+                async for entry in entries:
+                    self.owner.executed()
+                    self._tell(*await self.source.encoded(entry))
+        except Exception as error:  # noqa: BLE001 (whatever it is, all subscribers are told that it ended)
+            self._end(error)
+        finally:
+            self.close()
+
+    def _tell(self, order: Order, payload: str) -> None:
+        self._recent.add(order, payload)
+        for member in tuple(self.members):
+            # One may come with a cursor from a process that has read further than this one.
+            if order > member.seen:
+                member.sink.next(payload)
+        self.owner.sent(len(self.members))
+
+    def _end(self, error: Exception) -> None:
+        self._error = error
+        errors = shown([GraphQLError(str(error), original_error=error)], REQUEST_ID) if self.members else []
+        members, self.members = self.members, set()
+        for member in members:
+            member.sink.fail(errors)
+
+
+def _cursor(order: Order) -> str:
+    return f"{order[0]}-{order[1]}" if order != (0, 0) else "0"

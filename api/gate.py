@@ -1,0 +1,76 @@
+"""Who may come in: the token of a request, and how many requests it has sent."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+from api.rates import RateLimited, Rates
+from domain import workspaces
+from domain.database import OUT_OF_REACH
+from domain.errors import Unauthenticated, Unavailable
+from domain.unit import Actor
+
+# No token is looked up for longer than that.
+ANSWER_SECONDS = 5.0
+# Tokens that were good lately, by digest: they pass from an address that is blocked for the failures of its neighbours.
+KEPT_GOOD = 10_000
+GOOD_SECONDS = 600.0
+
+
+class Gate:
+    """Lets requests in, or raises why not."""
+
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self._good: OrderedDict[bytes, float] = OrderedDict()
+
+    async def admit(self, authorization: str | None, address: str) -> Actor:
+        """Whose token this is, the request counted. Raises Unauthenticated, RateLimited or Unavailable."""
+        actor = await self.authenticate(authorization, address)
+        await self.count(actor)
+        return actor
+
+    async def count(self, actor: Actor) -> None:
+        """One more request of this actor. Raises RateLimited."""
+        if actor.token is not None:
+            await self.rates.count_request(actor.token.id)
+
+    async def authenticate(self, authorization: str | None, address: str) -> Actor:
+        """Whose token this is. `authorization` is "Bearer hl_...". Raises Unauthenticated, RateLimited or Unavailable.
+
+        A request without any token is refused but not counted: nobody guesses with nothing.
+        """
+        if authorization is None:
+            raise Unauthenticated
+        secret = bearer(authorization)
+        digest = hashlib.sha256(secret.encode(errors="replace")).digest()
+        if time.monotonic() > self._good.get(digest, 0.0):
+            self.rates.check_address(address)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                actor = await workspaces.authenticate(secret, datetime.now(UTC))
+        except Unauthenticated:
+            self._good.pop(digest, None)
+            await self.rates.count_failure(address)
+            raise
+        except OUT_OF_REACH as error:
+            raise Unavailable from error
+        self._remember(digest)
+        return actor
+
+    def _remember(self, digest: bytes) -> None:
+        self._good[digest] = time.monotonic() + GOOD_SECONDS
+        self._good.move_to_end(digest)
+        if len(self._good) > KEPT_GOOD:
+            self._good.popitem(last=False)
+
+
+def bearer(authorization: str) -> str:
+    """The token in a header's value; empty where it is of another kind."""
+    scheme, _, secret = authorization.strip().partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+__all__ = ["Gate", "RateLimited", "bearer"]

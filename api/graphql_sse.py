@@ -1,0 +1,162 @@
+"""The distinct mode of graphql-sse (https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md).
+
+One request, one event stream, on the same path as all others; comments keep it alive through proxies. A client that
+resumes says so in its query (`after`), not by Last-Event-ID.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Send
+
+from api.connections import TRY_AGAIN
+from api.documents import BadDocument
+from api.execution import Prepared, coded, encoded, failure, refusal
+from api.facts import Facts
+from api.live_feed import Subscription
+from api.outbox import Outbox
+from api.process import Process
+from domain.unit import Actor
+
+KEEP_ALIVE_SECONDS = 12.0
+KEEP_ALIVE = ":\n\n"
+COMPLETE = "event: complete\ndata:\n\n"
+# For what is left to leave when a stream is ended by us.
+LAST_WORDS_SECONDS = 2.0
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    # nginx holds answers back otherwise.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def stream(event_stream: "EventStream", prepared: Prepared, receive: Receive) -> None:
+    """Execute an operation and stream its answers. The caller has authenticated and prepared it."""
+    process, actor, send = event_stream.process, event_stream.actor, event_stream.send
+    if process.connections.full or not process.connections.claim(actor):
+        await _begin(send, 503)
+        event_stream.fail([dict(coded("There are too many open connections.", "RATE_LIMITED").formatted)])
+        await event_stream.finish()
+        return
+    process.connections.add(event_stream)
+    try:
+        await _begin(send)
+        await event_stream.serve(prepared, receive)
+    finally:
+        process.connections.remove(event_stream)
+
+
+async def stream_one(payload: str, send: Send) -> None:
+    """One result that is known already, and the end."""
+    await _begin(send)
+    await send({"type": "http.response.body", "body": (_event(payload) + COMPLETE).encode()})
+
+
+async def _begin(send: Send, status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": HEADERS})
+
+
+def _event(payload: str) -> str:
+    # JSON as orjson writes it has no line breaks.
+    return f"event: next\ndata: {payload}\n\n"
+
+
+class EventStream:
+    """One open stream."""
+
+    def __init__(self, process: Process, actor: Actor, facts: Facts, send: Send) -> None:
+        self.process = process
+        self.actor = actor
+        self.facts = facts
+        self.outbox = Outbox()
+        self.send = send
+        self._ended = asyncio.Event()
+        self._last_words = COMPLETE
+        self._subscription: Subscription | None = None
+
+    async def serve(self, prepared: Prepared, receive: Receive) -> None:
+        """Send what comes until either side ends it."""
+        tasks = {
+            asyncio.create_task(self._perform(prepared), name="operation"),
+            writer := asyncio.create_task(self._write(), name="event stream"),
+            gone := asyncio.create_task(_wait_for_disconnect(receive), name="disconnect"),
+            ended := asyncio.create_task(self._ended.wait(), name="end"),
+        }
+        try:
+            await asyncio.wait({writer, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if self._subscription is not None:
+                self._subscription.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if ended.done() and not ended.cancelled():
+            await self.finish()
+
+    async def finish(self) -> None:
+        """Send what is left, and the end; for as long as the client takes it."""
+        rest = "".join([*self.outbox.rest(), self._last_words])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self.send({"type": "http.response.body", "body": rest.encode()})
+
+    async def _perform(self, prepared: Prepared) -> None:
+        process, request_id = self.process, self.facts.request_id
+        try:
+            if prepared.kind == "subscription":
+                self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                return
+            with process.metrics.timed(prepared.kind):
+                outcome = await process.engine.execute(prepared, process.context(self.actor, request_id))
+        except BadDocument as error:
+            outcome = refusal(error.errors, request_id)
+        except Exception as error:  # noqa: BLE001 (masked and logged)
+            outcome = failure(error, request_id)
+        process.metrics.operation("sse", prepared.kind, outcome.codes())
+        self.next(encoded(outcome, request_id).decode())
+        self._ended.set()
+
+    async def _write(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    frame = await self.outbox.take()
+            except TimeoutError:
+                frame = KEEP_ALIVE
+            self.outbox.sending_since = clock()
+            await self.send({"type": "http.response.body", "body": frame.encode(), "more_body": True})
+            self.outbox.sending_since = None
+
+    def next(self, payload: str) -> None:
+        """See Sink."""
+        if not self.outbox.put(_event(payload)):
+            self.close(TRY_AGAIN, "Too slow: reconnect, and resume from your cursor")
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """See Sink."""
+        self._last_words = _event(orjson.dumps({"errors": errors}).decode()) + COMPLETE
+        self._ended.set()
+
+    async def room(self) -> None:
+        """See Sink."""
+        await self.outbox.room()
+
+    def has_stalled(self, now: float) -> bool:
+        """See Connection."""
+        return self.outbox.has_stalled(now)
+
+    def close(self, code: int, reason: str) -> None:
+        """See Connection. An event stream knows no close codes: they go into a last result."""
+        self.fail([dict(coded(reason, CLOSE_CODES.get(code, "UNAVAILABLE")).formatted)])
+
+
+CLOSE_CODES = {4403: "UNAUTHENTICATED"}
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,61 @@
+"""/healthz: is it alive; /readyz: can it work; /metrics: how does it do."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import orjson
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import metrics
+from api.process import process_of
+from domain import database
+from domain.database import OUT_OF_REACH
+from domain.errors import Unavailable
+
+ANSWER_SECONDS = 2.0
+
+
+async def healthz(_request: Request) -> Response:
+    """Alive: it answers. Asks nothing of any server, so that a database that is away does not get us killed."""
+    return _answer({"status": "ok"}, 200)
+
+
+async def readyz(request: Request) -> Response:
+    """Ready: the database is there and migrated. Redis is reported and not required: we work without."""
+    process = process_of(request.scope)
+    if process.connections.stopping:
+        return _answer({"status": "stopping"}, 503)
+    state, redis = await asyncio.gather(_database(), _redis(process.domain.redis.ping()))
+    ready = state == "ok"
+    return _answer(
+        {"status": "ok" if ready else "unavailable", "database": state, "redis": redis}, 200 if ready else 503
+    )
+
+
+async def show_metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(process_of(request.scope).metrics.page(), headers={"content-type": metrics.CONTENT_TYPE})
+
+
+async def _database() -> str:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return "ok" if await database.is_migrated() else "not migrated"
+    except (Unavailable, *OUT_OF_REACH):
+        return "out of reach"
+
+
+async def _redis(ping: Awaitable[Any]) -> str:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await ping
+    except (RedisError, OSError, TimeoutError):
+        return "out of reach"
+    return "ok"
+
+
+def _answer(body: dict[str, str], status: int) -> Response:
+    return Response(orjson.dumps(body), status, {"cache-control": "no-store"}, "application/json")

@@ -1,0 +1,74 @@
+"""The API's process: `hookline api`."""
+
+import asyncio
+import logging
+from typing import Any
+
+import uvicorn
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from api.app import create
+from domain import logs
+from domain.settings import Settings
+
+# Of what a client may send in one message.
+MAX_MESSAGE_BYTES = 131_072
+# For a client that has stopped reading to take the close frame.
+FLUSH_SECONDS = 10.0
+BACKLOG = 2_048
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, but that closing waits for no reader and leaves nothing open behind it."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """See ASGI."""
+        if message["type"] != "websocket.close":
+            await super().send(message)
+            return
+        # uvicorn waits until the client has read what came before; a stalled one never does. The frame is small.
+        self.writable.set()
+        await super().send(message)
+        # transport.close() would wait for that client too.
+        self.loop.call_later(FLUSH_SECONDS, self.transport.abort)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, but that event streams are told to end: uvicorn waits for them and knows no way to end them."""
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """See uvicorn."""
+        app: Any = self.config.app
+        app.state.process.connections.stop()
+        # Close frames leave before uvicorn closes what is left.
+        await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+def config_of(settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application of these settings."""
+    return uvicorn.Config(
+        create(settings),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        loop="uvloop",
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
+        access_log=False,
+        server_header=False,
+        log_config=None,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    logs.configure(settings)
+    # What uvicorn says at "info" repeats our own lines, paths with their query strings included.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    Server(config_of(settings)).run()

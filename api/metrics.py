@@ -1,0 +1,77 @@
+"""What is counted, for Prometheus. Every label has few values: nothing that a client chooses becomes one."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PATHS = frozenset({"/graphql", "/graphiql", "/healthz", "/readyz", "/metrics"})
+
+
+class Counted(Protocol):
+    """Something that knows how many it holds."""
+
+    def __len__(self) -> int: ...
+
+
+class Metrics:
+    """The counters of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "hookline_http_requests_total", "HTTP requests answered.", ("path", "status"), registry=self.registry
+        )
+        self.operations = Counter(
+            "hookline_graphql_operations_total",
+            "GraphQL operations, by transport, kind and worst result.",
+            ("transport", "kind", "result"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "hookline_graphql_seconds",
+            "Time to answer a query or a mutation.",
+            ("kind",),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.closed = Counter(
+            "hookline_sockets_closed_total", "WebSockets closed by us, by code.", ("code",), registry=self.registry
+        )
+        self.changes = Counter(
+            "hookline_live_changes_total", "Live changes executed and encoded, once per feed.", registry=self.registry
+        )
+        self.frames = Counter("hookline_live_frames_total", "Live changes sent to subscribers.", registry=self.registry)
+
+    def watch(self, connections: Counted, feeds: Counted) -> None:
+        """Tell how many of these there are whenever somebody asks."""
+        sockets = Gauge("hookline_connections", "Open WebSockets and event streams.", registry=self.registry)
+        sockets.set_function(lambda: len(connections))
+        shared = Gauge("hookline_live_feeds", "Different subscriptions that are being watched.", registry=self.registry)
+        shared.set_function(lambda: len(feeds))
+
+    def request(self, path: str, status: int) -> None:
+        """Count one HTTP request."""
+        self.requests.labels(path if path in PATHS else "other", str(status)).inc()
+
+    @contextmanager
+    def timed(self, kind: str) -> Iterator[None]:
+        """Time the execution of one operation."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds.labels(kind).observe(time.perf_counter() - started)
+
+    def operation(self, transport: str, kind: str, codes: set[str]) -> None:
+        """Count one operation and how it went."""
+        result = next((code for code in ("INTERNAL", "UNAVAILABLE", "TIMED_OUT") if code in codes), "")
+        self.operations.labels(transport, kind, (result or ("refused" if codes else "ok")).lower()).inc()
+
+    def page(self) -> bytes:
+        """The answer to Prometheus."""
+        return generate_latest(self.registry)

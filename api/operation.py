@@ -1,0 +1,98 @@
+"""One operation on a WebSocket. Whatever is wrong with it ends it alone."""
+
+import asyncio
+from typing import Any, Protocol
+
+import orjson
+
+from api.documents import BadDocument
+from api.execution import Asked, coded, encoded, failure, shown
+from api.facts import Facts
+from api.gate import RateLimited
+from api.live_feed import Subscription
+from api.outbox import Outbox
+from api.process import Process
+from domain.unit import Actor
+
+
+class Place(Protocol):
+    """The socket that an operation runs on."""
+
+    process: Process
+    facts: Facts
+    outbox: Outbox
+    operations: "dict[str, Operation]"
+
+    def put(self, frame: str) -> None:
+        """Send one frame."""
+
+
+class Operation:
+    """One operation on a socket: a query or a mutation until it is answered, a subscription until it is ended."""
+
+    def __init__(self, socket: Place, actor: Actor, id_: str) -> None:
+        self.socket = socket
+        self.actor = actor
+        self.id = id_
+        encoded_id = orjson.dumps(id_).decode()
+        self._head = f'{{"id":{encoded_id},"type":"next","payload":'
+        self._encoded_id = encoded_id
+        self._task: asyncio.Task[None] | None = None
+        self._subscription: Subscription | None = None
+
+    def start(self, asked: Asked) -> None:
+        """Begin; it goes on beside the others."""
+        self._task = asyncio.create_task(self._run(asked), name="operation")
+
+    def cancel(self) -> None:
+        """End it without a word."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._subscription is not None:
+            self._subscription.close()
+
+    async def _run(self, asked: Asked) -> None:
+        process, request_id = self.socket.process, self.socket.facts.request_id
+        try:
+            await process.gate.count(self.actor)
+            prepared = process.engine.prepare(asked)
+            if prepared.kind == "subscription":
+                self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                process.metrics.operation("websocket", prepared.kind, set())
+                return
+            with process.metrics.timed(prepared.kind):
+                outcome = await process.engine.execute(prepared, process.context(self.actor, request_id))
+            process.metrics.operation("websocket", prepared.kind, outcome.codes())
+            if not outcome.executed:
+                self.fail(outcome.errors)
+                return
+            self.next(encoded(outcome, request_id).decode())
+            self._finish(f'{{"id":{self._encoded_id},"type":"complete"}}')
+        except BadDocument as error:
+            self.fail(shown(error.errors, request_id))
+        except RateLimited as error:
+            self.refuse(str(error), "RATE_LIMITED", retryAfter=error.retry_after)
+        except Exception as error:  # noqa: BLE001 (masked and logged; the socket goes on)
+            self.fail(failure(error, request_id).errors)
+
+    def next(self, payload: str) -> None:
+        """See Sink."""
+        self.socket.put(f"{self._head}{payload}}}")
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """See Sink."""
+        body = orjson.dumps(errors).decode()
+        self._finish(f'{{"id":{self._encoded_id},"type":"error","payload":{body}}}')
+
+    def refuse(self, message: str, code: str, **details: Any) -> None:
+        """End it with one error."""
+        self.fail([dict(coded(message, code, **details).formatted)])
+
+    async def room(self) -> None:
+        """See Sink."""
+        await self.socket.outbox.room()
+
+    def _finish(self, frame: str) -> None:
+        if self.socket.operations.get(self.id) is self:
+            del self.socket.operations[self.id]
+        self.socket.put(frame)

@@ -1,0 +1,61 @@
+"""What is on its way to one client: bounded, so that nobody's slowness fills our memory."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+# Of frames that the client has not taken yet.
+MOST_FRAMES: Final = 1_000
+MOST_BYTES: Final = 4 * 1024 * 1024
+# A client whose connection takes nothing for so long has stalled.
+SEND_SECONDS: Final = 10.0
+
+
+class Outbox:
+    """A queue of frames with one taker. `put` never waits; beyond the bounds it says no."""
+
+    def __init__(self) -> None:
+        self._frames: deque[str] = deque()
+        self._bytes = 0
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        # When the frame that is being sent was begun, by the loop's clock; None while nothing is.
+        self.sending_since: float | None = None
+
+    def put(self, frame: str) -> bool:
+        """Take one frame for sending; False where the client is too far behind."""
+        if len(self._frames) >= MOST_FRAMES or self._bytes + len(frame) > MOST_BYTES:
+            return False
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        self._filled.set()
+        return True
+
+    async def take(self) -> str:
+        """The next frame, as soon as there is one."""
+        while not self._frames:
+            self._emptied.set()
+            self._filled.clear()
+            await self._filled.wait()
+        frame = self._frames.popleft()
+        self._bytes -= len(frame)
+        if len(self._frames) * 2 <= MOST_FRAMES and self._bytes * 2 <= MOST_BYTES:
+            self._emptied.set()
+        return frame
+
+    async def room(self) -> None:
+        """Returns once it is at most half full."""
+        while len(self._frames) * 2 > MOST_FRAMES or self._bytes * 2 > MOST_BYTES:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def rest(self) -> list[str]:
+        """All that is left, taken at once."""
+        frames = list(self._frames)
+        self._frames.clear()
+        self._bytes = 0
+        return frames
+
+    def has_stalled(self, now: float) -> bool:
+        """Whether the frame that is being sent has been for too long."""
+        return self.sending_since is not None and now - self.sending_since > SEND_SECONDS

@@ -1,0 +1,109 @@
+"""Counting requests and failed logins, over all processes in Redis.
+
+Redis is a convenience here and no judge: where it does not answer in time, this process goes on counting in its own
+memory for a while (docs/decisions/0061-rate-limits.md). So nobody is locked out by a dead Redis, nobody gets unlimited
+tries from one either, and no request waits for it longer than ANSWER_SECONDS once in a while.
+"""
+
+import time
+from ipaddress import IPv6Address, ip_address, ip_network
+
+import structlog
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from redis.exceptions import RedisError
+
+from domain import queue
+from domain.errors import HooklineError
+from domain.settings import Settings
+
+ANSWER_SECONDS = 0.25
+# How long to leave a Redis alone that did not answer.
+PAUSE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class RateLimited(HooklineError):
+    """Too many requests; wait before the next one."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        # Whole seconds, at least 1.
+        self.retry_after = retry_after
+
+
+class Rates:
+    """The two rates of the API: requests per token, failed logins per address."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._requests = RateLimitItemPerMinute(settings.requests_per_minute, namespace="hookline:requests")
+        self._failures = RateLimitItemPerMinute(settings.failed_logins_per_minute, namespace="hookline:failed-logins")
+        self._redis = queue.connect(settings.redis_url, answer_seconds=ANSWER_SECONDS)
+        storage = RedisStorage("async+redis://", implementation="redispy", connection_pool=self._redis.connection_pool)  # type: ignore[arg-type]
+        self._shared = FixedWindowRateLimiter(storage)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._alone_until = 0.0
+        # Addresses beyond their failures, until when (monotonic); so that a flood costs no look-up at all.
+        self._blocked: dict[str, float] = {}
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self._redis.aclose()
+
+    async def count_request(self, token_id: int) -> None:
+        """One more request with this token. Raises RateLimited."""
+        if not await self._hit(self._requests, str(token_id)):
+            raise RateLimited(
+                "This token has sent too many requests within a minute.",
+                await self._wait(self._requests, str(token_id)),
+            )
+
+    async def count_failure(self, address: str) -> None:
+        """One more failed login from this address. Raises RateLimited."""
+        network = network_of(address)
+        if await self._hit(self._failures, network):
+            return
+        wait = await self._wait(self._failures, network)
+        if len(self._blocked) >= MOST_BLOCKED:
+            self._blocked.clear()
+        self._blocked[network] = time.monotonic() + wait
+        raise RateLimited(TOO_MANY_FAILURES, wait)
+
+    def check_address(self, address: str) -> None:
+        """Raises RateLimited while too many logins from this address have failed. Looks nothing up."""
+        until = self._blocked.get(network_of(address))
+        if until is not None and (left := until - time.monotonic()) > 0:
+            raise RateLimited(TOO_MANY_FAILURES, max(1, round(left)))
+
+    async def _hit(self, item: RateLimitItemPerMinute, key: str) -> bool:
+        if time.monotonic() >= self._alone_until:
+            try:
+                return await self._shared.hit(item, key)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._alone_until = time.monotonic() + PAUSE_SECONDS
+                log.warning("rates.redis_away", error=type(error).__name__)
+        return await self._own.hit(item, key)
+
+    async def _wait(self, item: RateLimitItemPerMinute, key: str) -> int:
+        limiter = self._own if time.monotonic() < self._alone_until else self._shared
+        try:
+            stats = await limiter.get_window_stats(item, key)
+        except (RedisError, OSError, TimeoutError):
+            return WINDOW_SECONDS
+        return min(max(1, round(stats.reset_time - time.time())), WINDOW_SECONDS)
+
+
+WINDOW_SECONDS = 60
+MOST_BLOCKED = 10_000
+TOO_MANY_FAILURES = "Too many requests with invalid tokens came from this address."
+
+
+def network_of(address: str) -> str:
+    """What is counted as one address: for IPv6 the /64, of which one person has 2**64 addresses."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:64]
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
