@@ -9,6 +9,12 @@ from domain.addresses import AddressPolicy
 from domain.sender import Sender, SenderLimits
 from tests.providers.pds_server import Pds, PdsAccount, running_pds
 from tests.providers.relay import Relay, relaying
+from tests.providers.snac_server import CannotBuild, Snac, running_snac, snac_program
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test-providers` fails where a network's server cannot be had; `make test` skips what needs it."""
+    parser.addoption("--require-networks", action="store_true", help="fail where a network's server cannot be built")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +34,26 @@ async def someone(pds: Pds) -> PdsAccount:
 async def pds_relay(pds: Pds) -> AsyncIterator[Relay]:
     """A relay in front of the PDS that can lose answers."""
     async with relaying(pds.url) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
+def snac(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Snac]:
+    """One snac for all tests; each has users of its own."""
+    try:
+        snac_program()
+    except CannotBuild as reason:
+        if request.config.getoption("--require-networks", default=False):
+            raise
+        pytest.skip(f"snac cannot be built on this machine: {reason}")
+    with running_snac(tmp_path_factory.mktemp("snac")) as snac:
+        yield snac
+
+
+@pytest.fixture
+async def snac_relay(snac: Snac) -> AsyncIterator[Relay]:
+    """A relay in front of snac that can lose answers."""
+    async with relaying(snac.url) as relay:
         yield relay
 
 
