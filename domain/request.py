@@ -33,6 +33,9 @@ _OURS = frozenset({
 _RESERVED = frozenset(_HOP_BY_HOP | _FRAMING | _ORIGIN | _METADATA | {name.lower() for name in _OURS})
 _RESERVED_PREFIXES = ("proxy-", "x-forwarded-", "x-aws-ec2-metadata-", "x-hookline-", "webhook-")
 
+# What quote_plus makes of each byte: asking it for whole documents takes twice as long.
+_FORM = [quote_plus(bytes([byte])) for byte in range(256)]
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _SECRET_WORDS = (
@@ -108,7 +111,7 @@ def build(assignment: Assignment, now: datetime, version: str) -> OutgoingReques
 def encode(document: str, content_type: ContentType) -> bytes:
     """The body that carries a document."""
     if content_type is ContentType.FORM:
-        return ("payload=" + quote_plus(document)).encode("ascii")
+        return ("payload=" + "".join([_FORM[byte] for byte in document.encode()])).encode("ascii")
     return document.encode()
 
 

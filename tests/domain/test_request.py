@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,16 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from domain.errors import FaultCode
 from domain.payloads import document
-from domain.request import HIDDEN, Assignment, OutgoingRequest, build, check_headers, hide, visible_headers
+from domain.request import (
+    HIDDEN,
+    Assignment,
+    OutgoingRequest,
+    build,
+    check_headers,
+    hidden_values,
+    hide,
+    visible_headers,
+)
 from domain.signing import generate_secret
 from domain.vocabulary import ContentType, EventType, HttpMethod
 from tests import node
@@ -83,6 +92,7 @@ def test_a_form_carries_any_document_in_its_payload(text: str) -> None:
     request = sent(document=text, content_type=ContentType.FORM)
 
     assert parse_qs(request.body.decode("ascii"), keep_blank_values=True) == {"payload": [text]}
+    assert request.body.decode() == urlencode({"payload": text})
     assert request.headers[0] == ("Content-Type", "application/x-www-form-urlencoded")
 
 
@@ -335,6 +345,12 @@ def test_the_log_shows_our_signatures_and_hides_a_persons_secrets() -> None:
     shown = visible_headers(request)
 
     assert shown == [*request.headers[:-1], ("X-Api-Key", HIDDEN)]
+
+
+def test_what_a_receiver_may_send_back_of_our_secrets_is_known() -> None:
+    own = (("X-Team", "blue-green"), ("Authorization", "Bearer abcdefgh"), ("X-Api-Key", "short"))
+
+    assert hidden_values(sent(headers=own)) == ["Bearer abcdefgh", "abcdefgh"]
 
 
 def test_neither_secrets_nor_headers_stand_in_what_is_printed() -> None:
