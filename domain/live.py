@@ -85,12 +85,13 @@ def stream_of(workspace_id: int) -> str:
 
 # A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
 # missing; what happened before the marker they read from the database, so the loop does not tell it again.
-_APPEND = (
-    """
+# Each change comes as two words: a head of "stream seen number order occurred", and the entry.
+_APPEND = """
 local now, taken = tonumber(ARGV[1]), {}
-for i = 2, #ARGV, 6 do
-  local stream, seen, number, order = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local occurred, entry = tonumber(ARGV[i + 4]), ARGV[i + 5]
+for i = 5, #ARGV, 2 do
+  local stream, seen, number, order, occurred = string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+)')
+  local entry = ARGV[i + 1]
+  number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
   if redis.call('EXISTS', stream) == 0 then
     redis.call('XADD', stream, '*', 'since', now)
     redis.call('SET', stream .. ':since', now)
@@ -99,20 +100,17 @@ for i = 2, #ARGV, 6 do
   local verdict = 0
   if number <= last then
     verdict = 1
-  elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
+  elseif order >= 2 and occurred + (order - 2) * ARGV[4] < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = 1
   elseif order > 0 or number == last + 1 then
-    redis.call('XADD', stream, 'MAXLEN', '~', KEPT, '*', 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
-    redis.call('SET', seen, number, 'EX', MEMORY)
+    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    redis.call('SET', seen, number, 'EX', ARGV[3])
     verdict = 1
   end
   taken[#taken + 1] = verdict
 end
 return taken
-""".replace("KEPT", str(KEPT_CHANGES))
-    .replace("MEMORY", str(MEMORY_SECONDS))
-    .replace("DOUBT", str(DOUBT_MS))
-)
+"""
 
 # Makes the stream where it is missing; returns its last id.
 _OPEN = """
@@ -140,17 +138,15 @@ class Live:
 
         Raises what redis-py raises where Redis is out of reach.
         """
-        words: list[str | bytes | int] = [_milliseconds(now)]
+        words: list[bytes | int] = [_milliseconds(now), KEPT_CHANGES, MEMORY_SECONDS, DOUBT_MS]
         for change in changes:
             letter = _LETTERS[change.kind]
-            words += (
-                stream_of(change.workspace_id),
-                b"hookline:seen:%s%d" % (letter, change.subject_id),
-                change.number,
-                int(change.order),
-                _milliseconds(change.occurred_at),
-                letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z),
+            occurred = _milliseconds(change.occurred_at)
+            words.append(
+                b"hookline:live:%d hookline:seen:%s%d %d %d %d"
+                % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred)
             )
+            words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
         verdicts: list[int] = await self._append(args=words)
         return [verdict == 1 for verdict in verdicts]
 
