@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -49,6 +50,19 @@ class Pages:
             if path in {"/", "/graphiql/"} and scope["method"] in {"GET", "HEAD"}:
                 return HTMLResponse(NOT_BUILT)
             raise HTTPException(404)
-        response = await self._files.get_response(self._files.get_path(scope), scope)
+        response = await self._file(scope)
         response.headers["cache-control"] = FOREVER if "/assets/" in path else "no-cache"
         return response
+
+    async def _file(self, scope: Scope) -> Response:
+        try:
+            return await self._files.get_response(self._files.get_path(scope), scope)
+        except HTTPException as error:
+            # The dashboard has paths of its own, such as /webhooks/<id>, and finds its way from its one page.
+            if error.status_code != 404 or not _asks_for_a_page(scope):
+                raise
+            return await self._files.get_response("index.html", scope)
+
+
+def _asks_for_a_page(scope: Scope) -> bool:
+    return "text/html" in Headers(scope=scope).get("accept", "") and not scope["path"].startswith("/assets/")
