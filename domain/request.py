@@ -88,9 +88,9 @@ class OutgoingRequest:
 
 
 def build(assignment: Assignment, now: datetime, version: str) -> OutgoingRequest:
-    """The request of one attempt. `webhook-id` is the same for all attempts of a delivery, the body is too."""
+    """The request of one attempt. `webhook-id` is the event's uuid: the same for all attempts, resends and replays."""
     body = encode(assignment.document, assignment.content_type)
-    message_id = "msg_" + assignment.delivery_uuid
+    message_id = assignment.event_uuid
     timestamp = int(now.timestamp())
     headers = [
         ("Content-Type", assignment.content_type.value),

@@ -82,7 +82,7 @@ def test_a_json_request_is_the_document_and_nothing_else() -> None:
         ("X-Hookline-Event", "post.published"),
         ("X-Hookline-Delivery", DELIVERY),
         ("X-Hookline-Attempt", "1"),
-        ("webhook-id", f"msg_{DELIVERY}"),
+        ("webhook-id", FIRST.event_uuid),
         ("webhook-timestamp", "1772443800"),
     )
 
