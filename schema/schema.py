@@ -17,7 +17,6 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
-from strawberry.types.graphql import OperationType
 
 from domain import tables
 from domain.vocabulary import Role
@@ -89,12 +88,18 @@ class Mutation(WebhookMutation, DeliveryMutation, AccountMutation, PostMutation,
 class Presented(SchemaExtension):
     """Errors leave the schema as schema/errors.py shows them."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._streamed = False
+
     def on_operation(self) -> Iterator[None]:
         yield
-        if self.execution_context.operation_type is not OperationType.SUBSCRIPTION:
+        # Of a stream, this would be the last result once more.
+        if not self._streamed:
             self._present(self.execution_context.result)
 
     def on_stream_result(self, result: Any) -> Iterator[None]:
+        self._streamed = True
         self._present(result)
         yield
 

@@ -1,0 +1,71 @@
+import pytest
+
+from domain import tables
+from domain.vocabulary import PostAccountStatus
+from tests.schema.conftest import Client
+from tests.schema.counting import Counter
+from tests.schema.world import World, attempted, furnish, many_deliveries
+
+# A document, and how many statements it may take however many rows there are.
+DOCUMENTS = [
+    pytest.param("{ deliveries { nodes { id uuid status attemptCount createdAt finishedAt } } }", 1, id="plain fields"),
+    pytest.param("{ deliveries { nodes { event { type payload } } } }", 2, id="events"),
+    pytest.param("{ deliveries { nodes { webhook { name headers { name } } waitingFor nextAttemptAt } } }", 2, id="webhooks"),
+    pytest.param("{ deliveries { nodes { attempts { number responseBody requestHeaders { name } } } } }", 2, id="attempts"),
+    pytest.param("{ deliveries { nodes { retryOf { id event { type } } } } }", 3, id="what they repeat"),
+    pytest.param("{ posts { nodes { accounts { status account { name } } variants { body account { name } } } } }", 3, id="posts"),
+    pytest.param("{ webhooks { nodes { stats { deliveries p99Ms } } } }", 2, id="stats"),
+    pytest.param("{ auditEvents { nodes { action token { name } } } }", 2, id="the audit trail"),
+]  # fmt: skip
+
+
+async def more(ask: Client, world: World, count: int) -> None:
+    """More rows of every kind, so that a query per row would show."""
+    for delivery in await many_deliveries(world, count):
+        await attempted(delivery)
+        await tables.Delivery.filter(id=delivery.id).update(retry_of_id=world.delivery.id)
+        post = await tables.Post.create(workspace_id=world.workspace.id, body="Hello")
+        await tables.PostAccount.create(
+            post_id=post.id, account_id=world.account.id, variant="Hi", status=PostAccountStatus.PENDING
+        )
+        await tables.Webhook.create(
+            workspace_id=world.workspace.id, name="another", callback_url="http://127.0.0.1:8999/", events=[]
+        )
+        await tables.AuditEvent.create(
+            workspace_id=world.workspace.id, token_id=world.token.id, action="a.b", subject_type="post"
+        )
+
+
+@pytest.mark.parametrize(("document", "statements"), DOCUMENTS)
+async def test_no_list_takes_a_query_per_row(ask: Client, document: str, statements: int) -> None:
+    world = await furnish(ask)
+    for count in (1, 10):
+        await more(ask, world, count)
+        with Counter() as counter:
+            await ask(document)
+        assert len(counter.statements) == statements, counter.statements
+
+
+async def test_many_nodes_of_a_kind_are_read_at_once(ask: Client) -> None:
+    world = await furnish(ask)
+    await more(ask, world, 5)
+    wanted = [
+        edge["node"]["id"] for edge in (await ask("{ deliveries { edges { node { id } } } }"))["deliveries"]["edges"]
+    ]
+    with Counter() as counter:
+        nodes = (await ask("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=wanted))["nodes"]
+    assert [node["id"] for node in nodes] == wanted
+    assert len(counter.statements) == 1
+
+
+async def test_a_document_with_two_mutations_sees_what_the_first_has_changed(ask: Client) -> None:
+    world = await furnish(ask)
+    document = """
+    mutation ($id: ID!, $delivery: ID!) {
+      a: deliveryRetry(id: $delivery) { delivery { webhook { name } } }
+      b: webhookUpdate(id: $id, input: { name: "Renamed" }) { errors { code } }
+      c: deliveryRetry(id: $delivery) { delivery { webhook { name } } }
+    }
+    """
+    done = await ask(document, id=world.ids["Webhook"], delivery=world.ids["Delivery"])
+    assert [done[name]["delivery"]["webhook"]["name"] for name in "ac"] == ["CRM", "Renamed"]
