@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from domain.addresses import REFUSED, AddressRefused
-from domain.guarded_socket import BudgetSpent
+from domain.guarded_socket import BrokenConnection, BudgetSpent
 from domain.vocabulary import AttemptOutcome
 
 Failure = tuple[AttemptOutcome, str]
@@ -53,7 +53,8 @@ def classify(error: BaseException) -> Failure:
         return AttemptOutcome.TLS_FAILED, _tls_sentence(tls_faults)
     if isinstance(error, TimeoutError):
         return AttemptOutcome.TIMED_OUT, _timeout_sentence(error)
-    return _without_answer(error)
+    broken_by = error.__cause__ if isinstance(error, BrokenConnection) else None
+    return _without_answer(broken_by or error)
 
 
 def _without_answer(error: BaseException) -> Failure:

@@ -8,7 +8,7 @@ kept: processes that call strangers run on asyncio's loop.
 import socket
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import ClientConnectionError, ClientRequest, ClientResponse
+from aiohttp import ClientConnectionError, ClientOSError, ClientRequest, ClientResponse, ServerDisconnectedError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Before the first request only a TLS handshake has any business to send us something.
 HANDSHAKE_BUDGET: Final = 128 * 1024
-# From the request to the end of the answer's headers. Measured: ten floods of `100 Continue` cost 0.2 s of CPU at 64 KiB
-# and 0.8 s at 256 KiB.
+# From the request to the end of the answer's headers. Measured: ten floods of `100 Continue` cost 0.2 s of CPU at
+# 64 KiB and 0.8 s at 256 KiB.
 HEAD_BUDGET: Final = 64 * 1024
 
 
@@ -27,6 +27,10 @@ class BudgetSpent(ConnectionError):
 
 class UnaskedAnswer(ClientConnectionError):
     """Something came in on an idle connection: it is no answer to a request that was not sent yet."""
+
+
+class BrokenConnection(ClientConnectionError):
+    """The connection broke before there was an answer; its cause tells how."""
 
 
 class GuardedSocket(socket.socket):
@@ -72,7 +76,11 @@ class GuardedResponse(ClientResponse):
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body."""
-        await super().start(connection)
+        try:
+            await super().start(connection)
+        except (ClientOSError, ServerDisconnectedError) as error:
+            # By these aiohttp knows that it should send PUT and DELETE once more, without a word to anybody.
+            raise BrokenConnection from error
         if self.connection is not None:
             allow(self.connection, self.body_budget)
         return self

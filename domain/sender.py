@@ -30,7 +30,7 @@ from domain.guarded_socket import GuardedProviderResponse, GuardedResponse, Guar
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest, hidden_values
 from domain.retry import parse_retry_after
-from domain.vocabulary import AttemptOutcome, HttpMethod
+from domain.vocabulary import AttemptOutcome
 
 PROVIDER_ANSWER: Final = 1024 * 1024
 MAX_LINE: Final = 4096
@@ -165,17 +165,15 @@ class Sender:
                 response.close()
 
     async def _request(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
+        try:
+            return await self._request_on(self._kept, request)
+        except UnaskedAnswer:
+            # Nothing was sent on that connection.
+            return await self._request_on(self._fresh, request)
+
+    async def _request_on(self, session: aiohttp.ClientSession, request: OutgoingRequest) -> aiohttp.ClientResponse:
         headers = CIMultiDict(request.headers)
-        # aiohttp sends PUT and DELETE again by itself where a kept connection breaks, so these get a fresh one.
-        if request.method in (HttpMethod.POST, HttpMethod.PATCH):
-            try:
-                return await self._kept.request(
-                    request.method, request.url, headers=headers, data=request.body, allow_redirects=False
-                )
-            except UnaskedAnswer:
-                # Nothing was sent on that connection.
-                pass
-        return await self._fresh.request(
+        return await session.request(
             request.method, request.url, headers=headers, data=request.body, allow_redirects=False
         )
 

@@ -5,6 +5,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import cast
 
 A, AAAA = 1, 28
 SERVER_FAILURE = 2
@@ -13,7 +14,7 @@ INSIDE = ("127.0.0.1", "::1")
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers every name with `addresses[name]`, or with INSIDE; `silent` names get no answer, `broken` ones SERVFAIL."""
+    """Answers with `addresses[name]`, or INSIDE; to `silent` names not at all, to `broken` ones with SERVFAIL."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, tuple[str, ...]] = {}
@@ -23,8 +24,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
         host, port = transport.get_extra_info("sockname")
         self.address = f"{host}:{port}"
 

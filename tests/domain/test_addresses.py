@@ -1,0 +1,107 @@
+"""Where deliveries may go: what the text of a URL tells, and what an address does."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from domain.addresses import DENIED_PORTS, REFUSED, AddressPolicy, AddressRefused, check_url, networks
+from domain.errors import FaultCode
+from tests.domain.bad_urls import BAD_URLS, GOOD_URLS, NAMES_THAT_LEAD_INSIDE
+
+PUBLIC = AddressPolicy()
+LOOPBACK = AddressPolicy(allowed=networks("127.0.0.0/8", "::1/128"))
+
+
+def test_the_lists_are_as_long_as_promised() -> None:
+    assert len(set(BAD_URLS)) == len(BAD_URLS) >= 150
+    assert len(set(GOOD_URLS)) == len(GOOD_URLS) >= 20
+
+
+@pytest.mark.parametrize("url", BAD_URLS, ids=ascii)
+def test_a_bad_url_is_refused_when_it_is_saved(url: str) -> None:
+    faults = check_url(url, PUBLIC)
+    assert len(faults) == 1
+    assert faults[0].code in {FaultCode.INVALID, FaultCode.ADDRESS_REFUSED, FaultCode.TOO_LONG}
+
+
+@pytest.mark.parametrize("url", GOOD_URLS, ids=ascii)
+def test_a_good_url_is_accepted(url: str) -> None:
+    assert check_url(url, PUBLIC) == []
+
+
+@pytest.mark.parametrize("name", NAMES_THAT_LEAD_INSIDE)
+def test_no_name_is_looked_up_when_it_is_saved(name: str) -> None:
+    assert check_url(f"https://{name}/", PUBLIC) == []
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "[::1]", "169.254.169.254", "localhost", "example.com:25"])
+def test_every_forbidden_place_gets_the_same_sentence(host: str) -> None:
+    (fault,) = check_url(f"http://{host}/", PUBLIC)
+    assert (fault.code, fault.message, fault.field) == (FaultCode.ADDRESS_REFUSED, REFUSED, ())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost", "a.localhost."])
+def test_allowed_networks_open_what_is_closed(host: str) -> None:
+    assert check_url(f"http://{host}:8080/", LOOPBACK) == []
+
+
+def test_allowed_networks_open_nothing_else() -> None:
+    assert not LOOPBACK.permits(ip_address("10.0.0.1"))
+    assert not LOOPBACK.permits(ip_address("::ffff:127.0.0.1"))
+
+
+def test_no_setting_opens_a_denied_port() -> None:
+    assert check_url("http://127.0.0.1:6379/", LOOPBACK)
+    assert not any(LOOPBACK.permits_port(port) for port in DENIED_PORTS)
+
+
+def test_further_ports_can_be_denied() -> None:
+    policy = replace(PUBLIC, denied_ports=frozenset({8081}))
+    assert not policy.permits_port(8081)
+    assert policy.permits_port(8080)
+    assert not policy.permits_port(22)
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        "203.0.114.7",
+        "::ffff:203.0.114.7",
+        "::203.0.114.7",
+        "64:ff9b::203.0.114.7",
+        "64:ff9b:1::203.0.114.7",
+        "2002:cb00:7207::1",
+        "2001:0:cb00:7207::",
+        "2001:0:1:2:3:4:34ff:8df8",
+        "2606:4700::5efe:203.0.114.7",
+    ],
+)
+def test_a_denied_network_is_denied_in_every_disguise_whatever_is_allowed(disguise: str) -> None:
+    policy = AddressPolicy(allowed=networks("0.0.0.0/0", "::/0"), denied=networks("203.0.114.0/24"))
+    assert not policy.permits(ip_address(disguise))
+    assert policy.permits(ip_address("203.0.115.7"))
+    assert policy.permits(ip_address("2002:cb00:7307::1"))
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "100.63.255.255", "100.128.0.0", "223.255.255.255", "172.32.0.0"])
+def test_public_addresses_are_permitted_up_to_the_border(address: str) -> None:
+    assert PUBLIC.permits(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["2001:200::1", "2003::1", "2606:4700::1111", "3ffe::1", "3fff:1000::1"])
+def test_public_ipv6_addresses_are_permitted_up_to_the_border(address: str) -> None:
+    assert PUBLIC.permits(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "127.1", "0177.0.0.1", "", "fe80::1%eth0", "2606:4700::1111%1", "/run/x.sock"]
+)
+def test_only_a_literal_address_is_ever_dialled(host: str) -> None:
+    with pytest.raises(AddressRefused):
+        PUBLIC.judge(host, 443)
+
+
+def test_a_public_address_and_port_may_be_dialled() -> None:
+    PUBLIC.judge("1.1.1.1", 443)
+    PUBLIC.judge("2606:4700::1111", 8443)

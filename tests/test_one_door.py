@@ -1,0 +1,105 @@
+"""One door to strangers: no production file but domain/sender.py can open a connection to the outside."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PRODUCTION = ("api", "schema", "workers", "domain", "cli")
+DOOR = ROOT / "domain" / "sender.py"
+
+# Whoever imports one of these means to talk to somebody.
+CLIENTS = {
+    "aiodns", "ftplib", "http.client", "httpcore", "httpx", "imaplib", "nntplib", "poplib", "pycares", "requests",
+    "smtplib", "telnetlib", "urllib.request", "urllib3", "websocket", "websockets", "xmlrpc.client",
+}  # fmt: skip
+# Whoever calls one of these opens a connection, by whatever name it was imported.
+OPENERS = {
+    "ClientSession", "TCPConnector", "UnixConnector", "GuardedSocket", "ws_connect", "create_connection",
+    "create_datagram_endpoint", "open_connection", "open_unix_connection", "create_unix_connection", "sock_connect",
+    "connect_ex", "fromfd", "socketpair", "getaddrinfo", "gethostbyname", "urlopen",
+}  # fmt: skip
+# Commands that people run for themselves, with what they may open besides.
+OWN_SERVERS = {
+    "cli/programs.py": {"http.client"},  # asks our own API whether it is ready
+    "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
+    "cli/up.py": {"socket.socket", "getaddrinfo"},  # tries whether the port to listen on is free
+    "cli/listen.py": {"ClientSession", "ws_connect"},  # from the API to the person's own receiver, on their machine
+}
+
+
+def production_files() -> Iterator[Path]:
+    for folder in PRODUCTION:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def doors(source: str) -> set[str]:
+    """What in a file's text can open a connection to the outside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found |= {alias.name for alias in names if _is_client(alias.name)}
+            case ast.ImportFrom(module=str(module), names=names):
+                dotted = {module, *(f"{module}.{alias.name}" for alias in names)}
+                found |= {name for name in dotted if _is_client(name)}
+                # Under another name its call would not be seen.
+                found |= {alias.name for alias in names if alias.name in OPENERS and alias.asname}
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in OPENERS:
+                found.add(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="socket" | "_socket"), attr="socket")):
+                found.add("socket.socket")
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="aiohttp"), attr="request")):
+                found.add("aiohttp.request")
+            case ast.Call(func=ast.Name(id="__import__" | "import_module")):
+                found.add("import by name")
+    return found
+
+
+def _is_client(name: str) -> bool:
+    return any(name == client or name.startswith(client + ".") for client in CLIENTS)
+
+
+@pytest.mark.parametrize("path", list(production_files()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_sender_opens_connections_to_the_outside(path: Path) -> None:
+    if path != DOOR:
+        assert doors(path.read_text()) - OWN_SERVERS.get(str(path.relative_to(ROOT)), set()) == set()
+
+
+def test_the_sender_is_seen_as_a_door() -> None:
+    assert {"ClientSession", "TCPConnector", "GuardedSocket"} <= doors(DOOR.read_text())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import httpx",
+        "import urllib.request",
+        "from urllib import request",
+        "from http import client as quiet",
+        "import requests.sessions as innocent",
+        "import socket\nsocket.socket()",
+        "import socket\nsocket.create_connection(('a', 1))",
+        "import asyncio\nasyncio.open_connection('a', 1)",
+        "from asyncio import open_connection as walk\nwalk('a', 1)",
+        "import aiohttp\naiohttp.ClientSession()",
+        "import aiohttp as a\na.ClientSession()",
+        "from aiohttp import ClientSession\nClientSession()",
+        "from aiohttp import ClientSession as S\nS()",
+        "import aiohttp\naiohttp.request('GET', 'http://a')",
+        "loop.sock_connect(s, ('a', 1))",
+        "def f():\n    import websockets",
+        "__import__('httpx')",
+    ],
+)
+def test_every_way_to_open_one_is_seen(source: str) -> None:
+    assert doors(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["import aiohttp\naiohttp.InvalidURL", "from urllib.parse import quote", "import asyncio"]
+)
+def test_what_opens_nothing_is_not_seen(source: str) -> None:
+    assert not doors(source)
