@@ -195,6 +195,9 @@ async def _open_session(home: _Home, publication: Publication) -> _Session | Pub
             return session
         if reply.temporary:
             return try_later(reply, publication.now, home.host)
+        if reply.text("error") == "AccountTakedown":
+            # The login would only say that the password is wrong.
+            return Unauthorized(_with_words(f"{home.host} refused the account", reply))
     reply = await home.log_in(publication.account.provider_id, credentials["password"])
     if session := _session_of(reply):
         return session

@@ -1,15 +1,14 @@
 """Real networks for the providers' tests."""
 
 from collections.abc import AsyncIterator, Iterator
-from ipaddress import ip_network
 
 import pytest
 
-from domain.addresses import AddressPolicy
-from domain.sender import Sender, SenderLimits
+from domain.sender import Sender
 from tests.providers.pds_server import Pds, PdsAccount, running_pds
 from tests.providers.relay import Relay, relaying
 from tests.providers.snac_server import CannotBuild, Snac, running_snac, snac_program
+from tests.providers.tries import loopback_sender
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +59,5 @@ async def snac_relay(snac: Snac) -> AsyncIterator[Relay]:
 @pytest.fixture
 async def sender() -> AsyncIterator[Sender]:
     """The one door to the outside, which here may lead to loopback."""
-    policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-    async with Sender(policy, SenderLimits(), version="test", connections=10) as sender:
+    async with loopback_sender() as sender:
         yield sender

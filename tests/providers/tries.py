@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
+from domain.addresses import AddressPolicy
 from domain.providers.interface import (
     Caller,
     Profile,
@@ -13,6 +15,7 @@ from domain.providers.interface import (
     PublishResult,
     TryLater,
 )
+from domain.sender import Sender, SenderLimits
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -44,6 +47,12 @@ class Tries:
 
     async def _remember(self, progress: dict[str, Any]) -> None:
         self.progress = progress
+
+
+def loopback_sender() -> Sender:
+    """The one door to the outside, which here may lead to loopback."""
+    policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+    return Sender(policy, SenderLimits(), version="test", connections=10)
 
 
 def account_of(profile: Profile) -> PublishingAccount:
