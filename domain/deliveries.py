@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from domain import audit
 from domain.changes import change_of
 from domain.database import rows
 from domain.errors import not_found, wrong_state
@@ -55,7 +56,9 @@ async def retry(unit: Unit, delivery_id: int) -> Delivery:
         wrong_state("The webhook of this delivery has been deleted.")
     made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id, None)
     _leave(unit, made)
-    return await Delivery.get(id=made[0]["id"])
+    delivery = await Delivery.get(id=made[0]["id"])
+    await audit.record(unit, "delivery.retry", delivery, retry_of=original.id)
+    return delivery
 
 
 def _leave(unit: Unit, made: Sequence[Row]) -> None:
@@ -104,6 +107,7 @@ async def cancel(unit: Unit, delivery_id: int) -> Delivery:
     if delivery.status is DeliveryStatus.DELIVERING:
         wrong_state("An attempt is under way; cancel the delivery when it has ended.")
     unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in await rows(_CANCEL_ONE, delivery.id))
+    await audit.record(unit, "delivery.cancel", delivery)
     return await Delivery.get(id=delivery.id)
 
 

@@ -29,7 +29,7 @@ Kind = Literal["delivery", "post"]
 
 
 class BadCursor(HooklineError):
-    """That is no cursor of this workspace's changes."""
+    """That is no cursor: hand in one that a change came with, or "0" for the oldest that is kept."""
 
 
 class CursorExpired(HooklineError):
@@ -158,7 +158,7 @@ class Live:
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
         """What the stream keeps after one cursor up to and with another, in pages. "0" is before the oldest kept.
 
-        Raises BadCursor where `after` is none of this workspace's, CursorExpired where entries since are gone.
+        Raises BadCursor where `after` is no cursor, CursorExpired where the workspace's stream does not hold it.
         """
         await self._check(workspace_id, after)
         position = after
@@ -177,10 +177,9 @@ class Live:
         stream = stream_of(workspace_id)
         if await self._redis.xrange(stream, cursor, cursor, count=1):
             return
-        oldest, newest = await self._redis.xrange(stream, count=1), await self._redis.xrevrange(stream, count=1)
-        if not oldest or order_of(cursor) < order_of(oldest[0][0].decode()):
-            raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
-        raise BadCursor
+        # Trimmed, lost with Redis, or never of this workspace: whoever holds it reads the list again.
+        newest = await self._redis.xrevrange(stream, count=1)
+        raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
 
 
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:

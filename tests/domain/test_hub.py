@@ -1,0 +1,117 @@
+"""The hub: one reader, every entry once to every listener, and the truth where Redis lost something."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from redis.asyncio import Redis
+
+from domain import queue
+from domain.hub import Hub
+from domain.live import Change, CursorExpired, Entry, Live, Order
+from domain.unit import Domain
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Listener:
+    """What one subscriber heard."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[Entry] = asyncio.Queue()
+        self.lost: asyncio.Queue[CursorExpired] = asyncio.Queue()
+
+    async def next(self, count: int) -> list[int]:
+        async with asyncio.timeout(10):
+            return [(await self.heard.get()).data["n"] for _ in range(count)]
+
+
+@pytest.fixture
+def hub(domain: Domain) -> Hub:
+    return domain.hub
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with queue.connect(redis_url) as redis:
+        yield redis
+
+
+def changes(*numbers: int, workspace: int = 7) -> list[Change]:
+    return [Change("delivery", workspace, workspace, n, Order.CLEAR, NOW, {"n": n}) for n in numbers]
+
+
+async def attach(hub: Hub, workspace: int = 7) -> tuple[Listener, str]:
+    listener = Listener()
+    attachment = await hub.attach(workspace, listener.heard.put_nowait, listener.lost.put_nowait)
+    return listener, attachment.position
+
+
+async def test_all_listeners_hear_everything_once_and_in_order(hub: Hub) -> None:
+    (one, _), (two, _) = await attach(hub), await attach(hub)
+
+    await hub.live.append(changes(1, 2, 3), NOW)
+
+    assert await one.next(3) == await two.next(3) == [1, 2, 3]
+    assert one.heard.empty()
+
+
+async def test_history_up_to_the_place_of_attachment_and_what_is_heard_after_it_leave_no_gap(hub: Hub) -> None:
+    await hub.live.append(changes(1, 2), NOW)
+    listener, position = await attach(hub)
+    await hub.live.append(changes(3), NOW)
+
+    before = [entry.data["n"] async for page in hub.history(7, "0", position) for entry in page]
+
+    assert before == [1, 2]
+    assert await listener.next(1) == [3]
+
+
+async def test_a_workspace_that_is_watched_later_joins_the_same_reader(hub: Hub) -> None:
+    one, _ = await attach(hub, 7)
+    two, _ = await attach(hub, 8)
+
+    await hub.live.append([*changes(1, workspace=8), *changes(1, workspace=7)], NOW)
+
+    assert await one.next(1) == await two.next(1) == [1]
+    assert two.heard.empty()
+
+
+async def test_who_has_closed_hears_nothing_more(hub: Hub) -> None:
+    gone, stays = Listener(), Listener()
+    (await hub.attach(7, gone.heard.put_nowait, gone.lost.put_nowait)).close()
+    await hub.attach(7, stays.heard.put_nowait, stays.lost.put_nowait)
+
+    await hub.live.append(changes(1), NOW)
+
+    assert await stays.next(1) == [1]
+    assert gone.heard.empty()
+    assert hub.listeners == 1
+
+
+async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cursor_that_works(
+    hub: Hub, redis: Redis
+) -> None:
+    listener, _ = await attach(hub)
+    await redis.flushall()
+
+    await hub.live.append(changes(1), NOW)
+
+    async with asyncio.timeout(10):
+        lost = await listener.lost.get()
+    again, position = await attach(hub)
+    await hub.live.append(changes(2), NOW)
+    assert await again.next(1) == [2]
+    caught_up = [e.data["n"] async for page in hub.history(7, lost.resume_from, position) for e in page]
+    assert caught_up == [1]
+
+
+async def test_the_reader_survives_the_loss_of_its_connections(hub: Hub, redis: Redis) -> None:
+    listener, _ = await attach(hub)
+    await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    await hub.live.append(changes(1, 2), NOW)
+
+    assert await listener.next(2) == [1, 2]
+    assert listener.lost.empty()

@@ -1,0 +1,133 @@
+"""The live stream: each change once and in order, and cursors that tell where they stand."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from domain import queue
+from domain.live import BadCursor, Change, CursorExpired, Entry, Live, Order, stream_of
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with queue.connect(redis_url) as redis:
+        yield redis
+
+
+@pytest.fixture
+def live(redis: Redis) -> Live:
+    return Live(redis)
+
+
+def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: datetime = NOW) -> Change:
+    return Change("delivery", 7, subject, number, order, at, {"n": number, "subject": subject})
+
+
+async def told(live: Live, after: str = "0") -> list[Entry]:
+    last = await live.open(7, NOW)
+    return [entry async for page in live.history(7, after, last) for entry in page]
+
+
+async def numbers(live: Live) -> list[int]:
+    return [entry.data["n"] for entry in await told(live)]
+
+
+async def test_changes_are_read_in_the_order_in_which_they_were_told(live: Live) -> None:
+    assert await live.append([change(1), change(2), change(3)], NOW) == [True, True, True]
+
+    assert await numbers(live) == [1, 2, 3]
+
+
+async def test_a_change_told_twice_stands_there_once(live: Live) -> None:
+    await live.append([change(1), change(2)], NOW)
+
+    assert await live.append([change(2), change(1)], NOW) == [True, True]
+    assert await numbers(live) == [1, 2]
+
+
+async def test_a_change_whose_predecessor_is_missing_is_held_back(live: Live) -> None:
+    await live.append([change(1)], NOW)
+
+    assert await live.append([change(3)], NOW) == [False]
+    assert await numbers(live) == [1]
+
+
+async def test_the_loop_fills_the_gap_in_order_and_repeats_nothing(live: Live) -> None:
+    await live.append([change(1)], NOW)
+    await live.append([change(3)], NOW)
+
+    recalled = [change(n, Order.RECALLED, at=NOW + timedelta(seconds=1)) for n in (1, 2)]
+    await live.append([*recalled, change(3, Order.LATEST, at=NOW + timedelta(seconds=1))], NOW)
+
+    assert await numbers(live) == [1, 2, 3]
+
+
+async def test_where_nothing_is_missing_a_change_may_follow_any_other(live: Live) -> None:
+    await live.append([change(1)], NOW)
+
+    assert await live.append([change(6, Order.CLEAR)], NOW) == [True]
+    assert await numbers(live) == [1, 6]
+
+
+async def test_what_happened_before_the_stream_began_is_not_recalled_but_the_latest_in_doubt_is(live: Live) -> None:
+    early, just_before = NOW - timedelta(minutes=1), NOW - timedelta(milliseconds=500)
+
+    taken = await live.append(
+        [change(1, Order.RECALLED, at=early), change(2, Order.LATEST, at=just_before),
+         change(5, Order.LATEST, subject=2, at=early)], NOW,
+    )  # fmt: skip
+
+    assert taken == [True, True, True]
+    assert await numbers(live) == [2]
+
+
+async def test_a_cursor_leads_to_what_came_after_it(live: Live) -> None:
+    await live.append([change(1), change(2), change(3)], NOW)
+    first, *rest = await told(live)
+
+    assert await told(live, first.cursor) == rest
+    assert await told(live, rest[-1].cursor) == []
+
+
+async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Live, redis: Redis) -> None:
+    await live.append([change(1), change(2), change(3)], NOW)
+    first, _, last = await told(live)
+    await redis.xtrim(stream_of(7), maxlen=1, approximate=False)
+
+    with pytest.raises(CursorExpired) as expired:
+        await told(live, first.cursor)
+    assert expired.value.resume_from == last.cursor
+
+
+async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, redis: Redis) -> None:
+    await live.append([change(1)], NOW)
+    (entry,) = await told(live)
+    await redis.flushall()
+
+    with pytest.raises(CursorExpired):
+        await told(live, entry.cursor)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1-", "-1", "1-2-3", "1٣-0", "9" * 40 + "-0", "1 -0"])
+async def test_what_is_no_cursor_is_refused(live: Live, cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        await told(live, cursor)
+
+
+async def test_a_cursor_of_another_workspace_leads_nowhere(live: Live) -> None:
+    await live.append([change(1)], NOW)
+    theirs = await live.open(8, NOW)
+
+    with pytest.raises(CursorExpired):
+        await told(live, theirs)
+
+
+async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
+    await live.append([change(1)], NOW)
+    last = await live.open(8, NOW)
+
+    assert [page async for page in live.history(8, "0", last)] in ([], [[]])
