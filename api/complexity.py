@@ -192,7 +192,9 @@ class Ruler:
             measure = self._spread(node.name.value)
         else:
             measure = Measure()
-        return replace(measure, directives=min(measure.directives + len(node.directives or ()), ENDLESS))
+        if not node.directives:
+            return measure
+        return replace(measure, directives=min(measure.directives + len(node.directives), ENDLESS))
 
     def _spread(self, name: str) -> Measure:
         if name not in self._measured:
@@ -234,18 +236,16 @@ class Ruler:
         """1 for an object and what is in it, times its number where there are many; nothing for plain values."""
         if node.selection_set is None or node.name.value.startswith("__"):
             return 0
-        size = 1
         if definition and "first" in definition.args and "last" in definition.args:
-            size = self._page_size(node)
-        elif definition and "ids" in definition.args:
-            size = self._ids(node)
-        elif (
-            definition
-            and is_list_type(get_nullable_type(definition.type))
-            and node.name.value not in {"nodes", "edges"}
-        ):
-            size = PLAIN_LIST
-        return min(1 + size * max(inner.cost, 1), ENDLESS)
+            return min(1 + self._page_size(node) * inner.cost, ENDLESS)
+        return min(self._size(node, definition) * (1 + inner.cost), ENDLESS)
+
+    def _size(self, node: FieldNode, definition: GraphQLField | None) -> int:
+        """How many objects a field gives that has no pages. A page's own list was counted with the page."""
+        if definition and "ids" in definition.args:
+            return self._ids(node)
+        is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
+        return PLAIN_LIST if is_list and node.name.value not in {"nodes", "edges"} else 1
 
     def _page_size(self, node: FieldNode) -> int:
         sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]

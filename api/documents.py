@@ -25,6 +25,7 @@ BAD_USER_INPUT: Final = "BAD_USER_INPUT"
 
 MAX_TOKENS = 2_000
 MAX_ERRORS = 5
+TOO_DEEP = f"The query is nested more than {LIMITS.depth} levels deep."
 KEPT_DOCUMENTS = 500
 # A longer one is parsed anew each time, so that what is kept stays within some 40 MiB.
 LONGEST_KEPT = 16 * 1024
@@ -69,7 +70,7 @@ class Document:
 
     def cost(self, node: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
         """What executing this operation may cost. Raises BadDocument where that is more than is allowed."""
-        key = (id(node), *(repr(variables.get(name))[:100] for name in self.page_variables))
+        key = (id(node), *(repr(variables.get(name, "left out"))[:100] for name in self.page_variables))
         cost = self._costs.get(key)
         if cost is None:
             cost = Ruler(self.schema, self.tree, variables).operation(node).cost
@@ -112,13 +113,13 @@ class Documents:
         except GraphQLError as error:
             raise _refusal_of_syntax(error) from None
         except RecursionError:
-            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
+            raise bad(TOO_DEEP, QUERY_TOO_COMPLEX) from None
         operations = [each for each in tree.definitions if isinstance(each, OperationDefinitionNode)]
         ruler = Ruler(self.schema, tree)
         self._measure(ruler, operations)
         errors = self._validate(tree)
         if errors:
-            raise BadDocument(*errors)
+            raise at_fault(errors)
         if not operations:
             raise bad("The document has no operation.")
         return Document(text, tree, operations, self.schema, tuple(sorted(ruler.page_variables)))
@@ -135,22 +136,38 @@ class Documents:
             if reason := excess(_without_cost(total.beside(ruler.unspread())), 0):
                 raise bad(reason, QUERY_TOO_COMPLEX)
         except RecursionError:
-            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
+            raise bad(TOO_DEEP, QUERY_TOO_COMPLEX) from None
 
     def _validate(self, tree: DocumentNode) -> list[GraphQLError]:
         try:
             return validate(self.schema, tree, RULES, max_errors=MAX_ERRORS)
         except RecursionError:
-            raise bad(f"The query is nested more than {LIMITS.depth} levels deep.", QUERY_TOO_COMPLEX) from None
-        except ValueError:
-            # int() of a literal with thousands of digits.
-            raise bad("A number in the query has too many digits.") from None
+            raise bad(TOO_DEEP, QUERY_TOO_COMPLEX) from None
 
 
 def _refusal_of_syntax(error: GraphQLError) -> BadDocument:
     if "tokens" in error.message:
         return bad(f"The query has more than {MAX_TOKENS:,} tokens.", QUERY_TOO_COMPLEX)
-    return BadDocument(error)
+    if "nested too deeply" in error.message:
+        return bad(TOO_DEEP, QUERY_TOO_COMPLEX)
+    return at_fault([error])
+
+
+def at_fault(errors: list[GraphQLError]) -> BadDocument:
+    """A refusal with errors that graphql-core found in a document or in variables."""
+    return BadDocument(*(_told(error) for error in errors))
+
+
+def _told(error: GraphQLError) -> GraphQLError:
+    strange = error.original_error is not None and not isinstance(error.original_error, GraphQLError)
+    return GraphQLError(
+        # What Python has to say, for example about numbers of 5,000 digits, helps nobody.
+        "A value in the request cannot be read." if strange else error.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        extensions={"code": BAD_USER_INPUT, **error.extensions},
+    )
 
 
 def _without_cost(measure: Measure) -> Measure:

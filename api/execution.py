@@ -18,7 +18,7 @@ from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 
 from api.complexity import LIMITS
-from api.documents import BadDocument, Document, Documents
+from api.documents import BadDocument, Document, Documents, at_fault
 from schema.context import Context
 from schema.errors import present
 
@@ -131,7 +131,7 @@ class Engine:
             is_awaitable=cast(Any, optimized_is_awaitable),
         )
         if isinstance(executor, list):
-            raise BadDocument(*executor)
+            raise at_fault(executor)
         return executor
 
     async def execute(self, prepared: Prepared, context: Context) -> Outcome:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+import strawberry
 import uvicorn
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -11,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from api.app import create
 from domain import logs
 from domain.settings import Settings
+from schema.schema import schema as hookline_schema
 
 # Of what a client may send in one message.
 MAX_MESSAGE_BYTES = 131_072
@@ -46,10 +48,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def config_of(settings: Settings) -> uvicorn.Config:
+def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -> uvicorn.Config:
     """How uvicorn serves the application of these settings."""
     return uvicorn.Config(
-        create(settings),
+        create(settings, schema),
         host=settings.host,
         port=settings.port,
         http="httptools",

@@ -1,0 +1,67 @@
+"""Live changes out of thin air: what a worker would announce, put into the stream of a real Redis."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from domain.live import Change, Live, Order
+from domain.unit import Domain
+from domain.vocabulary import DeliveryStatus, EventType
+
+AT = datetime(2030, 1, 31, 9, 30, tzinfo=UTC)
+_subjects = count(1_000)
+
+
+def delivery_change(
+    workspace_id: int,
+    subject: int,
+    number: int = 1,
+    status: DeliveryStatus = DeliveryStatus.SUCCEEDED,
+    *,
+    event_type: EventType = EventType.POST_PUBLISHED,
+    webhook_id: int = 7,
+    attempt: dict[str, Any] | None = None,
+) -> Change:
+    """One change of a delivery that is in no table."""
+    delivery = {
+        "id": subject,
+        "uuid": f"00000000-0000-0000-0000-{subject:012}",
+        "status": status,
+        "attempt_count": 1,
+        "max_attempts": 10,
+        "created_at": AT,
+        "finished_at": AT,
+        "next_attempt_at": None,
+        "waiting_for": None,
+        "retry_of_id": None,
+        "webhook_id": webhook_id,
+        "event_id": 5,
+        "webhook_deleted": False,
+    }
+    event = {"id": 5, "uuid": "00000000-0000-0000-0000-000000000005", "type": event_type, "occurred_at": AT}
+    data = {"status": status, "occurred_at": AT, "delivery": delivery, "event": event, "attempt": attempt}
+    return Change("delivery", workspace_id, subject, number, Order.CLEAR, AT, data)
+
+
+def succeeded(number: int = 1) -> dict[str, Any]:
+    """An attempt as the stream carries it."""
+    return {
+        "number": number,
+        "started_at": AT,
+        "duration_ms": 12,
+        "outcome": "succeeded",
+        "error": None,
+        "response_status": 200,
+    }
+
+
+def some_changes(workspace_id: int, number: int, **details: Any) -> list[Change]:
+    """Changes of so many different deliveries."""
+    return [delivery_change(workspace_id, next(_subjects), **details) for _ in range(number)]
+
+
+async def announce(domain: Domain, changes: Sequence[Change]) -> None:
+    """Put them into the stream."""
+    taken = await Live(domain.redis).append(changes, datetime.now(UTC))
+    assert all(taken)

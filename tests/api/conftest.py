@@ -1,0 +1,130 @@
+"""A running API: real uvicorn, in this process so that a test can reach behind it, on a port of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+import strawberry
+from starlette.applications import Starlette
+
+from api.main import Server, config_of
+from api.process import Process
+from domain import workspaces
+from domain.settings import Settings
+from domain.unit import Actor
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
+from schema.schema import schema as hookline_schema
+from tests.api.protocol import Socket, speaking
+
+Json = dict[str, Any]
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+
+
+class QuietServer(Server):
+    """One that leaves the signals of the test run alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+@dataclass
+class Api:
+    """A running API, and someone with an admin token."""
+
+    server: Server
+    app: Starlette
+    url: str
+    http: aiohttp.ClientSession
+    actor: Actor
+    token: str
+    tokens: dict[Role, str] = field(default_factory=dict)
+
+    @property
+    def process(self) -> Process:
+        """What it holds."""
+        process: Process = self.app.state.process
+        return process
+
+    @property
+    def graphql(self) -> str:
+        """Where to send queries."""
+        return f"{self.url}/graphql"
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that lets one in."""
+        return {"authorization": f"Bearer {self.token}"}
+
+    async def post(self, query: str, *, accept: str = GRAPHQL, **variables: Any) -> tuple[int, Json]:
+        """Status and body of one query."""
+        body = {"query": query, "variables": variables}
+        async with self.http.post(self.graphql, json=body, headers=self.bearer | {"accept": accept}) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def ask(self, query: str, **variables: Any) -> Json:
+        """The data of one query; there must be no errors."""
+        status, body = await self.post(query, **variables)
+        assert status == 200, body
+        assert "errors" not in body, body
+        data: Json = body["data"]
+        return data
+
+    async def raw(self, method: str, body: bytes | None = None, **headers: str) -> tuple[int, Json]:
+        """Status and JSON body of anything at all."""
+        sent = self.bearer | {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http.request(method, self.graphql, data=BytesIO(body or b""), headers=sent) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    def socket(self, token: str | None = None, **options: Any) -> contextlib.AbstractAsyncContextManager[Socket]:
+        """A WebSocket on which connection_init was acknowledged."""
+        return speaking(self.graphql.replace("http", "ws", 1), token or self.token, **options)
+
+    async def new_token(self, role: Role = Role.ADMIN, **details: Any) -> tuple[int, str]:
+        """The key and the secret of another token."""
+        async with self.process.domain.unit(self.actor) as unit:
+            token, secret = await workspaces.create_token(unit, NewToken("another", role, **details))
+        return token.id, secret
+
+
+@asynccontextmanager
+async def running(settings: Settings, schema: strawberry.Schema = hookline_schema) -> AsyncIterator[Api]:
+    """An API with these settings, and a workspace in it."""
+    config = config_of(replace(settings, port=0), schema)
+    config.loop = "none"  # the one that runs
+    server = QuietServer(config)
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:
+            assert not task.done(), task.result()
+            await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    app: Any = config.app
+    workspace = await workspaces.create("Test")
+    maker = Actor(workspace, None, Role.ADMIN)
+    async with app.state.process.domain.unit(maker) as unit:
+        token, secret = await workspaces.create_token(unit, NewToken("test", Role.ADMIN))
+    actor = Actor(workspace, token, Role.ADMIN)
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            yield Api(server, app, f"http://127.0.0.1:{port}", http, actor, secret)
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(20):
+            await task
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    """A running API."""
+    async with running(settings) as found:
+        yield found

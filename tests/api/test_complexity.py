@@ -1,0 +1,128 @@
+"""What a query may ask for, and that finding out takes no time."""
+
+import time
+
+import pytest
+from graphql import get_introspection_query
+
+from api.documents import BadDocument, Documents
+from schema.schema import schema
+
+DOCUMENTS = Documents(schema._schema)
+NAMES = "viewer { workspace { name } }"
+
+
+def refusal(query: str) -> tuple[str, str]:
+    """Code and message of the refusal."""
+    with pytest.raises(BadDocument) as caught:
+        document = DOCUMENTS.prepare(query)
+        document.cost(document.operation(None), {})
+    error = caught.value.errors[0]
+    return (error.extensions or {})["code"], error.message
+
+
+def bomb(levels: int, *, width: int = 2) -> str:
+    """Fragments that each spread the next one `width` times."""
+    spreads = [" ".join([f"...f{level + 1}"] * width) for level in range(levels)]
+    fragments = [f"fragment f{level} on Query {{ {spread} }}" for level, spread in enumerate(spreads)]
+    return "query { ...f0 } " + " ".join(fragments) + f" fragment f{levels} on Query {{ {NAMES} }}"
+
+
+def nested_bomb(levels: int) -> str:
+    """Nested fields whose fragments each spread the next one twice, as in the report against the stock limiters."""
+    fragments = [
+        f"fragment f{level} on Webhook {{ a: deliveries {{ nodes {{ webhook {{ ...f{level + 1} ...f{level + 1} }} }} }} }}"
+        for level in range(levels)
+    ]
+    return "query { webhooks { nodes { ...f0 } } } " + " ".join(fragments) + f" fragment f{levels} on Webhook {{ id }}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(bomb(22), id="a bomb of 845 bytes"),
+        pytest.param(bomb(90), id="a bomb of 3.4 KB, 90 levels deep"),
+        pytest.param(bomb(10, width=16), id="a wide bomb"),
+        pytest.param(nested_bomb(12), id="a bomb of nested fields"),
+        pytest.param("{ viewer { token { " + "name " * 900 + "} } }", id="one name 900 times"),
+        pytest.param("{ viewer { token { " + " ".join(f"a{i}: name" for i in range(400)) + " } } }", id="400 aliases"),
+        pytest.param("{ " + " ".join(f"a{i}: viewer {{ token {{ id }} }}" for i in range(60)) + " }", id="60 roots"),
+        pytest.param("{ viewer { token { id " + "@skip(if: false) " * 150 + "} } }", id="150 directives"),
+        pytest.param("{ " + "viewer { " * 500 + "id" + " }" * 501, id="500 levels"),
+        pytest.param("{ " + "... { " * 100 + NAMES + " }" * 101, id="100 nested inline fragments"),
+        pytest.param("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", id="introspection"),
+        pytest.param(" ".join(f"query q{i} {{ {NAMES} }}" for i in range(200)), id="200 operations"),
+        pytest.param("{ webhooks(first: 100) { nodes { deliveries(first: 100) { nodes { id } } } } }", id="large pages"),
+        pytest.param("query($n: Int = 100) { webhooks(first: $n) { nodes { deliveries(first: $n) { nodes { id } } } } }", id="large pages by default"),
+    ],
+)  # fmt: skip
+def test_what_asks_for_too_much_is_refused_within_50_ms(query: str) -> None:
+    spent = []
+    for _ in range(3):  # the quickest of three: other processes share the machine
+        started = time.process_time()
+        code, message = refusal(query)
+        spent.append(time.process_time() - started)
+        assert code == "QUERY_TOO_COMPLEX", message
+    assert min(spent) < 0.05
+
+
+def test_the_bombs_are_as_large_as_the_ones_that_were_reported() -> None:
+    assert 800 < len(bomb(22)) < 1_200
+    assert 3_300 < len(bomb(90)) < 5_200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }", id="a circle of fragments"),
+        pytest.param("{ ...a } fragment a on Query { viewer { token { id } } ...a }", id="a fragment in itself"),
+        pytest.param("{ ...nowhere }", id="an unknown fragment"),
+        pytest.param("{ nothing { nothing } }", id="unknown fields"),
+        pytest.param("{ ... on Nothing { id } }", id="an unknown type"),
+        pytest.param("{ webhooks(first: " + "9" * 5_000 + ") { nodes { id } } }", id="a number of 5,000 digits"),
+        pytest.param("{ webhooks(first: -5, first: 5) { nodes { id } } }", id="one argument twice"),
+    ],
+)
+def test_nonsense_is_left_to_validation(query: str) -> None:
+    assert refusal(query)[0] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("{ viewer { workspace { name } token { role } } }", 3),
+        ("{ webhooks { nodes { id name } } }", 51),
+        ("{ webhooks(first: 10) { nodes { id } pageInfo { endCursor } totalCount } }", 21),
+        ("{ webhooks(first: -3) { nodes { id } } }", 1),
+        ("{ webhooks(first: 1000) { nodes { id } } }", 101),
+        ('{ nodes(ids: ["a", "b", "c"]) { id } }', 3),
+        ("{ deliveries(first: 100) { nodes { id uuid status attemptCount event { type } } } }", 201),
+        ("{ deliveries(first: 10) { nodes { attempts { id } } } }", 61),
+        ("mutation { tokenRevoke(id: 1) { errors { code } } }", 16),
+        ("subscription { deliveryStatusChanged { cursor delivery { id } } }", 2),
+        ("{ __schema { types { name } } }", 0),
+    ],
+)
+def test_the_cost_counts_objects(query: str, cost: int) -> None:
+    document = DOCUMENTS.prepare(query)
+    assert document.cost(document.operation(None), {}) == cost
+
+
+def test_the_cost_follows_the_variables_and_is_remembered_for_each_of_their_values() -> None:
+    document = DOCUMENTS.prepare(
+        "query($n: Int = 20, $f: WebhookFilter) { webhooks(first: $n, filter: $f) { nodes { id } } }"
+    )
+    node = document.operation(None)
+    assert [document.cost(node, variables) for variables in ({}, {"n": 5}, {"n": None}, {"n": "x"})] == [21, 6, 51, 51]
+    assert document.page_variables == ("n",)
+
+
+def test_a_document_is_prepared_once() -> None:
+    query = "{ viewer { token { name prefix } } }"
+    assert DOCUMENTS.prepare(query) is DOCUMENTS.prepare(query)
+
+
+def test_the_full_introspection_passes() -> None:
+    query = get_introspection_query(descriptions=True, input_value_deprecation=True, specified_by_url=True)
+    document = DOCUMENTS.prepare(query)
+    assert document.cost(document.operation(None), {}) == 0
