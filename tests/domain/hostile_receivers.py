@@ -276,7 +276,7 @@ async def sends_a_gzip_bomb(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 @hostile(SUCCEEDED)
 async def says_deflate_and_sends_garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await answer(reader, writer, OK + b"Content-Encoding: deflate, br\r\nContent-Length: 10\r\n\r\nno packing")
+    await answer(reader, writer, OK + b"Content-Encoding: deflate\r\nContent-Length: 10\r\n\r\nno packing")
 
 
 @functools.cache

@@ -166,6 +166,14 @@ async def test_a_hundred_that_hang_keep_nobody_waiting(corpus: Corpus, receiver:
     assert max(healthy.result()) < timedelta(seconds=0.5)
 
 
+async def test_a_body_that_drips_holds_an_attempt_no_longer_than_it_is_worth(corpus: Corpus) -> None:
+    async with sending(limits=SenderLimits()) as sender:
+        outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["drips_its_body"])))
+    assert isinstance(outcome, Delivered)
+    assert outcome.answer.truncated
+    assert outcome.duration < timedelta(seconds=2.5)
+
+
 async def test_a_large_answer_is_kept_in_part(corpus: Corpus) -> None:
     async with sending() as sender:
         outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["floods_its_body"])))
@@ -175,25 +183,27 @@ async def test_a_large_answer_is_kept_in_part(corpus: Corpus) -> None:
 
 
 async def test_an_answer_to_nobody_is_not_taken_for_the_next_one() -> None:
+    idle = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        count = 0
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
-                count += 1
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(len(request_to("").body))
                 writer.write(b"HTTP/1.1 500 asked for\r\nContent-Length: 0\r\n\r\n")
-                await writer.drain()
+                await idle.wait()
                 writer.write(b"HTTP/1.1 200 unasked\r\nContent-Length: 0\r\n\r\n")
-                await writer.drain()
         writer.close()
 
     async with serving(serve) as url, sending() as sender, receiving() as other:
         for _ in range(3):
+            idle.clear()
             outcome = await sender.send(request_to(url))
             assert outcome.kind is AttemptOutcome.HTTP_ERROR
+            idle.set()
             # Meanwhile the unasked answer comes in.
-            await sender.send(request_to(other.url))
+            for _ in range(3):
+                await sender.send(request_to(other.url))
 
 
 @asynccontextmanager
@@ -363,12 +373,21 @@ async def test_the_request_arrives_as_it_was_built(receiver: Receiver) -> None:
     assert "Cookie" not in received.headers
 
 
-async def test_cookies_are_not_kept(receiver: Receiver) -> None:
+async def test_cookies_are_not_kept(receiver: Receiver, names: NameServer) -> None:
+    # By its name: the jar that keeps cookies does so for names alone.
+    url = receiver.url.replace("127.0.0.1", "jar.test")
     receiver.answer(Answer(200, {"Set-Cookie": "a=b; Path=/"}))
-    async with sending() as sender:
+    async with sending_by(names, LOOPBACK) as sender:
         for _ in range(2):
-            await sender.send(request_to(receiver.url))
+            await sender.send(request_to(url))
     assert "Cookie" not in receiver.requests[1].headers
+
+
+async def test_packed_answers_are_not_unpacked(corpus: Corpus) -> None:
+    async with sending() as sender:
+        outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["says_deflate_and_sends_garbage"])))
+    assert isinstance(outcome, Delivered)
+    assert outcome.answer.body == "no packing"
 
 
 @pytest.mark.parametrize("method", HttpMethod)
@@ -387,11 +406,12 @@ async def test_nothing_is_sent_again_by_itself_when_a_connection_breaks(method: 
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
-            while not heads or len(heads) <= good:
+            while True:
                 heads.append(await reader.readuntil(b"\r\n\r\n"))
                 await reader.readexactly(len(request_to("").body))
-                if len(heads) <= good:
-                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                if len(heads) > good:
+                    break
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         writer.close()
 
     async with serving(serve) as url, sending() as sender:
@@ -461,6 +481,17 @@ async def test_a_refused_connection_says_so(receiver: Receiver) -> None:
         outcome = await sender.send(request_to(url))
     assert isinstance(outcome, Failed)
     assert (outcome.kind, outcome.error) == (AttemptOutcome.CONNECTION_FAILED, "The receiver refused the connection.")
+
+
+async def test_an_attempt_for_which_we_lack_room_does_not_count(receiver: Receiver) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with sending() as sender:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            outcome = await sender.send(request_to(receiver.url))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert outcome.kind is AttemptOutcome.INTERRUPTED
 
 
 async def test_a_cancelled_attempt_leaves_no_connection_behind(corpus: Corpus) -> None:
