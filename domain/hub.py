@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from domain.database import now
+from domain import tasks
 from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
 
 BLOCK_MS = 5000
@@ -71,9 +72,7 @@ class Hub:
         try:
             yield self
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await tasks.end(task)
 
     async def attach(
         self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]

@@ -15,7 +15,7 @@ from arq.worker import Worker
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
-from domain import logs, queue
+from domain import logs, queue, tasks
 from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
 from domain.settings import Settings
 from domain.unit import Domain, opened
@@ -56,16 +56,14 @@ async def work(settings: Settings) -> None:
         publisher = await stack.enter_async_context(Publisher(domain).running())
         metrics.IN_FLIGHT.set_function(lambda: settings.worker_concurrency - engine.lanes.free)
         rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain))
-        tasks = [
+        running = [
             asyncio.create_task(rescue.forever(), name="rescue"),
             asyncio.create_task(take_hints(domain, engine, publisher), name="hints"),
         ]
         log.info("worker.started")
         await stopping.wait()
         log.info("worker.stopping")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(*running)
     log.info("worker.stopped")
 
 
