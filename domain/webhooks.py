@@ -242,8 +242,8 @@ def _forgotten(webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
     if not wakes and not moves:
         return set()
     webhook.failing_since = webhook.circuit_open_until = None
-    webhook.failures_in_a_row = 0
-    touched = {"failing_since", "circuit_open_until", "failures_in_a_row"}
+    webhook.unreachable_in_a_row = 0
+    touched = {"failing_since", "circuit_open_until", "unreachable_in_a_row"}
     if wakes:
         webhook.disabled_reason = None  # type: ignore[assignment] # nullable, which Tortoise's types do not tell
         webhook.disabled_at = None

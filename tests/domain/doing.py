@@ -1,0 +1,78 @@
+"""Verbs, each in a unit of its own, as the API calls them; and what they leave behind."""
+
+import json
+from typing import Any
+
+import pytest
+
+from domain import accounts, events, posts, webhooks
+from domain.accounts import NewAccount
+from domain.errors import FaultCode, Refused
+from domain.posts import NewPost, PostChanges
+from domain.tables import Account, Delivery, Event, Post, Webhook
+from domain.unit import Actor, Domain
+from domain.vocabulary import EventType, Provider
+from domain.webhooks import NewWebhook, WebhookChanges
+
+ALL_EVENTS = tuple(EventType)
+
+
+async def listen(domain: Domain, actor: Actor, *types: EventType, **more: Any) -> Webhook:
+    """A webhook for these events (all of them, where none is named)."""
+    new = NewWebhook(
+        **{"name": "Hook", "callback_url": "https://example.com/in", "events": types or ALL_EVENTS, **more}
+    )
+    async with domain.unit(actor) as unit:
+        return (await webhooks.create(unit, new))[0]
+
+
+async def change_webhook(domain: Domain, actor: Actor, webhook: Webhook, **changes: Any) -> Webhook:
+    async with domain.unit(actor) as unit:
+        return await webhooks.update(unit, webhook.id, WebhookChanges(**changes))
+
+
+async def add_account(domain: Domain, actor: Actor, server: str = "ok", identifier: str | None = None) -> Account:
+    """A sandbox account that behaves as `server` says."""
+    return await accounts.add(domain, actor, NewAccount(Provider.SANDBOX, server, identifier))
+
+
+async def write(domain: Domain, actor: Actor, *on: Account, **more: Any) -> Post:
+    """A post on these accounts."""
+    new = NewPost(**{"body": "Hello", "account_ids": tuple(account.id for account in on), **more})
+    async with domain.unit(actor) as unit:
+        return await posts.create(unit, new)
+
+
+async def change_post(domain: Domain, actor: Actor, post_id: int, **changes: Any) -> Post:
+    async with domain.unit(actor) as unit:
+        return await posts.update(unit, post_id, PostChanges(**changes))
+
+
+async def publish(domain: Domain, actor: Actor, post_id: int) -> Post:
+    async with domain.unit(actor) as unit:
+        return await posts.publish(unit, post_id)
+
+
+async def happen(domain: Domain, actor: Actor, event_type: EventType = EventType.ACCOUNT_DELETED) -> Event:
+    """An event, whatever it says."""
+    async with domain.unit(actor) as unit:
+        return await events.record(unit, event_type, {"uuid": "x"})
+
+
+async def documents() -> list[tuple[str, dict[str, Any]]]:
+    """Name and data of every event so far, in their order."""
+    return [(event.type.value, json.loads(event.document)["data"]) for event in await Event.all().order_by("id")]
+
+
+async def names() -> list[str]:
+    return [name for name, _ in await documents()]
+
+
+async def delivered_to(webhook: Webhook) -> list[str]:
+    """The events of which this webhook has deliveries."""
+    made = await Delivery.filter(webhook_id=webhook.id).order_by("id")
+    return [delivery.event_type.value for delivery in made]
+
+
+def faults_of(refused: pytest.ExceptionInfo[Refused]) -> set[tuple[str, FaultCode]]:
+    return {(".".join(fault.field), fault.code) for fault in refused.value.faults}
