@@ -1,6 +1,6 @@
 """What `hookline up` shows: coloured on a terminal, plain lines everywhere else."""
 
-import sys
+import os
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -10,12 +10,23 @@ COLOURS = {"api": "cyan", "worker": "magenta"}
 NAME_WIDTH = 6
 
 
+class _Console(Console):
+    """rich's, but that it does not end the process when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from now on. The file is replaced, or the interpreter would complain as it exits."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 class Output:
     """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, markup=False)
-        self._errors = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+        self._console = _Console(highlight=False, soft_wrap=True, markup=False)
+        self._errors = _Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
 
     def say(self, text: str, style: str = "") -> None:
         """One sentence of our own."""
@@ -37,9 +48,5 @@ class Output:
     def _print(self, console: Console, text: Text) -> None:
         try:
             console.print(text)
-            console.file.flush()
-        except OSError:
-            # Without this the interpreter tries once more as it exits, and complains.
-            console.file = open("/dev/null", "w")  # noqa: SIM115, PTH123
-            if console is self._console:
-                sys.stdout = console.file
+        except OSError:  # the terminal is gone
+            console.quiet = True

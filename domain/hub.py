@@ -15,8 +15,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from domain.database import now
 from domain import tasks
+from domain.database import now
 from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
 
 BLOCK_MS = 5000

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -98,13 +98,13 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def up(data: Path, *arguments: str, under: tuple[str, ...] = (), **variables: str) -> Iterator[Up]:
+def up(data: Path, variables: Mapping[str, str] | None = None, under: tuple[str, ...] = ()) -> Iterator[Up]:
     """Start `hookline up` on a free port; what is left of it at the end of the block is killed, and is a failure."""
     log = data.parent / f"{data.name}.output"
-    command = [*under, *HOOKLINE, "up", "--data", str(data), "--port", "0", *arguments]
+    command = [*under, *HOOKLINE, "up", "--data", str(data), "--port", "0"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=CHECKOUT, env=environment(**variables), stdout=output, stderr=subprocess.STDOUT
+            command, cwd=CHECKOUT, env=environment(**variables or {}), stdout=output, stderr=subprocess.STDOUT
         )
     running = Up(process, data, log)
     try:

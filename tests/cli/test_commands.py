@@ -11,6 +11,7 @@ from cli.main import app
 from domain import database, workspaces
 from domain.errors import Unauthenticated
 from domain.settings import Settings
+from domain.unit import Actor
 from domain.vocabulary import Role
 from tests.conftest import settings_of
 from tests.running import hookline
@@ -30,8 +31,8 @@ def run(database_url: str, *arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, env=variables(database_url))
 
 
-def actor_of(secret: str, settings: Settings, now: datetime) -> workspaces.Actor:
-    async def ask() -> workspaces.Actor:
+def actor_of(secret: str, settings: Settings, now: datetime) -> Actor:
+    async def ask() -> Actor:
         async with database.connected(settings):
             return await workspaces.authenticate(secret, now)
 

@@ -41,15 +41,23 @@ import cli.main
 
 
 def composed() -> dict[str, Any]:
-    text = (CHECKOUT / "docker-compose.yml").read_text()
-
-    def filled(match: re.Match[str]) -> str:
-        name, kind, rest = match[1], match[2], match[3]
-        assert name in SECRETS or kind == ":-", f"{name} has no default and must say so"
-        return SECRETS.get(name, rest)
-
-    found: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", filled, text))
+    found: dict[str, Any] = filled(yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text()))
     return found
+
+
+def filled(value: Any) -> Any:
+    """As compose does it: variables are put into the strings of the parsed file."""
+    if isinstance(value, dict):
+        return {name: filled(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [filled(part) for part in value]
+    return re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", _variable, value) if isinstance(value, str) else value
+
+
+def _variable(match: re.Match[str]) -> str:
+    name, kind, rest = match.groups()
+    assert name in SECRETS or kind == ":-", f"{name} has no default and must say so"
+    return SECRETS.get(name, rest)
 
 
 def in_order(services: dict[str, Any]) -> list[str]:

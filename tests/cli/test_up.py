@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import stat
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import asyncpg
 import psutil
 import pytest
 
+from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres, wait_until
-from tests.running import GONE, READY, Up, hookline, setpriv_without_capabilities, up
+from tests.running import GONE, HOOKLINE, READY, Up, environment, hookline, setpriv_without_capabilities, up
 
 PARTS = {"api", "worker", "postgres", "valkey-server"}
 
@@ -115,20 +117,23 @@ def _came_back(running: Up, before: dict[str, psutil.Process]) -> bool:
     return set(now) == PARTS and all(now[name].pid != before[name].pid for name in PARTS)
 
 
-async def test_servers_that_the_environment_names_are_used_instead_of_private_ones(
+async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_opens_nothing_is_replaced(
     tmp_path: Path, empty_database_url: str, redis_url: str
 ) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
     variables = {
         "HOOKLINE_DATABASE_URL": empty_database_url,
         "HOOKLINE_REDIS_URL": redis_url,
         "HOOKLINE_ALLOWED_NETWORKS": "",
         "HOOKLINE_SECRET_KEYS": "A" * 43 + "=",
     }
-    with up(tmp_path / "var", **variables) as running:
+    with up(tmp_path / "var", variables) as running:
         running.until_ready()
         assert set(running.parts()) == {"api", "worker"}
         assert await workspaces_in(empty_database_url) == ["My workspace"]
         assert "Deliveries may go to this machine itself" not in running.output
+        assert running.access["token"] != "hl_junk"
         faults = (await paste(running.output))["data"]["webhookCreate"]["errors"]
         assert [fault["field"] for fault in faults] == [["input", "callbackUrl"]]
         assert {path.name for path in (tmp_path / "var").iterdir()} == {
@@ -139,14 +144,19 @@ async def test_servers_that_the_environment_names_are_used_instead_of_private_on
         assert running.stop() == 0
 
 
-async def test_a_token_that_was_revoked_is_replaced(tmp_path: Path, database_url: str, redis_url: str) -> None:
-    data = tmp_path / "var"
-    data.mkdir()
-    (data / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
-    with up(data, HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url) as running:
-        running.until_ready()
-        assert running.access["token"] != "hl_junk"
+def test_it_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    told = environment(HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url)
+    command = [*HOOKLINE, "up", "--data", str(tmp_path / "var"), "--port", "0"]
+    with subprocess.Popen(command, env=told, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        running = Up(process, tmp_path / "var", tmp_path / "none")
+        assert wait_until((tmp_path / "var" / "hookline.json").exists, READY)
+        assert wait_until(lambda: is_up(running), READY)
         assert running.stop() == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert not running.left()
 
 
 def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
@@ -168,7 +178,7 @@ def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> 
     ids=["a setting that is no number", "a database out of reach", "a database of another kind"],
 )
 def test_settings_that_cannot_work_are_a_sentence(tmp_path: Path, variables: dict[str, str], sentence: str) -> None:
-    with up(tmp_path / "var", HOOKLINE_REDIS_URL="redis://127.0.0.1:1", **variables) as running:
+    with up(tmp_path / "var", {"HOOKLINE_REDIS_URL": "redis://127.0.0.1:1", **variables}) as running:
         assert running.process.wait(READY.total_seconds()) == 1
         assert sentence in running.output
         assert "Traceback" not in running.output
