@@ -20,8 +20,10 @@ SHORTEST_WAIT: Final = timedelta(seconds=1)
 LIMIT_WAIT: Final = timedelta(minutes=5)
 # After a failure in which the post may have been made: long enough for a slow server to finish what it had begun.
 AMBIGUOUS_WAIT: Final = timedelta(seconds=30)
-# No failure of a network's is shown at greater length.
+# No more of a network's words is shown or kept.
 LONGEST_MESSAGE: Final = 300
+LONGEST_LABEL: Final = 200
+LONGEST_KEY: Final = 200
 
 NOT_AVAILABLE: Final = frozenset({408, 425, 429})
 
@@ -82,11 +84,39 @@ def _decoded(body: bytes) -> Any:
         return None
 
 
+def label(value: Any, longest: int = LONGEST_LABEL) -> str:
+    """A name as a network gives it, in one line that can be stored and shown; "" where it gives none."""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join("".join(map(_visible, value[: longest * 2])).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
 def shown(words: str) -> str:
-    """A network's own words, fit to be shown: one line, no control characters, of bounded length."""
-    clean = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in words[: LONGEST_MESSAGE * 2])
-    line = " ".join(clean.split())
-    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
+    """A network's own words about a failure, fit to be shown."""
+    return label(words, LONGEST_MESSAGE)
+
+
+def _visible(character: str) -> str:
+    # Halves of surrogate pairs and NUL cannot be stored; signs that turn the direction would reorder the text around.
+    # Joiners stay: emoji and many scripts need them.
+    unseen = unicodedata.category(character) in {"Cc", "Cs"} or unicodedata.bidirectional(character) in _TURNING
+    return " " if unseen else character
+
+
+_TURNING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+
+def key(value: Any) -> str | None:
+    """An id as a network gives it; None where it is none that can be kept."""
+    is_key = isinstance(value, str) and 0 < len(value) <= LONGEST_KEY and value.isascii() and value.isprintable()
+    return value if is_key else None
+
+
+def web_address(value: Any, longest: int = 2048) -> str | None:
+    """An address that may be shown as a link or a picture; a hostile server's "javascript:" may not."""
+    is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= longest
+    return value if is_web and value.isprintable() else None
 
 
 def wait_asked_for(reply: Reply, now: datetime) -> timedelta | None:

@@ -17,11 +17,14 @@ from domain.providers.answers import (
     ask,
     failed_call,
     host_of,
+    key,
+    label,
     required,
     server_url,
     shown,
     try_later,
     unreachable,
+    web_address,
 )
 from domain.providers.interface import (
     Caller,
@@ -129,22 +132,22 @@ class _Home:
         return replace(self, token=token)
 
     async def query(self, method: str, parameters: Mapping[str, str]) -> Reply:
-        return await ask(self.caller, "GET", f"{self._at(method)}?{urlencode(parameters)}", token=self.token)
+        return await ask(self.caller, "GET", self.address_of(method, parameters), token=self.token)
 
     async def procedure(self, method: str, body: Any = None) -> Reply:
-        return await ask(self.caller, "POST", self._at(method), token=self.token, body=body)
+        return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body)
 
     async def log_in(self, identifier: str, password: str) -> Reply:
         return await self.procedure(
             "com.atproto.server.createSession", {"identifier": identifier, "password": password}
         )
 
-    def _at(self, method: str) -> str:
-        return f"{self.server}/xrpc/{method}"
+    def address_of(self, method: str, parameters: Mapping[str, str] | None = None) -> str:
+        return f"{self.server}/xrpc/{method}" + (f"?{urlencode(parameters)}" if parameters else "")
 
 
 def _session_of(reply: Reply) -> _Session | None:
-    did, handle = reply.text("did"), reply.text("handle")
+    did, handle = key(reply.at("did")), key(reply.at("handle"))
     access, refresh = reply.text("accessJwt"), reply.text("refreshJwt")
     return _Session(did, handle, access, refresh) if reply.ok and did and handle and access and refresh else None
 
@@ -172,13 +175,12 @@ async def _appearance(home: _Home, did: str) -> tuple[str, str | None]:
     """
     profile = await home.query("app.bsky.actor.getProfile", {"actor": did})
     if profile.ok and profile.text("did") == did:
-        avatar = profile.text("avatar")
-        return profile.text("displayName"), avatar if avatar.startswith("https://") and len(avatar) <= 2048 else None
+        return label(profile.at("displayName")), web_address(profile.at("avatar"))
     query = {"repo": did, "collection": "app.bsky.actor.profile", "rkey": "self"}
     record = await home.query("com.atproto.repo.getRecord", query)
-    picture = record.text("value", "avatar", "ref", "$link")
-    blob = f"{home.server}/xrpc/com.atproto.sync.getBlob?{urlencode({'did': did, 'cid': picture})}"
-    return record.text("value", "displayName"), blob if picture else None
+    picture = key(record.at("value", "avatar", "ref", "$link"))
+    name = label(record.at("value", "displayName"))
+    return name, picture and home.address_of("com.atproto.sync.getBlob", {"did": did, "cid": picture})
 
 
 def _kept(publication: Publication, session: _Session) -> dict[str, Any] | None:
@@ -209,31 +211,31 @@ async def _open_session(home: _Home, publication: Publication) -> _Session | Pub
 
 async def _put_once(home: _Home, session: _Session, publication: Publication) -> PublishResult:
     progress = publication.progress
-    key = progress.get("rkey") or tid(publication.now, publication.key)
+    rkey = progress.get("rkey") or tid(publication.now, publication.key)
     created_at = progress.get("created_at")
     if created_at is not None and publication.now - datetime.fromisoformat(created_at) > STALE:
-        if await _stands(home, session.did, key):
-            return _published(session, key)
+        if await _stands(home, session.did, rkey):
+            return _published(session, rkey)
         created_at = None
     facets = await _facets(home, publication)
     if not isinstance(facets, list):
         return facets
     if created_at is None:
         created_at = _instant(publication.now)
-        await publication.remember({**progress, "rkey": key, "created_at": created_at})
+        await publication.remember({**progress, "rkey": rkey, "created_at": created_at})
     record = {"$type": POSTS, "text": publication.text, "createdAt": created_at}
     if facets:
         record["facets"] = facets
-    body = {"repo": session.did, "collection": POSTS, "rkey": key, "record": record}
-    return _result(await home.procedure("com.atproto.repo.putRecord", body), home.host, session, key, publication.now)
+    body = {"repo": session.did, "collection": POSTS, "rkey": rkey, "record": record}
+    return _result(await home.procedure("com.atproto.repo.putRecord", body), home.host, session, rkey, publication.now)
 
 
 def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def _stands(home: _Home, did: str, key: str) -> bool:
-    return (await home.query("com.atproto.repo.getRecord", {"repo": did, "collection": POSTS, "rkey": key})).ok
+async def _stands(home: _Home, did: str, rkey: str) -> bool:
+    return (await home.query("com.atproto.repo.getRecord", {"repo": did, "collection": POSTS, "rkey": rkey})).ok
 
 
 async def _facets(home: _Home, publication: Publication) -> list[dict[str, Any]] | TryLater:
@@ -267,9 +269,9 @@ def _feature(part: Part, dids: dict[str, str]) -> dict[str, str] | None:
             return None if did is None else {"$type": kind, "did": did}
 
 
-def _result(reply: Reply, host: str, session: _Session, key: str, now: datetime) -> PublishResult:
+def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime) -> PublishResult:
     if reply.ok and reply.text("uri"):
-        return _published(session, key)
+        return _published(session, rkey)
     if reply.ok:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the post.")
     # The session has just been refreshed: a token that is refused now is refused for good.
@@ -280,10 +282,12 @@ def _result(reply: Reply, host: str, session: _Session, key: str, now: datetime)
     return Rejected(_with_words(f"{host} refused the post ({reply.status})", reply))
 
 
-def _published(session: _Session, key: str) -> Published:
+def _published(session: _Session, rkey: str) -> Published:
     # The public page shows posts of every PDS. A handle whose proof is missing is called handle.invalid.
     who = session.did if session.handle == "handle.invalid" else session.handle
-    return Published(f"at://{session.did}/{POSTS}/{key}", f"https://bsky.app/profile/{quote(who, safe=':')}/post/{key}")
+    return Published(
+        f"at://{session.did}/{POSTS}/{rkey}", f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"
+    )
 
 
 def _with_words(message: str, reply: Reply) -> str:

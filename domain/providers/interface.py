@@ -70,7 +70,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewCredentials:
-    """What a person gave: stripped, without control characters, each at most 2,048 characters; None where left out."""
+    """What a person gave: stripped, without control characters, at most 2,048 characters; None where left out."""
 
     server: str | None = None
     identifier: str | None = None
@@ -84,8 +84,9 @@ class Profile:
     """An account as its network describes it.
 
     `provider_id` is unique at the provider over all servers, and stable (for Mastodon "<id>@<host>", for Bluesky the
-    DID). `data` is public: it is shown and stands in payloads ("server", limits). `credentials` is JSON-able and all
-    that publishing needs; it is sealed at rest.
+    DID), at most 500 characters. `data` is public and flat: it is shown and stands in payloads ("server", limits).
+    `credentials` is JSON-able and all that publishing needs; it is sealed at rest. Texts of strangers may stand in all
+    of them as they came: accounts.py cuts and cleans them.
     """
 
     provider_id: str

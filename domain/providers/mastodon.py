@@ -15,11 +15,14 @@ from domain.providers.answers import (
     ask,
     failed_call,
     host_of,
+    key,
+    label,
     required,
     server_url,
     shown,
     try_later,
     unreachable,
+    web_address,
 )
 from domain.providers.interface import (
     Caller,
@@ -73,13 +76,13 @@ class Mastodon:
             _check_readable(await home.get(_statuses_of(account["id"], 1)), home.host)
         except CallFailed as failure:
             raise unreachable(failure, home.host) from None
-        username = str(account.get("username") or account.get("acct") or account["id"])
+        username = label(account.get("username")) or account["id"]
         return Profile(
             provider_id=f"{account['id']}@{home.host}",
-            name=str(account.get("display_name") or username),
+            name=label(account.get("display_name")) or username,
             username=username,
-            image=_address(account.get("avatar")),
-            data={"server": server, "url": _address(account.get("url")), **limits},
+            image=web_address(account.get("avatar")),
+            data={"server": server, "url": web_address(account.get("url")), **limits},
             credentials={"server": server, "token": token},
         )
 
@@ -114,8 +117,8 @@ class _Home:
     async def get(self, path: str) -> Reply:
         return await ask(self.caller, "GET", f"{self.server}{path}", token=self.token)
 
-    async def post(self, path: str, body: Any, key: str) -> Reply:
-        headers = {"Idempotency-Key": key}
+    async def post(self, path: str, body: Any, idempotency_key: str) -> Reply:
+        headers = {"Idempotency-Key": idempotency_key}
         return await ask(self.caller, "POST", f"{self.server}{path}", token=self.token, headers=headers, body=body)
 
 
@@ -123,7 +126,7 @@ def _account_of(reply: Reply, host: str) -> dict[str, Any]:
     if reply.status in REFUSED_AT_CHECK:
         raise CredentialsRefused(_with_words(f"{host} refused this access token", reply))
     _check_answers(reply, host)
-    if not isinstance(reply.at("id"), str):
+    if key(reply.at("id")) is None:
         raise ProviderUnreachable(f"{host} does not answer as a server with the Mastodon API.")
     account: dict[str, Any] = reply.document
     return account
@@ -195,7 +198,7 @@ async def _statuses(
         return try_later(reply, now, home.host)
     if not reply.ok or not isinstance(reply.document, list):
         return TryLater(AMBIGUOUS_WAIT, f"{home.host} does not tell what the account has posted.")
-    return [each for each in reply.document if isinstance(each, dict) and isinstance(each.get("id"), str)]
+    return [each for each in reply.document if isinstance(each, dict) and key(each.get("id"))]
 
 
 async def _find(
@@ -230,7 +233,7 @@ async def _is_ours(home: _Home, status: dict[str, Any], text: str) -> bool:
 
 
 def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
-    if reply.ok and isinstance(reply.at("id"), str):
+    if reply.ok and key(reply.at("id")):
         return _published(reply.document)
     if reply.ok:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the status.")
@@ -242,13 +245,7 @@ def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
 
 
 def _published(status: dict[str, Any]) -> Published:
-    return Published(status["id"], _address(status.get("url")) or _address(status.get("uri")))
-
-
-def _address(value: Any) -> str | None:
-    """An address that may be shown as a link; a hostile server's "javascript:" may not."""
-    is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2048
-    return value if is_web else None
+    return Published(status["id"], web_address(status.get("url")) or web_address(status.get("uri")))
 
 
 def _with_words(message: str, reply: Reply) -> str:

@@ -44,7 +44,8 @@ class Relay:
 @asynccontextmanager
 async def relaying(upstream: str) -> AsyncIterator[Relay]:
     """A relay on a free port of localhost, which is also the name that a PDS knows itself by."""
-    async with aiohttp.ClientSession() as session:
+    # snac closes kept connections without a word.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
         relay = Relay(upstream, session)
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", relay.handle)

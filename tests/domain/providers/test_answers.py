@@ -6,7 +6,18 @@ from types import MappingProxyType
 import pytest
 
 from domain.errors import FaultCode
-from domain.providers.answers import Reply, host_of, server_url, shown, try_later, unreachable, wait_asked_for
+from domain.providers.answers import (
+    Reply,
+    host_of,
+    key,
+    label,
+    server_url,
+    shown,
+    try_later,
+    unreachable,
+    wait_asked_for,
+    web_address,
+)
 from domain.providers.interface import BadInput, ProviderUnreachable
 from domain.sender import CallFailed
 from domain.vocabulary import AttemptOutcome
@@ -99,6 +110,28 @@ def test_a_server_can_be_left_out_where_there_is_a_default() -> None:
 def test_the_words_of_a_network_are_shown_in_one_short_line() -> None:
     assert shown("two\nlines\x00 \x1b[31mred\u202e") == "two lines [31mred"
     assert len(shown("x" * 5000)) == 300
+
+
+def test_names_keep_their_emoji_and_lose_what_cannot_be_stored_or_turns_the_text_around() -> None:
+    assert label("Zoë 👨‍👩‍👧‍👦 🏴󠁧󠁢󠁳󠁣󠁴󠁿") == "Zoë 👨‍👩‍👧‍👦 🏴󠁧󠁢󠁳󠁣󠁴󠁿"
+    assert label("a\x00b\ud800c\u202ed") == "a b c d"
+    assert (label(None), label(7), len(label("x" * 5000))) == ("", "", 200)
+
+
+@pytest.mark.parametrize("value", ["", "a\x00", "a\n", "ü", "\ud800", "x" * 201, 7, None, ["7"]])
+def test_what_cannot_be_kept_is_no_id(value: object) -> None:
+    assert key(value) is None
+
+
+def test_an_id_is_kept_as_it_is() -> None:
+    assert key("110 3:a%") == "110 3:a%"
+
+
+@pytest.mark.parametrize(
+    "value", ["javascript:x", "data:x", "https://\x00", "https://" + "x" * 2048, None, 7, "/a.png"]
+)
+def test_what_is_no_web_address_is_not_shown_as_one(value: object) -> None:
+    assert web_address(value) is None
 
 
 def test_json_is_read_as_far_as_it_goes() -> None:
