@@ -20,6 +20,8 @@ from domain.errors import HooklineError
 KEPT_CHANGES = 50_000
 # How long the last change of a thing is remembered; the loop has settled it long before.
 MEMORY_SECONDS = 600
+# How many changes of one workspace may have one millisecond in their ids.
+SPAN = 2**20
 # A change may be committed this long after it says that it occurred.
 DOUBT_MS = 1000
 PAGE = 500
@@ -83,28 +85,50 @@ def stream_of(workspace_id: int) -> str:
     return f"hookline:live:{workspace_id}"
 
 
+# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's.
+_ADD = """
+local time = redis.call('TIME')
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local begun = {}
+local function add(stream, workspace, ...)
+  if not begun[stream] then
+    begun[stream] = true
+    local id = string.format('%.0f-%.0f', ms, workspace * SPAN)
+    local added = redis.pcall('XADD', stream, 'MAXLEN', '~', KEPT, id, ...)
+    if not added.err then
+      return added
+    end
+  end
+  -- In a millisecond that has entries already, Redis counts on from the last.
+  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT, '*', ...)
+end
+local function begin(stream, workspace, now)
+  redis.call('SET', stream .. ':since', now)
+  return add(stream, workspace, 'since', now)
+end
+"""
+
 # A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
 # missing; what happened before the marker they read from the database, so the loop does not tell it again.
 # Each change comes as two words: a head of "stream seen number order occurred", and the entry.
 _APPEND = """
-local now, taken = tonumber(ARGV[1]), {}
-for i = 5, #ARGV, 2 do
-  local stream, seen, number, order, occurred = string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+)')
-  local entry = ARGV[i + 1]
+local now, taken = ARGV[1], {}
+for i = 2, #ARGV, 2 do
+  local workspace, seen, number, order, occurred = string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+)')
+  local stream, entry = 'hookline:live:' .. workspace, ARGV[i + 1]
   number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
   if redis.call('EXISTS', stream) == 0 then
-    redis.call('XADD', stream, '*', 'since', now)
-    redis.call('SET', stream .. ':since', now)
+    begin(stream, workspace, now)
   end
   local last = tonumber(redis.call('GET', seen) or '0')
   local verdict = 0
   if number <= last then
     verdict = 1
-  elseif order >= 2 and occurred + (order - 2) * ARGV[4] < tonumber(redis.call('GET', stream .. ':since') or '0') then
+  elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = 1
   elseif order > 0 or number == last + 1 then
-    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
-    redis.call('SET', seen, number, 'EX', ARGV[3])
+    add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    redis.call('SET', seen, number, 'EX', MEMORY)
     verdict = 1
   end
   taken[#taken + 1] = verdict
@@ -114,12 +138,19 @@ return taken
 
 # Makes the stream where it is missing; returns its last id.
 _OPEN = """
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('SET', KEYS[1] .. ':since', ARGV[1])
-  return redis.call('XADD', KEYS[1], '*', 'since', ARGV[1])
+local stream = 'hookline:live:' .. ARGV[2]
+if redis.call('EXISTS', stream) == 0 then
+  return begin(stream, ARGV[2], ARGV[1])
 end
-return redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 """
+
+
+def _script(text: str) -> str:
+    for name, value in (("KEPT", KEPT_CHANGES), ("MEMORY", MEMORY_SECONDS), ("DOUBT", DOUBT_MS), ("SPAN", SPAN)):
+        text = text.replace(name, str(value))
+    return text
+
 
 _LETTERS: dict[Kind, bytes] = {"delivery": b"d", "post": b"p"}
 _KINDS: dict[bytes, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
@@ -130,20 +161,20 @@ class Live:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._append = redis.register_script(_APPEND)
-        self._open = redis.register_script(_OPEN)
+        self._append = redis.register_script(_script(_ADD + _APPEND))
+        self._open = redis.register_script(_script(_ADD + _OPEN))
 
     async def append(self, changes: Sequence[Change], now: datetime) -> list[bool]:
         """Add changes; tells of each whether it stands in the stream now (or need not). `now` is the database's.
 
         Raises what redis-py raises where Redis is out of reach.
         """
-        words: list[bytes | int] = [_milliseconds(now), KEPT_CHANGES, MEMORY_SECONDS, DOUBT_MS]
+        words: list[bytes | int] = [_milliseconds(now)]
         for change in changes:
             letter = _LETTERS[change.kind]
             occurred = _milliseconds(change.occurred_at)
             words.append(
-                b"hookline:live:%d hookline:seen:%s%d %d %d %d"
+                b"%d hookline:seen:%s%d %d %d %d"
                 % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
@@ -152,7 +183,7 @@ class Live:
 
     async def open(self, workspace_id: int, now: datetime) -> str:
         """Make sure that a workspace has a stream; returns the cursor of its last entry."""
-        last: bytes = await self._open(keys=[stream_of(workspace_id)], args=[_milliseconds(now)])
+        last: bytes = await self._open(args=[_milliseconds(now), workspace_id])
         return last.decode()
 
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
@@ -172,12 +203,12 @@ class Live:
     async def _check(self, workspace_id: int, cursor: str) -> None:
         if cursor == OLDEST:
             return
-        if not _is_stream_id(cursor):
+        if not _is_stream_id(cursor) or order_of(cursor)[1] // SPAN != workspace_id:
             raise BadCursor
         stream = stream_of(workspace_id)
         if await self._redis.xrange(stream, cursor, cursor, count=1):
             return
-        # Trimmed, lost with Redis, or never of this workspace: whoever holds it reads the list again.
+        # Trimmed, or lost with Redis: whoever holds it reads the list again.
         newest = await self._redis.xrevrange(stream, count=1)
         raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
 

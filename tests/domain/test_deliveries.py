@@ -34,8 +34,8 @@ async def stranger(domain: Domain) -> Actor:
 async def owe(domain: Domain, admin: Actor, **webhook: Any) -> Delivery:
     """A delivery that is due now."""
     await listen(domain, admin, **webhook)
-    await happen(domain, admin)
-    return await Delivery.all().order_by("-id").first().get()
+    event = await happen(domain, admin)
+    return await Delivery.get(event_id=event.id)
 
 
 async def claim(*wanted: Delivery) -> list[Any]:

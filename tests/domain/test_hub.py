@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from domain import queue
 from domain.hub import Hub
-from domain.live import Change, CursorExpired, Entry, Live, Order
+from domain.live import Change, CursorExpired, Entry, Order
 from domain.unit import Domain
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -109,7 +109,7 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
 
 async def test_the_reader_survives_the_loss_of_its_connections(hub: Hub, redis: Redis) -> None:
     listener, _ = await attach(hub)
-    await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await redis.client_kill_filter(_type="normal", skipme=True)
 
     await hub.live.append(changes(1, 2), NOW)
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from domain import queue
-from domain.live import BadCursor, Change, CursorExpired, Entry, Live, Order, stream_of
+from domain.live import SPAN, BadCursor, Change, CursorExpired, Entry, Live, Order, order_of, stream_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -118,12 +118,23 @@ async def test_what_is_no_cursor_is_refused(live: Live, cursor: str) -> None:
         await told(live, cursor)
 
 
-async def test_a_cursor_of_another_workspace_leads_nowhere(live: Live) -> None:
+async def test_a_cursor_of_another_workspace_is_refused(live: Live) -> None:
     await live.append([change(1)], NOW)
     theirs = await live.open(8, NOW)
 
-    with pytest.raises(CursorExpired):
+    with pytest.raises(BadCursor):
         await told(live, theirs)
+
+
+async def test_many_changes_of_one_millisecond_keep_their_order_and_their_workspace(live: Live) -> None:
+    for number in range(0, 300, 3):
+        await live.append([change(number + n, Order.CLEAR) for n in (1, 2, 3)], NOW)
+
+    entries = await told(live)
+
+    assert [entry.data["n"] for entry in entries] == list(range(1, 301))
+    assert await told(live, entries[149].cursor) == entries[150:]
+    assert {order_of(entry.cursor)[1] // SPAN for entry in entries} == {7}
 
 
 async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
