@@ -41,12 +41,14 @@ async def read_answer(response: ClientResponse, deadline: float, hidden: Sequenc
 async def _read_slowly(response: ClientResponse, deadline: float) -> tuple[bytes, bool]:
     body = bytearray()
     content = response.content
-    # Exception, not a list of them: a broken body may raise anything, and the status has decided.
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + BODY_WAIT)):
-            while len(body) < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - len(body))):
-                body += chunk
-    whole = content.at_eof() and content.exception() is None
-    if not whole:
-        response.close()
+    try:
+        # Exception, not a list of them: a broken body may raise anything, and the status has decided.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + BODY_WAIT)):
+                while len(body) < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - len(body))):
+                    body += chunk
+    finally:
+        whole = content.at_eof() and content.exception() is None
+        if not whole:
+            response.close()
     return bytes(body), whole

@@ -494,16 +494,21 @@ async def test_an_attempt_for_which_we_lack_room_does_not_count(receiver: Receiv
     assert outcome.kind is AttemptOutcome.INTERRUPTED
 
 
-async def test_a_cancelled_attempt_leaves_no_connection_behind(corpus: Corpus) -> None:
+@pytest.mark.parametrize("name", ["never_answers", "stops_within_its_body", "never_shakes_hands"])
+async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus: Corpus, receiver: Receiver) -> None:
     async with sending() as sender:
         with connections() as connected:
-            attempt = asyncio.create_task(sender.send(request_to(corpus.url_of(RECEIVERS["never_answers"]))))
+            attempt = asyncio.create_task(sender.send(request_to(corpus.url_of(RECEIVERS[name]))))
             async with asyncio.timeout(5):
                 while not connected:  # noqa: ASYNC110 - the watch is no event
                     await asyncio.sleep(0)
+                # Long enough for the other one to get as far as it will.
+                for _ in range(20):
+                    await sender.send(request_to(receiver.url))
             attempt.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await attempt
+        assert len(OPEN) <= 1, "the connection of the cancelled attempt is still open"
 
 
 # Calls to networks.
