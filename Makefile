@@ -8,7 +8,7 @@ CODE := api schema workers domain cli bench tests
 
 .PHONY: help
 help: ## List the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .venv/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,10 @@ run: setup web ## Everything on this machine, at http://127.0.0.1:8000 (Ctrl-C s
 .PHONY: test
 test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
 	$(BIN)/pytest
+
+.PHONY: test-providers
+test-providers: setup ## The networks' real servers alone, and none of them may be missing
+	$(BIN)/pytest tests/providers --require-networks
 
 .PHONY: check
 check: setup ## Format, lint, types, import rules, schema contract
