@@ -1,6 +1,6 @@
 """Asking the schema as an API process does, one context for each operation."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,7 @@ class Client:
         (error,) = (await self.answer(document, **variables))["errors"]
         return error["extensions"]["code"], error["message"]
 
-    async def watch(self, document: str, **variables: Any) -> AsyncIterator[Json]:
+    async def watch(self, document: str, **variables: Any) -> AsyncGenerator[Json, None]:
         """The results of a subscription."""
         results = await schema.subscribe(document, variables, self.context)
         async with aclosing(results):

@@ -21,8 +21,8 @@ mutation ($id: ID!, $input: AccountUpdateInput!) {
 DELETE = "mutation ($id: ID!) { accountDelete(id: $id) { deletedAccountId errors { code field } } }"
 
 
-async def add(ask: Client, **input: Any) -> Any:
-    return (await ask(ADD, input={"provider": "SANDBOX", "identifier": "ada", **input}))["accountAdd"]
+async def add(ask: Client, **fields: Any) -> Any:
+    return (await ask(ADD, input={"provider": "SANDBOX", "identifier": "ada", **fields}))["accountAdd"]
 
 
 async def test_a_member_adds_renames_and_removes_an_account(member: Client) -> None:
@@ -38,7 +38,7 @@ async def test_a_member_adds_renames_and_removes_an_account(member: Client) -> N
 
 
 @pytest.mark.parametrize(
-    ("input", "code", "field"),
+    ("change", "code", "field"),
     [
         pytest.param({"name": ""}, "REQUIRED", ["input", "name"], id="an empty name"),
         pytest.param({"name": "a\0b"}, "INVALID", ["input", "name"], id="NUL"),
@@ -49,9 +49,9 @@ async def test_a_member_adds_renames_and_removes_an_account(member: Client) -> N
     ],
 )
 async def test_bad_accounts_are_refused_and_nothing_is_stored(
-    ask: Client, input: dict[str, Any], code: str, field: list[str]
+    ask: Client, change: dict[str, Any], code: str, field: list[str]
 ) -> None:
-    refused = await add(ask, **input)
+    refused = await add(ask, **change)
     assert refused["account"] is None
     assert [(error["code"], error["field"]) for error in refused["errors"]] == [(code, field)]
     assert await tables.Account.all().count() == 0

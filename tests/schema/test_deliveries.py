@@ -66,8 +66,16 @@ async def test_the_log_of_a_deleted_webhook_stays_without_the_webhook(ask: Clien
     assert replay["node"] == {"webhook": None}
 
 
-RETRY = "mutation ($id: ID!) { deliveryRetry(id: $id) { delivery { id status retryOf { id } event { id } } errors { code field } } }"
-CANCEL = "mutation ($id: ID!) { deliveryCancel(id: $id) { delivery { id status finishedAt waitingFor } errors { code field } } }"
+RETRY = """
+mutation ($id: ID!) {
+  deliveryRetry(id: $id) { delivery { id status retryOf { id } event { id } } errors { code field } }
+}
+"""
+CANCEL = """
+mutation ($id: ID!) {
+  deliveryCancel(id: $id) { delivery { id status finishedAt waitingFor } errors { code field } }
+}
+"""
 
 
 async def test_a_finished_delivery_is_sent_again_as_a_new_one(ask: Client) -> None:

@@ -27,8 +27,8 @@ async def test_events_are_filtered(ask: Client) -> None:
     document = "query ($f: EventFilter) { events(filter: $f) { totalCount nodes { id type } } }"
     instant = world.event.occurred_at.isoformat()
 
-    async def found(**filter: object) -> list[str]:
-        page = (await ask(document, f=filter))["events"]
+    async def found(**wanted: object) -> list[str]:
+        page = (await ask(document, f=wanted))["events"]
         assert page["totalCount"] == len(page["nodes"])
         return [node["type"] for node in page["nodes"]]
 

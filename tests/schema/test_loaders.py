@@ -6,17 +6,17 @@ from tests.schema.conftest import Client
 from tests.schema.counting import Counter
 from tests.schema.world import World, attempted, furnish, many_deliveries
 
-# A document, and how many statements it may take however many rows there are.
+# A list, fields of it, and how many statements it may take however many rows there are.
 DOCUMENTS = [
-    pytest.param("{ deliveries { nodes { id uuid status attemptCount createdAt finishedAt } } }", 1, id="plain fields"),
-    pytest.param("{ deliveries { nodes { event { type payload } } } }", 2, id="events"),
-    pytest.param("{ deliveries { nodes { webhook { name headers { name } } waitingFor nextAttemptAt } } }", 2, id="webhooks"),
-    pytest.param("{ deliveries { nodes { attempts { number responseBody requestHeaders { name } } } } }", 2, id="attempts"),
-    pytest.param("{ deliveries { nodes { retryOf { id event { type } } } } }", 3, id="what they repeat"),
-    pytest.param("{ posts { nodes { accounts { status account { name } } variants { body account { name } } } } }", 3, id="posts"),
-    pytest.param("{ webhooks { nodes { stats { deliveries p99Ms } } } }", 2, id="stats"),
-    pytest.param("{ auditEvents { nodes { action token { name } } } }", 2, id="the audit trail"),
-]  # fmt: skip
+    pytest.param("deliveries", "id uuid status attemptCount createdAt finishedAt", 1, id="plain fields"),
+    pytest.param("deliveries", "event { type payload }", 2, id="events"),
+    pytest.param("deliveries", "webhook { name headers { name } } waitingFor nextAttemptAt", 2, id="webhooks"),
+    pytest.param("deliveries", "attempts { number responseBody requestHeaders { name } }", 2, id="attempts"),
+    pytest.param("deliveries", "retryOf { id event { type } }", 3, id="what they repeat"),
+    pytest.param("posts", "accounts { account { name } } variants { body account { name } }", 3, id="posts"),
+    pytest.param("webhooks", "stats { deliveries p99Ms }", 2, id="stats"),
+    pytest.param("auditEvents", "action token { name }", 2, id="the audit trail"),
+]
 
 
 async def more(ask: Client, world: World, count: int) -> None:
@@ -36,13 +36,13 @@ async def more(ask: Client, world: World, count: int) -> None:
         )
 
 
-@pytest.mark.parametrize(("document", "statements"), DOCUMENTS)
-async def test_no_list_takes_a_query_per_row(ask: Client, document: str, statements: int) -> None:
+@pytest.mark.parametrize(("noun", "fields", "statements"), DOCUMENTS)
+async def test_no_list_takes_a_query_per_row(ask: Client, noun: str, fields: str, statements: int) -> None:
     world = await furnish(ask)
     for count in (1, 10):
         await more(ask, world, count)
         with Counter() as counter:
-            await ask(document)
+            await ask(f"{{ {noun} {{ nodes {{ {fields} }} }} }}")
         assert len(counter.statements) == statements, counter.statements
 
 

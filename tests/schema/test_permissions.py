@@ -12,7 +12,9 @@ FOR_ADMINS = {
     "webhookTest": 'webhookTest(id: "x", eventType: POST_CREATED) { errors { code } }',
     "deliveryRetry": 'deliveryRetry(id: "x") { errors { code } }',
     "deliveryCancel": 'deliveryCancel(id: "x") { errors { code } }',
-    "deliveriesReplay": 'deliveriesReplay(input: { webhookId: "x", since: "2026-01-01T00:00:00Z" }) { errors { code } }',
+    "deliveriesReplay": (
+        'deliveriesReplay(input: { webhookId: "x", since: "2026-01-01T00:00:00Z" }) { errors { code } }'
+    ),
     "tokenCreate": 'tokenCreate(input: { name: "x", role: ADMIN }) { errors { code } }',
     "tokenRevoke": 'tokenRevoke(id: "x") { errors { code } }',
 }

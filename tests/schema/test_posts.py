@@ -12,18 +12,26 @@ POST = """
   id uuid status body scheduledAt publishedAt trashed createdAt updatedAt
   accounts { account { id } status providerPostId externalUrl errors } variants { account { id } body }
 """
-CREATE = f"mutation ($input: PostCreateInput!) {{ postCreate(input: $input) {{ post {{ {POST} }} errors {{ code field }} }} }}"
+CREATE = f"""
+mutation ($input: PostCreateInput!) {{
+  postCreate(input: $input) {{ post {{ {POST} }} errors {{ code field }} }}
+}}
+"""
 UPDATE = f"""
 mutation ($id: ID!, $input: PostUpdateInput!) {{
   postUpdate(id: $id, input: $input) {{ post {{ {POST} }} errors {{ code field }} }}
 }}
 """
 SCHEDULE = """
-mutation ($id: ID!, $at: DateTime!) { postSchedule(id: $id, scheduledAt: $at) { post { status scheduledAt } errors { code field } } }
+mutation ($id: ID!, $at: DateTime!) {
+  postSchedule(id: $id, scheduledAt: $at) { post { status scheduledAt } errors { code field } }
+}
 """
 PUBLISH = "mutation ($id: ID!) { postPublish(id: $id) { post { status } errors { code field } } }"
 DELETE = """
-mutation ($ids: [ID!]!, $toTrash: Boolean) { postDelete(ids: $ids, toTrash: $toTrash) { deletedPostIds errors { code field } } }
+mutation ($ids: [ID!]!, $toTrash: Boolean) {
+  postDelete(ids: $ids, toTrash: $toTrash) { deletedPostIds errors { code field } }
+}
 """
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
@@ -64,7 +72,7 @@ async def test_a_post_is_scheduled_moved_and_made_a_draft_again(ask: Client, acc
 
 
 @pytest.mark.parametrize(
-    ("input", "code", "field"),
+    ("change", "code", "field"),
     [
         pytest.param({"body": " "}, "REQUIRED", ["input", "body"], id="no text"),
         pytest.param({"body": "x" * 501}, "TOO_LONG", ["input", "body"], id="too long for the network"),
@@ -81,9 +89,9 @@ async def test_a_post_is_scheduled_moved_and_made_a_draft_again(ask: Client, acc
     ],
 )
 async def test_bad_posts_are_refused_and_nothing_is_stored(
-    ask: Client, account: str, input: dict[str, Any], code: str, field: list[str]
+    ask: Client, account: str, change: dict[str, Any], code: str, field: list[str]
 ) -> None:
-    refused = (await ask(CREATE, input={"body": "Hello", "accountIds": [account], **input}))["postCreate"]
+    refused = (await ask(CREATE, input={"body": "Hello", "accountIds": [account], **change}))["postCreate"]
     assert refused == {"post": None, "errors": [{"code": code, "field": field}]}
     assert await tables.Post.all().count() == 0
 
@@ -126,8 +134,8 @@ async def test_posts_are_filtered(ask: Client, account: str) -> None:
     other = (await add(ask, identifier="bob"))["account"]["id"]
     scheduled = (await create(ask, other, scheduledAt=TOMORROW))["id"]
 
-    async def found(**filter: Any) -> list[str]:
-        page = (await ask("query ($f: PostFilter) { posts(filter: $f) { totalCount nodes { id } } }", f=filter))[
+    async def found(**wanted: Any) -> list[str]:
+        page = (await ask("query ($f: PostFilter) { posts(filter: $f) { totalCount nodes { id } } }", f=wanted))[
             "posts"
         ]
         assert page["totalCount"] == len(page["nodes"])

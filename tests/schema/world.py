@@ -34,7 +34,9 @@ class World:
     def ids(self) -> dict[str, str]:
         """Noun to id."""
         rows = vars(self) | {"attempt": None}
-        nouns = {type(row).__name__: ids.make(type(row).__name__, row.pk) for row in rows.values() if row}
+        nouns: dict[str, str] = {
+            type(row).__name__: ids.make(type(row).__name__, row.pk) for row in rows.values() if row
+        }
         return nouns | {"Attempt": ids.make("Attempt", f"{self.delivery.id}.{self.attempt.number}")}
 
 

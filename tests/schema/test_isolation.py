@@ -1,0 +1,358 @@
+"""Another workspace's id answers exactly as an unknown one does: wherever the schema takes an id or a cursor.
+
+The arguments are found by walking the schema, so a new one without a case fails here. Each is given four values: an id
+of this workspace (which must make a difference, or the test could not fail), another workspace's, an unknown one and
+a malformed one; the last three must get the same answer.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLArgument,
+    GraphQLField,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    get_named_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_required_argument,
+    is_required_input_field,
+)
+
+from domain import pages, tables
+from domain.live import Entry
+from schema import ids
+from schema.schema import schema
+from schema.subscriptions import FEEDS, follow
+from tests.schema.conftest import Client
+from tests.schema.world import World, furnish
+
+TYPES = schema._schema.type_map
+CURSORS = {"after", "before"}
+UNKNOWN = 999_999_999
+
+Path = tuple[str, ...]
+Input = GraphQLArgument | GraphQLInputField
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the schema takes an id: the argument of a field, or a field of an input object in it."""
+
+    parent: str
+    field: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.parent}.{self.field}({'.'.join(self.path)})"
+
+    @property
+    def definition(self) -> GraphQLField:
+        parent = TYPES[self.parent]
+        assert isinstance(parent, GraphQLObjectType)
+        field: GraphQLField = parent.fields[self.field]
+        return field
+
+    @property
+    def is_cursor(self) -> bool:
+        return self.path[-1] in CURSORS
+
+
+def places() -> Iterator[Place]:
+    """Every place in the schema that takes an id or a cursor."""
+    for type_ in TYPES.values():
+        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
+            for name, field in type_.fields.items():
+                yield from (Place(type_.name, name, path) for path in _paths(field.args, ()))
+
+
+def _paths(inputs: dict[str, Any], above: Path) -> Iterator[Path]:
+    for name, input_ in inputs.items():
+        type_ = get_named_type(input_.type)
+        if type_.name == "ID" or name in CURSORS:
+            yield (*above, name)
+        elif isinstance(type_, GraphQLInputObjectType):
+            yield from _paths(type_.fields, (*above, name))
+
+
+PAGES = ("after", "before")
+# Where an id is taken, and of what it is one.
+CASES: dict[str, tuple[str, ...]] = {
+    "Query.node(id)": (
+        "Account", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "Replay", "Token", "Webhook", "Workspace",
+    ),
+    "Query.nodes(ids)": (
+        "Account", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "Replay", "Token", "Webhook", "Workspace",
+    ),
+    "Query.webhook(id)": ("Webhook",),
+    "Query.delivery(id)": ("Delivery",),
+    "Query.event(id)": ("Event",),
+    "Query.account(id)": ("Account",),
+    "Query.post(id)": ("Post",),
+    "Query.deliveries(filter.webhookId)": ("Webhook",),
+    "Webhook.deliveries(filter.webhookId)": ("Webhook",),
+    "Query.posts(filter.accountId)": ("Account",),
+    "Query.postPreview(accountId)": ("Account",),
+    "Mutation.webhookUpdate(id)": ("Webhook",),
+    "Mutation.webhookDelete(id)": ("Webhook",),
+    "Mutation.webhookRotateSecret(id)": ("Webhook",),
+    "Mutation.webhookTest(id)": ("Webhook",),
+    "Mutation.deliveryRetry(id)": ("Delivery",),
+    "Mutation.deliveryCancel(id)": ("Delivery",),
+    "Mutation.deliveriesReplay(input.webhookId)": ("Webhook",),
+    "Mutation.accountUpdate(id)": ("Account",),
+    "Mutation.accountDelete(id)": ("Account",),
+    "Mutation.postCreate(input.accountIds)": ("Account",),
+    "Mutation.postCreate(input.variants.accountId)": ("Account",),
+    "Mutation.postUpdate(id)": ("Post",),
+    "Mutation.postUpdate(input.accountIds)": ("Account",),
+    "Mutation.postUpdate(input.variants.accountId)": ("Account",),
+    "Mutation.postSchedule(id)": ("Post",),
+    "Mutation.postPublish(id)": ("Post",),
+    "Mutation.postDelete(ids)": ("Post",),
+    "Mutation.tokenRevoke(id)": ("Token",),
+    "Subscription.deliveryStatusChanged(webhookId)": ("Webhook",),
+    "Subscription.deliveryStatusChanged(deliveryId)": ("Delivery",),
+    "Subscription.postStatusChanged(postId)": ("Post",),
+    # The tables whose rows the lists are made of.
+    **{f"Query.webhooks({name})": ("Webhook",) for name in PAGES},
+    **{f"Query.deliveries({name})": ("Delivery",) for name in PAGES},
+    **{f"Query.events({name})": ("Event",) for name in PAGES},
+    **{f"Query.accounts({name})": ("Account",) for name in PAGES},
+    **{f"Query.posts({name})": ("Post",) for name in PAGES},
+    **{f"Query.auditEvents({name})": ("AuditEvent",) for name in PAGES},
+    **{f"Workspace.tokens({name})": ("Token",) for name in PAGES},
+    **{f"Webhook.deliveries({name})": ("Delivery",) for name in PAGES},
+    **{f"Event.deliveries({name})": ("Delivery",) for name in PAGES},
+    "Subscription.deliveryStatusChanged(after)": ("cursor",),
+    "Subscription.postStatusChanged(after)": ("cursor",),
+}  # fmt: skip
+PLACES = {str(place): place for place in places()}
+
+
+def of_kind(*kinds: str, cursors: bool = False) -> list[Any]:
+    """Place and noun of the cases under these types."""
+    return [
+        pytest.param(PLACES[name], noun, id=f"{name}-{noun}")
+        for name, nouns in CASES.items()
+        if name in PLACES and PLACES[name].is_cursor is cursors and name.split(".")[0] in kinds
+        for noun in nouns
+    ]
+
+
+def test_every_place_that_takes_an_id_or_a_cursor_has_a_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(PLACES) == set(CASES)
+    with capsys.disabled():
+        print(f"\nisolation: {len(PLACES)} arguments and input fields that take ids or cursors are covered")
+
+
+# ---------------------------------------------------------------- documents, made from the schema
+
+# What is required beside the id in question, for inputs that have no default.
+SAMPLES: dict[str, str] = {
+    "String": '"some text"',
+    "DateTime": '"2026-03-01T00:00:00Z"',
+    "EventType": "POST_CREATED",
+    "HttpMethod": "POST",
+}
+OVERRIDES = {"Mutation.postSchedule.scheduledAt": '"2026-12-31T00:00:00Z"'}
+
+
+def document(place: Place, id_: str, world: World) -> str:
+    """An operation that gives this id in this place, valid and complete otherwise, and selects all plain fields."""
+    arguments = _written(place.definition.args, place.path, id_, world, place)
+    selection = f"{place.field}({arguments}) {_selected(place.definition, 2)}"
+    if place.parent in {"Query", "Mutation"}:
+        return f"{place.parent.lower()} {{ {selection} }}"
+    parent = world.ids[place.parent]
+    return f'query {{ node(id: "{parent}") {{ ... on {place.parent} {{ {selection} }} }} }}'
+
+
+def _written(inputs: dict[str, Any], path: Path, id_: str, world: World, place: Place) -> str:
+    """The arguments, or the fields of an input object, that lead along the path to the id."""
+    written = []
+    for name, input_ in inputs.items():
+        if path and name == path[0]:
+            written.append(f"{name}: {_on_the_way(input_, path, id_, world, place)}")
+        elif _is_required(input_):
+            written.append(f"{name}: {_sample(name, input_, world, place)}")
+    if place.field == "postCreate" and place.path[-1] == "accountId" and path == place.path[1:]:
+        # The variant is for one of the post's accounts.
+        written = [text for text in written if not text.startswith("accountIds")] + [f'accountIds: ["{id_}"]']
+    return ", ".join(written)
+
+
+def _on_the_way(input_: Input, path: Path, id_: str, world: World, place: Place) -> str:
+    type_ = get_named_type(input_.type)
+    if isinstance(type_, GraphQLInputObjectType):
+        value = f"{{ {_written(type_.fields, path[1:], id_, world, place)} }}"
+    else:
+        value = json.dumps(id_)
+    nullable = input_.type.of_type if is_non_null_type(input_.type) else input_.type
+    return f"[{value}]" if is_list_type(nullable) else value
+
+
+def _sample(name: str, input_: Input, world: World, place: Place) -> str:
+    type_ = get_named_type(input_.type)
+    if isinstance(type_, GraphQLInputObjectType):
+        inner = ", ".join(
+            f"{field}: {_sample(field, each, world, place)}"
+            for field, each in type_.fields.items()
+            if _is_required(each)
+        )
+        return f"{{ {inner} }}"
+    if type_.name == "ID":
+        noun = {"accountId": "Account", "accountIds": "Account"}.get(
+            name, place.field.removesuffix("Update").capitalize()
+        )
+        return json.dumps(world.ids[noun]) if name != "accountIds" else json.dumps([world.ids[noun]])
+    return OVERRIDES.get(f"{place.parent}.{place.field}.{name}", SAMPLES[type_.name])
+
+
+def _is_required(input_: Input) -> bool:
+    return is_required_argument(input_) if isinstance(input_, GraphQLArgument) else is_required_input_field(input_)
+
+
+def _selected(field: GraphQLField, depth: int) -> str:
+    type_ = get_named_type(field.type)
+    if is_leaf_type(type_):
+        return ""
+    names = [
+        f"{name} {_selected(each, depth - 1)}"
+        for name, each in getattr(type_, "fields", {}).items()
+        if not any(map(is_required_argument, each.args.values()))
+        and (depth > 0 or is_leaf_type(get_named_type(each.type)))
+        if is_leaf_type(get_named_type(each.type)) or _has_leaves(each)
+    ]
+    return f"{{ __typename {' '.join(names)} }}"
+
+
+def _has_leaves(field: GraphQLField) -> bool:
+    return bool(getattr(get_named_type(field.type), "fields", {}))
+
+
+# ---------------------------------------------------------------- the proof
+
+
+async def answered(ask: Client, text: str, id_: str) -> str:
+    """The answer as a client gets it, but for the id that was asked for."""
+    answer = await ask.answer(text)
+    for error in answer["errors"]:
+        error.pop("locations", None)
+    return json.dumps(answer, default=str, sort_keys=True).replace(json.dumps(id_), '"ID"')
+
+
+def unknown(noun: str) -> str:
+    return ids.make(noun, f"{UNKNOWN}.1" if noun == "Attempt" else UNKNOWN)
+
+
+@pytest.mark.parametrize(("place", "noun"), of_kind("Query", "Mutation", "Webhook", "Event", "Workspace"))
+async def test_another_workspaces_id_answers_exactly_as_an_unknown_one(
+    ask: Client, stranger: Client, place: Place, noun: str
+) -> None:
+    mine, theirs = await furnish(ask), await furnish(stranger)
+    answers = {
+        value: await answered(ask, document(place, id_, mine), id_)
+        for value, id_ in [("foreign", theirs.ids[noun]), ("unknown", unknown(noun)), ("malformed", "no id at all")]
+    }
+    assert answers["foreign"] == answers["unknown"] == answers["malformed"]
+    own = await answered(ask, document(place, mine.ids[noun], mine), mine.ids[noun])
+    assert own != answers["unknown"], "the document does not depend on the id, so it proves nothing"
+    if place.parent == "Mutation":
+        assert '"NOT_FOUND"' in answers["unknown"] or place.path[-1] == "accountId"
+        assert '"NOT_FOUND"' not in own
+
+
+@pytest.mark.parametrize(("place", "noun"), of_kind("Query", "Webhook", "Event", "Workspace", cursors=True))
+async def test_a_cursor_made_of_another_workspaces_row_answers_exactly_as_one_made_of_no_row(
+    ask: Client, stranger: Client, place: Place, noun: str
+) -> None:
+    table = next(table for table in vars(tables).values() if getattr(table, "__name__", "") == noun)
+    mine = await furnish(ask)
+    older = await table.get(id=getattr(mine, _attribute(noun)).id)
+    foreign, burned = [await _copy(older, workspace_id=stranger.actor.workspace.id) for _ in range(2)]
+    await burned.delete()
+    newer = await _copy(older, workspace_id=ask.actor.workspace.id)
+    answers = []
+    for row in (foreign, burned):
+        cursor = pages.cursor_of(row.id)
+        answers.append(await answered(ask, document(place, cursor, mine), cursor))
+    assert answers[0] == answers[1]
+    end = older if place.path[-1] == "after" else newer
+    own = pages.cursor_of(end.id)
+    assert await answered(ask, document(place, own, mine), own) != answers[0]
+
+
+def _attribute(noun: str) -> str:
+    return "audit_event" if noun == "AuditEvent" else noun.lower()
+
+
+async def _copy(row: Any, workspace_id: int) -> Any:
+    copy = row.clone(pk=None)
+    copy.workspace_id = workspace_id
+    for field, value in (
+        ("uuid", None),
+        ("provider_id", f"copy-{workspace_id}-{id(copy)}"),
+        ("digest", id(copy).to_bytes(8)),
+    ):
+        if hasattr(copy, field):
+            setattr(copy, field, type(row)._meta.fields_map["uuid"].default() if field == "uuid" else value)
+    await copy.save(force_create=True)
+    return copy
+
+
+@pytest.mark.parametrize(("place", "noun"), of_kind("Subscription"))
+async def test_a_subscription_for_another_workspaces_id_is_told_as_little_as_one_for_an_unknown_id(
+    ask: Client, stranger: Client, place: Place, noun: str
+) -> None:
+    mine, theirs = await furnish(ask), await furnish(stranger)
+    entries = await kept(ask)
+
+    def told(id_: str) -> list[Entry]:
+        wanted = FEEDS[place.field].wanted({place.path[0]: id_})
+        return [entry for entry in entries if wanted(entry)]
+
+    assert told(theirs.ids[noun]) == told(unknown(noun)) == told("no id at all") == []
+    assert told(mine.ids[noun]) != []
+
+
+@pytest.mark.parametrize(("place", "_noun"), of_kind("Subscription", cursors=True))
+async def test_a_subscription_from_another_workspaces_cursor_ends_as_one_from_no_cursor_does(
+    ask: Client, stranger: Client, place: Place, _noun: str
+) -> None:
+    await furnish(ask)
+    own = [entry.cursor for entry in await kept(ask)]
+    await furnish(stranger)
+    foreign = (await kept(stranger))[-1].cursor
+    milliseconds, _, count = foreign.partition("-")
+    text = f"subscription ($after: String) {{ {place.field}(after: $after) {{ cursor }} }}"
+
+    async def first(after: str) -> Any:
+        results = ask.watch(text, after=after)
+        async with aclosing(results), asyncio.timeout(5):
+            return await anext(results)
+
+    refused = await first(foreign)
+    assert refused == await first(f"{milliseconds}-{int(count) + 7}")
+    assert [error["extensions"]["code"] for error in refused["errors"]] == ["BAD_USER_INPUT"]
+    async with aclosing(follow(ask.context, lambda _: True, own[0])) as found, asyncio.timeout(5):
+        assert (await anext(found)).cursor == own[1]
+
+
+async def kept(ask: Client) -> list[Entry]:
+    """What the stream of a furnished workspace keeps: a change of a delivery and one of a post at least."""
+    entries: list[Entry] = []
+    async with aclosing(follow(ask.context, lambda _: True, "0")) as found, asyncio.timeout(5):
+        async for entry in found:
+            entries.append(entry)
+            if {entry.kind for entry in entries} == {"delivery", "post"}:
+                break
+    return entries

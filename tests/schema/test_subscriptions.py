@@ -1,0 +1,192 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain import posts
+from domain.live import Change, Entry, Order
+from domain.posts import NewPost
+from schema.subscriptions import LONGEST_BACKLOG, follow
+from tests.schema.conftest import Client, Json
+from tests.schema.test_changes import change
+from tests.schema.world import World, furnish
+
+WATCH = """
+subscription ($webhook: ID, $delivery: ID, $types: [EventType!], $statuses: [DeliveryStatus!], $after: String) {
+  deliveryStatusChanged(
+    webhookId: $webhook, deliveryId: $delivery, eventTypes: $types, statuses: $statuses, after: $after
+  ) { cursor status delivery { id status } }
+}
+"""
+
+
+@asynccontextmanager
+async def watching(ask: Client, document: str = WATCH, **variables: Any) -> AsyncIterator[AsyncIterator[Json]]:
+    """The results of a subscription, of which each must come within seconds."""
+    results = ask.watch(document, **variables)
+    async with asyncio.timeout(10), aclosing(results):
+        yield results
+
+
+async def tell(ask: Client, world: World, number: int, **more: Any) -> None:
+    """Put a change of the world's delivery into the live stream."""
+    data = change(world, **more).data
+    now = datetime.now(UTC)
+    told = Change("delivery", world.workspace.id, world.delivery.id, number, Order.CLEAR, now, data, settles=False)
+    assert await ask.domain.hub.live.append([told], now) == [True]
+
+
+async def test_a_change_is_seen_as_soon_as_it_is_committed(ask: Client) -> None:
+    world = await furnish(ask)
+    async with watching(ask, after="0") as results:
+        first = (await anext(results))["data"]["deliveryStatusChanged"]
+        assert (first["status"], first["delivery"]["id"]) == ("PENDING", world.ids["Delivery"])
+        async with ask.domain.unit(ask.actor) as unit:
+            await posts.create(unit, NewPost("Again", (world.account.id,)))
+        second = (await anext(results))["data"]["deliveryStatusChanged"]
+        assert second["delivery"]["id"] != first["delivery"]["id"]
+
+
+async def test_a_cursor_goes_on_where_it_was_with_nothing_missed_and_nothing_twice(ask: Client) -> None:
+    world = await furnish(ask)
+    async with watching(ask, after="0") as results:
+        cursor = (await anext(results))["data"]["deliveryStatusChanged"]["cursor"]
+    for number in range(2, 6):
+        await tell(ask, world, number, status="retrying" if number % 2 else "delivering")
+    async with watching(ask, after=cursor) as results:
+        seen = [(await anext(results))["data"]["deliveryStatusChanged"]["status"] for _ in range(2)]
+        await tell(ask, world, 6, status="succeeded")
+        seen += [(await anext(results))["data"]["deliveryStatusChanged"]["status"] for _ in range(3)]
+    assert seen == ["DELIVERING", "RETRYING", "DELIVERING", "RETRYING", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param({"webhook": "Webhook"}, id="by webhook"),
+        pytest.param({"delivery": "Delivery"}, id="by delivery"),
+        pytest.param({"types": ["POST_CREATED"]}, id="by event"),
+        pytest.param({"statuses": ["RETRYING"]}, id="by status"),
+        pytest.param({}, id="by nothing"),
+    ],
+)
+async def test_only_what_is_wanted_is_seen(ask: Client, wanted: dict[str, Any]) -> None:
+    world = await furnish(ask)
+    variables = {name: world.ids[value] if isinstance(value, str) else value for name, value in wanted.items()}
+    other = change(world).data
+    for name, part in ({"webhook": "delivery", "delivery": "delivery", "types": "event"}).items():
+        if name in wanted:
+            different = {"webhook_id": 0, "id": 0} if part == "delivery" else {"type": "post.deleted"}
+            other = {**other, part: {**other[part], **different}}
+    if "statuses" in wanted:
+        other = {**other, "status": "delivering"}
+    await tell(ask, world, 2, **other)
+    await tell(ask, world, 3)
+    async with watching(ask, after="0", **variables) as results:
+        seen = [(await anext(results))["data"]["deliveryStatusChanged"]["status"]]
+        while seen[-1] != "RETRYING":
+            seen.append((await anext(results))["data"]["deliveryStatusChanged"]["status"])
+    assert len(seen) == (1 if "statuses" in wanted else 2)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param("junk", id="no cursor"),
+        pytest.param("", id="nothing"),
+        pytest.param("\0", id="NUL"),
+        pytest.param("99999999999999-0", id="of no workspace"),
+    ],
+)
+async def test_what_is_no_cursor_ends_in_an_error(ask: Client, after: str) -> None:
+    await furnish(ask)
+    async with watching(ask, after=after) as results:
+        (error,) = (await anext(results))["errors"]
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_a_cursor_that_is_too_old_ends_in_an_error_with_one_to_go_on_from(ask: Client) -> None:
+    world = await furnish(ask)
+    async with watching(ask, after="0") as results:
+        cursor = (await anext(results))["data"]["deliveryStatusChanged"]["cursor"]
+    async with watching(ask, after="1-" + cursor.partition("-")[2]) as results:
+        (error,) = (await anext(results))["errors"]
+    assert error["extensions"]["code"] == "CURSOR_EXPIRED"
+    async with watching(ask, after=error["extensions"]["cursor"]) as results:
+        await tell(ask, world, 2)
+        assert (await anext(results))["errors"] == []
+
+
+async def test_a_reader_who_falls_far_behind_gets_everything_once_and_in_order(ask: Client) -> None:
+    world = await furnish(ask)
+    count = 2 * LONGEST_BACKLOG + 500
+    async with aclosing(follow(ask.context, lambda entry: entry.kind == "delivery", "0")) as entries:
+        seen = [await anext(entries)]
+        first = asyncio.ensure_future(anext(entries))
+        await tell(ask, world, 2)
+        seen.append(await first)
+        now, data = datetime.now(UTC), change(world).data
+        changes = [
+            Change("delivery", world.workspace.id, world.delivery.id, number, Order.NEXT, now, data, settles=False)
+            for number in range(3, count)
+        ]
+        await ask.domain.hub.live.append(changes, now)
+        # The hub hands all of them over before this reader takes its next one.
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        position = (await ask.domain.hub.live.open(world.workspace.id, now)).encode()
+        last = await ask.domain.hub.attach(
+            world.workspace.id, lambda entry: _note(done, entry, position.decode()), lambda _: None
+        )
+        if last.position != position.decode():
+            await asyncio.wait_for(done, 10)
+        last.close()
+        async with asyncio.timeout(20):
+            while seen[-1].cursor != position.decode():
+                seen.append(await anext(entries))
+    assert len(seen) == count - 1
+    assert [entry.cursor for entry in seen] == sorted({entry.cursor for entry in seen}, key=_order)
+
+
+def _note(done: "asyncio.Future[None]", entry: Entry, position: str) -> None:
+    if entry.cursor == position and not done.done():
+        done.set_result(None)
+
+
+def _order(cursor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in cursor.split("-"))
+
+
+async def test_who_watches_when_redis_is_emptied_is_told_to_read_again(ask: Client) -> None:
+    world = await furnish(ask)
+    async with watching(ask, after="0") as results:
+        await anext(results)
+        await ask.domain.redis.flushall()
+        await tell(ask, world, 2)
+        (error,) = (await anext(results))["errors"]
+    assert error["extensions"]["code"] == "CURSOR_EXPIRED"
+
+
+async def test_a_closed_subscription_leaves_nothing_attached(ask: Client) -> None:
+    await furnish(ask)
+    async with watching(ask, after="0") as results:
+        await anext(results)
+        assert ask.domain.hub.listeners == 1
+    assert ask.domain.hub.listeners == 0
+
+
+async def test_posts_are_watched_too(ask: Client) -> None:
+    world = await furnish(ask)
+    document = """
+    subscription ($post: ID) { postStatusChanged(postId: $post, after: "0") { status post { id accounts { status } } } }
+    """
+    async with watching(ask, document, post=world.ids["Post"]) as results:
+        first = (await anext(results))["data"]["postStatusChanged"]
+        assert first == {"status": "DRAFT", "post": {"id": world.ids["Post"], "accounts": [{"status": "PENDING"}]}}
+        async with ask.domain.unit(ask.actor) as unit:
+            await posts.publish(unit, world.post.id)
+        assert (await anext(results))["data"]["postStatusChanged"]["status"] == "PUBLISHING"
