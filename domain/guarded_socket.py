@@ -7,6 +7,7 @@ kept: processes that call strangers run on asyncio's loop.
 
 import socket
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from aiohttp import ClientConnectionError, ClientOSError, ClientRequest, ClientResponse, ServerDisconnectedError
 
@@ -65,8 +66,9 @@ class GuardedSocket(socket.socket):
         super().close()
 
 
-# The sockets to strangers by file number, which is what asyncio's transports give away of theirs.
-OPEN: Final[dict[int, GuardedSocket]] = {}
+# The sockets to strangers by file number, which is what asyncio's transports give away of theirs. Weak, because uvloop
+# closes a socket without telling it.
+OPEN: Final[WeakValueDictionary[int, GuardedSocket]] = WeakValueDictionary()
 
 
 class GuardedResponse(ClientResponse):

@@ -47,7 +47,7 @@ async def sending(
 ) -> AsyncIterator[Sender]:
     async with Sender(policy, limits, "0", 100, **options) as sender:
         yield sender
-    assert OPEN == {}, "sockets were left open"
+    assert len(OPEN) == 0, "sockets were left open"
 
 
 @dataclass(frozen=True)
