@@ -18,6 +18,7 @@ from domain.database import rows
 from domain.errors import Unavailable
 from domain.live import Change, Live
 from domain.queue import Owed, Queue
+from domain.tasks import end
 
 # How long commits are gathered.
 WINDOW_SECONDS = 0.002
@@ -50,6 +51,7 @@ class Outlet:
         self._posts: list[tuple[int, datetime | None]] = []
         self._settled: list[Change] = []
         self._filled = asyncio.Event()
+        self._sending = asyncio.Lock()
         self.dropped = 0
 
     @asynccontextmanager
@@ -59,12 +61,10 @@ class Outlet:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._send()
+                    await self.flush()
                     await self._settle()
 
     def announce(self, changes: Iterable[Change]) -> None:
@@ -93,9 +93,14 @@ class Outlet:
         self._filled.set()
 
     async def _send_forever(self) -> None:
-        while _wanted():
+        while True:
             await self._filled.wait()
             await asyncio.sleep(WINDOW_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what waits now, after what is being sent already."""
+        async with self._sending:
             await self._send()
 
     async def _send(self) -> None:
@@ -119,7 +124,7 @@ class Outlet:
         self._settled += [change for change, told in zip(changes, taken, strict=True) if told and change.settles]
 
     async def _settle_forever(self) -> None:
-        while _wanted():
+        while True:
             await asyncio.sleep(SETTLE_SECONDS)
             await self._settle()
 
@@ -129,12 +134,6 @@ class Outlet:
         with contextlib.suppress(Unavailable):
             if settled:
                 await rows(SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
-
-
-def _wanted() -> bool:
-    # Seen in tests: a cancellation that met redis-py at the wrong moment came out as a time-out, and the loop lived on.
-    task = asyncio.current_task()
-    return task is None or not task.cancelling()
 
 
 def _by_the_second(at: datetime | None) -> datetime | None:

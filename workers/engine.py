@@ -1,7 +1,6 @@
 """The engine: claims what there is room for, sends it, and hands the outcomes to the recorder."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from domain.deliveries import Room
 from domain.errors import Unavailable
 from domain.queue import Owed
 from domain.request import build
+from domain.tasks import end
 from domain.unit import Domain
 from domain.version import VERSION
 from workers.lanes import Lanes
@@ -50,9 +50,7 @@ class Engine:
                 yield self
             finally:
                 self._closing = True
-                filling.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await filling
+                await end(filling)
                 await self._finish()
 
     async def deliver(self, owed: Sequence[Owed]) -> None:
@@ -130,9 +128,7 @@ class Engine:
         _, late = await asyncio.wait(
             set(self._in_flight), timeout=self._domain.settings.shutdown_deadline.total_seconds()
         )
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await end(*late)
 
 
 def _count(webhook_ids: Iterable[int]) -> dict[int, int]:

@@ -46,6 +46,11 @@ class Lanes:
         """Places that nobody holds."""
         return self._free
 
+    @property
+    def open(self) -> int:
+        """Lanes that are in use, or remembered."""
+        return len(self._lanes)
+
     def admit(self, owed: Iterable[Owed]) -> list[Owed]:
         """Take places for as many of these as there is room; the lanes of the others are hungry."""
         admitted = []

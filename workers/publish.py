@@ -9,6 +9,7 @@ import structlog
 
 from domain import publishing
 from domain.errors import Unavailable
+from domain.tasks import end
 from domain.unit import Domain
 
 # How many posts one worker publishes at once.
@@ -39,9 +40,7 @@ class Publisher:
             if self._rounds:
                 deadline = self._domain.settings.shutdown_deadline.total_seconds()
                 await asyncio.wait(self._rounds.values(), timeout=deadline)
-            for round_ in self._rounds.values():
-                round_.cancel()
-            await asyncio.gather(*self._rounds.values(), return_exceptions=True)
+            await end(*self._rounds.values())
 
     def take(self, post_id: int) -> None:
         """Begin a round of this post, unless one is under way or all places are taken: then the loop finds it."""

@@ -1,7 +1,6 @@
 """The recorder: writes outcomes in groups, and sends on what follows from them."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from domain.live import Change
 from domain.outcome import Outcome
 from domain.queue import Owed
 from domain.request import OutgoingRequest
+from domain.tasks import end
 from domain.unit import Domain
 from domain.verdicts import result_of
 from domain.vocabulary import DeliveryStatus
@@ -59,9 +59,7 @@ class Recorder:
         try:
             yield self
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
             self._start_groups()
             await asyncio.gather(*self._groups)
 

@@ -1,0 +1,117 @@
+"""Lanes: fair places, narrow for who hangs, wide for who answers."""
+
+from domain.deliveries import Room
+from domain.queue import Owed
+from domain.vocabulary import AttemptOutcome
+from workers.lanes import FIRST_WIDTH, Lanes
+
+
+def owed(count: int, webhook: int = 1, workspace: int = 1) -> list[Owed]:
+    return [Owed(n, webhook, workspace) for n in range(count)]
+
+
+def seated(rooms: list[Room]) -> dict[int, int]:
+    return {room.webhook_id: room.places for room in rooms}
+
+
+def test_a_lane_admits_its_width_and_leaves_the_rest_in_the_database() -> None:
+    lanes = Lanes(places=1000, widest=50)
+
+    assert len(lanes.admit(owed(100))) == FIRST_WIDTH
+    assert lanes.free == 1000 - FIRST_WIDTH
+
+
+def test_no_more_than_all_places_are_ever_taken() -> None:
+    lanes = Lanes(places=15, widest=50)
+
+    assert len(lanes.admit(owed(10, webhook=1))) == 10
+    assert len(lanes.admit(owed(10, webhook=2))) == 5
+    assert lanes.free == 0
+
+
+def test_an_endpoint_that_answers_widens_its_lane_up_to_the_cap() -> None:
+    lanes = Lanes(places=1000, widest=30)
+    for _ in range(100):
+        lanes.admit(owed(1))
+        lanes.learn(1, AttemptOutcome.SUCCEEDED)
+    assert len(lanes.admit(owed(100))) <= 30
+
+
+def test_an_endpoint_that_hangs_soon_holds_one_place() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    admitted = lanes.admit(owed(10))
+    for _ in admitted:
+        lanes.learn(1, AttemptOutcome.TIMED_OUT)
+        lanes.release(1)
+
+    assert len(lanes.admit(owed(10))) == 1
+
+
+def test_an_error_that_was_answered_leaves_the_lane_as_it_is() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    lanes.admit(owed(1))
+    lanes.learn(1, AttemptOutcome.HTTP_ERROR)
+    lanes.release(1)
+
+    assert len(lanes.admit(owed(100))) == FIRST_WIDTH
+
+
+def test_a_freed_place_goes_to_a_hungry_lane() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    lanes.admit(owed(FIRST_WIDTH + 1))
+    assert seated(lanes.seat_hungry()) == {}
+
+    lanes.release(1, 3)
+
+    assert lanes.room_for_hungry.is_set()
+    assert seated(lanes.seat_hungry()) == {1: 3}
+
+
+def test_a_sated_lane_gets_no_places() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    lanes.wanting(1, 1)
+    lanes.sated(1)
+
+    assert lanes.seat_hungry() == []
+
+
+def test_a_workspace_with_very_many_webhooks_does_not_starve_another() -> None:
+    lanes = Lanes(places=100, widest=50)
+    for webhook in range(1, 1000):
+        lanes.wanting(webhook, workspace_id=1)
+    lanes.wanting(5000, workspace_id=2)
+
+    places = seated(lanes.seat_hungry())
+
+    assert places[5000] == FIRST_WIDTH
+    assert sum(places.values()) == 100
+
+
+def test_webhooks_of_one_workspace_take_turns() -> None:
+    lanes = Lanes(places=10, widest=50)
+    lanes.wanting(1, 1)
+    lanes.wanting(2, 1)
+
+    first = seated(lanes.seat_hungry())
+    for webhook, places in first.items():
+        lanes.release(webhook, places)
+    second = seated(lanes.seat_hungry())
+
+    assert {*first, *second} == {1, 2}
+
+
+def test_a_probe_takes_one_place() -> None:
+    lanes = Lanes(places=10, widest=50)
+
+    assert lanes.seat_probes([(1, 1)]) == [Room(1, 1, probe=True)]
+    assert lanes.free == 9
+
+
+def test_idle_lanes_are_forgotten() -> None:
+    lanes = Lanes(places=10, widest=50)
+    for webhook in range(100):
+        lanes.admit(owed(1, webhook))
+        lanes.release(webhook)
+
+    assert lanes.open == 0
+    assert lanes.free == 10
