@@ -72,7 +72,7 @@ class Source:
     wanted: Callable[[Entry], bool]
     root: Callable[[Entry], Any]
 
-    def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
+    def live(self, on_attached: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
         """The wanted entries from now on; tells after which cursor that is."""
         domain = replace(self.domain, hub=cast(Hub, Noting(self.domain.hub, on_attached)))
         return follow(Context(domain, self.actor, REQUEST_ID), self.wanted, None)
@@ -101,14 +101,17 @@ class Noting:
     """The hub, and a note of where somebody was attached to it."""
 
     hub: Hub
-    on_attached: Callable[[str], None]
+    on_attached: Callable[[str], bool]
 
     async def attach(
         self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
     ) -> Attachment:
         """See Hub.attach."""
         attachment = await self.hub.attach(workspace_id, on_entry, on_lost)
-        self.on_attached(attachment.position)
+        if not self.on_attached(attachment.position):
+            # asyncio.wait_for (redis-py's) may have swallowed the cancellation that came meanwhile.
+            attachment.close()
+            raise asyncio.CancelledError
         return attachment
 
     def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
@@ -141,14 +144,19 @@ class Feed:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if self._error is not None:
                 raise self._error
-        finally:
+        except BaseException:
+            # Also where the first subscriber went away meanwhile; others that wait for this feed begin another one.
             if not self.started.done():
                 self.started.set_result(False)
-                self.close()
+            self._close_if_idle()
+            raise
 
-    def _attached(self, position: str) -> None:
+    def _attached(self, position: str) -> bool:
+        """Where the feed begins; False where it has ended already."""
         self._recent.start = order_of(position)
-        self.started.set_result(True)
+        if not self.started.done():
+            self.started.set_result(True)
+        return not self.closed
 
     def close(self) -> None:
         """Watch no more."""

@@ -121,7 +121,8 @@ class Socket:
         """Read until the client goes, or has to."""
         try:
             async with asyncio.timeout(INIT_SECONDS) as self._patience:
-                while True:
+                # asyncio.wait_for (redis-py's) may swallow the cancellation that `close` sends.
+                while self._closing is None:
                     message = await self._receive()
                     if message["type"] == "websocket.disconnect":
                         return

@@ -88,11 +88,12 @@ class EventStream:
         try:
             await asyncio.wait({writer, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._subscription is not None:
-                self._subscription.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # Only now: a cancellation may be swallowed (see api/operation.py).
+            if self._subscription is not None:
+                self._subscription.close()
         if ended.done() and not ended.cancelled():
             await self.finish()
 

@@ -60,6 +60,11 @@ class Feeds:
     def __len__(self) -> int:
         return len(self._feeds)
 
+    @property
+    def members(self) -> int:
+        """How many subscriptions are live."""
+        return sum(len(feed.members) for feed in self._feeds.values())
+
     async def subscribe(self, prepared: Prepared, actor: Actor, sink: Sink, request_id: str) -> Subscription:
         """Subscribe; returns once the subscriber has all that it missed and is live.
 

@@ -18,6 +18,13 @@ class Counted(Protocol):
     def __len__(self) -> int: ...
 
 
+class Shared(Counted, Protocol):
+    """Feeds, and who watches them."""
+
+    @property
+    def members(self) -> int: ...
+
+
 class Metrics:
     """The counters of one process, in a registry of their own."""
 
@@ -47,12 +54,14 @@ class Metrics:
         )
         self.frames = Counter("hookline_live_frames_total", "Live changes sent to subscribers.", registry=self.registry)
 
-    def watch(self, connections: Counted, feeds: Counted) -> None:
+    def watch(self, connections: Counted, feeds: Shared) -> None:
         """Tell how many of these there are whenever somebody asks."""
         sockets = Gauge("hookline_connections", "Open WebSockets and event streams.", registry=self.registry)
         sockets.set_function(lambda: len(connections))
         shared = Gauge("hookline_live_feeds", "Different subscriptions that are being watched.", registry=self.registry)
         shared.set_function(lambda: len(feeds))
+        live = Gauge("hookline_live_subscriptions", "Live subscriptions.", registry=self.registry)
+        live.set_function(lambda: feeds.members)
 
     def request(self, path: str, status: int) -> None:
         """Count one HTTP request."""

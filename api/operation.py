@@ -39,6 +39,7 @@ class Operation:
         self._encoded_id = encoded_id
         self._task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
+        self._cancelled = False
 
     def start(self, asked: Asked) -> None:
         """Begin; it goes on beside the others."""
@@ -46,6 +47,7 @@ class Operation:
 
     def cancel(self) -> None:
         """End it without a word."""
+        self._cancelled = True
         if self._task is not None:
             self._task.cancel()
         if self._subscription is not None:
@@ -58,6 +60,9 @@ class Operation:
             prepared = process.engine.prepare(asked)
             if prepared.kind == "subscription":
                 self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                # Until Python 3.12, asyncio.wait_for (redis-py's) may swallow a cancellation.
+                if self._cancelled:
+                    self._subscription.close()
                 process.metrics.operation("websocket", prepared.kind, set())
                 return
             with process.metrics.timed(prepared.kind):

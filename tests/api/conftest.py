@@ -89,6 +89,12 @@ class Api:
         """A WebSocket on which connection_init was acknowledged."""
         return speaking(self.graphql.replace("http", "ws", 1), token or self.token, **options)
 
+    async def until_watched_by(self, number: int) -> None:
+        """Returns once so many subscriptions are live: the protocol does not tell."""
+        async with asyncio.timeout(10):
+            while self.process.feeds.members != number:
+                await asyncio.sleep(0.005)
+
     async def new_token(self, role: Role = Role.ADMIN, **details: Any) -> tuple[int, str]:
         """The key and the secret of another token."""
         async with self.process.domain.unit(self.actor) as unit:

@@ -1,0 +1,174 @@
+"""Who comes in, how often, and that a flood of bad tokens changes nothing for the others."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api.rates import Rates, network_of
+from domain import workspaces
+from domain.settings import Settings
+from domain.tables import Token
+from domain.unit import Actor
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
+from tests.api.conftest import JSON, Api, running
+
+NAME = "{ viewer { workspace { name } } }"
+
+
+async def statuses(api: Api, *authorizations: str | None) -> list[int]:
+    """The statuses of one query with each of these headers."""
+    found = []
+    for authorization in authorizations:
+        headers = {"authorization": authorization} if authorization is not None else {}
+        async with api.http.post(api.graphql, json={"query": NAME}, headers=headers) as answer:
+            found.append(answer.status)
+            body = await answer.json()
+            if answer.status == 401:
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert body["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    return found
+
+
+async def test_a_request_needs_a_token_that_is_valid(api: Api) -> None:
+    good = api.token
+    wrong = good[:-1] + ("a" if good[-1] != "a" else "b")
+    refused = (
+        None,
+        "",
+        "Bearer",
+        f"Basic {good}",
+        f"Bearer {wrong}",
+        "Bearer hl_",
+        f"Bearer {good} {good}",
+        "Bearer \xff",
+    )
+    assert await statuses(api, *refused) == [401] * len(refused)
+    assert await statuses(api, f"Bearer {good}", f"bearer  {good} ") == [200, 200]
+
+
+async def test_revoked_and_expired_tokens_are_refused_at_once(api: Api) -> None:
+    revoked_id, revoked = await api.new_token()
+    expired_id, expired = await api.new_token()
+    assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [200, 200]
+    async with api.process.domain.unit(api.actor) as unit:
+        await workspaces.revoke_token(unit, revoked_id)
+    await Token.filter(id=expired_id).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [401, 401]
+
+
+async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(settings: Settings) -> None:
+    async with running(replace(settings, failed_logins_per_minute=3)) as api:
+        assert await statuses(api, f"Bearer {api.token}") == [200]
+        assert await statuses(api, *["Bearer hl_nonsense"] * 5) == [401, 401, 401, 429, 429]
+        # A neighbour behind the same address, known to be good.
+        assert await statuses(api, f"Bearer {api.token}") == [200]
+        async with api.http.post(api.graphql, json={"query": NAME}, headers={"authorization": "Bearer hl_x"}) as answer:
+            assert (await answer.json())["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+            assert 0 < int(answer.headers["retry-after"]) <= 60
+
+
+async def test_requests_are_limited_by_token_over_all_processes_and_transports(settings: Settings) -> None:
+    few = replace(settings, requests_per_minute=4)
+    async with running(few) as api:
+        _, other = await api.new_token()
+        assert await statuses(api, *[f"Bearer {api.token}"] * 2) == [200, 200]
+        async with with_the_memory_of_another_process(few, api):
+            assert await statuses(api, *[f"Bearer {api.token}"] * 3) == [200, 200, 429]
+        async with api.socket() as socket:
+            await socket.subscribe("1", NAME)
+            message = await socket.receive()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+            assert message["payload"][0]["extensions"]["retryAfter"] > 0
+        assert await statuses(api, f"Bearer {other}") == [200]
+
+
+@asynccontextmanager
+async def with_the_memory_of_another_process(settings: Settings, api: Api) -> AsyncIterator[None]:
+    """The API as another process would count: on the same Redis, knowing nothing itself."""
+    gate = api.process.gate
+    own, gate.rates = gate.rates, Rates(settings)
+    try:
+        yield
+    finally:
+        await gate.rates.close()
+        gate.rates = own
+
+
+async def test_thousands_of_bad_tokens_leave_it_responsive_and_stand_in_no_log(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Half of them are junk, half look as good as real ones.
+    tokens = [f"hl_{number:049}" for number in range(5_000)] + [workspaces._generate() for _ in range(5_000)]
+    slowest = 0.0
+    flood = asyncio.gather(*(pour(api, tokens[start::50]) for start in range(50)))
+    while not flood.done():
+        started = time.perf_counter()
+        await api.ask(NAME)
+        slowest = max(slowest, time.perf_counter() - started)
+        await asyncio.sleep(0.02)
+    assert set(await flood) <= {frozenset({429}), frozenset({401, 429})}
+    assert slowest < 2
+    logged = "".join(capsys.readouterr())
+    assert not [token for token in tokens if token in logged]
+    assert api.token not in logged
+
+
+async def pour(api: Api, tokens: list[str]) -> frozenset[int]:
+    """Send a query with each of these."""
+    found = set()
+    for token in tokens:
+        headers = {"authorization": f"Bearer {token}", "content-type": JSON}
+        async with api.http.post(api.graphql, data=b"{}", headers=headers) as answer:
+            found.add(answer.status)
+    return frozenset(found)
+
+
+async def test_a_dead_redis_locks_nobody_out_and_lifts_no_limit(settings: Settings) -> None:
+    dead = replace(settings, redis_url="unix:///nowhere/redis.sock", failed_logins_per_minute=2, requests_per_minute=5)
+    async with running(dead) as api:
+        assert await statuses(api, *[f"Bearer {api.token}"] * 6) == [200] * 5 + [429]
+        assert await statuses(api, *["Bearer hl_nonsense"] * 3) == [401, 401, 429]
+
+
+async def test_a_redis_that_never_answers_holds_up_no_request(settings: Settings, unused_tcp_port: int) -> None:
+    held = []
+    silent = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", unused_tcp_port)
+    try:
+        async with running(replace(settings, redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0")) as api:
+            mutation = "mutation($n: String!) { tokenCreate(input: {name: $n, role: VIEWER}) { token { name } errors { code } } }"
+            for name in "abc":
+                started = time.perf_counter()
+                assert (await api.ask(mutation, n=name))["tokenCreate"]["errors"] == []
+                assert time.perf_counter() - started < 2
+    finally:
+        silent.close()
+        for writer in held:
+            writer.close()
+
+
+async def test_a_token_of_another_workspace_sees_its_own_alone(api: Api) -> None:
+    elsewhere = await workspaces.create("Elsewhere")
+    async with api.process.domain.unit(Actor(elsewhere, None, Role.ADMIN)) as unit:
+        _, secret = await workspaces.create_token(unit, NewToken("theirs", Role.VIEWER))
+    async with api.http.post(
+        api.graphql, json={"query": NAME}, headers={"authorization": f"Bearer {secret}"}
+    ) as answer:
+        assert (await answer.json())["data"] == {"viewer": {"workspace": {"name": "Elsewhere"}}}
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("local", "local"),
+    ],
+)
+def test_an_ipv6_person_is_counted_by_network(address: str, network: str) -> None:
+    assert network_of(address) == network

@@ -1,0 +1,156 @@
+"""graphql-sse in its distinct mode."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from api import graphql_sse, outbox
+from domain import workspaces
+from domain.settings import Settings
+from tests.api.changes import announce, some_changes
+from tests.api.conftest import Api, running
+
+NAME = "{ viewer { workspace { name } } }"
+WATCH = "subscription { deliveryStatusChanged { cursor status } }"
+
+
+class Stream:
+    """One open event stream."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+
+    async def event(self) -> tuple[str, Any]:
+        """Kind and data of the next event; ":" for a comment, "" at the end."""
+        kind, data = "", ""
+        async with asyncio.timeout(10):
+            while line := (await self.answer.content.readline()).decode():
+                field, _, value = line.rstrip("\n").partition(":")
+                if line == "\n" and kind:
+                    return kind, json.loads(data) if data else None
+                if field == "event":
+                    kind = value.strip()
+                elif field == "data":
+                    data = value.strip()
+                elif line.startswith(":"):
+                    kind = ":"
+        return "", None
+
+
+@asynccontextmanager
+async def streaming(api: Api, query: str, token: str | None = None, **variables: Any) -> AsyncIterator[Stream]:
+    """POST a query for an event stream."""
+    headers = {"accept": "text/event-stream", "authorization": f"Bearer {token or api.token}"}
+    body = {"query": query, "variables": variables}
+    async with api.http.post(api.graphql, json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        yield Stream(answer)
+
+
+async def test_a_query_is_one_event_and_the_end(api: Api) -> None:
+    async with streaming(api, NAME) as stream:
+        kind, result = await stream.event()
+        assert (kind, result["data"]) == ("next", {"viewer": {"workspace": {"name": "Test"}}})
+        assert await stream.event() == ("complete", None)
+        assert await stream.event() == ("", None)
+
+
+async def test_get_works_as_browsers_event_sources_use_it(api: Api) -> None:
+    headers = api.bearer | {"accept": "text/event-stream"}
+    async with api.http.get(api.graphql, params={"query": NAME}, headers=headers) as answer:
+        assert (await Stream(answer).event())[0] == "next"
+
+
+async def test_changes_are_streamed_as_they_happen(api: Api) -> None:
+    async with streaming(api, WATCH) as stream:
+        await api.until_watched_by(1)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
+        for _ in range(3):
+            kind, result = await stream.event()
+            assert (kind, result["data"]["deliveryStatusChanged"]["status"]) == ("next", "SUCCEEDED")
+    async with asyncio.timeout(5):
+        while len(api.process.connections) or len(api.process.feeds):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        pytest.param("{", "BAD_USER_INPUT", id="a syntax error"),
+        pytest.param("{ nothing }", "BAD_USER_INPUT", id="an unknown field"),
+        pytest.param('subscription { deliveryStatusChanged(after: "x") { cursor } }', "BAD_USER_INPUT", id="a bad cursor"),
+        pytest.param('subscription { deliveryStatusChanged(after: "1-0") { cursor } }', "CURSOR_EXPIRED", id="an old cursor"),
+        pytest.param("query($a: Int!) { webhooks(first: $a) { nodes { id } } }", "BAD_USER_INPUT", id="a missing variable"),
+    ],
+)  # fmt: skip
+async def test_a_bad_operation_is_a_result_with_errors_and_the_end(api: Api, query: str, code: str) -> None:
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    async with streaming(api, query) as stream:
+        kind, result = await stream.event()
+        assert (kind, result["errors"][0]["extensions"]["code"], "data" in result) == ("next", code, False)
+        assert await stream.event() == ("complete", None)
+
+
+async def test_it_needs_a_token_too(api: Api) -> None:
+    headers = {"accept": "text/event-stream", "authorization": "Bearer hl_x"}
+    async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
+        assert answer.status == 401
+        assert (await answer.json(content_type=None))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_comments_keep_a_silent_stream_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql_sse, "KEEP_ALIVE_SECONDS", 0.05)
+    async with streaming(api, WATCH) as stream:
+        assert (await stream.event())[0] == ":"
+
+
+async def test_a_revoked_token_ends_its_streams(api: Api) -> None:
+    token_id, other = await api.new_token()
+    async with streaming(api, WATCH, other) as stream:
+        await api.until_watched_by(1)
+        async with api.process.domain.unit(api.actor) as unit:
+            await workspaces.revoke_token(unit, token_id)
+        await api.process.connections.close_revoked(datetime.now(UTC) + timedelta(seconds=1))
+        kind, result = await stream.event()
+        assert (kind, result["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
+        assert (await stream.event())[0] == "complete"
+
+
+async def test_shutting_down_ends_streams_at_once(settings: Settings) -> None:
+    async with running(settings) as api, streaming(api, WATCH) as stream:
+        await api.until_watched_by(1)
+        api.server.should_exit = True
+        kind, result = await stream.event()
+        assert (kind, result["errors"][0]["extensions"]["code"]) == ("next", "UNAVAILABLE")
+        assert (await stream.event())[0] == "complete"
+
+
+async def test_there_may_be_only_so_many_streams(settings: Settings) -> None:
+    async with running(replace(settings, sockets_per_token=1)) as api, streaming(api, WATCH):
+        await api.until_watched_by(1)
+        headers = api.bearer | {"accept": "text/event-stream"}
+        async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
+            assert answer.status == 503
+
+
+async def test_a_reader_that_stalls_is_dropped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(graphql_sse, "LAST_WORDS_SECONDS", 0.1)
+    aliases = " ".join(f"a{number}: uuid" for number in range(90))
+    async with streaming(api, f"subscription {{ deliveryStatusChanged {{ delivery {{ {aliases} }} }} }}"):
+        await api.until_watched_by(1)
+        for _ in range(40):
+            await announce(api.process.domain, some_changes(api.actor.workspace.id, 400))
+            await asyncio.sleep(0.05)
+            if not len(api.process.connections):
+                break
+        assert len(api.process.connections) == 0
+        assert len(api.process.feeds) == 0
