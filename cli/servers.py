@@ -17,7 +17,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 from urllib.parse import quote
 
 from cli.processes import User, command_of, spawn, unprivileged
@@ -108,11 +108,16 @@ class PrivateServer:
         raise NotImplementedError
 
     def _spawn(self, command: list[str], user: User | None = None) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             if log.tell() > LARGEST_LOG_BYTES:
                 log.truncate(0)
             self.process = spawn(command, dies_with_parent=self.stop_signal, user=user, output=log)
         return self.process
+
+    def _open_log(self) -> IO[bytes]:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
+        return self.log.open("ab")
 
     def _last_words(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
@@ -193,7 +198,7 @@ class PrivatePostgres(PrivateServer):
         fresh.rename(self.data)
 
     def _run(self, command: list[str], user: User | None, text: str = "") -> None:
-        with tempfile.TemporaryFile() as source, self.log.open("ab") as log:
+        with tempfile.TemporaryFile() as source, self._open_log() as log:
             source.write(text.encode())
             source.seek(0)
             process = spawn(command, user=user, source=source, output=log)
