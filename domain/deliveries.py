@@ -69,7 +69,7 @@ def _leave(unit: Unit, made: Sequence[Row]) -> None:
 # What a change in the live stream needs to know of a delivery `d`, its event `e` and its webhook `w`.
 _STATE = """
     d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
-    d.attempt_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change, d.created_at, d.finished_at,
+    d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change, d.created_at, d.finished_at,
     d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
 """
 
@@ -275,7 +275,9 @@ WITH o AS (
         request_headers, response_status, response_headers, response_body, response_truncated)
 ), done AS (
     UPDATE delivery d
-    SET status = o.status, attempt_count = d.attempt_count + 1, change = d.change + 1, leased_until = NULL,
+    SET status = o.status, change = d.change + 1, leased_until = NULL,
+        attempt_count = d.attempt_count + (o.outcome <> 'interrupted')::int,
+        interrupted_count = d.interrupted_count + (o.outcome = 'interrupted')::int,
         due_at = CASE WHEN o.status = 'retrying' THEN now() + o.wait ELSE d.due_at END, retry_after = o.retry_after,
         finished_at = CASE WHEN o.status <> 'retrying' THEN now() END
     FROM o

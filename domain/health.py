@@ -83,6 +83,8 @@ class _Tally:
     def add(self, claimed: Mapping[str, Any], outcome: Outcome) -> None:
         self.was_failing |= claimed["failing_since"] is not None or claimed["circuit_open_until"] is not None
         self.probed |= claimed["circuit_open_until"] is not None
+        if outcome.kind is AttemptOutcome.INTERRUPTED:
+            return
         if outcome.kind is AttemptOutcome.SUCCEEDED:
             self.succeeded = True
             return

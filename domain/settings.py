@@ -72,11 +72,11 @@ class Settings:
         values: dict[str, Any] = {}
         for field in fields(cls):
             variable = f"HOOKLINE_{field.name.upper()}"
-            text = environ.get(variable)
-            if text is None:
+            text = environ.get(variable, "").strip()
+            if not text:
                 continue
             try:
-                values[field.name] = _READERS[str(field.type)](text.strip())
+                values[field.name] = _READERS[str(field.type)](text)
             except ValueError as error:
                 raise Misconfigured(f"{variable}: {error}.") from None
         for required in ("database_url", "redis_url", "secret_keys"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from domain.deliveries import Result
+from domain.deliveries import MOST_INTERRUPTIONS, Result
 from domain.outcome import Outcome
 from domain.request import OutgoingRequest, visible_headers
 from domain.retry import wait_before
@@ -42,6 +42,11 @@ def next_status(claimed: Mapping[str, Any], outcome: Outcome) -> DeliveryStatus:
     """A 2xx ends it well; 410 and the last attempt end it; everything else is tried again."""
     if outcome.kind is AttemptOutcome.SUCCEEDED:
         return DeliveryStatus.SUCCEEDED
-    if outcome.gone or claimed["attempt_count"] + 1 >= claimed["max_attempts"]:
-        return DeliveryStatus.FAILED
-    return DeliveryStatus.RETRYING
+    if outcome.kind is AttemptOutcome.INTERRUPTED:
+        # This machine's fault, not the receiver's: it costs no attempt.
+        return _unless(claimed["interrupted_count"] + 1 >= MOST_INTERRUPTIONS)
+    return _unless(outcome.gone or claimed["attempt_count"] + 1 >= claimed["max_attempts"])
+
+
+def _unless(given_up: bool) -> DeliveryStatus:
+    return DeliveryStatus.FAILED if given_up else DeliveryStatus.RETRYING

@@ -220,6 +220,17 @@ async def test_a_death_is_logged_and_costs_no_attempt(domain: Domain, admin: Act
     assert row["attempt_number"] == 2
 
 
+async def test_an_attempt_that_this_machine_had_no_means_for_costs_none(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin, max_attempts=1)
+    (row,) = await claim(delivery)
+
+    await record(row, Failed(AttemptOutcome.INTERRUPTED, "No sockets were left.", TOOK))
+
+    await delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempt_count, delivery.interrupted_count) == (DeliveryStatus.RETRYING, 0, 1)
+    assert (await Webhook.get()).failing_since is None
+
+
 async def test_a_payload_that_kills_its_workers_ends(domain: Domain, admin: Actor) -> None:
     delivery = await owe(domain, admin)
     for _ in range(MOST_INTERRUPTIONS):

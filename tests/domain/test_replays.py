@@ -1,0 +1,121 @@
+"""Replays: pages of copies, none twice, none forgotten, and never too many at once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain import replays, webhooks
+from domain.database import now, rows
+from domain.errors import FaultCode, Refused
+from domain.replays import NewReplay
+from domain.tables import Delivery, Replay, Webhook
+from domain.unit import Actor, Domain
+from domain.vocabulary import DeliveryStatus
+from tests.domain.doing import faults_of, happen, listen
+from workers.replay import copy_pages
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+FAILED = (DeliveryStatus.FAILED,)
+
+
+async def failed_deliveries(domain: Domain, admin: Actor, count: int) -> Webhook:
+    webhook = await listen(domain, admin)
+    await happen(domain, admin)
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
+        SELECT workspace_id, event_id, webhook_id, event_type, 10 FROM delivery, generate_series(2, $1::int)""",
+        count,
+    )
+    await rows("UPDATE delivery SET status = 'failed', finished_at = now(), attempt_number = 1, attempt_count = 1")
+    return webhook
+
+
+async def start(domain: Domain, admin: Actor, webhook: Webhook, **more: object) -> Replay:
+    wanted = {"webhook_id": webhook.id, "statuses": FAILED, "since": LONG_AGO, **more}
+    async with domain.unit(admin) as unit:
+        return await replays.start(unit, NewReplay(**wanted))
+
+
+async def first_attempts_over() -> None:
+    await rows("UPDATE delivery SET attempt_number = 1 WHERE replay_id IS NOT NULL")
+
+
+async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 250)
+    replay = await start(domain, admin, webhook)
+    assert replay.total == 250
+
+    done = []
+    while await replays.open_replays(10):
+        await copy_pages(domain)
+        await first_attempts_over()
+        await replay.refresh_from_db()
+        done.append(replay.done)
+
+    assert done == [100, 200, 250]
+    assert replay.finished_at
+    copied = await Delivery.filter(replay_id=replay.id).values_list("retry_of_id", flat=True)
+    assert len(copied) == len(set(copied)) == 250
+
+
+async def test_a_replay_waits_while_many_of_its_copies_wait(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 500)
+    replay = await start(domain, admin, webhook)
+    for _ in range(10):
+        await copy_pages(domain)
+
+    await replay.refresh_from_db()
+    assert replay.done == replays.MOST_WAITING
+
+
+async def test_only_what_was_asked_for_is_copied(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 3)
+    await rows("UPDATE delivery SET status = 'succeeded' WHERE id = (SELECT min(id) FROM delivery)")
+    await rows("UPDATE delivery SET created_at = $1 WHERE id = (SELECT max(id) FROM delivery)", LONG_AGO)
+
+    replay = await start(domain, admin, webhook, since=LONG_AGO + timedelta(days=1))
+
+    assert replay.total == 1
+
+
+async def test_a_replay_of_nothing_is_finished_at_once(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 1)
+
+    replay = await start(domain, admin, webhook, statuses=(DeliveryStatus.CANCELLED,))
+
+    assert (replay.total, replay.done) == (0, 0)
+    assert replay.finished_at
+
+
+async def test_a_replay_ends_where_its_webhook_is_deleted(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 3)
+    replay = await start(domain, admin, webhook)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, webhook.id)
+
+    await copy_pages(domain)
+
+    await replay.refresh_from_db()
+    assert (replay.done, replay.finished_at is not None) == (0, True)
+
+
+async def test_all_that_is_wrong_is_said_at_once(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    tomorrow = await now() + timedelta(days=1)
+
+    with pytest.raises(Refused) as refused:
+        await start(domain, admin, webhook, statuses=(DeliveryStatus.PENDING,), since=tomorrow, until=LONG_AGO)
+
+    assert faults_of(refused) == {
+        ("statuses.0", FaultCode.INVALID),
+        ("since", FaultCode.OUT_OF_RANGE),
+        ("until", FaultCode.OUT_OF_RANGE),
+    }
+    assert not await Replay.exists()
+
+
+async def test_a_webhook_that_does_not_exist_here_cannot_be_replayed(domain: Domain, admin: Actor) -> None:
+    with pytest.raises(Refused) as refused:
+        await start(domain, admin, Webhook(id=2**62), statuses=())
+
+    assert faults_of(refused) == {("webhook_id", FaultCode.NOT_FOUND), ("statuses", FaultCode.REQUIRED)}

@@ -1,0 +1,100 @@
+"""Settings: read once, refused with the variable's name, and documented where people look."""
+
+import base64
+import re
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Misconfigured
+from domain.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+NEEDED = {
+    "HOOKLINE_DATABASE_URL": "postgresql://h@localhost/h",
+    "HOOKLINE_REDIS_URL": "redis://localhost",
+    "HOOKLINE_SECRET_KEYS": KEY,
+}
+
+
+def variables() -> set[str]:
+    return {f"HOOKLINE_{field.name.upper()}" for field in fields(Settings)}
+
+
+def test_what_is_needed_is_enough() -> None:
+    settings = Settings.from_environment(NEEDED)
+
+    assert settings.secret_keys == (bytes(32),)
+    assert settings.request_timeout == timedelta(seconds=15)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_missing_is_named(name: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        Settings.from_environment({key: value for key, value in NEEDED.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOOKLINE_PORT", "eighty"),
+        ("HOOKLINE_PORT", "-1"),
+        ("HOOKLINE_LEASE", "nan"),
+        ("HOOKLINE_LEASE", "0"),
+        ("HOOKLINE_LEASE", "1e9"),
+        ("HOOKLINE_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("HOOKLINE_DENIED_PORTS", "22,x"),
+        ("HOOKLINE_SECRET_KEYS", "short"),
+        ("HOOKLINE_LOG_FORMAT", "xml"),
+    ],
+)
+def test_what_makes_no_sense_is_named(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        Settings.from_environment({**NEEDED, name: value})
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    empty = dict.fromkeys(variables() - set(NEEDED), "")
+
+    assert Settings.from_environment({**NEEDED, **empty}) == Settings.from_environment(NEEDED)
+
+
+def test_a_key_that_is_refused_is_not_repeated() -> None:
+    with pytest.raises(Misconfigured) as refused:
+        Settings.from_environment({**NEEDED, "HOOKLINE_SECRET_KEYS": "hunter2hunter2"})
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"HOOKLINE_LEASE": "19.9"}, "HOOKLINE_LEASE"),
+        ({"HOOKLINE_SHUTDOWN_DEADLINE": "14"}, "HOOKLINE_SHUTDOWN_DEADLINE"),
+        ({"HOOKLINE_CONNECT_TIMEOUT": "16"}, "HOOKLINE_CONNECT_TIMEOUT"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, str], named: str) -> None:
+    with pytest.raises(Misconfigured, match=named):
+        Settings.from_environment({**NEEDED, **changes})
+
+
+@pytest.mark.parametrize("page", [".env.example", "docs/settings.md"])
+def test_every_setting_is_documented_and_nothing_else_is(page: str) -> None:
+    named = set(re.findall(r"^(?:# ?|\| `)?(HOOKLINE_[A-Z_]+)", (ROOT / page).read_text(), re.MULTILINE))
+
+    assert named == variables()
+
+
+def test_only_one_file_reads_the_environment() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for folder in ("api", "schema", "workers", "domain")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"\benviron\b|\bgetenv\b", path.read_text())
+    ]
+
+    assert readers == ["domain/settings.py"]
