@@ -8,7 +8,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,15 @@ class Pds:
         handle, password = f"user-{secrets.token_hex(4)}.test", secrets.token_urlsafe(16)
         new = {"handle": handle, "password": password, "email": f"{handle}@example.test"}
         created = await self.procedure("com.atproto.server.createAccount", new)
-        app = await self.procedure("com.atproto.server.createAppPassword", {"name": "hookline"}, created["accessJwt"])
-        return PdsAccount(created["did"], handle, password, app["password"])
+        account = PdsAccount(created["did"], handle, password, "")
+        return replace(account, app_password=await self.new_app_password(account))
+
+    async def new_app_password(self, account: PdsAccount) -> str:
+        """An app password named "hookline", as the owner makes it in the app's settings."""
+        name = {"name": "hookline"}
+        made = await self.procedure("com.atproto.server.createAppPassword", name, await self._access(account))
+        password: str = made["password"]
+        return password
 
     async def revoke_app_password(self, account: PdsAccount) -> None:
         """As the owner does in the app's settings."""

@@ -1,5 +1,6 @@
 """A relay in front of a real server that can lose answers: the server has done it, and we never learn."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,10 +20,22 @@ class Relay:
         self.seen: list[str] = []
         self._session = session
         self._losing: list[str] = []
+        self._holding: dict[str, asyncio.Event] = {}
+        self._watched: dict[str, asyncio.Event] = {}
 
     def lose_answer_to(self, path: str) -> None:
         """The next request to a path with this ending reaches the server; its answer is lost."""
         self._losing.append(path)
+
+    def hold_answer_to(self, path: str) -> asyncio.Event:
+        """As `lose_answer_to`, but the other side waits until it gives up; set once the server is done."""
+        self._holding[path] = asyncio.Event()
+        return self._holding[path]
+
+    def watch_for(self, path: str) -> asyncio.Event:
+        """Set once the server has answered a request to a path with this ending."""
+        self._watched[path] = asyncio.Event()
+        return self._watched[path]
 
     async def handle(self, request: web.Request) -> web.Response:
         """Pass one request on."""
@@ -37,6 +50,12 @@ class Relay:
             assert answer.ok, body
             assert request.transport is not None
             request.transport.abort()
+        if held := next((path for path in self._holding if request.path.endswith(path)), None):
+            self._holding.pop(held).set()
+            await asyncio.Future()
+        for path, answered in self._watched.items():
+            if request.path.endswith(path):
+                answered.set()
         passed_on = {name: value for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_ON}
         return web.Response(status=answer.status, headers=passed_on, body=body)
 
@@ -49,7 +68,8 @@ async def relaying(upstream: str) -> AsyncIterator[Relay]:
         relay = Relay(upstream, session)
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", relay.handle)
-        runner = web.AppRunner(application)
+        # A held answer ends with its connection.
+        runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
