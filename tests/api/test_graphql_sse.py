@@ -13,6 +13,7 @@ import pytest
 
 from api import graphql_sse, outbox
 from domain import workspaces
+from domain.live import SPAN
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
@@ -81,13 +82,17 @@ async def test_changes_are_streamed_as_they_happen(api: Api) -> None:
             await asyncio.sleep(0.01)
 
 
+# Of the first workspace, and long gone.
+OLD = f'subscription {{ deliveryStatusChanged(after: "1-{SPAN}") {{ cursor }} }}'
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
         pytest.param("{", "BAD_USER_INPUT", id="a syntax error"),
         pytest.param("{ nothing }", "BAD_USER_INPUT", id="an unknown field"),
         pytest.param('subscription { deliveryStatusChanged(after: "x") { cursor } }', "BAD_USER_INPUT", id="a bad cursor"),
-        pytest.param('subscription { deliveryStatusChanged(after: "1-0") { cursor } }', "CURSOR_EXPIRED", id="an old cursor"),
+        pytest.param(OLD, "CURSOR_EXPIRED", id="an old cursor"),
         pytest.param("query($a: Int!) { webhooks(first: $a) { nodes { id } } }", "BAD_USER_INPUT", id="a missing variable"),
     ],
 )  # fmt: skip

@@ -1,0 +1,289 @@
+"""Equal subscriptions share their work, and nobody can tell: not by what they get, nor in which order."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from api.execution import Asked
+from api.feed import Member
+from api.live_feed import Subscription
+from domain.live import order_of
+from domain.unit import Actor
+from domain.vocabulary import DeliveryStatus, EventType, Role
+from schema import ids
+from schema.context import Context
+from schema.schema import schema
+from tests.api.changes import announce, delivery_change, some_changes, succeeded
+from tests.api.conftest import Api
+from tests.schema.conftest import Client
+from tests.schema.world import furnish
+
+WATCH = "subscription($after: String) { deliveryStatusChanged(after: $after) { cursor status delivery { uuid } } }"
+
+
+class Listener:
+    """A subscriber who writes everything down."""
+
+    def __init__(self) -> None:
+        self.payloads: list[str] = []
+        self.errors: list[dict[str, Any]] = []
+        self.heard = asyncio.Condition()
+
+    def next(self, payload: str) -> None:
+        self.payloads.append(payload)
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        self.errors.extend(errors)
+
+    async def room(self) -> None:
+        await asyncio.sleep(0)
+
+    @property
+    def results(self) -> list[Any]:
+        """All results so far."""
+        return [json.loads(payload) for payload in self.payloads]
+
+    @property
+    def cursors(self) -> list[str]:
+        """Where they stand in the stream."""
+        return [result["data"]["deliveryStatusChanged"]["cursor"] for result in self.results]
+
+    async def until(self, number: int) -> None:
+        """Returns once there are so many."""
+        async with asyncio.timeout(20):
+            while len(self.payloads) < number:
+                await asyncio.sleep(0.002)
+
+
+async def listen(
+    api: Api, query: str = WATCH, actor: Actor | None = None, **variables: Any
+) -> tuple[Listener, Subscription]:
+    """Subscribe as a socket would."""
+    listener = Listener()
+    prepared = api.process.engine.prepare(Asked(query, None, variables))
+    return listener, await api.process.feeds.subscribe(prepared, actor or api.actor, listener, "test")
+
+
+def executed(api: Api) -> float:
+    """How many changes have been executed."""
+    value = api.process.metrics.registry.get_sample_value("hookline_live_changes_total")
+    return value or 0.0
+
+
+async def test_equal_subscriptions_are_executed_once(api: Api) -> None:
+    found = [await listen(api) for _ in range(50)]
+    assert len(api.process.feeds) == 1
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 20))
+    for listener, _ in found:
+        await listener.until(20)
+    assert {tuple(listener.payloads) for listener, _ in found} == {tuple(found[0][0].payloads)}
+    assert executed(api) == 20
+    for _, subscription in found:
+        subscription.close()
+    assert len(api.process.feeds) == 0
+
+
+async def test_other_variables_roles_documents_and_workspaces_are_other_feeds(api: Api) -> None:
+    viewer = Actor(api.actor.workspace, api.actor.token, Role.VIEWER)
+    query = "subscription($w: ID, $after: String) { deliveryStatusChanged(webhookId: $w, after: $after) { cursor } }"
+    last = (await resumable(api, 1))[-1]
+    different: list[tuple[str, Actor, dict[str, Any]]] = [
+        (WATCH, api.actor, {}),
+        (WATCH, viewer, {}),
+        (WATCH + " ", api.actor, {}),
+        (query, api.actor, {}),
+        (query, api.actor, {"w": ids.make("Webhook", 1)}),
+        (query, api.actor, {"w": ids.make("Webhook", 2)}),
+    ]
+    for number, (text, actor, variables) in enumerate(different, start=1):
+        for after in ({}, {"after": None}, {"after": last}):
+            await listen(api, text, actor, **variables, **after)
+        assert len(api.process.feeds) == number
+
+
+async def resumable(api: Api, number: int) -> list[str]:
+    """Announce changes; returns their cursors."""
+    listener, subscription = await listen(api)
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, number))
+    await listener.until(number)
+    subscription.close()
+    return listener.cursors
+
+
+async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None:
+    workspace_id = api.actor.workspace.id
+    query = "subscription { deliveryStatusChanged(statuses: [FAILED], eventTypes: [POST_DELETED]) { cursor status } }"
+    listener, _ = await listen(api, query)
+    wanted = {"status": DeliveryStatus.FAILED, "event_type": EventType.POST_DELETED}
+    await announce(
+        api.process.domain,
+        [
+            *some_changes(workspace_id, 50),
+            *some_changes(workspace_id, 50, status=DeliveryStatus.FAILED),
+            *some_changes(workspace_id, 50, event_type=EventType.POST_DELETED),
+            *some_changes(workspace_id, 1, **wanted),
+        ],
+    )
+    await listener.until(1)
+    assert executed(api) == 1
+
+
+async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while_changes_pour_in(api: Api) -> None:
+    rand = random.Random(7)
+    first, held = await listen(api)
+    number = 1_500
+    pouring = asyncio.create_task(pour(api, number))
+    seen: dict[int, list[str]] = {reader: [] for reader in range(8)}
+
+    async def cut_off_again_and_again(reader: int) -> None:
+        while len(seen[reader]) < number:
+            after = seen[reader][-1] if seen[reader] else "0"
+            listener, subscription = await listen(api, after=after)
+            wanted = min(number - len(seen[reader]), rand.randint(1, 200))
+            await listener.until(wanted)
+            subscription.close()
+            seen[reader] += listener.cursors[: rand.randint(1, len(listener.cursors))]
+
+    await asyncio.gather(*(cut_off_again_and_again(reader) for reader in seen))
+    await pouring
+    await first.until(number)
+    held.close()
+    assert all(cursors == first.cursors for cursors in seen.values())
+    assert len(set(first.cursors)) == number
+
+
+async def pour(api: Api, number: int) -> None:
+    """Changes, a few at a time."""
+    for _ in range(number // 10):
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 10))
+        await asyncio.sleep(0)
+
+
+async def test_a_thousand_who_resume_cost_each_change_once(api: Api) -> None:
+    cursors = await resumable(api, 200)
+    before = executed(api)
+    found = await asyncio.gather(*(listen(api, after=cursors[number % 200]) for number in range(1_000)))
+    for number, (listener, _) in enumerate(found):
+        assert listener.cursors == cursors[number % 200 + 1 :]
+    # One that wants more than what the feed has makes it look once more; at worst all of it a second time.
+    assert executed(api) - before <= 400
+
+
+async def test_more_than_the_feed_remembers_comes_out_of_the_stream(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.recent.RECENT_CHANGES", 50)
+    monkeypatch.setattr("api.feed.RECENT_CHANGES", 50)
+    cursors = await resumable(api, 300)
+    keeper, _ = await listen(api)
+    listener, _ = await listen(api, after="0")
+    assert listener.cursors == cursors
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 120))
+    await listener.until(420)
+    late, _ = await listen(api, after=cursors[250])
+    assert late.cursors == listener.cursors[251:]
+    assert listener.cursors[300:] == keeper.cursors
+
+
+async def test_a_bad_cursor_fails_its_subscriber_alone(api: Api) -> None:
+    results = await asyncio.gather(
+        *(listen(api, after=after) for after in ("nonsense", "0", "nonsense", "0")), return_exceptions=True
+    )
+    assert [type(result).__name__ for result in results] == ["BadCursor", "tuple", "BadCursor", "tuple"]
+
+
+async def test_when_redis_loses_the_stream_all_are_told_where_to_go_on(api: Api) -> None:
+    listener, _ = await listen(api)
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    await listener.until(1)
+    await api.process.domain.redis.flushall()
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    async with asyncio.timeout(15):
+        while not listener.errors:
+            await asyncio.sleep(0.01)
+    assert listener.errors[0]["extensions"]["code"] == "CURSOR_EXPIRED"
+    again, _ = await listen(api, after=listener.errors[0]["extensions"]["cursor"])
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    await again.until(1)
+
+
+async def test_one_that_has_read_further_elsewhere_gets_nothing_again(api: Api) -> None:
+    listener, subscription = await listen(api)
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
+    await listener.until(3)
+    ahead, told = Listener(), list(listener.payloads)
+    subscription.feed.members.add(Member(ahead, order_of(listener.cursors[1])))
+    for number in (1, 2):
+        subscription.feed._tell(order_of(listener.cursors[number]), told[number])
+    assert ahead.payloads == told[2:]
+
+
+DOCUMENTS = (
+    "subscription { deliveryStatusChanged { cursor occurredAt status } }",
+    "subscription { a: deliveryStatusChanged { b: status c: status } }",
+    "subscription { deliveryStatusChanged { attempt { id number outcome durationMs error responseStatus } } }",
+    "subscription { deliveryStatusChanged { attempt { requestUrl requestHeaders { name value } responseBody } } }",
+    "subscription { deliveryStatusChanged { delivery { id uuid status webhook { name callbackUrl events } } } }",
+    "subscription { deliveryStatusChanged { delivery { event { type payload deliveries { totalCount } } attempts { number } } } }",
+    "subscription { deliveryStatusChanged { delivery { retryOf { id } waitingFor nextAttemptAt createdAt finishedAt } } }",
+    "subscription { deliveryStatusChanged { ...f } } fragment f on DeliveryStatusChange { status delivery { ...g } } "
+    "fragment g on Delivery { __typename id ... on Delivery { uuid } }",
+    "subscription { deliveryStatusChanged { __typename request { url body headers { name value } } } }",
+    "subscription($yes: Boolean!) { deliveryStatusChanged { status @include(if: $yes) cursor @skip(if: $yes) } }",
+    "subscription($w: ID) { deliveryStatusChanged(webhookId: $w) { delivery { id } } }",
+    "subscription($t: [EventType!]) { deliveryStatusChanged(eventTypes: $t) { delivery { event { type } } } }",
+    "subscription { deliveryStatusChanged(statuses: [SUCCEEDED, FAILED]) { status } }",
+    "subscription { ...root } fragment root on Subscription { deliveryStatusChanged { status } }",
+    "subscription { deliveryStatusChanged { delivery { webhook { deliveries(first: 2) { nodes { id } } stats { deliveries } } } } }",
+)  # fmt: skip
+
+
+async def test_results_are_those_of_strawberrys_own_execution(api: Api) -> None:
+    domain, workspace_id = api.process.domain, api.actor.workspace.id
+    world = await furnish(Client(domain, api.actor))
+    variables = {"yes": True, "w": ids.make("Webhook", world.webhook.id), "t": ["POST_CREATED", "POST_DELETED"]}
+    changes = [
+        delivery_change(workspace_id, world.delivery.id, 91, webhook_id=world.webhook.id, attempt=succeeded(), event_type=EventType.POST_CREATED),
+        delivery_change(workspace_id, world.delivery.id, 92, DeliveryStatus.FAILED, webhook_id=world.webhook.id),
+        *some_changes(workspace_id, 3, event_type=EventType.POST_DELETED),
+        *some_changes(workspace_id, 3),
+    ]  # fmt: skip
+    await announce(domain, changes)
+    compared: Counter[str] = Counter()
+    for text in DOCUMENTS:
+        listener, subscription = await listen(api, resuming(text), **used(text, variables))
+        subscription.close()
+        assert listener.results == await stock_results(api, resuming(text), variables, len(listener.results)), text
+        compared[text] = len(listener.results)
+    assert sum(compared.values()) > 60
+    assert all(compared.values())
+
+
+def resuming(text: str) -> str:
+    """The document, from the oldest change on."""
+    head, name, rest = text.partition("deliveryStatusChanged")
+    return f'{head}{name}(after: "0", {rest[1:]}' if rest.startswith("(") else f'{head}{name}(after: "0"){rest}'
+
+
+def used(text: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """The variables that a document declares."""
+    return {name: value for name, value in variables.items() if f"${name}:" in text}
+
+
+async def stock_results(api: Api, text: str, variables: dict[str, Any], number: int) -> list[Any]:
+    """The first results that Strawberry itself gives."""
+    context = Context(api.process.domain, api.actor, "live")
+    results: AsyncGenerator[Any, None] = await schema.subscribe(text, used(text, variables), context)
+    found: list[Any] = []
+    async with asyncio.timeout(10), aclosing(results):
+        while len(found) < number:
+            result = await anext(results)
+            body: dict[str, Any] = {"data": result.data}
+            if result.errors:
+                body["errors"] = [error.formatted for error in result.errors]
+            found.append(json.loads(json.dumps(body)))
+    return found
