@@ -197,11 +197,11 @@ function Row({ account, onEdit, onDelete }: RowProps) {
           {account.username && <span className="url">@{account.username.replace(/^@/, '')}</span>}
         </span>
       </td>
-      <td data-label="Network">
+      <td>
         {PROVIDERS[account.provider]} <span className="muted">{serverOf(account)}</span>
       </td>
-      <td data-label="State">{account.authorized ? <Badge tone="good">Authorised</Badge> : <Badge tone="bad">Refused: authorise again</Badge>}</td>
-      <td data-label="Added">
+      <td>{account.authorized ? <Badge tone="good">Authorised</Badge> : <Badge tone="bad">Refused: authorise again</Badge>}</td>
+      <td>
         <Ago time={account.createdAt} />
       </td>
       <td className="row-actions">

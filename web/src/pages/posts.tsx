@@ -29,17 +29,17 @@ function Item({ post }: { post: Post }) {
           {post.body || 'Empty post'}
         </Link>
       </td>
-      <td data-label="Status">
+      <td>
         <Badge tone={tone}>{label}</Badge>
       </td>
-      <td data-label="Accounts">
+      <td>
         <span className="chips">
           {post.accounts.map(({ account }) => (
             <Chip key={account.id}>{account.name}</Chip>
           ))}
         </span>
       </td>
-      <td data-label="When">
+      <td>
         <When post={post} />
       </td>
     </tr>

@@ -47,6 +47,9 @@ const BLANK: Draft = {
   headers: [],
 };
 
+/** Stands for a header's value that the API does not give out. */
+const HIDDEN = '(hidden)';
+
 const FIELDS = ['name', 'callbackUrl', 'method', 'contentType', 'maxAttempts', 'active', 'secret', 'events', 'headers'];
 const METHODS = [
   ['POST', 'POST'],
@@ -170,15 +173,13 @@ function Events({ draft, faults, change }: PartProps) {
 function Headers({ draft, faults, change }: PartProps) {
   const set = (index: number, part: Partial<Header>): void =>
     change({ headers: draft.headers.map((header, other) => (other === index ? { ...header, ...part } : header)) });
-  const errorAt = (index: number): string | undefined =>
-    faults.get(`headers.${index}.name`) ?? faults.get(`headers.${index}.value`) ?? faults.get(`headers.${index}`);
   return (
     <Group title="Headers" about="Sent with every request, for example an API key that your server asks for." error={faults.get('headers')}>
       {draft.headers.map((header, index) => (
         // Rows have no identity of their own, and only the last of them comes and goes.
         <div className="header-row" key={index}>
-          <TextField label="Header name" autoComplete="off" value={header.name} onChange={(event) => set(index, { name: event.target.value })} error={errorAt(index)} />
-          <TextField label="Value" autoComplete="off" value={header.value} onChange={(event) => set(index, { value: event.target.value })} />
+          <TextField label="Header name" autoComplete="off" value={header.name} onChange={(event) => set(index, { name: event.target.value })} error={faults.get(`headers.${index}.name`) ?? faults.get(`headers.${index}`)} />
+          <TextField label="Value" autoComplete="off" value={header.value} onChange={(event) => set(index, { value: event.target.value })} error={faults.get(`headers.${index}.value`)} />
           <Button kind="quiet" icon="trash" aria-label={`Remove header ${header.name || index + 1}`} onClick={() => change({ headers: draft.headers.filter((_, other) => other !== index) })} />
         </div>
       ))}
@@ -285,6 +286,11 @@ function sameHeaders(one: readonly Header[], other: readonly Header[]): boolean 
   return JSON.stringify(one.map(({ name, value }) => [name, value])) === JSON.stringify(other.map(({ name, value }) => [name, value]));
 }
 
+function hiddenValues(headers: readonly Header[]): Faults {
+  const message = 'Give this value again: it is hidden, and changing one header replaces all of them.';
+  return new Map(headers.flatMap(({ value }, index) => (value === HIDDEN ? [[`headers.${index}.value`, message] as const] : [])));
+}
+
 function draftOf(webhook: WebhookCoreFragment): Draft {
   const { name, callbackUrl, method, contentType, active, events, headers } = webhook;
   return { name, callbackUrl, method, contentType, active, events, headers, maxAttempts: String(webhook.maxAttempts), secret: '' };
@@ -297,8 +303,10 @@ export function EditWebhookPage({ id }: { id: string }) {
   const webhook = data?.webhook;
   const back = { href: paths.webhook(id), label: webhook?.name ?? 'Webhook' };
   const save = async (draft: Draft): Promise<Faults | null> => {
-    // Hidden values come back masked: the headers are sent only where they were changed.
+    // Headers are replaced as a whole, so they are sent only where one was changed, and then all with their values.
     const changed = webhook && !sameHeaders(draft.headers, webhook.headers);
+    const hidden = changed ? hiddenValues(draft.headers) : new Map<string, string>();
+    if (hidden.size > 0) return hidden;
     const input = { ...common(draft), ...(changed && { headers: draft.headers.map(({ name, value }) => ({ name, value })) }) };
     const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input });
     if (saved === null) return new Map([['', problem]]);

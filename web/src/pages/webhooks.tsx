@@ -5,15 +5,13 @@ import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '.
 import { useFeed } from '../live';
 import { Link, paths } from '../router';
 import { DAY } from '../time';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
 import { EVENTS, STATUSES } from '../words';
 
 type Webhook = WebhooksQuery['webhooks']['nodes'][number];
 type LastDelivery = Webhook['deliveries']['nodes'][number];
-
-const CHIPS = 3;
 
 export function WebhookState({ webhook }: { webhook: Pick<Webhook, 'active' | 'disabledReason'> }) {
   if (webhook.active) return <Badge tone="good">Active</Badge>;
@@ -22,20 +20,8 @@ export function WebhookState({ webhook }: { webhook: Pick<Webhook, 'active' | 'd
 }
 
 function Events({ webhook }: { webhook: Webhook }) {
-  const shown = webhook.events.slice(0, CHIPS);
-  const rest = webhook.events.slice(CHIPS);
-  return (
-    <span className="chips">
-      {shown.map((type) => (
-        <Chip key={type}>{EVENTS[type]}</Chip>
-      ))}
-      {rest.length > 0 && (
-        <span className="more" title={rest.map((type) => EVENTS[type]).join(', ')}>
-          +{rest.length} more
-        </span>
-      )}
-    </span>
-  );
+  const names = webhook.events.map((type) => EVENTS[type]).join(', ');
+  return <span title={names}>{names}</span>;
 }
 
 export function rate(value: number | null): string {
@@ -64,16 +50,16 @@ function Item({ webhook, last }: { webhook: Webhook; last: LastDelivery | undefi
         </Link>
         <span className="url">{webhook.callbackUrl}</span>
       </td>
-      <td data-label="State">
+      <td>
         <WebhookState webhook={webhook} />
       </td>
-      <td data-label="Events">
+      <td className="webhook-events">
         <Events webhook={webhook} />
       </td>
-      <td data-label="Success, 24 h">
+      <td>
         <Rate webhook={webhook} />
       </td>
-      <td data-label="Last delivery" className="last-delivery">
+      <td className="last-delivery">
         {last ? (
           <>
             <Badge tone={STATUSES[last.status].tone}>{STATUSES[last.status].label}</Badge> <Ago time={last.createdAt} />

@@ -53,7 +53,7 @@ export function CodeBlock({ text, what, json = false, wrap = false }: { text: st
       <div className="code-copy">
         <CopyButton text={text} what={what} />
       </div>
-      <pre tabIndex={0} role="region" aria-label={what} className={wrap ? 'wrap' : undefined}>
+      <pre tabIndex={0} role="group" aria-label={what} className={wrap ? 'wrap' : undefined}>
         <code>{json && text.length <= LARGEST_COLOURED ? coloured(text) : text}</code>
       </pre>
     </div>

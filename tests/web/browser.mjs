@@ -1,0 +1,163 @@
+// A real Chromium and what every test watches while it uses it.
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import chromium, { inflate } from '@sparticuz/chromium';
+import puppeteer from 'puppeteer-core';
+
+const require = createRequire(import.meta.url);
+const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+export const PATIENCE_MS = 15_000;
+
+// The package's own flags switch web security off, and with it what these tests are to prove.
+const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
+
+/** Chromium's libraries come with the package too, for machines that lack them. */
+async function libraries(executable) {
+  const missing = spawnSync('ldd', [executable], { encoding: 'utf8' }).stdout.includes('not found');
+  if (!missing) return {};
+  const folder = path.join(path.dirname(require.resolve('@sparticuz/chromium')), '..', 'bin', 'al2023.tar.br');
+  await inflate(folder);
+  return { LD_LIBRARY_PATH: path.join(tmpdir(), 'al2023', 'lib') };
+}
+
+export async function launch() {
+  const executablePath = await chromium.executablePath();
+  const env = { ...process.env, ...(await libraries(executablePath)) };
+  return puppeteer.launch({ args: FLAGS, executablePath, env, headless: 'shell' });
+}
+
+/** A page of a tab of its own that notes what must never happen: console errors, broken policies, foreign requests. */
+export async function openPage(browser, { token = null, width = 1280, height = 800, dark = false } = {}) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  page.faults = [];
+  page.scripts = new Map();
+  page.on('console', (message) => {
+    if (['error', 'warn'].includes(message.type())) page.faults.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => page.faults.push(`exception: ${error.message}`));
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (['data:', 'blob:'].includes(url.protocol)) return;
+    if (page.origin && url.host !== new URL(page.origin).host) page.faults.push(`foreign request: ${request.url()}`);
+  });
+  page.setDefaultTimeout(PATIENCE_MS);
+  await page.setViewport({ width, height });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
+  if (token !== null) {
+    await page.evaluateOnNewDocument((value) => {
+      if (!sessionStorage.getItem('hookline.token')) sessionStorage.setItem('hookline.token', value);
+    }, token);
+  }
+  return page;
+}
+
+export async function visit(page, url) {
+  page.origin = new URL(url).origin;
+  await page.goto(url, { waitUntil: 'domcontentloaded' });
+  await page.waitForSelector('h1');
+}
+
+/** Waits until the page says this somewhere. */
+export function reads(page, text, selector = 'body') {
+  return page.waitForFunction((wanted, where) => document.querySelector(where)?.textContent.includes(wanted), {}, text, selector);
+}
+
+export function click(page, role, name) {
+  return page.locator(`::-p-aria([name="${name}"][role="${role}"])`).click();
+}
+
+/** Types into the field with this label, in place of what stands there. */
+export async function fill(page, label, text) {
+  const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
+  await field.click({ count: 3 });
+  await field.type(text);
+}
+
+export async function choose(page, label, value) {
+  const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
+  await field.select(value);
+}
+
+/** What axe-core finds, as lines to read. */
+export async function audit(page) {
+  await page.evaluate(`${AXE};0`);
+  return page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+    return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.target.join(' ')).join(' | ')}`);
+  });
+}
+
+/** The API as a test uses it beside the page. */
+export function api(url, token) {
+  return async (query, variables = {}) => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors } = await response.json();
+    if (errors) throw new Error(JSON.stringify(errors));
+    for (const payload of Object.values(data)) {
+      if (payload?.errors?.length) throw new Error(JSON.stringify(payload.errors));
+    }
+    return data;
+  };
+}
+
+/** A receiver on loopback. It notes each request and answers with `answer.status`. */
+export async function receive() {
+  const requests = [];
+  const answer = { status: 200 };
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    requests.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
+    response.writeHead(answer.status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ received: requests.length }));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/hook`, requests, answer, close: () => server.close() };
+}
+
+/** A line to the API that can be cut for real: sockets are destroyed, new ones refused. */
+export async function line(target) {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set();
+  const state = { isCut: false };
+  const server = net.createServer((near) => {
+    if (state.isCut) return near.destroy();
+    const far = net.connect(Number(port), hostname);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ]) {
+      sockets.add(one);
+      one.on('error', () => other.destroy());
+      one.on('close', () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    cut() {
+      state.isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      state.isCut = false;
+    },
+    close() {
+      this.cut();
+      server.close();
+    },
+  };
+}

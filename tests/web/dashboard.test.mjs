@@ -1,0 +1,447 @@
+// The dashboard as people use it, in a real browser on the real system. Started by test_dashboard.py, which says where it is.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { api, audit, choose, click, fill, launch, line, openPage, reads, receive, visit } from './browser.mjs';
+
+const { HOOKLINE_URL: url, HOOKLINE_TOKEN: token, WORKER_PID: worker, LARGE_WEBHOOK: largeWebhook, SCREENSHOTS: screenshots } = process.env;
+const DASHBOARD_PAGE = fileURLToPath(new URL('../../docs/dashboard.md', import.meta.url));
+const ask = api(url, token);
+// A second run on the same data must not find the accounts of the first.
+const RUN = Date.now().toString(36);
+const SECRET = 'a secret of the five steps';
+
+let browser;
+let receiver;
+
+before(async () => {
+  browser = await launch();
+  receiver = await receive();
+  if (screenshots) await mkdir(screenshots, { recursive: true });
+});
+
+after(async () => {
+  receiver?.close();
+  await browser?.close();
+});
+
+/** Opens a page, and at its end holds it to what every page must keep. */
+async function using(options, body) {
+  const page = await openPage(browser, { token, ...options });
+  try {
+    await body(page);
+    assert.deepEqual(page.faults, []);
+  } finally {
+    await page.browserContext().close();
+  }
+}
+
+async function makeWebhook(name, events = ['ACCOUNT_ADDED'], secret = SECRET) {
+  const { webhookCreate } = await ask(
+    `mutation($input: WebhookCreateInput!) { webhookCreate(input: $input) { webhook { id } errors { message field } } }`,
+    { input: { name, callbackUrl: receiver.url, events, secret, maxAttempts: 1 } },
+  );
+  return webhookCreate.webhook.id;
+}
+
+async function addAccount(name) {
+  const { accountAdd } = await ask(
+    `mutation($name: String) { accountAdd(input: {provider: SANDBOX, server: "ok", identifier: $name, name: $name}) { account { id } errors { message field } } }`,
+    { name },
+  );
+  return accountAdd.account.id;
+}
+
+const testEvent = async (id) =>
+  (await ask(`mutation($id: ID!) { webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } } }`, { id })).webhookTest.delivery.id;
+
+async function delivered(id, wanted = ['SUCCEEDED', 'FAILED']) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const { delivery } = await ask(`query($id: ID!) { delivery(id: $id) { status } }`, { id });
+    if (wanted.includes(delivery.status)) return delivery.status;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('It was never delivered');
+}
+
+/** The rows of the log as [event, status]. */
+const rows = (page) =>
+  page.$$eval('.rows .row', (found) => found.map((row) => [row.querySelector('.row-link').textContent, row.querySelector('.badge').textContent]));
+
+const path_ = (id) => encodeURIComponent(id);
+
+test('the five steps of the documentation end with a delivery that turns from pending to succeeded without a reload', async () => {
+  const steps = [...(await readFile(DASHBOARD_PAGE, 'utf8')).matchAll(/^(\d)\. (.+)$/gm)].map(([, , step]) => step);
+  assert.deepEqual(steps.slice(0, 5), [
+    'Enter the workspace.',
+    'Click **Webhooks** in the side bar.',
+    'Click **Create Webhook**.',
+    'Fill in the form: **Details** (Name, Callback URL, Method, Content-Type, Max attempts, Status), **Security** (Secret) and **Events**.',
+    'Click **Create**.',
+  ]);
+  await using({ token: null }, async (page) => {
+    await visit(page, `${url}/`);
+    await fill(page, 'Token', token);
+    await click(page, 'button', 'Sign in');
+    await click(page, 'link', 'Webhooks');
+    await click(page, 'link', 'Create Webhook');
+    await reads(page, 'Create Webhook', 'h1');
+    await fill(page, 'Name', 'Five steps');
+    await fill(page, 'Callback URL', receiver.url);
+    await choose(page, 'Method', 'POST');
+    await choose(page, 'Content-Type', 'JSON');
+    await fill(page, 'Max attempts', '3');
+    await choose(page, 'Status', 'yes');
+    await fill(page, 'Secret', SECRET);
+    for (const event of ['ACCOUNT_ADDED', 'POST_PUBLISHED']) await page.locator(`input[value=${event}]`).click();
+    await click(page, 'button', 'Create');
+    await reads(page, 'Five steps', 'h1');
+    await reads(page, SECRET, '.secret-once');
+    await click(page, 'button', 'I have stored it');
+    await reads(page, 'Live', '.live');
+    await page.evaluate(() => {
+      globalThis.isTheSamePage = true;
+    });
+
+    // A worker that stands still leaves the delivery pending for as long as the test looks at it.
+    process.kill(Number(worker), 'SIGSTOP');
+    try {
+      await addAccount(`Five steps ${RUN}`);
+      await reads(page, 'Pending', '.rows');
+      assert.deepEqual(await rows(page), [['Account Added', 'Pending']]);
+    } finally {
+      process.kill(Number(worker), 'SIGCONT');
+    }
+    await reads(page, 'Succeeded', '.rows');
+    assert.deepEqual(await rows(page), [['Account Added', 'Succeeded']]);
+    assert.equal(await page.evaluate(() => globalThis.isTheSamePage), true);
+    assert.equal(receiver.requests.at(-1).headers['x-hookline-event'], 'account.added');
+  });
+});
+
+test('a form that is sent empty says beside each field what is missing, and takes the keyboard there', async () => {
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/new`);
+    await click(page, 'button', 'Create');
+    await page.waitForSelector('.field-error');
+    const wrong = await page.$$eval('[aria-invalid=true]', (fields) => fields.map((field) => field.labels?.[0]?.textContent ?? field.querySelector('legend').textContent));
+    assert.deepEqual(wrong, ['Name', 'Callback URL', 'Events']);
+    await page.waitForFunction(() => document.activeElement?.labels?.[0]?.textContent === 'Name');
+  });
+});
+
+test('a dropped connection says so, resumes and misses nothing', async () => {
+  const id = await makeWebhook('Cut off');
+  const wire = await line(url);
+  try {
+    const page = await openPage(browser, { token });
+    await visit(page, `${wire.url}/webhooks/${path_(id)}`);
+    await reads(page, 'Live', '.live');
+    await testEvent(id);
+    await reads(page, 'Succeeded', '.rows');
+
+    wire.cut();
+    await reads(page, 'Disconnected', '.live');
+    const missed = [await testEvent(id), await testEvent(id), await testEvent(id)];
+    for (const delivery of missed) await delivered(delivery);
+    assert.equal((await rows(page)).length, 1);
+
+    wire.mend();
+    await reads(page, 'Resumed, nothing was missed', '.live');
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 4);
+    assert.deepEqual(await rows(page), Array(4).fill(['Post Published', 'Succeeded']));
+    // What the cut itself makes the browser write is expected here, and nothing else.
+    assert.deepEqual(page.faults.filter((fault) => !/WebSocket|ERR_(EMPTY_RESPONSE|CONNECTION)/.test(fault)), []);
+    await page.browserContext().close();
+  } finally {
+    wire.close();
+  }
+});
+
+test('a test event is sent from the page and seen to arrive', async () => {
+  const id = await makeWebhook('Tried out');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Send a test event');
+    await choose(page, 'Event', 'POST_DELETED');
+    await click(page, 'button', 'Send');
+    await reads(page, 'Answered 200', '.arrival');
+    assert.equal(JSON.parse(receiver.requests.at(-1).body).event, 'post.deleted');
+  });
+});
+
+test('a delivery page explains a failure, and sends again once the receiver is mended', async () => {
+  const id = await makeWebhook('Broken for a while');
+  receiver.answer.status = 503;
+  const failed = await testEvent(id);
+  assert.equal(await delivered(failed), 'FAILED');
+  receiver.answer.status = 200;
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries/${path_(failed)}`);
+    await reads(page, 'Given up', '.timeline');
+    await reads(page, '503', '.timeline');
+    await reads(page, 'The receiver broke while it handled the request', '.timeline');
+    await click(page, 'button', 'Send again');
+    await reads(page, 'an earlier delivery', '.facts');
+    await reads(page, 'Delivered', '.timeline');
+  });
+});
+
+test('a waiting delivery says why it waits, and can be cancelled', async () => {
+  receiver.answer.status = 500;
+  const { webhookCreate } = await ask(
+    `mutation($url: String!) { webhookCreate(input: {name: "Waits", callbackUrl: $url, events: [POST_DELETED], maxAttempts: 9}) { webhook { id } errors { message } } }`,
+    { url: receiver.url },
+  );
+  const waiting = await testEvent(webhookCreate.webhook.id);
+  await delivered(waiting, ['RETRYING']);
+  receiver.answer.status = 200;
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries/${path_(waiting)}`);
+    await reads(page, 'Waiting to try again', '.notice');
+    await reads(page, 'Next attempt', '.notice');
+    await click(page, 'button', 'Cancel');
+    await reads(page, 'Cancelled', '.timeline');
+  });
+});
+
+test('the command that curl is given repeats the request to the byte, and each language finds the signature valid', async () => {
+  const id = await makeWebhook('Copied');
+  const sent = await testEvent(id);
+  await delivered(sent);
+  const original = receiver.requests.at(-1);
+  await using({}, async (page) => {
+    await page.browserContext().overridePermissions(url, ['clipboard-read', 'clipboard-sanitized-write']);
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await click(page, 'button', 'Copy as curl');
+    await reads(page, 'Command copied', '.toasts');
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    // Not the synchronous one: the receiver that answers it lives in this process.
+    await promisify(execFile)('sh', ['-c', command]);
+    const repeated = receiver.requests.at(-1);
+    assert.notEqual(repeated, original);
+    assert.equal(repeated.body, original.body);
+    assert.equal(repeated.headers['x-signature'], original.headers['x-signature']);
+
+    const run = { PHP: ['php'], Python: ['python3', '-'], Node: [process.execPath, '--input-type=module', '-'], Ruby: ['ruby', '-'] };
+    for (const language of ['PHP', 'Python', 'Node', 'Go', 'Ruby']) {
+      await click(page, 'tab', language);
+      const code = await page.$eval(`[aria-label="${language} code"]`, (element) => element.textContent);
+      assert.ok(code.includes(original.headers['x-signature']), language);
+      const [program, ...rest] = run[language] ?? ['true'];
+      if (language === 'Go' || spawnSync(program, ['--version']).error) continue;
+      const said = execFileSync(program, rest, { input: code, env: { ...process.env, WEBHOOK_SECRET: SECRET }, encoding: 'utf8' });
+      assert.equal(said.trim(), 'valid', language);
+      const saidOfAnother = execFileSync(program, rest, { input: code, env: { ...process.env, WEBHOOK_SECRET: 'another' }, encoding: 'utf8' });
+      assert.equal(saidOfAnother.trim(), 'not valid', language);
+    }
+    await fill(page, 'Try a secret on this signature', SECRET);
+    await reads(page, 'It matches');
+  });
+});
+
+test('a post is written for two accounts, counted, published and watched as it goes out', async () => {
+  const [one, other] = [await addAccount(`First ${RUN}`), await addAccount(`Second ${RUN}`)];
+  assert.ok(one && other);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Hello, two accounts');
+    for (const name of [`First ${RUN} Sandbox`, `Second ${RUN} Sandbox`]) await click(page, 'checkbox', name);
+    await reads(page, '19 / ', '.counter');
+    await click(page, 'button', 'Publish now');
+    await reads(page, 'Published', '.page-title');
+    await page.waitForFunction(() => document.querySelectorAll('.post-accounts .tone-good').length === 2);
+  });
+});
+
+test('a replay shows how far it has come', async () => {
+  const id = await makeWebhook('Replayed');
+  receiver.answer.status = 500;
+  for (const delivery of [await testEvent(id), await testEvent(id), await testEvent(id)]) assert.equal(await delivered(delivery), 'FAILED');
+  receiver.answer.status = 200;
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Replay');
+    await reads(page, '3 deliveries fit', 'dialog');
+    await page.locator('dialog button[type=submit]').click();
+    await reads(page, 'Replayed 3 deliveries', '.notice');
+    await page.waitForFunction(() => document.querySelectorAll('.rows .tone-good').length === 3);
+  });
+});
+
+test('a secret is rotated, shown once and gone after a reload', async () => {
+  const id = await makeWebhook('Rotated');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Rotate the secret');
+    await click(page, 'button', 'Rotate');
+    await reads(page, 'whsec_', '.secret-once');
+    await page.reload({ waitUntil: 'networkidle2' });
+    assert.equal(await page.$('.secret-once'), null);
+  });
+});
+
+test('a webhook is edited, and deleted only after a question', async () => {
+  const id = await makeWebhook('Before');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'link', 'Edit');
+    await page.waitForFunction(() => document.querySelector('form input')?.value === 'Before');
+    await fill(page, 'Name', 'Afterwards');
+    await click(page, 'button', 'Save');
+    await reads(page, 'Afterwards', 'h1');
+    await click(page, 'button', 'Delete');
+    await click(page, 'button', 'Keep it');
+    await click(page, 'button', 'Delete');
+    await click(page, 'button', 'Delete the webhook');
+    await reads(page, 'Webhooks', 'h1');
+    const { webhook } = await ask(`query($id: ID!) { webhook(id: $id) { id } }`, { id });
+    assert.equal(webhook, null);
+  });
+});
+
+test('a token that the server does not know gets a clear page and is not kept', async () => {
+  const page = await openPage(browser, { token: 'hl_nonsense' });
+  await visit(page, `${url}/webhooks`);
+  await reads(page, 'You have been signed out');
+  assert.equal(await page.evaluate(() => sessionStorage.getItem('hookline.token')), null);
+  await fill(page, 'Token', 'hl_more_nonsense');
+  await click(page, 'button', 'Sign in');
+  await reads(page, 'The server does not know this token');
+  await page.browserContext().close();
+});
+
+test('10,000 deliveries scroll smoothly, are asked for page by page, and never fill the page', async () => {
+  await using({}, async (page) => {
+    let asked = 0;
+    page.on('request', (request) => {
+      if (request.method() === 'POST' && request.postData()?.includes('query Deliveries(')) asked += 1;
+    });
+    await visit(page, `${url}/webhooks/${path_(largeWebhook)}`);
+    await page.waitForSelector('.rows .row');
+    const seen = await page.evaluate(async () => {
+      const frames = [];
+      let most = 0;
+      let last = performance.now();
+      const isDone = () => document.querySelector('.table-foot').textContent.startsWith('10,000 in all');
+      for (let step = 0; step < 6000 && !(isDone() && innerHeight + scrollY >= document.documentElement.scrollHeight - 2); step += 1) {
+        window.scrollBy(0, 700);
+        await new Promise(requestAnimationFrame);
+        const now = performance.now();
+        frames.push(now - last);
+        last = now;
+        most = Math.max(most, document.querySelectorAll('.rows .row').length);
+      }
+      frames.sort((one, other) => one - other);
+      return { most, median: frames[Math.floor(frames.length / 2)], late: frames[Math.floor(frames.length * 0.95)], foot: document.querySelector('.table-foot').textContent };
+    });
+    console.log(`10,000 deliveries: ${asked} pages, at most ${seen.most} rows drawn, frame median ${seen.median.toFixed(1)} ms, 95 % ${seen.late.toFixed(1)} ms`);
+    assert.equal(seen.foot, '10,000 in all');
+    assert.ok(asked >= 100 && asked <= 103, `${asked} pages`);
+    assert.ok(seen.most < 100, `${seen.most} rows`);
+    assert.ok(seen.late < 100, `${seen.late} ms`);
+  });
+});
+
+test('the first page is usable within a second and a half, on at most 200 kB of JavaScript', async () => {
+  await using({}, async (page) => {
+    const scripts = [];
+    page.on('response', (response) => {
+      if (response.url().endsWith('.js')) scripts.push(response.buffer());
+    });
+    const start = performance.now();
+    await visit(page, `${url}/webhooks`);
+    await reads(page, 'Five steps', 'table');
+    const took = performance.now() - start;
+    const bytes = (await Promise.all(scripts)).reduce((sum, script) => sum + gzipSync(script).length, 0);
+    console.log(`first page: ${took.toFixed(0)} ms, ${(bytes / 1000).toFixed(1)} kB of JavaScript`);
+    assert.ok(took < 1_500, `${took} ms`);
+    assert.ok(bytes < 200_000, `${bytes} bytes`);
+  });
+});
+
+test('GraphiQL runs a subscription with no network but ours', async () => {
+  const id = await makeWebhook('Watched in GraphiQL');
+  await using({}, async (page) => {
+    page.origin = url;
+    await page.goto(`${url}/graphiql`, { waitUntil: 'networkidle2' });
+    await click(page, 'tab', 'WatchDeliveries');
+    await page.waitForFunction(() => document.querySelector('.graphiql-query-editor')?.textContent.includes('deliveryStatusChanged'));
+    await page.locator('.graphiql-execute-button').click();
+    // There is nothing on the page that says that the server has taken the subscription: events are sent until one is seen.
+    for (let tries = 0; tries < 60; tries += 1) {
+      await delivered(await testEvent(id));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const text = await page.$eval('.graphiql-response', (element) => element.textContent);
+      if (text.includes('SUCCEEDED')) return;
+    }
+    assert.fail('No change arrived');
+  });
+});
+
+test('every page passes axe-core, fits its window and breaks no policy, in both themes and on a phone', async () => {
+  const first = async (field, fields) => (await ask(`query { ${field}(first: 50) { nodes { id ${fields} } } }`))[field].nodes;
+  const webhooks = await first('webhooks', 'name');
+  const of = (name) => path_(webhooks.find((webhook) => webhook.name === name).id);
+  const deliveries = await first('deliveries', 'status');
+  const delivery = (status) => path_(deliveries.find((found) => found.status === status).id);
+  const [post] = await first('posts', '');
+  const pages = {
+    webhooks: '/webhooks',
+    create: '/webhooks/new',
+    webhook: `/webhooks/${path_(largeWebhook)}`,
+    replayed: `/webhooks/${of('Replayed')}`,
+    edit: `/webhooks/${of('Replayed')}/edit`,
+    deliveries: '/deliveries',
+    succeeded: `/deliveries/${delivery('SUCCEEDED')}`,
+    failed: `/deliveries/${delivery('FAILED')}`,
+    cancelled: `/deliveries/${delivery('CANCELLED')}`,
+    accounts: '/accounts',
+    posts: '/posts',
+    compose: '/posts/new',
+    post: `/posts/${path_(post.id)}`,
+    nowhere: '/nowhere',
+  };
+  const looks = { light: {}, dark: { dark: true }, phone: { width: 390, height: 844 } };
+  const found = [];
+  for (const [look, options] of Object.entries(looks)) {
+    for (const [name, address] of [['signin', '/signin'], ...Object.entries(pages)]) {
+      await using({ ...options, ...(name === 'signin' && { token: null }) }, async (page) => {
+        await visit(page, url + address);
+        await page.waitForNetworkIdle({ idleTime: 300, concurrency: 1 });
+        found.push(...(await audit(page)).map((violation) => `${name}, ${look}: ${violation}`));
+        const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (width > 0) found.push(`${name}, ${look}: ${width} px too wide`);
+        if (screenshots) await page.screenshot({ path: path.join(screenshots, `${name}-${look}.png`) });
+      });
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
+test('dialogs pass axe-core, hold the keyboard and give it back', async () => {
+  const id = await makeWebhook('Dialogs');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    for (const [button, title] of [
+      ['Send a test event', 'Send a test event'],
+      ['Replay', 'Replay deliveries'],
+      ['Rotate the secret', 'Rotate the secret'],
+      ['Delete', 'Delete Dialogs?'],
+    ]) {
+      await click(page, 'button', button);
+      await reads(page, title, 'dialog h2');
+      assert.deepEqual(await audit(page), []);
+      if (screenshots) await page.screenshot({ path: path.join(screenshots, `dialog-${button.split(' ')[0].toLowerCase()}.png`) });
+      await page.keyboard.press('Escape');
+      await page.waitForSelector('dialog', { hidden: true });
+      const focused = await page.evaluate(() => document.activeElement.textContent);
+      assert.equal(focused, button);
+    }
+  });
+});

@@ -1,0 +1,89 @@
+"""The dashboard and GraphiQL in a real Chromium, on all of Hookline as `hookline up` runs it."""
+
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from cli.main import settings_of
+from cli.programs import CHECKOUT
+from tests import node
+from tests.running import environment, up
+
+HERE = Path(__file__).parent
+BUILT = CHECKOUT / "web" / "dist" / "index.html"
+SECONDS = 420
+LARGE = 10_000
+
+MAKE_WEBHOOK = """mutation {
+  webhookCreate(input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [POST_DELETED], maxAttempts: 1}) {
+    webhook { id uuid } errors { message }
+  }
+}"""
+TEST_IT = """mutation($id: ID!) {
+  webhookTest(id: $id, eventType: POST_DELETED) { delivery { uuid } errors { message } }
+}"""
+# Copies of one delivery over the last two days, oldest first, four in five of them succeeded.
+MULTIPLY = """
+INSERT INTO delivery (uuid, workspace_id, event_id, webhook_id, event_type, status, is_test, max_attempts, attempt_count,
+                      interrupted_count, attempt_number, due_at, retry_after, change, created_at, finished_at)
+SELECT gen_random_uuid(), workspace_id, event_id, webhook_id, event_type,
+       CASE WHEN number % 5 = 0 THEN 'failed' ELSE 'succeeded' END, false, 1, 1, 0, 1, made, false, 3, made,
+       made + interval '80 milliseconds'
+FROM delivery, generate_series(1, $2) AS number,
+     LATERAL (SELECT now() - interval '2 days' + number * interval '17 seconds' AS made) AS times
+WHERE uuid = $1::uuid
+"""
+
+
+def ask(access: dict[str, Any], query: str, **variables: str) -> dict[str, Any]:
+    """What the API answers."""
+    request = urllib.request.Request(  # noqa: S310
+        f"{access['url']}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as response:  # noqa: S310
+        answer = json.load(response)
+    assert "errors" not in answer, answer
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
+    """A webhook with 10,000 deliveries in its log; its id."""
+    webhook_id: str = ask(access, MAKE_WEBHOOK)["webhookCreate"]["webhook"]["id"]
+    delivery = ask(access, TEST_IT, id=webhook_id)["webhookTest"]["delivery"]
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(MULTIPLY, delivery["uuid"], LARGE - 1)
+    finally:
+        await connection.close()
+    return webhook_id
+
+
+@pytest.mark.skipif(not BUILT.exists(), reason="the pages are not built: make web")
+async def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(tmp_path: Path) -> None:
+    node.install(HERE)
+    data = tmp_path / "data"
+    with up(data) as running:
+        running.until_ready()
+        access = running.access
+        large = await make_large_webhook(access, settings_of(data).database_url)
+        told = environment(
+            HOOKLINE_URL=access["url"],
+            HOOKLINE_TOKEN=access["token"],
+            WORKER_PID=str(running.parts()["worker"].pid),
+            LARGE_WEBHOOK=large,
+        )
+        command = [str(node.NODE), "--test", "--test-reporter=spec", "dashboard.test.mjs"]
+        done = subprocess.run(
+            command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        print(done.stdout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert running.stop() == 0
