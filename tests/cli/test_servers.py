@@ -165,7 +165,11 @@ def test_no_server_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     )
     pids = [int(pid) for pid in parent.stdout.split()]
     assert len(pids) == 2, parent.stderr
-    assert wait_until(lambda: not any(runs(pid) for pid in pids), STOP_DEADLINE)
+    wait_until(lambda: not any(runs(pid) for pid in pids), STOP_DEADLINE)
+    left = [pid for pid in pids if runs(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
     with PrivatePostgres(tmp_path / "p") as postgres, PrivateRedis(tmp_path / "r") as redis:
         assert postgres.is_ready()
         assert redis.is_ready()

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import stat
 import subprocess
 import urllib.request
@@ -16,8 +15,10 @@ import asyncpg
 import psutil
 import pytest
 
+from cli.output import Output
 from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres, wait_until
+from cli.up import Place, run
 from tests.running import GONE, HOOKLINE, READY, Up, environment, hookline, setpriv_without_capabilities, up
 
 PARTS = {"api", "worker", "postgres", "valkey-server"}
@@ -177,26 +178,25 @@ def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> 
     ],
     ids=["a setting that is no number", "a database out of reach", "a database of another kind"],
 )
-def test_settings_that_cannot_work_are_a_sentence(tmp_path: Path, variables: dict[str, str], sentence: str) -> None:
-    with up(tmp_path / "var", {"HOOKLINE_REDIS_URL": "redis://127.0.0.1:1", **variables}) as running:
-        assert running.process.wait(READY.total_seconds()) == 1
-        assert sentence in running.output
-        assert "Traceback" not in running.output
+def test_settings_that_cannot_work_are_a_sentence(
+    tmp_path: Path, variables: dict[str, str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = environment(HOOKLINE_REDIS_URL="redis://127.0.0.1:1") | variables
+    assert run(Place(tmp_path / "var", "127.0.0.1", 0), told, Output()) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert shown.err.startswith(sentence)
 
 
-def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path) -> None:
+def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "var" / "postgres").mkdir(parents=True)
-    with up(tmp_path / "var") as running:
-        assert running.process.wait(READY.total_seconds()) == 1
-        assert f"{tmp_path / 'var' / 'secret.key'} is missing" in running.output
+    assert run(Place(tmp_path / "var", "127.0.0.1", 0), environment(), Output()) == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'var' / 'secret.key'} is missing")
 
 
-def test_a_port_that_may_not_be_used_is_a_sentence(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        refused = hookline("up", "--data", str(tmp_path / "var"), "--port", str(port))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"Port {port} of 127.0.0.1 is taken" in refused.stderr
-    nowhere = hookline("up", "--data", str(tmp_path / "var"), "--host", "192.0.2.1")
-    assert nowhere.returncode == 1
-    assert "Cannot listen on port 8000 of 192.0.2.1: " in nowhere.stderr
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"], ids=["not of this machine", "unknown"])
+def test_a_host_that_cannot_be_listened_on_is_a_sentence(
+    tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(Place(tmp_path / "var", host, 0), environment(), Output()) == 1
+    assert capsys.readouterr().err.startswith(f"Cannot listen on port 0 of {host}: ")

@@ -10,5 +10,5 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     """Returns once the condition holds. Raises TimeoutError where it does not in time."""
     async with asyncio.timeout(seconds):
         # What a process does is no event of ours.
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(POLL_SECONDS)
