@@ -4,6 +4,7 @@ It needs apt-get, a C compiler, make and libcurl on the machine, but neither roo
 headers are fetched with an apt of our own state and kept under var/. `make test-providers` insists on it.
 """
 
+import fcntl
 import json
 import platform
 import re
@@ -28,7 +29,8 @@ VERSION = "2.75"
 # The release of Debian whose sources have this version.
 RELEASE = "trixie"
 BUILT = CHECKOUT / "var" / "snac" / VERSION
-NEEDED = ("apt-get", "dpkg-deb", "make", "cc")
+PROGRAMS = ("apt-get", "dpkg-deb", "make", "cc")
+LIBRARIES = ("libcurl.so.4", "libcrypto.so.3")
 FETCHES_WITHIN = 300
 STARTS_WITHIN = timedelta(seconds=20)
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -41,17 +43,25 @@ class CannotBuild(Exception):
 
 def snac_program() -> Path:
     """The server's program, built when it is not there yet; raises CannotBuild."""
+    BUILT.mkdir(parents=True, exist_ok=True)
     built = BUILT / "snac"
-    if not built.exists():
-        missing = [name for name in NEEDED if shutil.which(name) is None]
-        if missing or _library("libcurl.so.4") is None or _library("libcrypto.so.3") is None:
-            raise CannotBuild(f"{', '.join(missing) or 'libcurl.so.4 or libcrypto.so.3'} is missing")
-        BUILT.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copy2(_compile(_fetch()), built)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise CannotBuild(str(error)) from error
+    # Two test runs at once must not build in the same folder.
+    with (BUILT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            _check_machine()
+            try:
+                shutil.copy2(_compile(_fetch()), built)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise CannotBuild(str(error)) from error
     return built
+
+
+def _check_machine() -> None:
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    missing += [] if "cc" in missing else [name for name in LIBRARIES if _library(name) is None]
+    if missing:
+        raise CannotBuild(f"it lacks {', '.join(missing)}")
 
 
 def _library(name: str) -> Path | None:
@@ -109,8 +119,8 @@ def _compile(folder: Path) -> Path:
     # Linked with the libraries of the machine: the ones for development are links that lead nowhere here.
     libraries = folder / "lib"
     libraries.mkdir()
-    for name, library in (("libcurl.so", "libcurl.so.4"), ("libcrypto.so", "libcrypto.so.3")):
-        (libraries / name).symlink_to(_library(library) or library)
+    for name in LIBRARIES:
+        (libraries / name).with_suffix("").symlink_to(_library(name) or name)
     include = folder / "root" / "usr" / "include"
     headers = " ".join(f"-I{path}" for path in (include, *include.glob("*-linux-gnu*")))
     [source] = folder.glob("snac2-*/")

@@ -223,6 +223,19 @@ async def test_the_look_goes_back_page_by_page_to_what_was_there_before(sender: 
     assert "max_id=21" in [each.path for each in receiver.requests if each.path.startswith(LIST)][-1]
 
 
+async def test_a_server_without_pages_is_not_asked_for_the_same_ones_again_and_again(
+    sender: Sender, receiver: Receiver
+) -> None:
+    way = on_its_way(sender, receiver)
+    receiver.answer(said([]), *[said([status(2, "Other")])] * 5, path=LIST)
+    receiver.answer(503, said(status(3)), path=POST)
+    await way.once()
+    assert await way.once() == Published("3", "https://social.example/@alice/3")
+    paths = [each.path for each in receiver.requests]
+    assert len([path for path in paths if path.startswith(LIST)]) == 3
+    assert len([path for path in paths if path.endswith("/source")]) == 1
+
+
 async def test_nothing_is_posted_while_nobody_can_look(sender: Sender, receiver: Receiver) -> None:
     way = on_its_way(sender, receiver)
     receiver.answer(said([]), 500, Answer(200, {}, "<html>"), said([status(2)]), path=LIST)
