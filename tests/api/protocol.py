@@ -76,3 +76,14 @@ async def speaking(url: str, token: str, **options: Any) -> AsyncIterator[Socket
         await socket.initialise(token)
         assert await socket.receive() == {"type": "connection_ack"}
         yield socket
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry bytes one way until either side ends."""
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+    except OSError:
+        pass
+    finally:
+        writer.close()

@@ -1,6 +1,23 @@
-"""Everything but GraphQL: health, metrics, pages, headers."""
+"""Everything but GraphQL: health, metrics, pages, headers, and servers that are away."""
 
-from tests.api.conftest import Api
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from yarl import URL
+
+from api import pages
+from api.app import create
+from api.health import readyz
+from domain.settings import Settings
+from tests.api.changes import announce, some_changes
+from tests.api.conftest import Api, running
+from tests.api.protocol import pipe
 
 
 async def test_a_query_is_answered(api: Api) -> None:
@@ -9,7 +26,170 @@ async def test_a_query_is_answered(api: Api) -> None:
 
 
 async def test_it_is_alive_and_ready(api: Api) -> None:
-    async with api.http.get(f"{api.url}/healthz") as alive:
-        assert (alive.status, await alive.json()) == (200, {"status": "ok"})
-    async with api.http.get(f"{api.url}/readyz") as ready:
-        assert (ready.status, await ready.json()) == (200, {"status": "ok", "database": "ok", "redis": "ok"})
+    assert await get(api, "/healthz") == (200, {"status": "ok"})
+    assert await get(api, "/readyz") == (200, {"status": "ok", "database": "ok", "redis": "ok"})
+
+
+async def get(api: Api, path: str) -> tuple[int, object]:
+    """Status and JSON."""
+    async with api.http.get(f"{api.url}{path}") as answer:
+        return answer.status, await answer.json()
+
+
+async def test_without_redis_it_is_ready_and_says_so(settings: Settings) -> None:
+    async with running(replace(settings, redis_url="unix:///nowhere/redis.sock")) as api:
+        assert await get(api, "/readyz") == (200, {"status": "ok", "database": "ok", "redis": "out of reach"})
+        async with api.socket() as socket:
+            await socket.subscribe("1", "subscription { deliveryStatusChanged { cursor } }")
+            message = await socket.receive()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "UNAVAILABLE")
+
+
+async def test_without_tables_it_is_not_ready(settings: Settings, empty_database_url: str) -> None:
+    app: Any = create(replace(settings, database_url=empty_database_url))
+    async with app.router.lifespan_context(app) as state:
+        scope = {"type": "http", "state": state, "method": "GET", "path": "/readyz", "headers": []}
+        answer = await readyz(Request(scope))
+    assert (answer.status_code, b"not migrated" in bytes(answer.body)) == (503, True)
+
+
+class Door:
+    """The way to PostgreSQL, which can be shut."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.host, self.port = "127.0.0.1", 0
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> None:
+        """Let through whoever comes."""
+        self._server = await asyncio.start_server(self._carry, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        """Cut all off, and let nobody through."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_unix_connection(self.path)
+        self._writers += [writer, there_writer]
+        await asyncio.gather(pipe(reader, there_writer), pipe(there_reader, writer))
+
+
+@asynccontextmanager
+async def behind_a_door(settings: Settings) -> AsyncIterator[tuple[Settings, Door]]:
+    """The same settings, with PostgreSQL behind a door."""
+    parts = urlsplit(settings.database_url)
+    door = Door(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432")
+    await door.open()
+    url = f"postgresql://{parts.username}@{door.host}:{door.port}{parts.path}"
+    try:
+        yield replace(settings, database_url=url), door
+    finally:
+        await door.shut()
+
+
+async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(settings: Settings) -> None:
+    mutation = "mutation($n: String!) { tokenCreate(input: {name: $n, role: VIEWER}) { token { name } } }"
+    async with behind_a_door(settings) as (proxied, door), running(proxied) as api:
+        assert (await api.post(mutation, n="before"))[0] == 200
+        await door.shut()
+        for _ in range(3):
+            async with api.http.post(
+                api.graphql, json={"query": mutation, "variables": {"n": "meanwhile"}}, headers=api.bearer
+            ) as answer:
+                body = await answer.json()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                assert body["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+                assert "token" not in str(body.get("data"))
+        assert (await get(api, "/readyz"))[0] == 503
+        assert (await get(api, "/healthz"))[0] == 200
+        async with api.http.get(f"{api.url}/metrics") as answer:
+            assert answer.status == 200
+        await door.open()
+        status, body = await api.post(mutation, n="after")
+        assert (status, "errors" in body) == (200, False), body
+        answer_ = await api.ask("{ viewer { workspace { tokens { nodes { name } } } } }")
+        names = {token["name"] for token in answer_["viewer"]["workspace"]["tokens"]["nodes"]}
+        assert names == {"test", "before", "after"}
+
+
+async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
+    await api.post("query Secret { viewer { token { id } } }")
+    async with api.http.get(f"{api.url}/nobody/knows"):
+        pass
+    async with api.socket() as socket:
+        await socket.subscribe("1", "subscription { deliveryStatusChanged { cursor } }")
+        await api.until_watched_by(1)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 2))
+        await socket.next("1")
+        await socket.next("1")
+        async with api.http.get(f"{api.url}/metrics") as answer:
+            page = await answer.text()
+    assert 'hookline_http_requests_total{path="/graphql",status="200"} 1.0' in page
+    assert 'hookline_http_requests_total{path="other",status="404"} 1.0' in page
+    assert 'hookline_graphql_operations_total{kind="query",result="ok",transport="http"} 1.0' in page
+    assert "hookline_connections 1.0" in page
+    assert "hookline_live_feeds 1.0" in page
+    assert "hookline_live_frames_total 2.0" in page
+    assert "Secret" not in page
+    assert "nobody" not in page
+
+
+async def test_every_answer_has_safe_headers(api: Api) -> None:
+    for path in ("/", "/graphiql/", "/graphql", "/healthz", "/metrics", "/nowhere", "/../etc/passwd"):
+        async with api.http.get(f"{api.url}{path}") as answer:
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "script-src 'self';" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert len(answer.headers["x-request-id"]) == 16
+            assert "server" not in answer.headers
+            assert "strict-transport-security" not in answer.headers
+
+
+async def test_over_tls_browsers_are_told_to_stay_there(api: Api) -> None:
+    async with api.http.get(f"{api.url}/", headers={"x-forwarded-proto": "https"}) as answer:
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+async def test_pages_that_are_not_built_say_so(tmp_path: Path, api: Api) -> None:
+    routes = api.app.routes
+    mounted = next(route for route in routes if isinstance(getattr(route, "app", None), pages.Pages))
+    mounted.app.folder = tmp_path
+    for path in ("/", "/graphiql", "/graphiql/"):
+        async with api.http.get(f"{api.url}{path}") as answer:
+            assert answer.status == 200
+            assert "make web" in await answer.text()
+    assert (await get(api, "/other"))[0] == 404
+
+
+async def test_built_pages_are_served_and_nothing_beside_them(tmp_path: Path, api: Api) -> None:
+    dist = tmp_path / "dist"
+    (dist / "assets").mkdir(parents=True)
+    (dist / "graphiql").mkdir()
+    (dist / "index.html").write_text("the page")
+    (dist / "graphiql" / "index.html").write_text("graphiql")
+    (dist / "assets" / "a.js").write_text("1")
+    (tmp_path / "secret").write_text("secret")
+    mounted = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
+    mounted.app = pages.Pages(dist)
+    async with api.http.get(f"{api.url}/") as answer:
+        assert (await answer.text(), answer.headers["cache-control"]) == ("the page", "no-cache")
+    async with api.http.get(f"{api.url}/graphiql") as answer:
+        assert (await answer.text(), answer.url.path) == ("graphiql", "/graphiql/")
+    async with api.http.get(f"{api.url}/assets/a.js") as answer:
+        assert (await answer.text(), "immutable" in answer.headers["cache-control"]) == ("1", True)
+        assert answer.headers["content-type"].startswith("text/javascript")
+    for path in ("/../secret", "/%2e%2e/secret", "/..%2fsecret", "//etc/passwd", "/assets/%00"):
+        async with api.http.get(URL(f"{api.url}{path}", encoded=True)) as answer:
+            assert answer.status == 404, path
+    async with api.http.post(f"{api.url}/") as answer:
+        assert answer.status == 405

@@ -15,6 +15,7 @@ from gql.transport.websockets import WebsocketsTransport
 from tests import node
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api
+from tests.api.protocol import pipe
 
 JUDGES = Path(__file__).parent / "judges"
 PAGE = Path(__file__).parents[2] / "docs" / "subscriptions.md"
@@ -46,23 +47,13 @@ class Proxy:
         """One connection, both ways."""
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers |= {writer, there_writer}
-        await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
+        await asyncio.gather(pipe(reader, there_writer), pipe(there_reader, writer))
 
     def cut(self) -> None:
         """All of them, without a word."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-    except OSError:
-        pass
-    finally:
-        writer.close()
 
 
 @asynccontextmanager
