@@ -54,6 +54,8 @@ def snac_program() -> Path:
                 shutil.copy2(_compile(_fetch()), built)
             except (OSError, subprocess.SubprocessError) as error:
                 raise CannotBuild(str(error)) from error
+            finally:
+                shutil.rmtree(BUILT / "build", ignore_errors=True)
     return built
 
 
@@ -74,7 +76,6 @@ def _library(name: str) -> Path | None:
 def _fetch() -> Path:
     """The sources, and the headers of the libraries that this machine has, in one folder."""
     folder = BUILT / "build"
-    shutil.rmtree(folder, ignore_errors=True)
     for name in ("lists/partial", "cache/archives/partial", "state"):
         (folder / name).mkdir(parents=True)
     trusted = f" [signed-by={KEYRING}]" if KEYRING.exists() else ""
