@@ -6,10 +6,16 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
+
+from domain.errors import Misconfigured
 
 # From linux/prctl.h and linux/capability.h.
 PR_SET_PDEATHSIG = 1
@@ -18,6 +24,8 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
+
+POLL_SECONDS = 0.01
 
 LINUX = sys.platform == "linux"
 # Loaded before any fork: the child between fork and exec may not load libraries.
@@ -83,6 +91,45 @@ def command_of(pid: int) -> str:
             return ""
     command = ["/bin/ps", "-p", str(pid), "-o", "command="]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+def wait_until(condition: Callable[[], bool], deadline: timedelta) -> bool:
+    """Ask again and again until the condition holds; False when the deadline passes first."""
+    end = time.monotonic() + deadline.total_seconds()
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def end_leftover(pid: int, end: signal.Signals, patience: timedelta, *words: str) -> None:
+    """End the process with this number, if its command line holds all these words; else the number is a stranger's."""
+
+    def is_gone() -> bool:
+        command = command_of(pid)
+        return not all(word in command for word in words)
+
+    for attempt in (end, signal.SIGKILL):
+        if is_gone():
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, attempt)
+        wait_until(is_gone, patience)
+
+
+def package_folder(package: str) -> Path:
+    """Where an installed package lies. It is not imported: we want its binaries, not what it does on import.
+
+    Raises Misconfigured where it is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise Misconfigured(
+            f"The private servers are not installed (no package {package}). Run make setup, "
+            "or set HOOKLINE_DATABASE_URL and HOOKLINE_REDIS_URL to servers of your own."
+        )
+    return Path(spec.submodule_search_locations[0])
 
 
 def _preparation(death: signal.Signals, user: User | None, parent: int) -> Callable[[], None]:

@@ -10,22 +10,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
-from cli.processes import User, command_of, spawn, unprivileged
+from cli.processes import User, end_leftover, package_folder, spawn, unprivileged, wait_until
 from domain.errors import HooklineError
 
 START_DEADLINE = timedelta(seconds=60)
 STOP_DEADLINE = timedelta(seconds=20)
-POLL_SECONDS = 0.01
 # Linux allows 107 bytes, macOS 103.
 LONGEST_SOCKET_PATH = 100
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
@@ -173,7 +170,7 @@ class PrivatePostgres(PrivateServer):
         PostgreSQL itself refuses to start when a stranger has got the number in a stale file, as happens in containers.
         """
         for first in self._pid_file_lines()[:1]:
-            end_leftover(int(first), self.stop_signal, "postgres", str(self.data))
+            end_leftover(int(first), self.stop_signal, self.patience, "postgres", str(self.data))
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             (socket_folder(self.data) / f"{POSTGRES_SOCKET}.lock").unlink(missing_ok=True)
 
@@ -268,42 +265,6 @@ class PrivateRedis(PrivateServer):
             connection.close()
             raise
         return connection
-
-
-def wait_until(condition: Callable[[], bool], deadline: timedelta) -> bool:
-    """Ask again and again until the condition holds; False when the deadline passes first."""
-    end = time.monotonic() + deadline.total_seconds()
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def end_leftover(pid: int, end: signal.Signals, *words: str) -> None:
-    """End the process with this number, if its command line holds all these words; else the number is a stranger's."""
-
-    def is_gone() -> bool:
-        command = command_of(pid)
-        return not all(word in command for word in words)
-
-    for attempt in (end, signal.SIGKILL):
-        if is_gone():
-            return
-        with suppress(ProcessLookupError):
-            os.kill(pid, attempt)
-        wait_until(is_gone, STOP_DEADLINE)
-
-
-def package_folder(package: str) -> Path:
-    """Where an installed package lies. It is not imported: we want its binaries, not what it does on import."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ServerFailedError(
-            f"The private servers are not installed (no package {package}). Run make setup, "
-            "or set HOOKLINE_DATABASE_URL and HOOKLINE_REDIS_URL to servers of your own."
-        )
-    return Path(spec.submodule_search_locations[0])
 
 
 def socket_folder(data: Path) -> Path:

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
+from cli.processes import wait_until
 from cli.programs import CHECKOUT
-from cli.servers import wait_until
 
 READY = timedelta(seconds=40)
 GONE = timedelta(seconds=30)

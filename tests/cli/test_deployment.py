@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from cli.processes import wait_until
 from cli.programs import CHECKOUT
-from cli.servers import wait_until
 from cli.up import free_port
 from tests.running import GONE, READY, environment
 

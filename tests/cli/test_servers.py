@@ -11,6 +11,7 @@ import psutil
 import pytest
 from redis import Redis
 
+from cli.processes import package_folder, wait_until
 from cli.programs import CHECKOUT
 from cli.servers import (
     STOP_DEADLINE,
@@ -18,10 +19,9 @@ from cli.servers import (
     PrivateRedis,
     PrivateServer,
     ServerFailedError,
-    package_folder,
     socket_folder,
-    wait_until,
 )
+from domain.errors import Misconfigured
 
 FAST = {"fsync": "off"}
 
@@ -182,5 +182,5 @@ def test_a_server_that_cannot_start_says_where_to_read_why(tmp_path: Path) -> No
 
 
 def test_a_machine_without_the_wheels_is_told_what_to_do() -> None:
-    with pytest.raises(ServerFailedError, match="make setup, or set HOOKLINE_DATABASE_URL"):
+    with pytest.raises(Misconfigured, match="make setup, or set HOOKLINE_DATABASE_URL"):
         package_folder("no_such_package")

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from cli.output import Output
+from cli.processes import wait_until
 from cli.programs import CHECKOUT
-from cli.servers import PrivatePostgres, wait_until
+from cli.servers import PrivatePostgres
 from cli.up import Place, run
 from tests.running import GONE, HOOKLINE, READY, Up, environment, hookline, setpriv_without_capabilities, up
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from cli.servers import wait_until
+from cli.processes import wait_until
 from tests.node import NODE, install
 
 FOLDER = Path(__file__).parent / "pds"

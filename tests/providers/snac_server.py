@@ -22,8 +22,8 @@ from typing import Any
 
 import aiohttp
 
+from cli.processes import wait_until
 from cli.programs import CHECKOUT
-from cli.servers import wait_until
 
 VERSION = "2.75"
 # The release of Debian whose sources have this version.
