@@ -20,13 +20,16 @@ from domain.providers.interface import (
     ProviderUnreachable,
 )
 from domain.tables import Account, Workspace
-from domain.texts import check_text
+from domain.texts import check_text, cleaned
 from domain.unit import Actor, Domain, Unit
 from domain.vault import Vault
 from domain.vocabulary import UNSET, EventType, Provider, Unset
 
 LONGEST_NAME = 200
-LONGEST_FIELD = 2048
+LONGEST = {"server": 2048, "identifier": 200, "credential": 2048}
+# What the columns of an account hold.
+LONGEST_TEXT = 500
+LONGEST_URL = 2048
 MOST_ACCOUNTS = 500
 
 
@@ -55,8 +58,9 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     The network is asked before the unit opens: no transaction waits for a stranger. Raises Refused.
     """
     faults = Faults()
-    for name in ("server", "identifier", "credential"):
-        _check_field(faults, getattr(new, name), name)
+    for name, longest in LONGEST.items():
+        if (value := getattr(new, name)) is not None:
+            check_text(faults, value, name, longest=longest, what=f"The {name}", required=False)
     if new.name is not None:
         check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
     faults.raise_if_any()
@@ -66,7 +70,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
         await _check_room(unit)
         account = Account(workspace_id=actor.workspace.id, provider=new.provider)
         _describe(domain.vault, account, profile)
-        account.name = (new.name or profile.name).strip()[:LONGEST_NAME] or profile.provider_id
+        account.name = new.name.strip() if new.name else cleaned(profile.name, LONGEST_NAME).strip() or "?"
         await _save_once(account)
         await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)))
         await audit.record(unit, "account.add", account, name=account.name, provider=account.provider.value)
@@ -156,11 +160,6 @@ async def _find(workspace: Workspace, account_id: int) -> Account:
     return found or not_found("account")
 
 
-def _check_field(faults: Faults, value: str | None, name: str) -> None:
-    if value is not None:
-        check_text(faults, value, name, longest=LONGEST_FIELD, what=f"The {name}", required=False)
-
-
 def _check_changes(changes: AccountChanges) -> None:
     faults = Faults()
     for name in ("name", "credential"):
@@ -169,7 +168,7 @@ def _check_changes(changes: AccountChanges) -> None:
     if isinstance(changes.name, str):
         check_text(faults, changes.name, "name", longest=LONGEST_NAME, what="The name")
     if isinstance(changes.credential, str):
-        check_text(faults, changes.credential, "credential", longest=LONGEST_FIELD, what="The credential")
+        check_text(faults, changes.credential, "credential", longest=LONGEST["credential"], what="The credential")
     faults.raise_if_any()
 
 
@@ -182,9 +181,12 @@ async def _check_room(unit: Unit) -> None:
 
 async def _checked(domain: Domain, provider: Provider, credentials: NewCredentials) -> Profile:
     try:
-        return await providers.client_for(provider).check(domain.sender, credentials)
+        profile = await providers.client_for(provider).check(domain.sender, credentials)
     except ProviderFault as fault:
         _refuse(fault)
+    if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
+        _refuse(ProviderUnreachable("The network's answer makes no sense."))
+    return profile
 
 
 async def _checked_again(domain: Domain, account: Account, credential: str) -> Profile:
@@ -209,10 +211,14 @@ def _refuse(fault: ProviderFault) -> NoReturn:
 
 
 def _describe(vault: Vault, account: Account, profile: Profile) -> None:
+    """Take over what a stranger says of the account, as far as it can be kept."""
+    image = profile.image or ""
     account.provider_id = profile.provider_id
-    account.username = profile.username
-    account.image = profile.image
-    account.data = profile.data
+    account.username = cleaned(profile.username, LONGEST_TEXT) if profile.username else None
+    account.image = image if image and image == cleaned(image, LONGEST_URL) else None
+    account.data = {
+        name: cleaned(value, LONGEST_URL) if isinstance(value, str) else value for name, value in profile.data.items()
+    }
     account.authorized = True
     account.sealed_credentials = seal_credentials(vault, account, profile.credentials)
 

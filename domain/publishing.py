@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from domain import accounts, database, providers
+from domain.errors import Unavailable
 from domain.post_records import announce, entries_of, tell
 from domain.providers.interface import (
     LostLease,
@@ -29,13 +30,18 @@ from domain.providers.interface import (
     Unauthorized,
 )
 from domain.tables import Account, Post, PostAccount
-from domain.tries import SHORTEST_WAIT, Tries
+from domain.texts import cleaned
+from domain.tries import MOST_TRIES, SHORTEST_WAIT, Tries
 from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
 
 # All that one account may take: its network is asked more than once (session, look-up, post).
 ACCOUNT_DEADLINE = timedelta(minutes=2)
 RENEWALS_PER_LEASE = 3
+# What is kept of a stranger's words.
+LONGEST_ID = 500
+LONGEST_URL = 2048
+LONGEST_MESSAGE = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +54,7 @@ class Held:
     account: Account
     text: str
     key: str
-    memory: dict[str, Any]
+    tries: Tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,10 @@ SELECT id FROM post WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until
 
 
 async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> bool:
-    """One round of a post that is due: claim, act, record. False where it is not due, or another worker holds it."""
+    """One round of a post that is due: claim, act, record. False where it is not due, or another worker holds it.
+
+    Raises Unavailable where it could not even be claimed.
+    """
     claimed = await claim(domain, post_id, now or await database.now())
     if claimed is None:
         return False
@@ -84,6 +93,9 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
         await finish(domain, claimed)
     except* LostLease:
         log.warning("post.lease_lost", post_id=post_id, claim=claimed.claim)
+    except* Unavailable:
+        # The lease runs out, and the post is taken again.
+        log.warning("post.database_away", post_id=post_id)
     return True
 
 
@@ -128,7 +140,7 @@ async def _begin(post: Post, entry: PostAccount, now: datetime) -> Held:
         account=entry.account,
         text=post.body if entry.variant is None else entry.variant,
         key=f"{post.uuid}:{entry.account.uuid}",
-        memory=tries.memory,
+        tries=tries,
     )
 
 
@@ -159,6 +171,8 @@ async def _publish_on(domain: Domain, claimed: Claimed, held: Held) -> None:
         result: PublishResult = Rejected("This account has been deleted.")
     elif not held.account.authorized:
         result = Unauthorized("This account must be authorised again.")
+    elif held.tries.count > MOST_TRIES:
+        result = Rejected("Publishing to this account was begun too often without an end.")
     else:
         result = await _ask(domain, claimed, held)
     await record(domain, claimed, held, result)
@@ -172,7 +186,7 @@ async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
         text=held.text,
         key=held.key,
         now=claimed.now,
-        progress=held.memory,
+        progress=held.tries.memory,
         remember=partial(_remember, domain, claimed, held),
     )
     try:
@@ -195,7 +209,8 @@ async def _remember(domain: Domain, claimed: Claimed, held: Held, memory: dict[s
 
 _REMEMBER = """
 WITH mine AS (
-    UPDATE post SET leased_until = clock_timestamp() + $3::interval WHERE id = $1 AND claim = $2 AND status = 'publishing'
+    UPDATE post SET leased_until = clock_timestamp() + $3::interval
+    WHERE id = $1 AND claim = $2 AND status = 'publishing'
     RETURNING id
 )
 UPDATE post_account SET progress = jsonb_set(progress, '{memory}', $5::jsonb) FROM mine WHERE post_account.id = $4
@@ -222,15 +237,15 @@ def _note(entry: PostAccount, result: PublishResult, now: datetime) -> None:
     match result:
         case Published():
             entry.status = PostAccountStatus.PUBLISHED
-            entry.provider_post_id = result.provider_post_id
-            entry.external_url = result.external_url
+            entry.provider_post_id = cleaned(result.provider_post_id, LONGEST_ID)
+            entry.external_url = cleaned(result.external_url or "", LONGEST_URL) or None
             entry.errors = []
         case TryLater() if not (tries := Tries.read(entry.progress)).is_over(now):
             entry.progress = tries.remembering(result.progress).deferred(now, result.wait).stored()
-            entry.errors = [result.message]
+            entry.errors = [cleaned(result.message, LONGEST_MESSAGE)]
         case Rejected() | Unauthorized() | TryLater():
             entry.status = PostAccountStatus.FAILED
-            entry.errors = [result.message]
+            entry.errors = [cleaned(result.message, LONGEST_MESSAGE)]
 
 
 async def _keep_credentials(unit: Unit, account: Account, credentials: dict[str, Any]) -> None:

@@ -29,6 +29,12 @@ def is_clean(value: str) -> bool:
     return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
+def cleaned(value: str, longest: int) -> str:
+    """A stranger's text as far as it can be kept: without what `is_clean` forbids, and cut to `longest` characters."""
+    kept = value if is_clean(value) else "".join(character for character in value if is_clean(character))
+    return kept[:longest]
+
+
 def _is_wrong(character: str, *, lines: bool) -> bool:
     if character in "\n\r\t":
         return not lines

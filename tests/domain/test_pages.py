@@ -13,7 +13,8 @@ from domain.vocabulary import EventType
 async def ids(workspace: Workspace) -> list[int]:
     """Five events, oldest first."""
     made = [
-        await Event.create(workspace=workspace, type=EventType.POST_CREATED, document=str(number)) for number in range(5)
+        await Event.create(workspace=workspace, type=EventType.POST_CREATED, document=str(number))
+        for number in range(5)
     ]
     return [event.id for event in made]
 

@@ -382,10 +382,13 @@ async def test_a_preview_counts_as_the_network_does(admin: Actor, account: Accou
 
 
 async def test_a_failed_unit_leaves_no_trace_of_a_post(domain: Domain, admin: Actor, account: Account) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail_late() -> None:
         async with domain.unit(admin) as unit:
             await posts.create(unit, NewPost("Hello", (account.id,)))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_late()
     assert not await Post.exists()
     assert await told() == []
     assert await live() == []
