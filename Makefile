@@ -51,3 +51,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 		pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+.PHONY: bench
+bench: setup ## The figures of docs/performance.md, as ratios of one run (ROW=name for one of them)
+	$(BIN)/python -m bench $(ROW)

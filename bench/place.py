@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -76,10 +76,10 @@ def receiver(delay_ms: float = 0) -> Iterator[str]:
         try:
             yield url
         finally:
-            ask(url, "/stop")
+            ask_receiver(url, "/stop")
 
 
-def ask(url: str, path: str) -> object:
+def ask_receiver(url: str, path: str) -> object:
     """What a receiver tells."""
     with urllib.request.urlopen(url + path, timeout=60) as answer:
         return json.load(answer)
@@ -125,7 +125,14 @@ async def connect(place: Place) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def filled(
-    place: Place, url: str, deliveries: int, *, webhooks: int = 1, size: int = 1000, per_event: int = 1
+    place: Place,
+    url: str,
+    deliveries: int,
+    *,
+    webhooks: int = 1,
+    size: int = 1000,
+    per_event: int = 1,
+    history: int = 0,
 ) -> AsyncIterator[asyncpg.Connection]:
     """A workspace whose webhooks have this many deliveries due at once; all of it is gone afterwards."""
     connection = await connect(place)
@@ -139,6 +146,8 @@ async def filled(
             await connection.execute(_WEBHOOK, number, uuid, url, sealed)
         await connection.execute(_EVENTS, deliveries // per_event, document(size))
         await connection.execute(_DELIVERIES, deliveries, per_event, webhooks)
+        if history:
+            await remember(connection, 1, history)
         await connection.execute("ANALYZE")
         yield connection
     finally:
@@ -146,18 +155,46 @@ async def filled(
         await connection.close()
 
 
-async def drained(connection: asyncpg.Connection, deliveries: int) -> tuple[float, float]:
-    """Wait until that many have succeeded; the times (monotonic) of the first and the last."""
+async def due_backlog(place: Place, url: str, deliveries: int) -> None:
+    """Give the oldest workspace a webhook with so many deliveries due."""
+    connection = await connect(place)
+    workspace = await connection.fetchval("SELECT min(id) FROM workspace")
+    await connection.execute(
+        """WITH w AS (
+            INSERT INTO webhook (uuid, workspace_id, name, callback_url, method, content_type, max_attempts, active,
+                events, unreachable_in_a_row, created_at, updated_at)
+            VALUES (gen_random_uuid(), $1, 'backlog', $2, 'POST', 'application/json', 10, true, '{}', 0, now(), now())
+            RETURNING id
+        ), e AS (
+            INSERT INTO event (workspace_id, type, document) VALUES ($1, 'post.published', $3) RETURNING id
+        )
+        INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
+        SELECT $1, e.id, w.id, 'post.published', 10 FROM w, e, generate_series(1, $4::int)""",
+        workspace, url, document(1000), deliveries,
+    )  # fmt: skip
+    await connection.close()
+
+
+async def remember(connection: asyncpg.Connection, workspace: int, deliveries: int) -> None:
+    """Give a workspace so many finished deliveries, of 100 webhooks."""
+    await connection.execute(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, status, attempt_count,
+            attempt_number, change, finished_at)
+        SELECT $1, 1 + n % 1000, 1 + n % 100, 'post.published', 10, 'succeeded', 1, 1, 3, now()
+        FROM generate_series(1, $2::int) n""",
+        workspace, deliveries,
+    )  # fmt: skip
+    await connection.execute("VACUUM ANALYZE delivery")
+
+
+async def drained(connection: asyncpg.Connection) -> None:
+    """Wait until nothing is owed any more."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    first = 0.0
     while time.monotonic() < deadline:
-        count = await connection.fetchval("SELECT count(*) FROM delivery WHERE status = 'succeeded'")
-        if count and not first:
-            first = time.monotonic()
-        if count >= deliveries:
-            return first, time.monotonic()
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"{deliveries} deliveries were not made within {DEADLINE_SECONDS} s")
+        if not await connection.fetchval("SELECT count(*) FROM delivery WHERE finished_at IS NULL"):
+            return
+        await asyncio.sleep(0.1)
+    raise TimeoutError(f"there were deliveries left after {DEADLINE_SECONDS} s")
 
 
 async def _empty(connection: asyncpg.Connection) -> None:

@@ -1,7 +1,7 @@
 """A receiver that costs as little as one can: it answers 200 on kept connections, after a delay, and counts.
 
 `python -m bench.receiver [DELAY_MS]` prints its port. GET /count answers how many deliveries came, GET /times the time
-(monotonic, seconds) at which each X-Hookline-Delivery first came, as JSON; POST /hang never answers; GET /stop ends it.
+(seconds since 1970) at which each X-Hookline-Delivery first came, as JSON; POST /hang never answers; GET /stop ends it.
 It ends by itself after ten minutes.
 """
 
@@ -55,7 +55,7 @@ class Receiver(asyncio.Protocol):
         state.count += 1
         at = head.find(b"X-Hookline-Delivery: ")
         if at >= 0:
-            state.times.setdefault(head[at + 21 : at + 57].decode(), time.monotonic())
+            state.times.setdefault(head[at + 21 : at + 57].decode(), time.time())
         if head.startswith(b"POST /hang"):
             return
         if state.delay:
