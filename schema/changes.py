@@ -9,7 +9,7 @@ import strawberry
 
 from domain import request, tables, webhooks
 from domain.live import Entry
-from domain.vocabulary import ContentType, DeliveryStatus, HttpMethod, PostStatus, Role
+from domain.vocabulary import AttemptOutcome, ContentType, DeliveryStatus, HttpMethod, PostStatus, Role
 from schema import attempts, ids
 from schema.attempts import Attempt
 from schema.context import Context, Info
@@ -53,18 +53,20 @@ class DeliveryStatusChange:
 
     @strawberry.field(
         description=(
-            "What the first attempt sent, on the change that this attempt led to; null on every other change, where "
-            "the worker died before it could log the request, and for everybody but admins."
+            "What the first attempt sent, on the change that this attempt led to; null on every other change, and for "
+            "everybody but admins. An attempt whose worker died does not count: nobody logged what it sent."
         )
     )
     async def request(self, info: Info) -> DeliveryRequest | None:
-        if info.context.actor.role is not Role.ADMIN or self.attempt is None or self.attempt.number != 1:
+        if info.context.actor.role is not Role.ADMIN or self.attempt is None:
             return None
-        return await _sent(info.context, self.delivery)
+        if self.attempt.outcome is AttemptOutcome.INTERRUPTED or self.delivery.attempt_count != 1:
+            return None
+        return await _sent(info.context, self.delivery, self.attempt.number)
 
 
-async def _sent(context: Context, delivery: Delivery) -> DeliveryRequest | None:
-    attempt = await attempts.load(context, delivery.key, 1)
+async def _sent(context: Context, delivery: Delivery, number: int) -> DeliveryRequest | None:
+    attempt = await attempts.load(context, delivery.key, number)
     event = await context.loaders.one(tables.Event, delivery.event_key)
     webhook = await context.loaders.one(tables.Webhook, delivery.webhook_key)
     headers = json.loads(attempt.request_headers) if attempt else []

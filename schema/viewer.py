@@ -1,8 +1,10 @@
-"""Who is asking."""
+"""Who is asking, and from where on they may watch."""
 
 import strawberry
+from redis.exceptions import RedisError
 
-from domain.errors import Unauthenticated
+from domain.database import OUT_OF_REACH, now
+from domain.errors import Unauthenticated, Unavailable
 from schema.context import Info
 from schema.tokens import Token, Workspace
 
@@ -21,3 +23,16 @@ class ViewerQuery:
         if actor.token is None:
             raise Unauthenticated
         return Viewer(workspace=Workspace.of(actor.workspace), token=Token.of(actor.token))
+
+    @strawberry.field(
+        description=(
+            "Where the workspace's live changes stand now: a cursor for `after` of a subscription. Read it before you "
+            "read a list, and subscribe from it: no change falls between the two."
+        )
+    )
+    async def live_cursor(self, info: Info) -> str:
+        live = info.context.domain.hub.live
+        try:
+            return await live.open(info.context.workspace_id, await now())
+        except (RedisError, *OUT_OF_REACH) as error:
+            raise Unavailable("Live updates are out of reach just now; try again in a moment.") from error
