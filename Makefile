@@ -19,6 +19,19 @@ help: ## List the commands
 .PHONY: setup
 setup: .venv/.installed ## The environment alone, in .venv/
 
+# Node comes with the environment, so that the pages are built alike everywhere.
+web/node_modules/.installed: web/package-lock.json | setup
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*' 2>/dev/null)
+web/dist/.built: web/node_modules/.installed schema/schema.graphql $(WEB_SOURCES)
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	@touch $@
+
+.PHONY: web
+web: web/dist/.built ## The pages, from web/ into web/dist/
+
 .PHONY: run
 run: setup web ## Everything on this machine, at http://127.0.0.1:8000 (Ctrl-C stops it)
 	$(BIN)/hookline up
@@ -32,11 +45,12 @@ test-providers: setup ## The networks' real servers alone, and none of them may 
 	$(BIN)/pytest tests/providers --require-networks
 
 .PHONY: check
-check: setup ## Format, lint, types, import rules, schema contract
+check: setup web/node_modules/.installed ## Format, lint, types, import rules, schema contract
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	@if [ -x ../shared/check-contract ]; then echo "check-contract schema/schema.graphql"; \
 		$(BIN)/python ../shared/check-contract schema/schema.graphql; fi
 
