@@ -30,7 +30,7 @@ from api.execution import coded, failure
 from api.facts import Facts
 from api.gate import RateLimited
 from api.operation import Operation
-from api.outbox import Outbox
+from api.outbox import WRITE_NOW, Outbox
 from api.process import Process
 from domain.errors import HooklineError, Unavailable
 from domain.unit import Actor
@@ -97,7 +97,7 @@ class Socket:
         self.process = process
         self.facts = Facts.of(scope)
         self.actor: Actor | None = None
-        self.outbox = Outbox()
+        self.outbox = Outbox(scope["extensions"].get(WRITE_NOW, {}).get("write"))
         self.operations: dict[str, Operation] = {}
         self._receive = receive
         self._send = send

@@ -8,8 +8,10 @@ import strawberry
 import uvicorn
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from api.app import create
+from api.outbox import WRITE_NOW
 from domain import logs
 from domain.settings import Settings
 from schema.schema import schema as hookline_schema
@@ -22,7 +24,26 @@ BACKLOG = 2_048
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but that closing waits for no reader and leaves nothing open behind it."""
+    """uvicorn's, but that closing waits for no reader and leaves nothing open behind it.
+
+    It also lets the application write a frame at once where the client keeps up (api/outbox.py): waking a task for
+    each of a thousand subscribers costs as much as writing to them.
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        """See uvicorn."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: Any = self.scope["extensions"]
+            extensions[WRITE_NOW] = {"write": self.write_now}
+
+    def write_now(self, text: str) -> bool:
+        """Write one text frame; False where the client has to be waited for, or has gone."""
+        if self.close_sent or self.disconnected or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        self.conn.send_text(text.encode())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     async def send(self, message: ASGISendEvent) -> None:
         """See ASGI."""

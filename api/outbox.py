@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 # Of frames that the client has not taken yet.
@@ -9,12 +10,15 @@ MOST_FRAMES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 # A client whose connection takes nothing for so long has stalled.
 SEND_SECONDS: Final = 10.0
+# The ASGI extension of api/main.py: {"write": (text) -> whether it was written}.
+WRITE_NOW: Final = "hookline.write_now"
 
 
 class Outbox:
     """A queue of frames with one taker. `put` never waits; beyond the bounds it says no."""
 
-    def __init__(self) -> None:
+    def __init__(self, write_now: Callable[[str], bool] | None = None) -> None:
+        self._write_now = write_now
         self._frames: deque[str] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
@@ -24,6 +28,8 @@ class Outbox:
 
     def put(self, frame: str) -> bool:
         """Take one frame for sending; False where the client is too far behind."""
+        if self._write_now and not self._frames and self.sending_since is None and self._write_now(frame):
+            return True
         if len(self._frames) >= MOST_FRAMES or self._bytes + len(frame) > MOST_BYTES:
             return False
         self._frames.append(frame)
