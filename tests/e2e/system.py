@@ -1,0 +1,325 @@
+"""The whole of Hookline as processes, with something between each process and its servers that can be broken."""
+
+import asyncio
+import base64
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from cli.processes import spawn
+from cli.programs import CHECKOUT, api_answers
+from cli.servers import POSTGRES_SOCKET, PrivatePostgres, PrivateRedis, socket_folder, wait_until
+from domain import database, unit, workspaces
+from domain.settings import Settings
+from domain.unit import Actor
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
+from tests.running import environment
+
+KEY = bytes(range(32))
+HEALTHY_SECONDS = 60.0
+SHIFTED = Path(__file__).parent / "shifted"
+# As short as the rules between them allow, so that a lease runs out while one watches.
+CONNECT, REQUEST, LEASE, SHUTDOWN = 1.0, 2.0, 7.0, 4.0
+ENDPOINT_PLACES = 20
+# Crashes must find PostgreSQL as careful as it is everywhere else: durability is not touched.
+POSTGRES = {"max_connections": "60", "log_min_messages": "fatal"}
+LINES_SHOWN = 15
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
+    """Returns once the condition holds. Raises AssertionError where it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what or condition}"
+        await asyncio.sleep(0.02)
+
+
+class Process:
+    """`hookline api` or `hookline worker`."""
+
+    def __init__(self, name: str, variables: dict[str, str], log: Path, answers: Callable[[], bool]) -> None:
+        self.name = name
+        self.log = log
+        self._variables = variables
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> "Process":
+        """Start it; see `ready`."""
+        ready_file = self._variables.get("HOOKLINE_READY_FILE")
+        if ready_file:
+            Path(ready_file).unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "cli.main", self.name]
+            self._process = spawn(command, environment=environment(**self._variables), output=log, folder=CHECKOUT)
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    async def ready(self, seconds: float = HEALTHY_SECONDS) -> "Process":
+        """Wait until it answers; for a worker, until it has finished another round of its loop."""
+        if ready_file := self._variables.get("HOOKLINE_READY_FILE"):
+            Path(ready_file).unlink(missing_ok=True)
+
+        def is_ready() -> bool:
+            assert self.is_running, f"{self.name} has ended:\n{self.last_lines()}"
+            return self._answers()
+
+        end = time.monotonic() + seconds
+        # Asking may block for half a second, and receivers share this loop.
+        while not await asyncio.to_thread(is_ready):
+            assert time.monotonic() < end, f"{self.name} is not healthy after {seconds:g} s:\n{self.last_lines()}"
+            await asyncio.sleep(0.05)
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if self.is_running and self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    async def gone(self, seconds: float) -> int:
+        """Its exit code, once it has ended. Raises AssertionError where that takes longer."""
+        process = self._process
+        assert process is not None
+        await until(lambda: process.poll() is not None, seconds, f"the end of {self.name}")
+        return int(process.returncode)
+
+    def last_lines(self) -> str:
+        """The end of what it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:])
+
+
+class Proxies:
+    """A process that stands between; see tests/e2e/proxy.py."""
+
+    def __init__(self, ways: dict[str, tuple[Path, Path]]) -> None:
+        """`ways` are names with the socket to listen on and the one to forward to."""
+        words = [f"{name}={listen}={target}" for name, (listen, target) in ways.items()]
+        self._names = tuple(ways)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.proxy", *words],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def tell(self, name: str, mode: str, word: str = "") -> int:
+        """Set a way's mode; returns how many of its connections hold something back."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{name} {mode} {word}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def heal(self) -> None:
+        """Forward everything everywhere."""
+        for name in self._names:
+            self.tell(name, "pass")
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class System:
+    """PostgreSQL, Redis, an API process and worker processes on a folder of their own.
+
+    The API reaches its servers by the ways "api.postgres" and "api.redis", the workers by "worker.postgres" and
+    "worker.redis".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` should have a short path: unix sockets lie in it."""
+        self.folder = folder
+        self.postgres = PrivatePostgres(folder / "postgres", POSTGRES)
+        self.redis = PrivateRedis(folder / "redis")
+        self.workers: list[Process] = []
+        self._numbers = iter(range(1_000_000))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def start(self, workers: int = 2) -> None:
+        """Start all of it."""
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        self.postgres.start()
+        self.redis.start()
+        await database.migrate(self.settings())
+        self.proxies = Proxies(self._ways())
+        self.api = self.api_process().launch()
+        for _ in range(workers):
+            self.add_worker()
+        await self.healthy()
+
+    def stop(self) -> None:
+        """End all of it."""
+        for process in (*self.workers, self.api):
+            process.send(signal.SIGCONT)
+            process.kill()
+        self.proxies.stop()
+        for server in (self.redis, self.postgres):
+            server.stop()
+
+    def _ways(self) -> dict[str, tuple[Path, Path]]:
+        ways = {}
+        for who in ("api", "worker"):
+            folder = self.folder / who
+            folder.mkdir(exist_ok=True)
+            ways[f"{who}.postgres"] = (folder / POSTGRES_SOCKET, socket_folder(self.postgres.data) / POSTGRES_SOCKET)
+            ways[f"{who}.redis"] = (folder / "redis.sock", self.redis.socket)
+        return ways
+
+    def settings(self) -> Settings:
+        """What a process of the test itself needs: straight to the servers."""
+        return Settings(
+            database_url=self.postgres.url,
+            redis_url=self.redis.url,
+            secret_keys=(KEY,),
+            allowed_networks=(ip_network("127.0.0.0/8"),),
+            lease=timedelta(seconds=LEASE),
+        )
+
+    def variables(self, who: str) -> dict[str, str]:
+        """What the processes of this kind are told."""
+        folder = self.folder / who
+        return {
+            "HOOKLINE_DATABASE_URL": f"postgresql://hookline@/hookline?host={folder}",
+            "HOOKLINE_REDIS_URL": f"unix://{folder}/redis.sock",
+            "HOOKLINE_SECRET_KEYS": base64.urlsafe_b64encode(KEY).decode(),
+            "HOOKLINE_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "HOOKLINE_PORT": str(self.port),
+            "HOOKLINE_REQUESTS_PER_MINUTE": "1000000",
+            "HOOKLINE_CONNECT_TIMEOUT": f"{CONNECT:g}",
+            "HOOKLINE_REQUEST_TIMEOUT": f"{REQUEST:g}",
+            "HOOKLINE_LEASE": f"{LEASE:g}",
+            "HOOKLINE_SHUTDOWN_DEADLINE": f"{SHUTDOWN:g}",
+            "HOOKLINE_ENDPOINT_CONCURRENCY": str(ENDPOINT_PLACES),
+            "HOOKLINE_LOG_FORMAT": "text",
+            "TMPDIR": str(self.folder),
+        }
+
+    def api_process(self, **variables: str) -> Process:
+        """An API process that is not started yet."""
+        told = {**self.variables("api"), **variables}
+        return Process("api", told, self.folder / "api.log", api_answers("127.0.0.1", self.port))
+
+    def add_worker(self, **variables: str) -> Process:
+        """Start one more worker; see `Process.ready`."""
+        number = next(self._numbers)
+        ready_file = self.folder / f"ready-{number}"
+        told = {**self.variables("worker"), "HOOKLINE_READY_FILE": str(ready_file), **variables}
+        worker = Process("worker", told, self.folder / f"worker-{number}.log", ready_file.exists)
+        self.workers.append(worker.launch())
+        return worker
+
+    async def with_workers(self, count: int, **variables: str) -> list[Process]:
+        """Have exactly this many, all new, and nobody else."""
+        self.kill_workers()
+        for _ in range(count):
+            self.add_worker(**variables)
+        for worker in self.workers:
+            await worker.ready()
+        return self.workers
+
+    def kill_workers(self) -> None:
+        """End all workers as a power cut would."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+
+    async def healthy(self, seconds: float = HEALTHY_SECONDS) -> None:
+        """Wait until every process is; raises AssertionError where one is not in time."""
+        await asyncio.gather(*(process.ready(seconds) for process in (self.api, *self.workers)))
+
+    async def heal(self) -> None:
+        """Make a test's damage good, whatever it was."""
+        self.proxies.heal()
+        for server in (self.postgres, self.redis):
+            if server.process is None or server.process.poll() is not None:
+                server.launch()
+            await until(server.is_ready, what=server.name)
+        self.workers = [worker for worker in self.workers if worker.is_running]
+        self.api.send(signal.SIGCONT)
+        for worker in self.workers:
+            worker.send(signal.SIGCONT)
+        if not self.api.is_running:
+            self.api.launch()
+        await self.sql(_CLEAR)
+
+    async def new_workspace(self) -> tuple[int, str]:
+        """The key of a new workspace and the token of its admin."""
+        async with unit.opened(self.settings()) as domain:
+            workspace = await workspaces.create(f"Test {uuid4()}")
+            async with domain.unit(Actor(workspace, None, Role.ADMIN)) as opened:
+                _, token = await workspaces.create_token(opened, NewToken("test", Role.ADMIN))
+        return workspace.id, token
+
+    async def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Run a statement by a way of the test's own. Raises what asyncpg raises."""
+        connection = await connect(self.settings())
+        try:
+            return await connection.fetch(statement, *values)
+        finally:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close()
+
+
+async def connect(settings: Settings) -> asyncpg.Connection:
+    """A connection to the database of these settings."""
+    credentials = database.credentials(settings.database_url)
+    names = ("host", "port", "user", "database")
+    return await asyncpg.connect(**{name: credentials[name] for name in names}, timeout=10)
+
+
+def kill_server(server: PrivatePostgres | PrivateRedis, number: signal.Signals) -> None:
+    """End a server the hard way, and wait for its end; `server.launch()` brings it back."""
+    process = server.process
+    assert process is not None
+    process.send_signal(number)
+    process.wait(20)
+
+
+def alive(processes: Iterable[Process]) -> bool:
+    """Whether all of them run."""
+    return all(process.is_running for process in processes)
+
+
+def start_again(server: PrivatePostgres | PrivateRedis) -> None:
+    """Bring a server back, and wait until it answers."""
+    server.launch()
+    assert wait_until(server.is_ready, timedelta(seconds=30)), server.name
+
+
+# What is left of a test must not be sent while the next one looks.
+_CLEAR = """
+WITH stopped AS (UPDATE webhook SET active = false, deleted_at = now() WHERE deleted_at IS NULL),
+forgotten AS (DELETE FROM unsettled)
+UPDATE delivery SET status = 'cancelled', finished_at = now(), change = change + 1 WHERE finished_at IS NULL
+"""

@@ -1,0 +1,299 @@
+"""One test's world: a workspace, its client and receivers, what was acknowledged to it, and the rule it must keep."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from tests.e2e.client import Client, Refused, Unanswered, calling
+from tests.e2e.receivers import Arrival, Receivers, receiving
+from tests.e2e.system import LEASE, REQUEST, System, connect
+
+# FAULTS.md: nothing stays DELIVERING longer than the lease and this.
+GRACE_SECONDS = 5.0
+# Between the clock of a claim and what we see of it, on a machine with other things to do.
+BLUR_SECONDS = 3.0
+WATCH_SECONDS = 0.3
+DONE_SECONDS = 60.0
+FAILED_ATTEMPT = frozenset(
+    {"http_error", "timed_out", "connection_failed", "dns_failed", "tls_failed", "address_refused", "invalid_response"}
+)
+
+
+@dataclass
+class Window:
+    """From when to when something was broken, by the clock of this machine."""
+
+    start: float
+    end: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of everything that was acknowledged."""
+
+    accepted: int
+    delivered: int
+    failed: int
+    cancelled: int
+    waiting: int
+    lost: tuple[str, ...]
+    # Deliveries that came again though no attempt had failed: all of them, and those without an excuse.
+    duplicated: int
+    unexplained: tuple[str, ...]
+
+
+@dataclass
+class World:
+    """What a test works with."""
+
+    system: System
+    workspace: int
+    client: Client
+    receivers: Receivers
+    account: str
+    hooks: int = 0
+    # Posts whose creation was acknowledged, and when.
+    acknowledged: dict[str, float] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+    faults: list[Window] = field(default_factory=list)
+    outages: list[Window] = field(default_factory=list)
+    stuck: set[str] = field(default_factory=set)
+
+    # ------------------------------------------------------------ doing
+
+    async def hook(self, path: str = "/", **more: Any) -> str:
+        """A webhook that listens to posts; returns its id."""
+        made = await self.client.webhook(self.receivers.url(path), **more)
+        self.hooks += 1
+        return made
+
+    async def post(self) -> str:
+        """Write a post and note that it was acknowledged. Raises Refused or Unanswered."""
+        made = await self.client.post(self.account)
+        self.acknowledged[made["uuid"]] = time.time()
+        return str(made["uuid"])
+
+    async def try_post(self) -> bool:
+        """The same; what is not acknowledged is counted."""
+        try:
+            await self.post()
+        except Refused as error:
+            self.refused[f"{error.status} {error.code}"] += 1
+            return False
+        except Unanswered:
+            self.unanswered += 1
+            return False
+        return True
+
+    async def posts(self, count: int) -> None:
+        """Write that many at once."""
+        await asyncio.gather(*(self.post() for _ in range(count)))
+
+    @asynccontextmanager
+    async def load(self, per_second: float = 25) -> AsyncIterator[None]:
+        """Write posts for as long as the block lasts, whatever happens to them."""
+        stopped = asyncio.Event()
+
+        async def write() -> None:
+            while not stopped.is_set():
+                pause = random.expovariate(per_second / 4)
+                if not await self.try_post():
+                    pause += 0.1
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), pause)
+
+        writers = [asyncio.create_task(write()) for _ in range(4)]
+        try:
+            yield
+        finally:
+            stopped.set()
+            await asyncio.gather(*writers)
+
+    async def written(self, more: int, seconds: float = 60) -> None:
+        """Wait until so many more posts were acknowledged."""
+        goal = len(self.acknowledged) + more
+        end = time.monotonic() + seconds
+        while len(self.acknowledged) < goal:
+            assert time.monotonic() < end, f"only {len(self.acknowledged)} of {goal} acknowledged"
+            await asyncio.sleep(0.02)
+
+    @contextmanager
+    def fault(self, *, outage: bool = False) -> Iterator[Window]:
+        """Attempts that are open while the block lasts may be sent twice; see `Tally.unexplained`.
+
+        `outage`: nobody can end an attempt meanwhile, for there is no worker or no database.
+        """
+        window = Window(time.time())
+        self.faults.append(window)
+        if outage:
+            self.outages.append(window)
+        try:
+            yield window
+        finally:
+            window.end = time.time()
+
+    async def hurry(self) -> None:
+        """The time of every retry has come."""
+        await self.system.sql("UPDATE delivery SET due_at = now() WHERE status = 'retrying' AND due_at > now()")
+
+    # ------------------------------------------------------------ judging
+
+    async def rows(self) -> list[Any]:
+        """The deliveries of this workspace."""
+        return await self.system.sql(_DELIVERIES, self.workspace)
+
+    async def finished(self, seconds: float = DONE_SECONDS) -> None:
+        """Wait until every delivery has come to its end."""
+        end = time.monotonic() + seconds
+        while left := await self.system.sql(_UNFINISHED, self.workspace):
+            assert time.monotonic() < end, f"{len(left)} unfinished after {seconds:g} s, as {left[0]}"
+            await asyncio.sleep(0.05)
+
+    async def tally(self) -> Tally:
+        """Compare what was acknowledged with the database, and the database with what the receivers saw."""
+        rows = await self.rows()
+        arrivals: dict[str, list[Arrival]] = {}
+        for arrival in self.receivers.arrivals:
+            arrivals.setdefault(arrival.delivery, []).append(arrival)
+        attempts: dict[tuple[str, int], Any] = {}
+        for attempt in await self.system.sql(_ATTEMPTS, self.workspace):
+            attempts[str(attempt["uuid"]), attempt["number"]] = attempt
+        counts = Counter(row["status"] for row in rows)
+        duplicated, unexplained = 0, []
+        for delivery, came in arrivals.items():
+            again, without = self._copies(delivery, came, attempts)
+            duplicated += again
+            unexplained += without
+        return Tally(
+            accepted=len(self.acknowledged),
+            delivered=counts["succeeded"],
+            failed=counts["failed"],
+            cancelled=counts["cancelled"],
+            waiting=counts["pending"] + counts["retrying"] + counts["delivering"],
+            lost=tuple(self._lost(rows, arrivals)),
+            duplicated=duplicated,
+            unexplained=tuple(unexplained),
+        )
+
+    def _lost(self, rows: Sequence[Any], arrivals: dict[str, list[Arrival]]) -> Iterator[str]:
+        made = Counter(row["subject"] for row in rows)
+        for subject in self.acknowledged:
+            if made[subject] < self.hooks:
+                yield f"post {subject} has {made[subject]} of {self.hooks} deliveries"
+        for row in rows:
+            came = [arrival.status for arrival in arrivals.get(str(row["uuid"]), ())]
+            # A receiver's answer is noted just before it leaves, so a success is never ahead of it.
+            if row["status"] == "succeeded" and not any(200 <= status <= 299 for status in came):
+                yield f"delivery {row['uuid']} is said to have succeeded, but its receiver answered {came}"
+
+    def _copies(
+        self, delivery: str, came: Sequence[Arrival], attempts: dict[tuple[str, int], Any]
+    ) -> tuple[int, list[str]]:
+        """How many copies of a delivery came, and which of them have no excuse."""
+        again, without = 0, []
+        if len({arrival.body_hash for arrival in came}) > 1 or len({arrival.message_id for arrival in came}) > 1:
+            without.append(f"{delivery} came with different bytes or ids")
+        for number, times in Counter(arrival.attempt for arrival in came).items():
+            if times > 1:
+                without.append(f"{delivery}: attempt {number} came {times} times")
+        for earlier in came[:-1]:
+            attempt = attempts.get((delivery, earlier.attempt))
+            outcome = attempt["outcome"] if attempt else "no log"
+            if outcome in FAILED_ATTEMPT:
+                continue
+            again += 1
+            if outcome != "interrupted" or not self._was_open_at_a_fault(attempt["started_at"]):
+                since = [round(earlier.at - window.start, 2) for window in self.faults]
+                without.append(f"{delivery}: attempt {earlier.attempt} ({outcome}), seconds after faults: {since}")
+        return again, without
+
+    def _was_open_at_a_fault(self, started: datetime) -> bool:
+        at = started.timestamp()
+        return any(window.start - REQUEST - BLUR_SECONDS <= at <= window.end + BLUR_SECONDS for window in self.faults)
+
+    async def keeps_the_rule(self, *, finished: bool = True) -> Tally:
+        """The rule of FAULTS.md for every fault; returns the tally. Raises AssertionError."""
+        await self.system.healthy()
+        if finished:
+            await self.finished()
+        tally = await self.tally()
+        assert not tally.lost, tally.lost
+        assert not tally.unexplained, tally.unexplained
+        assert not self.stuck, f"DELIVERING for longer than the lease and {GRACE_SECONDS:g} s: {self.stuck}"
+        if tally.waiting:
+            await self._waits_with_a_reason()
+        return tally
+
+    async def _waits_with_a_reason(self) -> None:
+        found = await self.client.ask(
+            "{ deliveries(first: 100, filter: {statuses: [PENDING, RETRYING]}) { nodes { uuid waitingFor } } }"
+        )
+        for node in found["deliveries"]["nodes"]:
+            assert node["waitingFor"], node
+
+    async def watch(self) -> None:
+        """Look for deliveries that stay DELIVERING, until cancelled."""
+        while True:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._watch_once_connected()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _watch_once_connected(self) -> None:
+        connection = await connect(self.system.settings())
+        try:
+            while True:
+                for row in await connection.fetch(_DELIVERING, timedelta(seconds=LEASE + GRACE_SECONDS)):
+                    self._note_stuck(row)
+                await asyncio.sleep(WATCH_SECONDS)
+        finally:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+    def _note_stuck(self, row: Any) -> None:
+        now = row["now"].timestamp()
+        ends = [min(window.end, now) for window in self.outages]
+        since = max([row["claimed_at"].timestamp(), *ends])
+        if now - since > LEASE + GRACE_SECONDS:
+            self.stuck.add(f"{row['uuid']} for {now - since:.1f} s")
+
+
+@asynccontextmanager
+async def entered(system: System) -> AsyncIterator[World]:
+    """A workspace of its own with an account, watched for the length of a block."""
+    workspace, token = await system.new_workspace()
+    async with receiving() as receivers, calling(system.url, token) as client:
+        world = World(system, workspace, client, receivers, (await client.account())["id"])
+        watching = asyncio.create_task(world.watch())
+        try:
+            yield world
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+_DELIVERIES = """
+SELECT d.uuid, d.status, d.webhook_id, d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at,
+    e.document::json -> 'data' ->> 'uuid' AS subject
+FROM delivery d JOIN event e ON e.id = d.event_id WHERE d.workspace_id = $1 ORDER BY d.id
+"""
+_UNFINISHED = """
+SELECT uuid, status, attempt_number, due_at, leased_until, now() FROM delivery
+WHERE workspace_id = $1 AND finished_at IS NULL
+"""
+_ATTEMPTS = """
+SELECT d.uuid, a.number, a.outcome, a.started_at, a.duration_ms
+FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE d.workspace_id = $1
+"""
+_DELIVERING = """
+SELECT uuid, claimed_at, now() AS now FROM delivery
+WHERE finished_at IS NULL AND status = 'delivering' AND claimed_at < now() - $1::interval
+"""
