@@ -29,6 +29,7 @@ from schema.delivery_changes import DeliveryMutation, Replay
 from schema.errors import bad_input, present
 from schema.events import EventQuery
 from schema.nodes import Node, shown, table_of
+from schema.plain_fields import PlainFieldsExecutor
 from schema.post_changes import PostMutation
 from schema.posts import PostQuery
 from schema.scalars import SCALARS
@@ -140,4 +141,5 @@ schema = Schema(
     types=[Replay, AuditEvent],
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[Presented],
+    execution_context_class=PlainFieldsExecutor,
 )

@@ -1,0 +1,199 @@
+"""A short way for plain fields, in graphql-core's executor.
+
+Most of an answer is fields that are attributes of an object and of a simple type. graphql-core gives each a path, an
+info object, a resolver call and a completion: fine for one, and most of the time of a list. Here they are read and
+written directly, for the second object of a selection on. Whatever is not exactly as simple as that (another Python
+type, null where there must be none, an error) is left to graphql-core together with its whole object, so that the
+answer is the same; tests/schema/test_plain_fields.py compares the two.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from graphql import (
+    GraphQLField,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    TypeNameMetaFieldDef,
+)
+from graphql.execution.middleware import MiddlewareManager
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
+
+from schema.scalars import write_instant
+
+INT_LIMIT: Final = 2**31
+
+
+class _Unfit(Exception):
+    """Not as simple as that."""
+
+
+def _text(value: Any) -> Any:
+    if type(value) is not str:
+        raise _Unfit
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if type(value) is not bool:
+        raise _Unfit
+    return value
+
+
+def _number(value: Any) -> Any:
+    if type(value) is not int or not -INT_LIMIT <= value < INT_LIMIT:
+        raise _Unfit
+    return value
+
+
+def _instant(value: Any) -> Any:
+    if type(value) is not datetime:
+        raise _Unfit
+    return write_instant(value)
+
+
+_WRITERS: dict[str, Callable[[Any], Any]] = {
+    "ID": _text,
+    "String": _text,
+    "Boolean": _flag,
+    "Int": _number,
+    "DateTime": _instant,
+}
+
+
+def _enum_writer(type_: CustomGraphQLEnumType) -> Callable[[Any], Any]:
+    names: dict[Enum, str] = {type_.wrapped_cls(value.value): name for name, value in type_.values.items()}
+
+    def write(value: Any) -> Any:
+        if type(value) is not type_.wrapped_cls:
+            raise _Unfit
+        return names[value]
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A field that is an attribute of a simple type."""
+
+    attribute: str
+    write: Callable[[Any], Any]
+    nullable: bool
+
+
+@dataclass(slots=True)
+class _Plan:
+    """How the fields of one selection are executed; None until it comes a second time."""
+
+    selection: Any
+    plain: list[tuple[str, _Plain | None]] | None = None
+    rest: dict[str, Any] | None = None
+
+
+class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
+    """graphql-core's executor with a short way for plain fields."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._plans: dict[tuple[str, int], _Plan] = {}
+
+    def execute_fields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: Any,
+        position_context: Any,
+    ) -> Any:
+        """As in graphql-core: the results by name, or something to wait for."""
+        plan = self._plan(parent_type, grouped_field_set)
+        if plan is None or plan.plain is None or _is_between(self.middleware_manager):
+            return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
+        try:
+            results = {name: _read(parent_type, source_value, plain) for name, plain in plan.plain}
+        except Exception:  # noqa: BLE001 (graphql-core meets it again, and says where)
+            return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
+        if not plan.rest:
+            return results
+        rest = super().execute_fields(parent_type, source_value, path, plan.rest, position_context)
+        if self.is_awaitable(rest):
+            return _waited(results, rest)
+        assert isinstance(rest, dict)
+        return _merged(results, rest)
+
+    def _plan(self, parent_type: GraphQLObjectType, selection: Any) -> _Plan | None:
+        key = (parent_type.name, id(selection))
+        plan = self._plans.get(key)
+        # The plan holds the selection, so its id stays its own.
+        if plan is None or plan.selection is not selection:
+            self._plans[key] = _Plan(selection)
+            return None
+        if plan.plain is None:
+            self._make(parent_type, plan)
+        return plan
+
+    def _make(self, parent_type: GraphQLObjectType, plan: _Plan) -> None:
+        """Divide a selection into plain fields and the rest. A place is kept for each of the rest, for the order."""
+        plan.plain, plan.rest = [], {}
+        for name, details in plan.selection.items():
+            field = self.schema.get_field(parent_type, details[0].node.name.value)
+            if field is TypeNameMetaFieldDef:
+                plan.plain.append((name, None))
+                continue
+            if field is None:
+                continue
+            plain = _plain(field)
+            if plain is None:
+                plan.rest[name] = details
+                plain = _KEPT
+            plan.plain.append((name, plain))
+
+
+def _is_between(manager: MiddlewareManager | None) -> bool:
+    # Strawberry always gives one, and it is always true.
+    return manager is not None and bool(manager.middlewares)
+
+
+def _plain(field: GraphQLField) -> _Plain | None:
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    if not isinstance(definition, StrawberryField) or not definition.is_basic_field or field.args:
+        return None
+    type_ = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
+    write = _enum_writer(type_) if isinstance(type_, CustomGraphQLEnumType) else _WRITERS.get(str(type_))
+    if write is None:
+        return None
+    return _Plain(definition.python_name, write, nullable=not isinstance(field.type, GraphQLNonNull))
+
+
+def _kept(value: Any) -> Any:
+    return None
+
+
+_KEPT: Final = _Plain("__class__", _kept, nullable=True)
+
+
+def _read(parent_type: GraphQLObjectType, source: Any, plain: _Plain | None) -> Any:
+    if plain is None:
+        return parent_type.name
+    value = getattr(source, plain.attribute)
+    if value is not None:
+        return plain.write(value)
+    if not plain.nullable:
+        raise _Unfit
+    return None
+
+
+def _merged(results: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+    # Each has its place in the order already.
+    results.update(rest)
+    return results
+
+
+async def _waited(results: dict[str, Any], rest: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    return _merged(results, await rest)

@@ -1,0 +1,232 @@
+"""The short way for plain fields gives what graphql-core alone would have given, errors included."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import parse, validate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from schema.plain_fields import PlainFieldsExecutor
+from schema.scalars import JSON, SCALARS
+from schema.schema import schema
+from tests.schema.conftest import Client
+from tests.schema.world import attempted, furnish, many_deliveries
+
+
+@strawberry.enum
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class OtherColour(Enum):
+    RED = "red"
+
+
+@strawberry.interface
+class Named:
+    name: str
+
+
+@strawberry.type
+class Thing(Named):
+    id: strawberry.ID
+    text: str | None
+    whole: int
+    share: float | None
+    flag: bool
+    colour: Colour | None
+    colours: list[Colour]
+    at: datetime
+    data: JSON
+    other: "Thing | None"
+
+    @strawberry.field
+    def shout(self, louder: bool = False) -> str:
+        return str(self.name).upper() * (2 if louder else 1)
+
+    @strawberry.field
+    async def later(self) -> str | None:
+        return self.text
+
+
+@strawberry.type
+class Query:
+    things: list[Thing | None]
+
+    @strawberry.field
+    def named(self) -> list[Named]:
+        return [thing for thing in self.things if thing is not None]
+
+
+CONFIG = StrawberryConfig(scalar_map=SCALARS)
+STOCK = strawberry.Schema(query=Query, config=CONFIG)
+SHORT = strawberry.Schema(query=Query, config=CONFIG, execution_context_class=PlainFieldsExecutor)
+
+
+async def soon(value: Any) -> Any:
+    return value
+
+
+class Later:
+    """Something to wait for, as often as one likes."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __await__(self) -> Any:
+        return soon(self.value).__await__()
+
+
+class Text(str):
+    __slots__ = ()
+
+
+INSTANT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NAIVE = datetime(2026, 3, 1, 12)  # noqa: DTZ001 (that is the point)
+TOO_LATE = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+# What a field may hold, the impossible included.
+VALUES: list[Any] = [
+    *(None, "", "text", Text("subclass"), b"bytes", "red", "RED", Colour.RED, Colour.BLUE, OtherColour.RED),
+    *(0, 1, True, False, -(2**31), 2**31 - 1, 2**31, 10**30, 1.0, 1.5, 2.0**40, float("inf"), float("nan")),
+    *(INSTANT, NAIVE, TOO_LATE, ["list"], {"a": 1}, [Colour.RED], [None], ("tuple",), object),
+    *(ValueError("an error as a value"), Later("awaited"), Later(None), Later(7)),
+]
+LEAVES = ["id", "name", "text", "whole", "share", "flag", "colour", "colours", "at", "data"]
+
+
+def good() -> dict[str, Any]:
+    return {
+        "id": strawberry.ID("1"),
+        "name": "n",
+        "text": None,
+        "whole": 1,
+        "share": 0.5,
+        "flag": True,
+        "colour": Colour.BLUE,
+        "colours": [Colour.RED],
+        "at": INSTANT,
+        "data": {"a": [1]},
+        "other": None,
+    }
+
+
+@st.composite
+def things(draw: st.DrawFn) -> list[Thing | None]:
+    """Some things with some fields that are not what they should be."""
+    found: list[Thing | None] = []
+    for _ in range(draw(st.integers(0, 5))):
+        odd = draw(st.dictionaries(st.sampled_from(LEAVES), st.sampled_from(VALUES), max_size=2))
+        thing = Thing(**{**good(), **odd})
+        if draw(st.booleans()):
+            del thing.text
+        if draw(st.booleans()):
+            thing.other = Thing(**good())
+        found.append(draw(st.sampled_from([thing, thing, thing, None])))
+    return found
+
+
+FIELDS = [
+    *LEAVES,
+    "__typename",
+    "again: name",
+    "name: id",
+    "shout",
+    "loud: shout(louder: true)",
+    "later",
+    "other { whole at }",
+    "other { __typename later other { id } }",
+    "... on Thing { text name }",
+    "... { flag }",
+    "...Some",
+    "flag @skip(if: $yes)",
+    "whole @include(if: $yes)",
+]
+
+
+ROOTS = ["things { %s }", "named { __typename ... on Thing { %s } }", "things { %s } more: things { id }"]
+FRAGMENTS = "fragment Some on Thing { id colour other { ...More } } fragment More on Thing { data }"
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    """A document that selects some of it, in some order."""
+    fields = draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=10))
+    if "name: id" in fields:
+        # Two fields of one name would be no document at all.
+        fields = [field for field in fields if field not in {"name", "... on Thing { text name }"}]
+    body = draw(st.sampled_from(ROOTS)) % " ".join(fields)
+    variables = "($yes: Boolean = true)" if "$yes" in body else ""
+    return f"query {variables} {{ {body} }} {FRAGMENTS if '...Some' in body else ''}"
+
+
+def plain(result: Any) -> tuple[Any, list[Any]]:
+    """Data with its order and errors with their places, comparable (NaN is no number)."""
+    errors = [(error.message, error.path, error.locations) for error in result.errors or []]
+    return repr(result.data), sorted(errors, key=repr)
+
+
+@given(things(), documents())
+@settings(max_examples=200, deadline=None)
+async def test_the_answer_is_the_same_whatever_the_document(found: list[Thing | None], text: str) -> None:
+    assert validate(STOCK._schema, parse(text)) == []
+    root = Query(things=found)
+    stock = await STOCK.execute(text, root_value=root)
+    assert plain(await SHORT.execute(text, root_value=root)) == plain(stock)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+async def test_the_answer_is_the_same_whatever_a_field_holds(leaf: str) -> None:
+    text = f"{{ things {{ before: name {leaf} after: flag shout }} }}"
+    for value in VALUES:
+        root = Query(things=[Thing(**good()), Thing(**good()), Thing(**{**good(), leaf: value}), Thing(**good())])
+        stock = await STOCK.execute(text, root_value=root)
+        assert plain(await SHORT.execute(text, root_value=root)) == plain(stock), value
+
+
+async def test_the_short_way_is_taken_from_the_second_object_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    usual = StrawberryGraphQLCoreExecutionContext.execute_field
+
+    def noted(self: Any, parent_type: Any, *rest: Any) -> Any:
+        calls.append(parent_type.name)
+        return usual(self, parent_type, *rest)
+
+    monkeypatch.setattr(PlainFieldsExecutor, "execute_field", noted, raising=False)
+    root = Query(things=[Thing(**good()) for _ in range(50)])
+    result = await SHORT.execute("{ things { id name text whole flag colour at } }", root_value=root)
+    assert result.errors is None
+    assert calls == ["Query"] + ["Thing"] * 7
+
+
+CORPUS = [
+    "{ deliveries { nodes { id uuid status createdAt finishedAt waitingFor event { type payload } } totalCount } }",
+    "{ deliveries { edges { cursor node { webhook { name events headers { name } } } } } }",
+    "{ deliveries { nodes { attempts { number outcome durationMs error responseBody responseHeaders { value } } } } }",
+    "{ webhooks { nodes { id name method contentType active disabledReason hasSecret stats { successRate p50Ms } } } }",
+    "{ posts { nodes { id status accounts { status errors account { name data } } variants { body } } } }",
+    "{ accounts { nodes { __typename id provider data authorized } } eventTypes { type wireName example } }",
+    "{ viewer { workspace { tokens { nodes { id role lastUsedAt } } } } }",
+    "{ auditEvents { nodes { action detail token { name } } } }",
+]
+
+
+@pytest.mark.parametrize("document", CORPUS)
+async def test_documents_of_the_real_schema_get_the_same_answer(ask: Client, document: str) -> None:
+    world = await furnish(ask)
+    for delivery in await many_deliveries(world, 4):
+        await attempted(delivery)
+    answer = await ask.answer(document)
+    assert answer["errors"] == []
+    short = schema.execution_context_class
+    schema.execution_context_class = StrawberryGraphQLCoreExecutionContext
+    try:
+        assert repr(await ask.answer(document)) == repr(answer)
+    finally:
+        schema.execution_context_class = short
