@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,15 @@ async def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(
     with up(data) as running:
         running.until_ready()
         access = running.access
-        large = await make_large_webhook(access, settings_of(data).database_url)
+        settings = settings_of(data)
+        large = await make_large_webhook(access, settings.database_url)
         told = environment(
             HOOKLINE_URL=access["url"],
             HOOKLINE_TOKEN=access["token"],
             WORKER_PID=str(running.parts()["worker"].pid),
             LARGE_WEBHOOK=large,
+            REDIS_URL=settings.redis_url,
+            PYTHON=sys.executable,
         )
         command = [str(node.NODE), "--test", "--test-reporter=spec", "dashboard.test.mjs"]
         done = subprocess.run(

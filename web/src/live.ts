@@ -10,19 +10,26 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 /** Long enough for the server to have taken the subscription; a read after it leaves no gap before the first change. */
 const SETTLE_MS = 1_000;
+/** A cursor that is too old is refused well within this; only then is it true that nothing was missed. */
+const CONFIRM_MS = 400;
 
 /** `document` is the GraphQL kind in this file. */
 const page = window.document;
 
 export type Phase = 'connecting' | 'live' | 'interrupted';
 
+/** How the stream was taken up again: by cursor, so that nothing was missed, or by reading everything afresh. */
+export type Recovery = 'resumed' | 'reread';
+
 export interface LiveState {
   phase: Phase;
-  /** How often the stream was taken up again: by cursor, so that nothing was missed. */
-  resumed: number;
-  /** How often there was no way to go on by cursor, and everything was read again. */
-  reread: number;
+  /** null until the connection was lost for the first time. */
+  recovery: Recovery | null;
+  /** Counts the recoveries, so that each can be told. */
+  recoveries: number;
 }
+
+const START: LiveState = { phase: 'connecting', recovery: null, recoveries: 0 };
 
 interface Change {
   cursor: string;
@@ -85,10 +92,12 @@ interface Listener<Item> {
 /** A subscription that outlives its socket: it goes on from the last cursor it has seen. */
 export class Feed<Data, Variables extends object, Item extends Change> {
   private cursor: string | null = null;
-  private state: LiveState = { phase: 'connecting', resumed: 0, reread: 0 };
+  private state: LiveState = START;
+  private recovery: Recovery = 'resumed';
   private wait = FIRST_WAIT_MS;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private settle: ReturnType<typeof setTimeout> | undefined;
+  private confirm: ReturnType<typeof setTimeout> | undefined;
   private stopped = false;
   private release: (() => void) | undefined;
   private readonly forget: () => void;
@@ -110,6 +119,7 @@ export class Feed<Data, Variables extends object, Item extends Change> {
     this.stopped = true;
     clearTimeout(this.timer);
     clearTimeout(this.settle);
+    clearTimeout(this.confirm);
     window.removeEventListener('online', this.hurry);
     page.removeEventListener('visibilitychange', this.hurry);
     this.forget();
@@ -138,35 +148,41 @@ export class Feed<Data, Variables extends object, Item extends Change> {
 
   private opened(): void {
     if (this.stopped || this.timer !== undefined || this.state.phase === 'live') return;
+    const isFirst = this.state.phase === 'connecting';
+    if (this.cursor === null) {
+      if (!isFirst) this.recovery = 'reread';
+      clearTimeout(this.settle);
+      this.settle = setTimeout(() => this.listener.onGap(), SETTLE_MS);
+    }
+    if (isFirst) return this.become({ ...this.state, phase: 'live' });
+    clearTimeout(this.confirm);
+    this.confirm = setTimeout(() => this.recovered(), CONFIRM_MS);
+  }
+
+  private recovered(): void {
     this.wait = FIRST_WAIT_MS;
-    const first = this.state.phase === 'connecting';
-    if (this.cursor === null) this.settle = setTimeout(() => this.listener.onGap(), SETTLE_MS);
-    this.become({
-      phase: 'live',
-      resumed: this.state.resumed + (!first && this.cursor !== null ? 1 : 0),
-      reread: this.state.reread + (!first && this.cursor === null ? 1 : 0),
-    });
+    this.become({ phase: 'live', recovery: this.recovery, recoveries: this.state.recoveries + 1 });
+    this.recovery = 'resumed';
   }
 
   private take(item: Item): void {
     this.cursor = item.cursor;
     this.wait = FIRST_WAIT_MS;
-    if (this.state.phase !== 'live') this.opened();
     this.listener.onChange(item);
   }
 
   private lost(error: unknown): void {
     if (this.stopped) return;
     clearTimeout(this.settle);
+    clearTimeout(this.confirm);
     const fault = faultOf(error);
     if (fault?.code === 'UNAUTHENTICATED') return refuse('The server no longer accepts this token: it has expired or was revoked.');
     if (fault?.code === 'CURSOR_EXPIRED' || (fault?.code === 'BAD_USER_INPUT' && this.cursor !== null)) {
       this.cursor = fault.cursor;
-      this.become({ ...this.state, phase: 'interrupted', reread: this.state.reread + 1 });
+      this.recovery = 'reread';
       this.listener.onGap();
-    } else {
-      this.become({ ...this.state, phase: 'interrupted' });
     }
+    if (this.state.phase !== 'interrupted') this.become({ ...this.state, phase: 'interrupted' });
     this.later();
   }
 
@@ -211,7 +227,7 @@ export function useFeed<Data, Variables extends object, Item extends Change>(
   handlers: { onChange(item: Item): void; onGap(): void },
 ): LiveState {
   const socket = useContext(SocketContext);
-  const [state, setState] = useState<LiveState>({ phase: 'connecting', resumed: 0, reread: 0 });
+  const [state, setState] = useState<LiveState>(START);
   const change = useEffectEvent((item: Item) => handlers.onChange(item));
   const gap = useEffectEvent(() => handlers.onGap());
   const picked = useEffectEvent((data: Data) => pick(data));

@@ -146,7 +146,7 @@ function Summary({ stats }: { stats: StatsFragment }) {
         <dd>{time(stats.p50Ms)}</dd>
       </div>
       <div>
-        <dt>95 %</dt>
+        <dt>95 % within</dt>
         <dd>{time(stats.p95Ms)}</dd>
       </div>
     </dl>
@@ -166,7 +166,7 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
               <th scope="col">Failed</th>
               <th scope="col">Pending</th>
               <th scope="col">Median</th>
-              <th scope="col">95 %</th>
+              <th scope="col">95 % within</th>
             </tr>
           </thead>
           <tbody>
@@ -197,6 +197,7 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
   if (data?.webhook) kept.current = { webhook: data.webhook, times };
   const shown = kept.current;
   const bars = shown && barsOf(shown.webhook, shown.times);
+  const isTimed = bars?.some((bar) => bar.p50Ms !== null) ?? false;
   return (
     <section className="panel chart" aria-label="Success and response times">
       <div className="panel-head">
@@ -213,10 +214,10 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
             <span className="key-good">Succeeded</span>
             <span className="key-bad">Failed</span>
             <span className="key-open">Pending</span>
-            <span className="key-p50">Median time</span>
-            <span className="key-p95">95 %</span>
+            {isTimed && <span className="key-p50">Median time</span>}
+            {isTimed && <span className="key-p95">95 % within</span>}
           </p>
-          <Times bars={bars} />
+          {isTimed && <Times bars={bars} />}
           <Axis bars={bars} span={span} />
           <AsTable bars={bars} span={span} />
         </>

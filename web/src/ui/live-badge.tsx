@@ -6,13 +6,13 @@ const SHOWN_MS = 8_000;
 /** Says whether what one sees is current: live, interrupted, or taken up again. */
 export function LiveBadge({ state }: { state: LiveState }) {
   const [news, setNews] = useState<string | null>(null);
-  const { phase, resumed, reread } = state;
+  const { phase, recovery, recoveries } = state;
   useEffect(() => {
-    if (phase !== 'live' || resumed + reread === 0) return;
-    setNews(reread > 0 && resumed === 0 ? 'Connected again; the list was read again' : 'Resumed, nothing was missed');
+    if (phase !== 'live' || recovery === null) return;
+    setNews(recovery === 'reread' ? 'Connected again; the list was read again' : 'Resumed, nothing was missed');
     const timer = setTimeout(() => setNews(null), SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [phase, resumed, reread]);
+  }, [phase, recovery, recoveries]);
   const text = phase === 'interrupted' ? 'Disconnected, trying again' : phase === 'connecting' ? 'Connecting' : (news ?? 'Live');
   return (
     <span className={`live live-${phase}`} role="status" data-phase={phase}>
