@@ -1,0 +1,32 @@
+"""Watch deliveries live over a websocket: python docs/examples/watch.py URL TOKEN
+
+Prints a line for each change of a delivery's status, as it is committed.
+"""
+
+import asyncio
+import json
+import sys
+
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+SUBSCRIPTION = """
+subscription { deliveryStatusChanged { cursor occurredAt status delivery { id event { type } } attempt { outcome durationMs } } }
+"""
+
+
+async def watch(url: str, token: str) -> None:
+    """Subscribe, and print for as long as the connection lasts."""
+    address = url.replace("http", "ws", 1) + "/graphql"
+    async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
+        await socket.recv()
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": SUBSCRIPTION}}))
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "next":
+                change = message["payload"]["data"]["deliveryStatusChanged"]
+                print(change["occurredAt"], change["delivery"]["event"]["type"], change["status"], flush=True)
+
+
+asyncio.run(watch(sys.argv[1], sys.argv[2]))
