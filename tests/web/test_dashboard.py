@@ -1,5 +1,6 @@
 """The dashboard and GraphiQL in a real Chromium, on all of Hookline as `hookline up` runs it."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -30,8 +31,9 @@ TEST_IT = """mutation($id: ID!) {
 }"""
 # Copies of one delivery over the last two days, oldest first, four in five of them succeeded.
 MULTIPLY = """
-INSERT INTO delivery (uuid, workspace_id, event_id, webhook_id, event_type, status, is_test, max_attempts, attempt_count,
-                      interrupted_count, attempt_number, due_at, retry_after, change, created_at, finished_at)
+INSERT INTO delivery (uuid, workspace_id, event_id, webhook_id, event_type, status, is_test, max_attempts,
+                      attempt_count, interrupted_count, attempt_number, due_at, retry_after, change, created_at,
+                      finished_at)
 SELECT gen_random_uuid(), workspace_id, event_id, webhook_id, event_type,
        CASE WHEN number % 5 = 0 THEN 'failed' ELSE 'succeeded' END, false, 1, 1, 0, 1, made, false, 3, made,
        made + interval '80 milliseconds'
@@ -43,12 +45,12 @@ WHERE uuid = $1::uuid
 
 def ask(access: dict[str, Any], query: str, **variables: str) -> dict[str, Any]:
     """What the API answers."""
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         f"{access['url']}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request) as response:  # noqa: S310
+    with urllib.request.urlopen(request) as response:
         answer = json.load(response)
     assert "errors" not in answer, answer
     data: dict[str, Any] = answer["data"]
@@ -68,14 +70,14 @@ async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
 
 
 @pytest.mark.skipif(not BUILT.exists(), reason="the pages are not built: make web")
-async def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(tmp_path: Path) -> None:
+def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(tmp_path: Path) -> None:
     node.install(HERE)
     data = tmp_path / "data"
     with up(data) as running:
         running.until_ready()
         access = running.access
         settings = settings_of(data)
-        large = await make_large_webhook(access, settings.database_url)
+        large = asyncio.run(make_large_webhook(access, settings.database_url))
         told = environment(
             HOOKLINE_URL=access["url"],
             HOOKLINE_TOKEN=access["token"],
@@ -85,9 +87,7 @@ async def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(
             PYTHON=sys.executable,
         )
         command = [str(node.NODE), "--test", "--test-reporter=spec", "dashboard.test.mjs"]
-        done = subprocess.run(
-            command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False)
         print(done.stdout)
         assert done.returncode == 0, done.stdout + done.stderr
         assert running.stop() == 0
