@@ -10,6 +10,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -54,10 +55,25 @@ def create(settings: Settings, schema: strawberry.Schema = hookline_schema) -> S
             Route("/metrics", show_metrics),
             Mount("/", Pages()),
         ],
-        middleware=[Middleware(Edge, metrics=metrics)],
+        middleware=[Middleware(Edge, metrics=metrics), *_cross_origin(settings)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
         lifespan=lifespan,
     )
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    """Lets the pages of other origins read answers, where the settings name them. No cookies: tokens are in headers."""
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "accept"],
+            expose_headers=["retry-after", "x-request-id"],
+        )
+    ]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from api.deadline import Late, within
 from domain import workspaces
 from domain.database import OUT_OF_REACH
 from domain.settings import Settings
@@ -17,6 +18,8 @@ from domain.unit import Actor
 
 # How often tokens are looked at, and stalled clients.
 WATCH_SECONDS = 1.0
+# How long the database may take to say which tokens are still good.
+ANSWER_SECONDS = 5.0
 
 BAD_REQUEST: Final = 4400
 UNAUTHORIZED: Final = 4401
@@ -112,7 +115,7 @@ class Connections:
             self.close_stalled(asyncio.get_running_loop().time())
             try:
                 await self.close_revoked(datetime.now(UTC))
-            except OUT_OF_REACH as error:
+            except (Late, *OUT_OF_REACH) as error:
                 # Nobody loses a connection because the database is away; next time it is asked again.
                 log.warning("connections.database_away", error=type(error).__name__)
             except Exception:
@@ -129,7 +132,7 @@ class Connections:
         if not self._by_token:
             return
         asked = set(self._by_token)
-        gone = asked - await workspaces.valid_tokens(asked, now)
+        gone = asked - await within(ANSWER_SECONDS, workspaces.valid_tokens(asked, now))
         for connection in tuple(self._open):
             if connection.actor and connection.actor.token and connection.actor.token.id in gone:
                 connection.close(FORBIDDEN, "The token was revoked or has expired")

@@ -166,7 +166,7 @@ def _told(error: GraphQLError) -> GraphQLError:
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,
-        extensions={"code": BAD_USER_INPUT, **error.extensions},
+        extensions={"code": BAD_USER_INPUT, **(error.extensions or {})},
     )
 
 

@@ -4,7 +4,6 @@ graphql-core executes, with the executor class that Strawberry gives it. We buil
 so can a request that could not be executed (no `data` in the answer) be told from one that was.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +17,7 @@ from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 
 from api.complexity import LIMITS
+from api.deadline import Late, within
 from api.documents import BadDocument, Document, Documents, at_fault
 from schema.context import Context
 from schema.errors import present
@@ -138,13 +138,10 @@ class Engine:
         """Execute a query or a mutation. Never raises but for cancellation; takes at most the timeout."""
         extensions = {"cost": {"requested": prepared.cost, "maximum": LIMITS.cost}}
         try:
-            async with asyncio.timeout(self.timeout) as deadline:
-                result = await self.run(self.executor(prepared, context))
+            result = await within(self.timeout, self.run(self.executor(prepared, context)))
         except BadDocument as error:
             return refusal(error.errors, context.request_id)
-        except TimeoutError as error:
-            if not deadline.expired():
-                return failure(error, context.request_id)
+        except Late:
             late = coded(f"This took longer than {self.timeout:g} s and was stopped.", TIMED_OUT)
             return refusal([late], context.request_id)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)

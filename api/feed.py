@@ -15,6 +15,7 @@ import orjson
 from graphql import GraphQLError
 from graphql.execution import Executor
 
+from api.deadline import within
 from api.execution import Engine, shown
 from api.recent import RECENT_CHANGES, Encoded, Order, Recent
 from domain.hub import Attachment, Hub
@@ -88,8 +89,7 @@ class Source:
         executor = self.executor.build_per_event_executor(self.root(entry))
         # What the loaders have read for one change must not answer for the next one.
         executor.context_value = Context(self.domain, self.actor, REQUEST_ID)
-        async with asyncio.timeout(self.engine.timeout):
-            result = await self.engine.run(executor, serially=False)
+        result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = shown(result.errors, REQUEST_ID)

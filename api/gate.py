@@ -1,11 +1,11 @@
 """Who may come in: the token of a request, and how many requests it has sent."""
 
-import asyncio
 import hashlib
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
 
+from api.deadline import Late, within
 from api.rates import RateLimited, Rates
 from domain import workspaces
 from domain.database import OUT_OF_REACH
@@ -49,13 +49,12 @@ class Gate:
         if time.monotonic() > self._good.get(digest, 0.0):
             self.rates.check_address(address)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                actor = await workspaces.authenticate(secret, datetime.now(UTC))
+            actor = await within(ANSWER_SECONDS, workspaces.authenticate(secret, datetime.now(UTC)))
         except Unauthenticated:
             self._good.pop(digest, None)
             await self.rates.count_failure(address)
             raise
-        except OUT_OF_REACH as error:
+        except (Late, *OUT_OF_REACH) as error:
             raise Unavailable from error
         self._remember(digest)
         return actor

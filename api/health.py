@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import metrics
+from api.deadline import Late, within
 from api.process import process_of
 from domain import database
 from domain.database import OUT_OF_REACH
@@ -42,9 +43,8 @@ async def show_metrics(request: Request) -> Response:
 
 async def _database() -> str:
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return "ok" if await database.is_migrated() else "not migrated"
-    except (Unavailable, *OUT_OF_REACH):
+        return "ok" if await within(ANSWER_SECONDS, database.is_migrated()) else "not migrated"
+    except (Late, Unavailable, *OUT_OF_REACH):
         return "out of reach"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,7 +52,8 @@ class Socket:
             while True:
                 await self.receive()
         except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "dropped without a close code"
+            if closed.rcvd is None:
+                raise AssertionError("dropped without a close code") from closed
             return closed.rcvd.code, closed.rcvd.reason
 
     async def quiet(self) -> None:
@@ -78,10 +79,14 @@ async def speaking(url: str, token: str, **options: Any) -> AsyncIterator[Socket
         yield socket
 
 
-async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pipe(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: Callable[[], bool] = lambda: False
+) -> None:
     """Carry bytes one way until either side ends."""
     try:
         while data := await reader.read(65_536):
+            while silent():
+                await asyncio.sleep(0.01)
             writer.write(data)
     except OSError:
         pass

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -58,6 +59,7 @@ class Door:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.silent = False
         self.host, self.port = "127.0.0.1", 0
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
@@ -78,7 +80,7 @@ class Door:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_unix_connection(self.path)
         self._writers += [writer, there_writer]
-        await asyncio.gather(pipe(reader, there_writer), pipe(there_reader, writer))
+        await asyncio.gather(pipe(reader, there_writer, lambda: self.silent), pipe(there_reader, writer))
 
 
 @asynccontextmanager
@@ -119,6 +121,18 @@ async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(s
         assert names == {"test", "before", "after"}
 
 
+async def test_a_database_that_says_nothing_is_a_503_in_time(settings: Settings) -> None:
+    quick = replace(settings, query_timeout=timedelta(seconds=0.5))
+    async with behind_a_door(quick) as (proxied, door), running(proxied) as api:
+        assert (await api.post("{ viewer { token { id } } }"))[0] == 200
+        door.silent = True
+        started = asyncio.get_running_loop().time()
+        status, body = await api.post("{ webhooks { nodes { id } } }")
+        assert (status, body["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+        assert asyncio.get_running_loop().time() - started < 8
+        door.silent = False
+
+
 async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
     await api.post("query Secret { viewer { token { id } } }")
     async with api.http.get(f"{api.url}/nobody/knows"):
@@ -155,14 +169,25 @@ async def test_every_answer_has_safe_headers(api: Api) -> None:
             assert "strict-transport-security" not in answer.headers
 
 
+async def test_pages_of_other_origins_may_ask_only_where_the_settings_name_them(settings: Settings) -> None:
+    async with running(replace(settings, allowed_origins=("https://app.example",))) as api:
+        wish = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+        for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
+            async with api.http.options(api.graphql, headers={"origin": origin, **wish}) as answer:
+                assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+            async with api.http.post(
+                api.graphql, json={"query": "{ viewer { token { id } } }"}, headers=api.bearer | {"origin": origin}
+            ) as answer:
+                assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+
+
 async def test_over_tls_browsers_are_told_to_stay_there(api: Api) -> None:
     async with api.http.get(f"{api.url}/", headers={"x-forwarded-proto": "https"}) as answer:
         assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_pages_that_are_not_built_say_so(tmp_path: Path, api: Api) -> None:
-    routes = api.app.routes
-    mounted = next(route for route in routes if isinstance(getattr(route, "app", None), pages.Pages))
+    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
     mounted.app.folder = tmp_path
     for path in ("/", "/graphiql", "/graphiql/"):
         async with api.http.get(f"{api.url}{path}") as answer:
@@ -179,7 +204,7 @@ async def test_built_pages_are_served_and_nothing_beside_them(tmp_path: Path, ap
     (dist / "graphiql" / "index.html").write_text("graphiql")
     (dist / "assets" / "a.js").write_text("1")
     (tmp_path / "secret").write_text("secret")
-    mounted = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
+    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
     mounted.app = pages.Pages(dist)
     async with api.http.get(f"{api.url}/") as answer:
         assert (await answer.text(), answer.headers["cache-control"]) == ("the page", "no-cache")

@@ -15,10 +15,15 @@ NAMES = "viewer { workspace { name } }"
 def refusal(query: str) -> tuple[str, str]:
     """Code and message of the refusal."""
     with pytest.raises(BadDocument) as caught:
-        document = DOCUMENTS.prepare(query)
-        document.cost(document.operation(None), {})
+        cost(query)
     error = caught.value.errors[0]
     return (error.extensions or {})["code"], error.message
+
+
+def cost(query: str) -> int:
+    """What the one operation of a document may cost."""
+    document = DOCUMENTS.prepare(query)
+    return document.cost(document.operation(None), {})
 
 
 def bomb(levels: int, *, width: int = 2) -> str:
@@ -31,7 +36,8 @@ def bomb(levels: int, *, width: int = 2) -> str:
 def nested_bomb(levels: int) -> str:
     """Nested fields whose fragments each spread the next one twice, as in the report against the stock limiters."""
     fragments = [
-        f"fragment f{level} on Webhook {{ a: deliveries {{ nodes {{ webhook {{ ...f{level + 1} ...f{level + 1} }} }} }} }}"
+        f"fragment f{level} on Webhook {{ a: deliveries {{ nodes {{ webhook {{ ...f{level + 1} ...f{level + 1} }} "
+        "} } }"
         for level in range(levels)
     ]
     return "query { webhooks { nodes { ...f0 } } } " + " ".join(fragments) + f" fragment f{levels} on Webhook {{ id }}"
@@ -50,12 +56,19 @@ def nested_bomb(levels: int) -> str:
         pytest.param("{ viewer { token { id " + "@skip(if: false) " * 150 + "} } }", id="150 directives"),
         pytest.param("{ " + "viewer { " * 500 + "id" + " }" * 501, id="500 levels"),
         pytest.param("{ " + "... { " * 100 + NAMES + " }" * 101, id="100 nested inline fragments"),
-        pytest.param("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", id="introspection"),
+        pytest.param(
+            "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", id="introspection"
+        ),
         pytest.param(" ".join(f"query q{i} {{ {NAMES} }}" for i in range(200)), id="200 operations"),
-        pytest.param("{ webhooks(first: 100) { nodes { deliveries(first: 100) { nodes { id } } } } }", id="large pages"),
-        pytest.param("query($n: Int = 100) { webhooks(first: $n) { nodes { deliveries(first: $n) { nodes { id } } } } }", id="large pages by default"),
+        pytest.param(
+            "{ webhooks(first: 100) { nodes { deliveries(first: 100) { nodes { id } } } } }", id="large pages"
+        ),
+        pytest.param(
+            "query($n: Int = 100) { webhooks(first: $n) { nodes { deliveries(first: $n) { nodes { id } } } } }",
+            id="large pages by default",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_asks_for_too_much_is_refused_within_50_ms(query: str) -> None:
     spent = []
     for _ in range(3):  # the quickest of three: other processes share the machine
@@ -88,7 +101,7 @@ def test_nonsense_is_left_to_validation(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "cost"),
+    ("query", "expected"),
     [
         ("{ viewer { workspace { name } token { role } } }", 3),
         ("{ webhooks { nodes { id name } } }", 51),
@@ -103,9 +116,8 @@ def test_nonsense_is_left_to_validation(query: str) -> None:
         ("{ __schema { types { name } } }", 0),
     ],
 )
-def test_the_cost_counts_objects(query: str, cost: int) -> None:
-    document = DOCUMENTS.prepare(query)
-    assert document.cost(document.operation(None), {}) == cost
+def test_the_cost_counts_objects(query: str, expected: int) -> None:
+    assert cost(query) == expected
 
 
 def test_the_cost_follows_the_variables_and_is_remembered_for_each_of_their_values() -> None:
@@ -124,5 +136,4 @@ def test_a_document_is_prepared_once() -> None:
 
 def test_the_full_introspection_passes() -> None:
     query = get_introspection_query(descriptions=True, input_value_deprecation=True, specified_by_url=True)
-    document = DOCUMENTS.prepare(query)
-    assert document.cost(document.operation(None), {}) == 0
+    assert cost(query) == 0

@@ -48,7 +48,11 @@ MALFORMED: dict[str, tuple[bytes, str, int]] = {
     "deep arrays": (DEEP, JSON, 400),
     "deep variables": (b'{"query": "{a}", "variables": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001, JSON, 400),
     "a number of 5,000 digits": (b"1" * 5_000, JSON, 400),
-    "a variable of 5,000 digits": (b'{"query": "{ viewer { token { name } } }", "variables": {"a": ' + b"1" * 5_000 + b"}}", JSON, 400),
+    "a variable of 5,000 digits": (
+        b'{"query": "{ viewer { token { name } } }", "variables": {"a": ' + b"1" * 5_000 + b"}}",
+        JSON,
+        400,
+    ),
     "bad UTF-8": (b'{"query": "\xff\xfe"}', JSON, 400),
     "half a surrogate pair": (b'{"query": "{ viewer { a } }\\ud800"}', JSON, 400),
     "half a surrogate pair in a literal": (b'{"query": "{ webhook(id: \\"\\\\ud800\\") { id } }"}', JSON, 400),
@@ -60,13 +64,29 @@ MALFORMED: dict[str, tuple[bytes, str, int]] = {
     "a list of variables": (b'{"query": "{ viewer { token { id } } }", "variables": []}', JSON, 400),
     "a number as operation name": (b'{"query": "{ viewer { token { id } } }", "operationName": 1}', JSON, 400),
     "an unknown operation": (b'{"query": "query a { viewer { token { id } } }", "operationName": "b"}', JSON, 400),
-    "two operations and no name": (b'{"query": "query a { viewer { token { id } } } query b { viewer { token { id } } }"}', JSON, 400),
+    "two operations and no name": (
+        b'{"query": "query a { viewer { token { id } } } query b { viewer { token { id } } }"}',
+        JSON,
+        400,
+    ),
     "a type definition": (b'{"query": "type A { b: Int }"}', JSON, 400),
     "two nameless operations": (b'{"query": "{ viewer { token { id } } } { viewer { token { id } } }"}', JSON, 400),
     "a missing variable": (b'{"query": "query($a: Int!) { webhooks(first: $a) { nodes { id } } }"}', JSON, 400),
-    "an Int of more than 32 bits": (b'{"query": "query($a: Int) { webhooks(first: $a) { nodes { id } } }", "variables": {"a": 99999999999}}', JSON, 400),
-    "an object as an id": (b'{"query": "query($a: ID!) { webhook(id: $a) { id } }", "variables": {"a": {"b": []}}}', JSON, 400),
-    "a literal of 5,000 digits": (b'{"query": "{ webhooks(first: ' + b"9" * 5_000 + b') { nodes { id } } }"}', JSON, 400),
+    "an Int of more than 32 bits": (
+        b'{"query": "query($a: Int) { webhooks(first: $a) { nodes { id } } }", "variables": {"a": 99999999999}}',
+        JSON,
+        400,
+    ),
+    "an object as an id": (
+        b'{"query": "query($a: ID!) { webhook(id: $a) { id } }", "variables": {"a": {"b": []}}}',
+        JSON,
+        400,
+    ),
+    "a literal of 5,000 digits": (
+        b'{"query": "{ webhooks(first: ' + b"9" * 5_000 + b') { nodes { id } } }"}',
+        JSON,
+        400,
+    ),
     "a subscription over POST": (b'{"query": "subscription { deliveryStatusChanged { cursor } }"}', JSON, 400),
     "plain text": (QUERY, "text/plain", 415),
     "a form": (QUERY, "application/x-www-form-urlencoded", 415),
@@ -74,7 +94,7 @@ MALFORMED: dict[str, tuple[bytes, str, int]] = {
     "another charset": (QUERY, "application/json; charset=utf-16", 415),
     "no content type": (QUERY, "", 415),
     "a body too large": (b" " * (1024 * 1024 + 1), JSON, 413),
-}  # fmt: skip
+}
 
 
 async def test_malformed_requests_are_refused_with_json_and_never_a_500(api: Api) -> None:

@@ -77,8 +77,11 @@ AFTER_INIT: dict[str, tuple[Any, int]] = {
     "a number as query": ({"id": "1", "type": "subscribe", "payload": {"query": 1}}, 4400),
     "no query": ({"id": "1", "type": "subscribe", "payload": {}}, 4400),
     "a list of variables": ({"id": "1", "type": "subscribe", "payload": {"query": NAME, "variables": []}}, 4400),
-    "a number as operation name": ({"id": "1", "type": "subscribe", "payload": {"query": NAME, "operationName": 1}}, 4400),
-}  # fmt: skip
+    "a number as operation name": (
+        {"id": "1", "type": "subscribe", "payload": {"query": NAME, "operationName": 1}},
+        4400,
+    ),
+}
 
 
 async def test_bad_messages_close_the_socket_with_their_code(api: Api) -> None:
@@ -260,13 +263,12 @@ def next_number(change: Any) -> int:
 
 
 async def test_shutting_down_closes_every_socket_with_1012(settings: Settings) -> None:
-    async with running(settings) as api:
-        async with api.socket() as watching, opened(ws(api)) as silent:
-            await watching.subscribe("1", WATCH)
-            await watching.quiet()
-            api.server.should_exit = True
-            for socket in (watching, silent):
-                assert (await socket.closed())[0] == 1012
+    async with running(settings) as api, api.socket() as watching, opened(ws(api)) as silent:
+        await watching.subscribe("1", WATCH)
+        await watching.quiet()
+        api.server.should_exit = True
+        for socket in (watching, silent):
+            assert (await socket.closed())[0] == 1012
 
 
 async def test_a_client_that_vanishes_leaves_nothing_behind(api: Api) -> None:

@@ -91,11 +91,15 @@ OLD = f'subscription {{ deliveryStatusChanged(after: "1-{SPAN}") {{ cursor }} }}
     [
         pytest.param("{", "BAD_USER_INPUT", id="a syntax error"),
         pytest.param("{ nothing }", "BAD_USER_INPUT", id="an unknown field"),
-        pytest.param('subscription { deliveryStatusChanged(after: "x") { cursor } }', "BAD_USER_INPUT", id="a bad cursor"),
+        pytest.param(
+            'subscription { deliveryStatusChanged(after: "x") { cursor } }', "BAD_USER_INPUT", id="a bad cursor"
+        ),
         pytest.param(OLD, "CURSOR_EXPIRED", id="an old cursor"),
-        pytest.param("query($a: Int!) { webhooks(first: $a) { nodes { id } } }", "BAD_USER_INPUT", id="a missing variable"),
+        pytest.param(
+            "query($a: Int!) { webhooks(first: $a) { nodes { id } } }", "BAD_USER_INPUT", id="a missing variable"
+        ),
     ],
-)  # fmt: skip
+)
 async def test_a_bad_operation_is_a_result_with_errors_and_the_end(api: Api, query: str, code: str) -> None:
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
     async with streaming(api, query) as stream:

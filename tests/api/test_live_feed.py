@@ -228,8 +228,9 @@ DOCUMENTS = (
     "subscription { deliveryStatusChanged { attempt { id number outcome durationMs error responseStatus } } }",
     "subscription { deliveryStatusChanged { attempt { requestUrl requestHeaders { name value } responseBody } } }",
     "subscription { deliveryStatusChanged { delivery { id uuid status webhook { name callbackUrl events } } } }",
-    "subscription { deliveryStatusChanged { delivery { event { type payload deliveries { totalCount } } attempts { number } } } }",
-    "subscription { deliveryStatusChanged { delivery { retryOf { id } waitingFor nextAttemptAt createdAt finishedAt } } }",
+    "subscription { deliveryStatusChanged { delivery { attempts { number } "
+    "event { type payload deliveries { totalCount } } } } }",
+    "subscription { deliveryStatusChanged { delivery { retryOf { id } waitingFor nextAttemptAt finishedAt } } }",
     "subscription { deliveryStatusChanged { ...f } } fragment f on DeliveryStatusChange { status delivery { ...g } } "
     "fragment g on Delivery { __typename id ... on Delivery { uuid } }",
     "subscription { deliveryStatusChanged { __typename request { url body headers { name value } } } }",
@@ -238,8 +239,9 @@ DOCUMENTS = (
     "subscription($t: [EventType!]) { deliveryStatusChanged(eventTypes: $t) { delivery { event { type } } } }",
     "subscription { deliveryStatusChanged(statuses: [SUCCEEDED, FAILED]) { status } }",
     "subscription { ...root } fragment root on Subscription { deliveryStatusChanged { status } }",
-    "subscription { deliveryStatusChanged { delivery { webhook { deliveries(first: 2) { nodes { id } } stats { deliveries } } } } }",
-)  # fmt: skip
+    "subscription { deliveryStatusChanged { delivery { webhook { "
+    "deliveries(first: 2) { nodes { id } } stats { deliveries } } } } }",
+)
 
 
 async def test_results_are_those_of_strawberrys_own_execution(api: Api) -> None:
@@ -247,11 +249,18 @@ async def test_results_are_those_of_strawberrys_own_execution(api: Api) -> None:
     world = await furnish(Client(domain, api.actor))
     variables = {"yes": True, "w": ids.make("Webhook", world.webhook.id), "t": ["POST_CREATED", "POST_DELETED"]}
     changes = [
-        delivery_change(workspace_id, world.delivery.id, 91, webhook_id=world.webhook.id, attempt=succeeded(), event_type=EventType.POST_CREATED),
+        delivery_change(
+            workspace_id,
+            world.delivery.id,
+            91,
+            webhook_id=world.webhook.id,
+            attempt=succeeded(),
+            event_type=EventType.POST_CREATED,
+        ),
         delivery_change(workspace_id, world.delivery.id, 92, DeliveryStatus.FAILED, webhook_id=world.webhook.id),
         *some_changes(workspace_id, 3, event_type=EventType.POST_DELETED),
         *some_changes(workspace_id, 3),
-    ]  # fmt: skip
+    ]
     await announce(domain, changes)
     compared: Counter[str] = Counter()
     for text in DOCUMENTS:
