@@ -340,6 +340,22 @@ test('a token that the server does not know gets a clear page and is not kept', 
   await page.browserContext().close();
 });
 
+test('a token that may only read is offered nothing else, and loses the page when it is revoked', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "Reader", role: VIEWER}) { token { id } secret errors { message } } }`);
+  const id = await makeWebhook('Only read');
+  const page = await openPage(browser, { token: tokenCreate.secret });
+  await visit(page, `${url}/webhooks`);
+  await reads(page, 'Only read', 'table');
+  assert.ok(!(await page.$eval('main', (element) => element.textContent)).includes('Create Webhook'));
+  await visit(page, `${url}/webhooks/${path_(id)}`);
+  await reads(page, 'Live', '.live');
+  assert.equal(await page.$('.page-head .button'), null);
+  assert.deepEqual(page.faults, []);
+  await ask(`mutation($id: ID!) { tokenRevoke(id: $id) { errors { message } } }`, { id: tokenCreate.token.id });
+  await reads(page, 'You have been signed out');
+  await page.browserContext().close();
+});
+
 test('10,000 deliveries scroll smoothly, are asked for page by page, and never fill the page', async () => {
   await using({}, async (page) => {
     let asked = 0;
