@@ -61,6 +61,12 @@ export class DeliveryLog {
     await this.read(this.cursor);
   }
 
+  /** Goes on where reading failed. */
+  async retry(): Promise<void> {
+    if (this.state.hasMore === true) await this.more();
+    else await this.reread();
+  }
+
   /** Takes a change from the live stream. */
   take(change: Change): void {
     const row: Row = change.delivery;
@@ -193,5 +199,5 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
     const timer = setInterval(() => count(), 2_000);
     return () => clearInterval(timer);
   }, []);
-  return { ...state, live, changes, more: () => void log.more(), retry: () => void log.reread() };
+  return { ...state, live, changes, more: () => void log.more(), retry: () => void log.retry() };
 }
