@@ -73,7 +73,7 @@ class DataFolder:
                 f"{self.key} is missing, and what {self.postgres} holds was sealed with a key. Put the file back, set "
                 "HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
             )
-        text = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        text = new_key()
         _write_private(self.key, text + "\n")
         return text
 
@@ -88,6 +88,11 @@ class DataFolder:
     def write_access(self, url: str, token: str) -> None:
         """Tell programs of this user where Hookline is and how to get in: {"url", "token"}."""
         _write_private(self.access, json.dumps({"url": url, "token": token}) + "\n")
+
+
+def new_key() -> str:
+    """A fresh key, as HOOKLINE_SECRET_KEYS wants it."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -13,9 +13,10 @@ from typing import Annotated
 import typer
 
 from api import main as api_process
-from cli import sentences
+from cli import listen as listening
+from cli import rotation, sentences
 from cli import up as upping
-from cli.data_folder import DataFolder
+from cli.data_folder import DataFolder, new_key
 from cli.output import Output
 from domain import database, unit, workspaces
 from domain.errors import HooklineError, Misconfigured
@@ -32,8 +33,10 @@ TOKEN_NAME = "hookline token create"  # noqa: S105
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True)
 workspace_commands = typer.Typer(no_args_is_help=True)
 token_commands = typer.Typer(no_args_is_help=True)
+key_commands = typer.Typer(no_args_is_help=True)
 app.add_typer(workspace_commands, name="workspace", help="Make workspaces.")
 app.add_typer(token_commands, name="token", help="Make tokens, which open a workspace.")
+app.add_typer(key_commands, name="keys", help="Make and change the keys that seal secrets at rest.")
 
 Data = Annotated[
     Path | None,
@@ -115,6 +118,44 @@ def create_token(
 
     with said():
         typer.echo(asyncio.run(create(settings_of(data))))
+
+
+@key_commands.command("generate")
+def generate_key() -> None:
+    """Make a key for HOOKLINE_SECRET_KEYS and print it."""
+    typer.echo(new_key())
+
+
+@key_commands.command("rotate")
+def rotate_keys(data: Data = None) -> None:
+    """Seal everything with the first of HOOKLINE_SECRET_KEYS, so that the others may go. Safe while Hookline runs."""
+
+    async def rotate(settings: Settings) -> bool:
+        async with database.connected(settings):
+            await require_migrated()
+            return await rotation.rotate(settings, Output())
+
+    with said():
+        raise typer.Exit(0 if asyncio.run(rotate(settings_of(data))) else 1)
+
+
+@app.command()
+def listen(
+    *,
+    forward_to: Annotated[str, typer.Option(help="Your receiver, for example http://localhost:3000/hook.")],
+    url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="Where Hookline is.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
+    data: Annotated[Path, typer.Option(help="Read what is not given from what `hookline up` left here.")] = Path("var"),
+    events: Annotated[
+        list[str] | None, typer.Option(help="Only these, for example post.published,post.created.")
+    ] = None,
+    webhook: Annotated[str | None, typer.Option(help="Only deliveries to the webhook with this id.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Relay live deliveries, exactly as they were sent, to a receiver on this machine. Ctrl-C ends it."""
+    with said():
+        source = listening.source_of(url, token, DataFolder(data).access, events or (), webhook)
+        listening.run(source, listening.receiver_of(forward_to), Output(), as_json=as_json)
 
 
 def finish_well() -> None:

@@ -1,4 +1,4 @@
-"""What `hookline up` shows: coloured on a terminal, plain lines everywhere else."""
+"""What commands show: coloured on a terminal, plain lines everywhere else."""
 
 import os
 from collections.abc import Iterable
@@ -35,6 +35,14 @@ class Output:
     def fail(self, text: str) -> None:
         """What went wrong, on standard error."""
         self._print(self._errors, Text(text, "bold red"))
+
+    def note(self, text: str) -> None:
+        """What is worth knowing but no result, on standard error."""
+        self._print(self._errors, Text(text, "dim"))
+
+    def line(self, *parts: tuple[str, str]) -> None:
+        """One line of parts, each with its style."""
+        self._print(self._console, Text.assemble(*parts))
 
     def pairs(self, rows: Iterable[tuple[str, str]]) -> None:
         """Names and values, one pair a line."""

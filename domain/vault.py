@@ -57,9 +57,19 @@ class Vault:
             # `from None`: a traceback of the library's frames could show what it held.
             raise CannotOpen from None
 
+    @property
+    def newest_header(self) -> bytes:
+        """What every value begins with that the newest key has sealed."""
+        return _VERSION + self._newest
+
+    @property
+    def has_old_keys(self) -> bool:
+        """Whether there are keys beside the newest."""
+        return len(self._ciphers) > 1
+
     def needs_reseal(self, sealed: bytes) -> bool:
         """Whether this was sealed with a key other than the newest, which is about to go."""
-        return sealed[:_HEADER_BYTES] != _VERSION + self._newest
+        return not sealed.startswith(self.newest_header)
 
 
 def _key_id(key: bytes) -> bytes:

@@ -26,7 +26,9 @@ OWN_SERVERS = {
     "cli/programs.py": {"http.client"},  # asks our own API whether it is ready
     "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
     "cli/up.py": {"socket.socket", "getaddrinfo"},  # tries whether the port to listen on is free
-    "cli/listen.py": {"ClientSession", "ws_connect"},  # from the API to the person's own receiver, on their machine
+    # `hookline listen`: from the API to the person's own receiver, on their machine.
+    "cli/talk.py": {"ClientSession", "ws_connect"},
+    "cli/forward.py": {"ClientSession"},
 }
 
 

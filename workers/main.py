@@ -25,6 +25,7 @@ from workers.engine import Engine
 from workers.publish import Publisher, publish
 from workers.replay import copy_pages
 from workers.rescue import Rescue
+from workers.reseal import Resealing
 
 # Jobs end when their deliveries have begun, so a few at once are enough.
 JOBS_AT_ONCE = 20
@@ -55,7 +56,7 @@ async def work(settings: Settings) -> None:
         engine = await stack.enter_async_context(Engine(domain).running())
         publisher = await stack.enter_async_context(Publisher(domain).running())
         metrics.IN_FLIGHT.set_function(lambda: settings.worker_concurrency - engine.lanes.free)
-        rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain))
+        rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain), Resealing(domain).once)
         running = [
             asyncio.create_task(rescue.forever(), name="rescue"),
             asyncio.create_task(take_hints(domain, engine, publisher), name="hints"),

@@ -1,0 +1,106 @@
+"""Resealing: what an old key has sealed is sealed anew with the newest, so that the old one may go.
+
+It goes through the tables in small batches beside everything else. A value is replaced only where it is still the one
+that was read: whoever changes a secret at the same time wins, and has sealed it with a newer key anyway.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from domain.database import rows
+from domain.vault import CannotOpen, Vault
+
+BATCH: Final = 200
+
+# The columns that hold sealed values, by their tables; each value is bound to its row's uuid and its column's name.
+SEALED: Final[Mapping[str, tuple[str, ...]]] = {
+    "webhook": ("sealed_secret", "sealed_previous_secret", "sealed_headers"),
+    "account": ("sealed_credentials",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A value that another key than the newest has sealed, and where it lies."""
+
+    table: str
+    column: str
+    row_id: int
+    row_uuid: str
+    workspace_id: int
+    sealed: bytes
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.row_uuid}, {self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of some rows: how many values were sealed anew, and which of them no key opens."""
+
+    resealed: int
+    unopened: Sequence[Stale]
+
+
+async def batches(vault: Vault) -> AsyncGenerator[Batch, None]:
+    """Go through all rows once, a batch at each step. Raises Unavailable."""
+    for table in SEALED:
+        position = 0
+        while found := await rows(_BATCH[table], position, BATCH):
+            position = found[-1]["id"]
+            yield await reseal(vault, stale_in(vault, table, found))
+
+
+def stale_in(vault: Vault, table: str, found: Sequence[Mapping[str, Any]]) -> list[Stale]:
+    """The values in these rows that have to be sealed anew."""
+    return [
+        Stale(table, column, row["id"], str(row["uuid"]), row["workspace_id"], row[column])
+        for row in found
+        for column in SEALED[table]
+        if row[column] is not None and vault.needs_reseal(row[column])
+    ]
+
+
+async def reseal(vault: Vault, stale: Sequence[Stale]) -> Batch:
+    """Seal these values anew, where they are still what they were. Raises Unavailable."""
+    resealed = 0
+    unopened = []
+    for value in stale:
+        try:
+            fresh = _sealed_anew(vault, value)
+        except CannotOpen:
+            unopened.append(value)
+            continue
+        resealed += len(await rows(_REPLACE[value.table, value.column], value.row_id, value.sealed, fresh))
+    return Batch(resealed, unopened)
+
+
+async def left(vault: Vault) -> int:
+    """How many values another key than the newest has sealed. Raises Unavailable."""
+    found = await rows(_LEFT, vault.newest_header, len(vault.newest_header))
+    count: int = found[0]["count"]
+    return count
+
+
+def _sealed_anew(vault: Vault, value: Stale) -> bytes:
+    plain = vault.open(value.sealed, workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
+    return vault.seal(plain, workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
+
+
+# The names are those of SEALED, not a person's.
+_BATCH = {
+    table: f"SELECT id, uuid, workspace_id, {', '.join(columns)} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2"  # noqa: S608
+    for table, columns in SEALED.items()
+}
+_REPLACE = {
+    (table, column): f"UPDATE {table} SET {column} = $3 WHERE id = $1 AND {column} = $2 RETURNING id"  # noqa: S608
+    for table, columns in SEALED.items()
+    for column in columns
+}
+_COUNTS = [
+    f"SELECT count(*) AS count FROM {table} WHERE substr({column}, 1, $2) <> $1"  # noqa: S608
+    for table, columns in SEALED.items()
+    for column in columns
+]
+_LEFT = f"SELECT sum(count)::bigint AS count FROM ({' UNION ALL '.join(_COUNTS)}) AS counted"  # noqa: S608
