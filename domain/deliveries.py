@@ -22,7 +22,7 @@ from domain.live import Change, Order
 from domain.queue import Owed
 from domain.tables import Delivery, Event, Webhook
 from domain.unit import Unit
-from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus
+from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus, EventType
 
 # A payload that kills its worker every time must end.
 MOST_INTERRUPTIONS = 5
@@ -34,9 +34,12 @@ Row = Mapping[str, Any]
 # ---------------------------------------------------------------- made with their event
 
 
-async def create_for_event(unit: Unit, event: Event) -> None:
-    """One delivery of this event for each active webhook that listens to it."""
-    _leave(unit, await rows(_CREATE_FOR_EVENT, event.id, event.workspace_id, event.type))
+async def create_with_event(unit: Unit, event_type: EventType, document: str) -> int:
+    """Keep an event with one delivery for each active webhook that listens, in one statement; returns its id."""
+    made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document)
+    _leave(unit, [row for row in made if row["id"] is not None])
+    event_id: int = made[0]["of_event"]
+    return event_id
 
 
 async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
@@ -73,26 +76,30 @@ _STATE = """
     d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
 """
 
+# One row for each delivery; one without any where there is none.
 _MAKE = """
-WITH made AS (
+WITH e AS (EVENT), made AS (
     INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
     SELECTION
     RETURNING *
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM made
 )
-SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
-FROM made d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
+SELECT STATE, e.id AS of_event, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
 """.replace("STATE", _STATE)
 
-_CREATE_FOR_EVENT = _MAKE.replace(
+_CREATE_WITH_EVENT = _MAKE.replace(
+    "EVENT", "INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *"
+).replace(
     "SELECTION",
-    """SELECT w.workspace_id, $1::bigint, w.id, $3::text, w.max_attempts, false, NULL, NULL FROM webhook w
-    WHERE w.workspace_id = $2 AND w.active AND w.deleted_at IS NULL AND $3::text = ANY (w.events)""",
+    """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL, NULL
+    FROM e JOIN webhook w ON w.workspace_id = e.workspace_id
+    WHERE w.active AND w.deleted_at IS NULL AND e.type = ANY (w.events)""",
 )
-_CREATE = _MAKE.replace(
+_CREATE = _MAKE.replace("EVENT", "SELECT * FROM event WHERE id = $1").replace(
     "SELECTION",
-    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM event WHERE id = $1",
+    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM e",
 )
 
 
@@ -175,14 +182,16 @@ def begun(claimed: Sequence[Row]) -> list[Change]:
     return [change_of(row, row["claimed_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in claimed]
 
 
+# The update does not say `finished_at IS NULL`, or a planner with old statistics may walk the whole index of what is owed
+# (1.8 s instead of 5 ms for 500 of 20,000).
 _CLAIM = """
 WITH picked AS (PICKED), d AS (
     UPDATE delivery d
     SET status = 'delivering', attempt_number = d.attempt_number + 1, change = d.change + 1,
         claimed_at = now(), leased_until = now() + $1::interval
     FROM picked, webhook w
-    WHERE d.id = picked.id AND w.id = d.webhook_id AND d.finished_at IS NULL
-        AND d.status IN ('pending', 'retrying') AND d.due_at <= now() AND w.deleted_at IS NULL
+    WHERE d.id = picked.id AND w.id = d.webhook_id AND d.due_at <= now()
+        AND d.status IN ('pending', 'retrying') AND w.deleted_at IS NULL
         AND (d.is_test OR w.active AND (w.circuit_open_until IS NULL OR picked.probe))
     RETURNING STATE, w.uuid AS webhook_uuid, w.callback_url, w.method, w.content_type, w.sealed_secret,
         CASE WHEN w.previous_secret_until > now() THEN w.sealed_previous_secret END AS sealed_previous_secret,
