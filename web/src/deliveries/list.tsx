@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import type { DeliveryStatus, EventType } from '../generated/graphql';
 import { Link, paths, useParameter } from '../router';
 import { DAY, duration, HOUR, MINUTE } from '../time';
@@ -34,10 +34,9 @@ function useFilter(webhookId: string | null) {
   const [status, setStatus] = useParameter('status');
   const [event, setEvent] = useParameter('event');
   const [span, setSpan] = useParameter('time');
-  const [createdAfter, setCreatedAfter] = useState<string | null>(null);
-  useEffect(() => {
+  const createdAfter = useMemo(() => {
     const length = SPAN_MS[span ?? ''];
-    setCreatedAfter(length === undefined ? null : new Date(Date.now() - length).toISOString());
+    return length === undefined ? null : new Date(Date.now() - length).toISOString();
   }, [span]);
   const filter: LogFilter = {
     webhookId,

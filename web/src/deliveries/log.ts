@@ -70,6 +70,7 @@ export class DeliveryLog {
   /** Takes a change from the live stream. */
   take(change: Change): void {
     const row: Row = change.delivery;
+    if (this.isBehind(row)) return;
     this.touched.set(row.id, (this.clock += 1));
     const known = this.byId.has(row.id);
     if (!this.fits(row)) {
@@ -90,8 +91,8 @@ export class DeliveryLog {
       else this.insert(row);
     }
     const { pageInfo } = data.deliveries;
-    // A second reading of the first page does not shorten what is loaded already.
-    if (after !== null || this.cursor === null) {
+    // A second reading of a page, the first one above all, does not take back how far the list has come.
+    if (after === this.cursor) {
       this.cursor = pageInfo.endCursor;
       this.state = { ...this.state, hasMore: pageInfo.hasNextPage };
     }
@@ -102,10 +103,14 @@ export class DeliveryLog {
     const { statuses, createdBefore } = this.filter;
     if (statuses && !statuses.includes(row.status)) return false;
     if (createdBefore && Date.parse(row.createdAt) >= Date.parse(createdBefore)) return false;
-    // Older than what is loaded: it comes with its page.
+    return true;
+  }
+
+  /** Older than what is loaded: it comes with its page. */
+  private isBehind(row: Row): boolean {
     const last = this.order.at(-1);
-    const isBehind = last !== undefined && Date.parse(row.createdAt) < Date.parse(last.createdAt);
-    return this.byId.has(row.id) || !(isBehind && this.state.hasMore === true);
+    if (this.byId.has(row.id) || last === undefined || this.state.hasMore !== true) return false;
+    return Date.parse(row.createdAt) < Date.parse(last.createdAt);
   }
 
   private insert(row: Row): void {
