@@ -65,6 +65,8 @@ lock: setup ## Renew the lock files from pyproject.toml
 		pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --extra traces -c requirements.lock -o requirements-traces.lock
 
 .PHONY: bench
 bench: setup ## The figures of docs/performance.md, as ratios of one run (ROW=name for one of them)
