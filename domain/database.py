@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -16,10 +16,13 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 from tortoise.migrations.api import migrate as run_migrations
+from tortoise.models import Model
 
 from domain import migrations
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
+
+Row = TypeVar("Row", bound=Model)
 
 POOL_SIZE = 10
 # A statement of ours that takes longer than this is a fault, not a load.
@@ -43,12 +46,22 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Tortoise's configuration for the database of these settings."""
     return {
         "connections": {
-            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials(settings.database_url)}
+            "default": {
+                "engine": "tortoise.backends.asyncpg",
+                "credentials": {**credentials(settings.database_url), "reset": _keep},
+            }
         },
         "apps": {"models": {"models": ["domain.tables"], "migrations": "domain.migrations"}},
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+async def _keep(_connection: object) -> None:
+    """What asyncpg does to a connection that goes back to the pool, beyond ending its transaction: nothing.
+
+    Its own RESET ALL costs a round trip each time; no statement of ours changes a session.
+    """
 
 
 def credentials(url: str) -> dict[str, Any]:
@@ -69,7 +82,14 @@ def credentials(url: str) -> dict[str, Any]:
         "maxsize": POOL_SIZE,
         "timeout": 5,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
-        "server_settings": {"application_name": "hookline", "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
+        "server_settings": {
+            "application_name": "hookline",
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            # Every statement of ours has an index to go by. A planner whose statistics are old, or that believes in
+            # disks that seek, reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
+            "enable_seqscan": "off",
+            "random_page_cost": "1.1",
+        },
     }
 
 
@@ -119,6 +139,12 @@ async def rows(sql: str, *values: Any) -> Sequence[Any]:
         return await connection().execute_query_dict(sql, list(values))
     except OUT_OF_REACH as error:
         raise Unavailable from error
+
+
+async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:
+    """Run one statement of our own that returns whole rows of a table. Raises Unavailable."""
+    # Tortoise's own way to do so, Model.raw(), takes no values.
+    return [table._init_from_db(**record) for record in await rows(sql, *values)]  # noqa: SLF001
 
 
 async def now() -> datetime:

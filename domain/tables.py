@@ -156,9 +156,7 @@ class Webhook(Model):
     content_type = fields.CharEnumField(ContentType, max_length=40, default=ContentType.JSON)
     max_attempts = fields.SmallIntField(default=10)
     active = fields.BooleanField(default=True)
-    disabled_reason = fields.CharEnumField(
-        WebhookDisabledReason, max_length=10, null=True
-    )
+    disabled_reason = fields.CharEnumField(WebhookDisabledReason, max_length=10, null=True)
     disabled_at: datetime | None = fields.DatetimeField(null=True)
     events: list[str] = ArrayField(element_type="text")
     sealed_secret: bytes | None = fields.BinaryField(null=True)
@@ -187,7 +185,7 @@ class Event(Model):
 
     id = fields.BigIntField(primary_key=True)
     uuid = fields.UUIDField(default=uuid4)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
+    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace", db_constraint=False)
     workspace_id: int
     type = fields.CharEnumField(EventType, max_length=40)
     occurred_at = fields.DatetimeField(auto_now_add=True)

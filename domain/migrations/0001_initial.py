@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('uuid', fields.UUIDField(default=uuid4)),
-                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=True, to_field='id', on_delete=OnDelete.CASCADE)),
+                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=False, to_field='id', on_delete=OnDelete.CASCADE)),
                 ('type', fields.CharEnumField(description='ACCOUNT_ADDED: account.added\nACCOUNT_UPDATED: account.updated\nACCOUNT_DELETED: account.deleted\nACCOUNT_UNAUTHORIZED: account.unauthorized\nPOST_CREATED: post.created\nPOST_UPDATED: post.updated\nPOST_DELETED: post.deleted\nPOST_SCHEDULED: post.scheduled\nPOST_PUBLISHED: post.published\nPOST_PUBLISHING_FAILED: post.publishing_failed', enum_type=EventType, max_length=40)),
                 ('occurred_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
                 ('document', fields.TextField(unique=False)),

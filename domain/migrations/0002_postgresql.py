@@ -6,6 +6,18 @@ from tortoise import migrations
 from tortoise.migrations import operations as ops
 
 FORWARD = """
+-- Tortoise's migrations make these although the models say db_constraint=False (docs/decisions/0006-tables.md).
+DO $$
+DECLARE stray record;
+BEGIN
+    FOR stray IN
+        SELECT conrelid::regclass AS owner, conname FROM pg_constraint
+        WHERE contype = 'f' AND conrelid IN ('event'::regclass, 'delivery'::regclass, 'attempt'::regclass)
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', stray.owner, stray.conname);
+    END LOOP;
+END $$;
+
 ALTER TABLE event ALTER uuid SET DEFAULT gen_random_uuid(), ALTER occurred_at SET DEFAULT now();
 ALTER TABLE delivery
     ALTER uuid SET DEFAULT gen_random_uuid(),
