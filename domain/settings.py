@@ -1,6 +1,7 @@
 """What a process is told from outside: the only reader of the environment.
 
-Read once, when a process starts, and handed down. Every variable stands in .env.example and docs/settings.md.
+Read once, when a process starts, and handed down. Every variable stands in .env.example and docs/settings.md. Any of
+them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that holds HOOKLINE_SECRET_KEYS.
 """
 
 import base64
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any
 
 from domain.errors import Misconfigured
@@ -18,6 +20,8 @@ Network = IPv4Network | IPv6Network
 KEY_BYTES = 32
 # What a worker needs beyond the longest attempt to record its result before the lease runs out.
 LEASE_MARGIN = timedelta(seconds=5)
+REQUIRED = ("database_url", "redis_url", "secret_keys")
+LONGEST = timedelta(days=3650)
 
 
 @dataclass(frozen=True)
@@ -58,30 +62,26 @@ class Settings:
     sockets_per_token: int = 1000
     subscriptions_per_socket: int = 100
 
+    # How long what is done with is kept.
+    keep_attempt_bodies: timedelta = timedelta(days=7)
+    keep_deliveries: timedelta = timedelta(days=90)
+
     # What is told about it.
     log_format: str = "json"
     log_level: str = "info"
     # Touched by a worker each second once it is ready.
     ready_file: str = ""
-    # Where a worker serves its metrics on `host`; 0 is nowhere.
+    # Where a worker serves /healthz, /readyz and /metrics on `host`; 0 is nowhere.
     metrics_port: int = 0
+    # Where spans go, by OTLP over HTTP; nowhere where this is empty.
+    traces_endpoint: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """The settings that HOOKLINE_* variables give. Raises Misconfigured, which names the variable at fault."""
-        values: dict[str, Any] = {}
-        for field in fields(cls):
-            variable = f"HOOKLINE_{field.name.upper()}"
-            text = environ.get(variable, "").strip()
-            if not text:
-                continue
-            try:
-                values[field.name] = _READERS[str(field.type)](text)
-            except ValueError as error:
-                raise Misconfigured(f"{variable}: {error}.") from None
-        for required in ("database_url", "redis_url", "secret_keys"):
-            if not values.get(required):
-                raise Misconfigured(f"HOOKLINE_{required.upper()} is not set.")
+        values, faults = read(environ)
+        if faults:
+            raise faults[0]
         settings = cls(**values)
         settings.check()
         return settings
@@ -101,14 +101,51 @@ class Settings:
             )
         if self.connect_timeout > self.request_timeout:
             raise Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")
+        if self.keep_attempt_bodies > self.keep_deliveries:
+            raise Misconfigured("HOOKLINE_KEEP_ATTEMPT_BODIES must not exceed HOOKLINE_KEEP_DELIVERIES.")
         if self.log_format not in {"json", "text"}:
             raise Misconfigured('HOOKLINE_LOG_FORMAT must be "json" or "text".')
 
 
+def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured]]:
+    """The values that HOOKLINE_* variables give, by field, and all that is wrong with single ones of them."""
+    values: dict[str, Any] = {}
+    faults: list[Misconfigured] = []
+    for field in fields(Settings):
+        variable = variable_of(field.name)
+        try:
+            text = _text_of(variable, environ)
+            if text:
+                values[field.name] = _READERS[str(field.type)](text)
+            elif field.name in REQUIRED:
+                faults.append(Misconfigured(f"{variable} is not set."))
+        except ValueError as error:
+            faults.append(Misconfigured(f"{variable}: {error}."))
+    return values, faults
+
+
+def variable_of(field: str) -> str:
+    """The variable that a field is read from."""
+    return f"HOOKLINE_{field.upper()}"
+
+
+def _text_of(variable: str, environ: Mapping[str, str]) -> str:
+    text, file = environ.get(variable, "").strip(), environ.get(f"{variable}_FILE", "").strip()
+    if not file:
+        return text
+    if text:
+        raise ValueError(f"give it or {variable}_FILE, not both")
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"the file {file} that {variable}_FILE names cannot be read: {why}") from None
+
+
 def _seconds(text: str) -> timedelta:
     seconds = _number(text, float)
-    if not 0 < seconds <= 31 * 86400:
-        raise ValueError(f"{text!r} is not a number of seconds above 0 and up to 31 days")
+    if not 0 < seconds <= LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is not a number of seconds above 0 and up to ten years")
     return timedelta(seconds=seconds)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured
-from domain.settings import Settings
+from domain.settings import Settings, read
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
@@ -62,6 +62,30 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
     assert Settings.from_environment({**NEEDED, **empty}) == Settings.from_environment(NEEDED)
 
 
+def test_what_is_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(f"{KEY}\n")
+    told = {**NEEDED, "HOOKLINE_SECRET_KEYS": "", "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "keys")}
+
+    assert Settings.from_environment(told).secret_keys == (bytes(32),)
+
+
+def test_a_file_that_is_missing_or_contradicts_its_variable_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="HOOKLINE_SECRET_KEYS_FILE names cannot be read: No such file"):
+        Settings.from_environment(
+            {**NEEDED, "HOOKLINE_SECRET_KEYS": "", "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "none")}
+        )
+    with pytest.raises(Misconfigured, match="give it or HOOKLINE_SECRET_KEYS_FILE, not both"):
+        Settings.from_environment({**NEEDED, "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "none")})
+
+
+def test_all_that_is_wrong_is_found_at_once() -> None:
+    _, faults = read({"HOOKLINE_LEASE": "soon", "HOOKLINE_REDIS_URL": "redis://localhost"})
+
+    assert [str(fault).split(":")[0] for fault in faults] == [
+        "HOOKLINE_DATABASE_URL is not set.", "HOOKLINE_SECRET_KEYS is not set.", "HOOKLINE_LEASE",
+    ]  # fmt: skip
+
+
 def test_a_key_that_is_refused_is_not_repeated() -> None:
     with pytest.raises(Misconfigured) as refused:
         Settings.from_environment({**NEEDED, "HOOKLINE_SECRET_KEYS": "hunter2hunter2"})
@@ -75,6 +99,7 @@ def test_a_key_that_is_refused_is_not_repeated() -> None:
         ({"HOOKLINE_LEASE": "19.9"}, "HOOKLINE_LEASE"),
         ({"HOOKLINE_SHUTDOWN_DEADLINE": "14"}, "HOOKLINE_SHUTDOWN_DEADLINE"),
         ({"HOOKLINE_CONNECT_TIMEOUT": "16"}, "HOOKLINE_CONNECT_TIMEOUT"),
+        ({"HOOKLINE_KEEP_DELIVERIES": "86400"}, "HOOKLINE_KEEP_ATTEMPT_BODIES"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes: dict[str, str], named: str) -> None:
