@@ -1,0 +1,59 @@
+"""What the proofs of live updates stand on: one system of real processes, and dice that can be thrown again."""
+
+import asyncio
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.system import System
+from tests.live.world import LiveSystem, World, entered
+
+WORKERS = 1
+
+
+@pytest.fixture(scope="package")
+def running_system() -> Iterator[System]:
+    """PostgreSQL, Redis, an API and a worker."""
+    # Not pytest's own folder: the path of a unix socket must be short.
+    folder = Path(tempfile.mkdtemp(prefix="hookline-live-"))
+    system = LiveSystem(folder)
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(system.start(WORKERS))
+        yield system
+    finally:
+        system.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """The dice of this run; LIVE_SEED=n throws them again."""
+    seed = int(os.environ.get("LIVE_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"\nLIVE_SEED={seed}")
+    random.seed(seed)
+    return random.Random(seed)
+
+
+@pytest.fixture
+async def system(running_system: System, dice: random.Random) -> System:
+    """The system, healthy, with one worker."""
+    await running_system.heal()
+    while len(running_system.workers) > WORKERS:
+        running_system.workers.pop().kill()
+    while len(running_system.workers) < WORKERS:
+        running_system.add_worker()
+    await running_system.healthy()
+    return running_system
+
+
+@pytest.fixture
+async def world(system: System) -> AsyncIterator[World]:
+    """A workspace of this test's own in that system."""
+    async with entered(system) as world:
+        yield world

@@ -1,0 +1,103 @@
+"""Workers that are killed, and a Redis that is emptied, while somebody watches."""
+
+import asyncio
+import random
+from collections import Counter
+
+from redis.asyncio import Redis
+
+from tests.e2e.client import calling
+from tests.e2e.receivers import Behaviour
+from tests.e2e.system import System, until
+from tests.live.watcher import Json, Watcher, following
+from tests.live.world import World
+
+WEBHOOKS, EVENTS = 10, 200
+DELIVERIES = WEBHOOKS * EVENTS
+KILLS = 20
+WORKERS = 3
+# After which kills Redis is emptied.
+EMPTIED_AFTER = (7, 14)
+
+LIST = """
+query ($after: String) {
+  deliveries(first: 100, after: $after) { nodes { uuid status attemptCount } pageInfo { hasNextPage endCursor } }
+}
+"""
+
+
+class Reader(Watcher):
+    """A subscriber who knows where every delivery stands: from the list, and from what has changed since."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token, reread=self.read)
+        self.listed: dict[str, str] = {}
+        self.reads = 0
+
+    async def read(self) -> None:
+        """Read the whole list."""
+        self.reads += 1
+        self.listed = {}
+        async with calling(self.url, self.token) as client:
+            after = None
+            while True:
+                page = (await client.ask(LIST, after=after))["deliveries"]
+                self.listed |= {node["uuid"]: node["status"] for node in page["nodes"]}
+                after = page["pageInfo"]["endCursor"]
+                if not page["pageInfo"]["hasNextPage"]:
+                    return
+
+    def known(self) -> dict[str, str]:
+        """Where each delivery stands."""
+        since = self.changes[self.gaps[-1] if self.gaps else 0 :]
+        return self.listed | {change["delivery"]["uuid"]: change["status"] for change in since}
+
+    def unfinished(self) -> bool:
+        """Whether some are not known to have succeeded yet."""
+        known = self.known()
+        return len(known) < DELIVERIES or any(status != "SUCCEEDED" for status in known.values())
+
+
+async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
+    world: World, dice: random.Random
+) -> None:
+    world.receivers.behaviours.default_factory = lambda: Behaviour(seconds=dice.uniform(0, 0.3))
+    await world.listen(WEBHOOKS)
+    await world.system.with_workers(WORKERS)
+    reader = Reader(world.system.url, world.token)
+    async with following(reader):
+        making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))
+        await _kill_and_empty(world.system, dice)
+        await making
+        await world.all_finished(DELIVERIES, 60)
+        await until(lambda: not reader.unfinished(), 20, "the reader to know every end")
+    assert reader.known() == await world.statuses()
+    assert len(reader.gaps) == reader.reads == len(EMPTIED_AFTER)
+    assert _seen_twice(reader.changes) == []
+
+
+async def _kill_and_empty(system: System, dice: random.Random) -> None:
+    async with Redis.from_url(system.redis.url) as redis:
+        for kill in range(1, KILLS + 1):
+            await asyncio.sleep(dice.uniform(0.3, 1.2))
+            victim = dice.choice([worker for worker in system.workers if worker.is_running])
+            victim.kill()
+            system.workers.remove(victim)
+            system.add_worker()
+            if kill in EMPTIED_AFTER:
+                await asyncio.sleep(dice.uniform(0, 0.3))
+                await redis.flushall()
+
+
+def _seen_twice(changes: list[Json]) -> list[tuple[str, ...]]:
+    """A delivery is pending once, each attempt begins once, and each comes to its end once."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    begun: dict[str, str] = {}
+    for change in changes:
+        uuid, status, attempt = change["delivery"]["uuid"], change["status"], change["attempt"]
+        what = str(attempt["number"]) if attempt else change["occurredAt"]
+        counts[uuid, status, what if status != "PENDING" else ""] += 1
+        if status == "DELIVERING" and begun.get(uuid) == status:
+            counts[uuid, "DELIVERING after DELIVERING", what] += 1
+        begun[uuid] = status
+    return [what for what, count in counts.items() if count > 1]

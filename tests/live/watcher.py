@@ -1,0 +1,149 @@
+"""Subscribers as the documentation tells people to write them: they keep the last cursor, and go on from it.
+
+Everything that they see is kept, so that a test can look for what is missing and for what came twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+WATCH = """
+subscription ($after: String) {
+  deliveryStatusChanged(after: $after) {
+    cursor status occurredAt attempt { number outcome } delivery { uuid attemptCount }
+  }
+}
+"""
+AGAIN_SECONDS = 0.02
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Watcher:
+    """What one subscriber has seen: changes, and marks where it was told to read again."""
+
+    url: str
+    token: str
+    cursor: str | None = "0"
+    reread: Callable[[], Awaitable[None]] | None = None
+    query: str = WATCH
+    changes: list[Json] = field(default_factory=list)
+    connections: int = 0
+    # The close codes of its sockets.
+    closed: list[int | None] = field(default_factory=list)
+    # How long the list was when it was told to read again.
+    gaps: list[int] = field(default_factory=list)
+
+    async def follow(self, session: aiohttp.ClientSession) -> None:
+        """Over WebSockets, one after the other, until cancelled."""
+        while True:
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.ws_connect(
+                    f"{self.url}/graphql", protocols=("graphql-transport-ws",), max_msg_size=0
+                ) as socket:
+                    await self._talk(socket)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def follow_events(self, session: aiohttp.ClientSession) -> None:
+        """Over event streams, one after the other, until cancelled."""
+        headers = {"authorization": f"Bearer {self.token}", "accept": "text/event-stream"}
+        while True:
+            body = {"query": self.query, "variables": {"after": self.cursor}}
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.post(f"{self.url}/graphql", json=body, headers=headers) as answer:
+                    assert answer.status == 200, await answer.text()
+                    self.connections += 1
+                    await self._read_events(answer)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await _say(socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {self.token}"}})
+        async for message in socket:
+            told = orjson.loads(message.data)
+            match told["type"]:
+                case "connection_ack":
+                    self.connections += 1
+                    await self._subscribe(socket)
+                case "next":
+                    self._see(told["payload"])
+                case "error":
+                    await self._mend(told["payload"][0])
+                    await self._subscribe(socket)
+        self.closed.append(socket.close_code)
+
+    async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        payload = {"query": self.query, "variables": {"after": self.cursor}}
+        await _say(socket, {"id": "1", "type": "subscribe", "payload": payload})
+
+    async def _read_events(self, answer: aiohttp.ClientResponse) -> None:
+        kind = ""
+        async for line in answer.content:
+            text = line.decode().strip()
+            if text.startswith("event:"):
+                kind = text.removeprefix("event:").strip()
+            elif text.startswith("data:") and kind == "next":
+                told = orjson.loads(text.removeprefix("data:"))
+                if told.get("errors"):
+                    await self._mend(told["errors"][0])
+                else:
+                    self._see(told)
+
+    def _see(self, result: Json) -> None:
+        assert "errors" not in result, result
+        change = result["data"]["deliveryStatusChanged"]
+        self.changes.append(change)
+        self.cursor = change["cursor"]
+
+    async def _mend(self, error: Json) -> None:
+        code = error["extensions"]["code"]
+        if code == "CURSOR_EXPIRED":
+            self.gaps.append(len(self.changes))
+            if self.reread is not None:
+                await self.reread()
+            self.cursor = error["extensions"]["cursor"]
+        else:
+            assert code == "UNAVAILABLE", error
+            await asyncio.sleep(0.2)
+
+
+async def _say(socket: aiohttp.ClientWebSocketResponse, message: Json) -> None:
+    await socket.send_str(orjson.dumps(message).decode())
+
+
+@asynccontextmanager
+async def following(*watchers: Watcher, events: bool = False) -> AsyncIterator[None]:
+    """All of them follow for as long as the block lasts. What breaks in one of them breaks the block."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True), timeout=aiohttp.ClientTimeout(total=None)
+    ) as session:
+        follow = [watcher.follow_events(session) if events else watcher.follow(session) for watcher in watchers]
+        tasks = [asyncio.create_task(each) for each in follow]
+        try:
+            yield
+        finally:
+            broken = [task for task in tasks if task.done()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in broken:
+            task.result()
+
+
+def order_of(cursor: str) -> tuple[int, int]:
+    """What cursors are compared by."""
+    first, _, second = cursor.partition("-")
+    return int(first), int(second)
+
+
+def histories(changes: list[Json]) -> dict[str, list[str]]:
+    """The statuses that each delivery went through, in the order in which they were seen."""
+    found: dict[str, list[str]] = {}
+    for change in changes:
+        found.setdefault(change["delivery"]["uuid"], []).append(change["status"])
+    return found

@@ -1,0 +1,91 @@
+"""A workspace in a system of real processes, and what makes deliveries happen in it."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from domain import unit, workspaces
+from domain.unit import Actor, Domain
+from domain.vocabulary import EventType, Role
+from domain.workspaces import NewToken
+from tests.domain.doing import happen, listen
+from tests.e2e.receivers import Receivers, receiving
+from tests.e2e.system import System
+
+EVENT = EventType.POST_CREATED
+
+
+class LiveSystem(System):
+    """Processes that reach their servers directly: nothing between them is to break here, and it costs less."""
+
+    def variables(self, who: str) -> dict[str, str]:
+        """See System."""
+        direct = {"HOOKLINE_DATABASE_URL": self.postgres.url, "HOOKLINE_REDIS_URL": self.redis.url}
+        return {**super().variables(who), **direct}
+
+
+@dataclass
+class World:
+    """One workspace, as seen by its admin."""
+
+    system: System
+    domain: Domain
+    admin: Actor
+    token: str
+    receivers: Receivers
+
+    async def listen(self, count: int) -> None:
+        """Make so many webhooks, each with an endpoint of its own."""
+        for number in range(count):
+            await listen(self.domain, self.admin, EVENT, callback_url=self.receivers.url(f"/{number}"))
+
+    async def happen(self, count: int, at_once: int = 4, pause: float = 0.0) -> None:
+        """So many events, a few at once; each makes a delivery for every webhook."""
+        left = iter(range(count))
+
+        async def go_on() -> None:
+            for _ in left:
+                await happen(self.domain, self.admin, EVENT)
+                await asyncio.sleep(random.uniform(0, 2 * pause))
+
+        await asyncio.gather(*(go_on() for _ in range(at_once)))
+
+    async def new_token(self) -> str:
+        """Another admin's token."""
+        async with self.domain.unit(self.admin) as opened:
+            return (await workspaces.create_token(opened, NewToken("another", Role.ADMIN)))[1]
+
+    async def statuses(self) -> dict[str, str]:
+        """Where each delivery stands, as the database knows it."""
+        found = await self.system.sql("SELECT uuid, status FROM delivery WHERE workspace_id = $1", self.workspace_id)
+        return {str(row["uuid"]): row["status"].upper() for row in found}
+
+    async def all_finished(self, count: int, seconds: float) -> None:
+        """Wait until so many deliveries have come to their end."""
+        end = time.monotonic() + seconds
+        while (found := await self.system.sql(_FINISHED, self.workspace_id))[0]["count"] < count:
+            assert time.monotonic() < end, f"{found[0]['count']} of {count} finished after {seconds:g} s"
+            await asyncio.sleep(0.1)
+
+    @property
+    def workspace_id(self) -> int:
+        """The key of the workspace."""
+        key: int = self.admin.workspace.id
+        return key
+
+
+_FINISHED = "SELECT count(*) FROM delivery WHERE workspace_id = $1 AND finished_at IS NOT NULL"
+
+
+@asynccontextmanager
+async def entered(system: System) -> AsyncIterator[World]:
+    """A workspace of its own, for the length of a block."""
+    async with unit.opened(system.settings()) as domain, receiving() as receivers:
+        admin = Actor(await workspaces.create(f"Test {uuid4()}"), None, Role.ADMIN)
+        world = World(system, domain, admin, "", receivers)
+        world.token = await world.new_token()
+        yield world
