@@ -17,6 +17,8 @@ ANSWER_SECONDS = 5.0
 # Tokens that were good lately, by digest: they pass from an address that is blocked for the failures of its neighbours.
 KEPT_GOOD = 10_000
 GOOD_SECONDS = 600.0
+# How long an answer about a token is believed: a lookup costs more than a small query.
+BELIEVED_SECONDS = 1.0
 
 
 class Gate:
@@ -25,6 +27,8 @@ class Gate:
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
         self._good: OrderedDict[bytes, float] = OrderedDict()
+        self._believed: OrderedDict[bytes, tuple[Actor, float]] = OrderedDict()
+        self._changes = 0
 
     async def admit(self, authorization: str | None, address: str) -> Actor:
         """Whose token this is, the request counted. Raises Unauthenticated, RateLimited or Unavailable."""
@@ -46,8 +50,11 @@ class Gate:
             raise Unauthenticated
         secret = bearer(authorization)
         digest = hashlib.sha256(secret.encode(errors="replace")).digest()
+        if actor := self._lately(digest):
+            return actor
         if time.monotonic() > self._good.get(digest, 0.0):
             self.rates.check_address(address)
+        changes = self._changes
         try:
             actor = await within(ANSWER_SECONDS, workspaces.authenticate(secret, datetime.now(UTC)))
         except Unauthenticated:
@@ -56,14 +63,31 @@ class Gate:
             raise
         except (Late, *OUT_OF_REACH) as error:
             raise Unavailable from error
-        self._remember(digest)
+        self._remember(digest, actor, believe=changes == self._changes)
         return actor
 
-    def _remember(self, digest: bytes) -> None:
+    def forget_tokens(self) -> None:
+        """Believe nothing: something was changed in this process, perhaps a token was revoked."""
+        self._changes += 1
+        self._believed.clear()
+
+    def _lately(self, digest: bytes) -> Actor | None:
+        actor, until = self._believed.get(digest, (None, 0.0))
+        if actor is None or actor.token is None or time.monotonic() > until:
+            return None
+        expires_at = actor.token.expires_at
+        return actor if expires_at is None or expires_at > datetime.now(UTC) else None
+
+    def _remember(self, digest: bytes, actor: Actor, *, believe: bool) -> None:
         self._good[digest] = time.monotonic() + GOOD_SECONDS
         self._good.move_to_end(digest)
         if len(self._good) > KEPT_GOOD:
             self._good.popitem(last=False)
+        if believe:
+            self._believed[digest] = (actor, time.monotonic() + BELIEVED_SECONDS)
+            self._believed.move_to_end(digest)
+            if len(self._believed) > KEPT_GOOD:
+                self._believed.popitem(last=False)
 
 
 def bearer(authorization: str) -> str:

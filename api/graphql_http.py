@@ -100,11 +100,7 @@ class _Exchange:
             return None
         if prepared.kind == "subscription":
             return self._error(400, f"Subscribe over a WebSocket (graphql-transport-ws), or ask for {EVENT_STREAM}.")
-        context = self.process.context(actor, self.facts.request_id)
-        with self.process.metrics.timed(prepared.kind):
-            outcome = await self.process.engine.execute(prepared, context)
-        self.process.metrics.operation("http", prepared.kind, outcome.codes())
-        return self._answer(outcome)
+        return self._answer(await self.process.execute(prepared, actor, self.facts.request_id, "http"))
 
     def _answer(self, outcome: Outcome) -> Response:
         status = status_of(outcome, self.media_type)

@@ -109,14 +109,13 @@ class EventStream:
         try:
             if prepared.kind == "subscription":
                 self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                process.metrics.operation("sse", prepared.kind, set())
                 return
-            with process.metrics.timed(prepared.kind):
-                outcome = await process.engine.execute(prepared, process.context(self.actor, request_id))
+            outcome = await process.execute(prepared, self.actor, request_id, "sse")
         except BadDocument as error:
             outcome = refusal(error.errors, request_id)
         except Exception as error:  # noqa: BLE001 (masked and logged)
             outcome = failure(error, request_id)
-        process.metrics.operation("sse", prepared.kind, outcome.codes())
         self.next(encoded(outcome, request_id).decode())
         self._ended.set()
 

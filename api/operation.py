@@ -65,9 +65,7 @@ class Operation:
                     self._subscription.close()
                 process.metrics.operation("websocket", prepared.kind, set())
                 return
-            with process.metrics.timed(prepared.kind):
-                outcome = await process.engine.execute(prepared, process.context(self.actor, request_id))
-            process.metrics.operation("websocket", prepared.kind, outcome.codes())
+            outcome = await process.execute(prepared, self.actor, request_id, "websocket")
             if not outcome.executed:
                 self.fail(outcome.errors)
                 return

@@ -9,7 +9,7 @@ import strawberry
 from starlette.types import Scope
 
 from api.connections import Connections
-from api.execution import Engine
+from api.execution import Engine, Outcome, Prepared
 from api.gate import Gate
 from api.live_feed import Feeds
 from api.metrics import Metrics
@@ -31,9 +31,14 @@ class Process:
     connections: Connections
     metrics: Metrics
 
-    def context(self, actor: Actor, request_id: str) -> Context:
-        """What one operation carries with it."""
-        return Context(self.domain, actor, request_id)
+    async def execute(self, prepared: Prepared, actor: Actor, request_id: str, transport: str) -> Outcome:
+        """Execute a query or a mutation, timed and counted. Never raises but for cancellation."""
+        with self.metrics.timed(prepared.kind):
+            outcome = await self.engine.execute(prepared, Context(self.domain, actor, request_id))
+        if prepared.kind == "mutation":
+            self.gate.forget_tokens()
+        self.metrics.operation(transport, prepared.kind, outcome.codes())
+        return outcome
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from domain.tables import Token
 from domain.unit import Actor
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
+from schema import ids
 from tests.api.conftest import JSON, Api, running
 
 NAME = "{ viewer { workspace { name } } }"
@@ -56,10 +57,19 @@ async def test_revoked_and_expired_tokens_are_refused_at_once(api: Api) -> None:
     revoked_id, revoked = await api.new_token()
     expired_id, expired = await api.new_token()
     assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [200, 200]
-    async with api.process.domain.unit(api.actor) as unit:
-        await workspaces.revoke_token(unit, revoked_id)
     await Token.filter(id=expired_id).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await api.ask("mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }", id=ids.make("Token", revoked_id))
     assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [401, 401]
+
+
+async def test_a_token_that_another_process_revoked_is_refused_within_seconds(api: Api) -> None:
+    token_id, revoked = await api.new_token()
+    assert await statuses(api, f"Bearer {revoked}") == [200]
+    async with api.process.domain.unit(api.actor) as unit:
+        await workspaces.revoke_token(unit, token_id)
+    async with asyncio.timeout(5):
+        while await statuses(api, f"Bearer {revoked}") != [401]:
+            await asyncio.sleep(0.05)
 
 
 async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(settings: Settings) -> None:
