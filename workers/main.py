@@ -13,7 +13,9 @@ from arq import func
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker
 from prometheus_client import start_http_server
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from domain import logs, queue, tasks
 from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
@@ -74,12 +76,22 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
         worker = _arq_worker(domain, engine, publisher)
         try:
             await worker.async_run()
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             log.warning("worker.redis_away", error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
+        except Exception as error:  # noqa: BLE001 (arq stumbles over what a stranger wrote there, and would for ever)
+            log.warning("worker.queue_broken", error=type(error).__name__)
+            await forget_hints(worker)
+            await asyncio.sleep(AWAY_SECONDS)
         finally:
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
+            with contextlib.suppress(RedisError, OSError):
                 await worker.close()
+
+
+async def forget_hints(worker: Worker) -> None:
+    """Empty the queue. The database loop finds all that the hints told of."""
+    with contextlib.suppress(RedisError, OSError):
+        await worker.pool.delete(QUEUE_NAME)
 
 
 def _arq_worker(domain: Domain, engine: Engine, publisher: Publisher) -> Worker:

@@ -81,7 +81,8 @@ class Client:
     async def post(self, account: str, **more: Any) -> dict[str, Any]:
         """Write a post: one event, and one delivery for each webhook that listens to POST_CREATED."""
         made = await self.change(
-            "mutation($new: PostCreateInput!) { postCreate(input: $new) { post { id uuid } errors { field message } } }",
+            "mutation($new: PostCreateInput!) { postCreate(input: $new) "
+            "{ post { id uuid } errors { field message } } }",
             new={"body": "Hello", "accountIds": [account], **more},
         )
         return dict(made["post"])

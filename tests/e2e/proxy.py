@@ -15,7 +15,6 @@ What a connection holds back is lost with its client, as a packet is that was ne
 import asyncio
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 CHUNK_BYTES = 64 * 1024
 
@@ -30,7 +29,6 @@ class Gate:
         self.links: set[Link] = set()
 
     async def serve(self, listen: str) -> None:
-        Path(listen).unlink(missing_ok=True)
         await asyncio.start_unix_server(self._accept, listen, limit=CHUNK_BYTES, backlog=512)
 
     def tell(self, mode: str, word: str) -> int:

@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import asyncpg
 
-from cli.processes import spawn
+from cli.processes import spawn, wait_until
 from cli.programs import CHECKOUT, api_answers
-from cli.servers import POSTGRES_SOCKET, PrivatePostgres, PrivateRedis, socket_folder, wait_until
+from cli.servers import POSTGRES_SOCKET, PrivatePostgres, PrivateRedis, socket_folder
 from domain import database, unit, workspaces
 from domain.settings import Settings
 from domain.unit import Actor
@@ -55,12 +55,12 @@ class Process:
         self._variables = variables
         self._answers = answers
         self._process: subprocess.Popen[bytes] | None = None
+        self._was_ready = False
 
     def launch(self) -> "Process":
         """Start it; see `ready`."""
-        ready_file = self._variables.get("HOOKLINE_READY_FILE")
-        if ready_file:
-            Path(ready_file).unlink(missing_ok=True)
+        self._was_ready = False
+        self._forget_round()
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "cli.main", self.name]
             self._process = spawn(command, environment=environment(**self._variables), output=log, folder=CHECKOUT)
@@ -73,8 +73,8 @@ class Process:
 
     async def ready(self, seconds: float = HEALTHY_SECONDS) -> "Process":
         """Wait until it answers; for a worker, until it has finished another round of its loop."""
-        if ready_file := self._variables.get("HOOKLINE_READY_FILE"):
-            Path(ready_file).unlink(missing_ok=True)
+        if self._was_ready:
+            self._forget_round()
 
         def is_ready() -> bool:
             assert self.is_running, f"{self.name} has ended:\n{self.last_lines()}"
@@ -85,7 +85,12 @@ class Process:
         while not await asyncio.to_thread(is_ready):
             assert time.monotonic() < end, f"{self.name} is not healthy after {seconds:g} s:\n{self.last_lines()}"
             await asyncio.sleep(0.05)
+        self._was_ready = True
         return self
+
+    def _forget_round(self) -> None:
+        if ready_file := self._variables.get("HOOKLINE_READY_FILE"):
+            Path(ready_file).unlink(missing_ok=True)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""

@@ -207,11 +207,11 @@ class World:
                 without.append(f"{delivery}: attempt {number} came {times} times")
         for earlier in came[:-1]:
             attempt = attempts.get((delivery, earlier.attempt))
-            outcome = attempt["outcome"] if attempt else "no log"
+            outcome = attempt["outcome"] if attempt is not None else "no log"
             if outcome in FAILED_ATTEMPT:
                 continue
             again += 1
-            if outcome != "interrupted" or not self._was_open_at_a_fault(attempt["started_at"]):
+            if attempt is None or outcome != "interrupted" or not self._was_open_at_a_fault(attempt["started_at"]):
                 since = [round(earlier.at - window.start, 2) for window in self.faults]
                 without.append(f"{delivery}: attempt {earlier.attempt} ({outcome}), seconds after faults: {since}")
         return again, without

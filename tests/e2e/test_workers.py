@@ -1,0 +1,159 @@
+"""Workers that are killed, stopped, frozen and restarted (F1 to F5, F23)."""
+
+import asyncio
+import signal
+from typing import Any
+
+from tests.e2e.receivers import Behaviour
+from tests.e2e.system import LEASE, SHUTDOWN, until
+from tests.e2e.world import GRACE_SECONDS, World
+
+# A lane begins with ten places, so that fifty in flight need five endpoints.
+ENDPOINTS = 5
+IN_FLIGHT = 50
+
+
+async def fifty_in_flight(world: World) -> asyncio.Event:
+    """Exactly fifty requests of one new worker that nobody has answered; set the event to have them answered."""
+    world.system.kill_workers()
+    answers = asyncio.Event()
+    for number in range(ENDPOINTS):
+        world.receivers.behaviours[f"/{number}"] = Behaviour(until=answers)
+        await world.hook(f"/{number}")
+    await world.posts(IN_FLIGHT // ENDPOINTS)
+    world.system.add_worker()
+    await until(lambda: world.receivers.under_way.total() == IN_FLIGHT, what="fifty in flight")
+    return answers
+
+
+async def test_what_a_killed_worker_had_in_flight_is_sent_again_once_its_lease_has_run_out(world: World) -> None:
+    """F1."""
+    answers = await fifty_in_flight(world)
+    with world.fault():
+        world.system.kill_workers()
+    answers.set()
+    with world.fault(outage=True) as without_worker:
+        await world.system.add_worker().ready()
+    await until(
+        lambda: len(world.receivers.deliveries()) == IN_FLIGHT and min(world.receivers.deliveries().values()) == 2,
+        LEASE + GRACE_SECONDS + without_worker.end - without_worker.start,
+        "all fifty again",
+    )
+
+    tally = await world.keeps_the_rule()
+    assert (tally.delivered, tally.duplicated) == (IN_FLIGHT, IN_FLIGHT)
+    assert {row["attempt_count"] for row in await world.rows()} == {1}
+
+
+async def test_nothing_is_lost_when_all_workers_are_killed_ten_times(world: World) -> None:
+    """F2."""
+    world.receivers.behaviours["/"] = Behaviour(seconds=0.02)
+    await world.hook()
+    async with world.load():
+        for _ in range(10):
+            await world.written(5)
+            with world.fault(outage=True):
+                world.system.kill_workers()
+                first, second = world.system.add_worker(), world.system.add_worker()
+                await asyncio.gather(first.ready(), second.ready())
+
+    tally = await world.keeps_the_rule()
+    assert tally.delivered == tally.accepted >= 50
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(world: World) -> None:
+    """F3."""
+    world.receivers.behaviours["/"] = Behaviour(seconds=0.5)
+    await world.hook()
+    (first, _) = world.system.workers
+    async with world.load():
+        await world.written(20)
+        await until(lambda: world.receivers.under_way.total() > 2, what="load")
+        first.send(signal.SIGTERM)
+        assert await first.gone(SHUTDOWN + 5) == 0
+        world.system.workers.remove(first)
+        await world.written(10)
+
+    tally = await world.keeps_the_rule()
+    assert (tally.delivered, tally.duplicated) == (tally.accepted, 0)
+    await no_attempt_was_used_up(world)
+
+
+async def test_ten_rolling_restarts_send_nothing_twice_and_use_up_no_attempt(world: World) -> None:
+    """F4."""
+    world.receivers.behaviours["/"] = Behaviour(seconds=0.1)
+    await world.hook()
+    async with world.load():
+        for _ in range(10):
+            old = world.system.workers.pop(0)
+            new = world.system.add_worker()
+            old.send(signal.SIGTERM)
+            code, _ = await asyncio.gather(old.gone(SHUTDOWN + 5), new.ready())
+            assert code == 0
+
+    tally = await world.keeps_the_rule()
+    assert (tally.delivered, tally.duplicated) == (tally.accepted, 0)
+    await no_attempt_was_used_up(world)
+
+
+async def no_attempt_was_used_up(world: World) -> None:
+    rows = await world.rows()
+    assert {(row["attempt_count"], row["interrupted_count"], row["attempt_number"]) for row in rows} == {(1, 0, 1)}
+
+
+async def test_the_late_results_of_a_worker_that_was_frozen_past_its_lease_change_nothing(world: World) -> None:
+    """F5."""
+    answers = await fifty_in_flight(world)
+    (frozen,) = world.system.workers
+    with world.fault():
+        frozen.send(signal.SIGSTOP)
+    # The copies fail, so that a success written late would show.
+    for number in range(ENDPOINTS):
+        world.receivers.behaviours[f"/{number}"] = Behaviour(status=500)
+    answers.set()
+    with world.fault(outage=True):
+        await world.system.add_worker().ready()
+    await until(lambda: len(world.receivers.arrivals) == 2 * IN_FLIGHT, LEASE + 30, "the copies")
+    await every_delivery(world, "retrying")
+    frozen.send(signal.SIGCONT)
+    await frozen.ready()
+
+    await every_delivery(world, "retrying")
+    outcomes = {row["outcome"]: row["count"] for row in await attempts_by_outcome(world)}
+    assert outcomes == {"interrupted": IN_FLIGHT, "http_error": IN_FLIGHT}
+    tally = await world.keeps_the_rule(finished=False)
+    assert (tally.waiting, tally.duplicated) == (IN_FLIGHT, IN_FLIGHT)
+
+
+async def every_delivery(world: World, status: str) -> None:
+    async with asyncio.timeout(30):
+        while {row["status"] for row in await world.rows()} != {status}:
+            await asyncio.sleep(0.05)
+
+
+async def attempts_by_outcome(world: World) -> list[Any]:
+    return await world.system.sql(
+        "SELECT a.outcome, count(*) AS count FROM attempt a JOIN delivery d ON d.id = a.delivery_id "
+        "WHERE d.workspace_id = $1 GROUP BY 1",
+        world.workspace,
+    )
+
+
+async def test_a_success_that_was_never_recorded_costs_exactly_one_more_copy(world: World) -> None:
+    """F23."""
+    await world.hook()
+    await world.system.with_workers(1)
+    # The worker writes this word only once it has the receiver's 200 in its hands.
+    world.system.proxies.tell("worker.postgres", "hold", "succeeded")
+    await world.post()
+    await until(lambda: world.system.proxies.tell("worker.postgres", "ask"), what="the result on its way")
+    assert [arrival.status for arrival in world.receivers.arrivals] == [200]
+    with world.fault():
+        world.system.kill_workers()
+    world.system.proxies.heal()
+    with world.fault(outage=True):
+        await world.system.add_worker().ready()
+
+    tally = await world.keeps_the_rule()
+    assert (tally.delivered, tally.duplicated) == (1, 1)
+    assert [arrival.attempt for arrival in world.receivers.arrivals] == [1, 2]
