@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ async def work(settings: Settings) -> None:
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stopping.set)
     _allow_many_sockets()
+    _collect_garbage_seldom()
     async with AsyncExitStack() as stack:
         domain = await stack.enter_async_context(opened(settings))
         if settings.metrics_port:
@@ -112,6 +114,13 @@ def _arq_worker(domain: Domain, engine: Engine, publisher: Publisher) -> Worker:
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
     )
+
+
+def _collect_garbage_seldom() -> None:
+    # A thousand attempts in flight are many young objects and little garbage: looking through them every 700
+    # allocations cost a tenth of the worker's time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _allow_many_sockets() -> None:
