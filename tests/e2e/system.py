@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_network
@@ -159,10 +159,10 @@ class System:
     "worker.redis".
     """
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` should have a short path: unix sockets lie in it."""
+    def __init__(self, folder: Path, data: Path | None = None, more: Mapping[str, str] | None = None) -> None:
+        """`folder` should have a short path: unix sockets lie in it. `data` and `more` are PostgreSQL's."""
         self.folder = folder
-        self.postgres = PrivatePostgres(folder / "postgres", POSTGRES)
+        self.postgres = PrivatePostgres(data or folder / "postgres", {**POSTGRES, **(more or {})})
         self.redis = PrivateRedis(folder / "redis")
         self.workers: list[Process] = []
         self._numbers = iter(range(1_000_000))
