@@ -1,12 +1,10 @@
-"""The tables, as Tortoise models. Nouns and their verbs live in the files named after them; here is only their shape.
+"""Webhooks, events, and deliveries with their attempts.
 
-Lists are read newest first by `id`, which grows with creation. Indexes that Tortoise cannot spell (partial ones) are
-made by the migrations. The tables that every delivery writes to have no foreign key constraints: each would lock a
-row of a table that all deliveries share. What they refer to is only ever removed together with them.
+What every delivery writes to has no foreign key constraints: each would lock a row of a table that all deliveries
+share. What they refer to is only ever removed together with them (docs/decisions/0006-tables.md).
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 from tortoise import fields
@@ -15,132 +13,15 @@ from tortoise.fields import OnDelete
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from domain.tables.people import Workspace
 from domain.vocabulary import (
     AttemptOutcome,
     ContentType,
     DeliveryStatus,
     EventType,
     HttpMethod,
-    PostAccountStatus,
-    PostStatus,
-    Provider,
-    Role,
     WebhookDisabledReason,
 )
-
-
-class Workspace(Model):
-    """Everything belongs to one; nothing crosses its border."""
-
-    id = fields.BigIntField(primary_key=True)
-    uuid = fields.UUIDField(default=uuid4)
-    name = fields.CharField(max_length=200)
-    created_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "workspace"
-
-
-class Token(Model):
-    """A key to a workspace; only its digest is kept."""
-
-    id = fields.BigIntField(primary_key=True)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
-    workspace_id: int
-    name = fields.CharField(max_length=200)
-    role = fields.CharEnumField(Role, max_length=10)
-    prefix = fields.CharField(max_length=16)
-    digest = fields.BinaryField()
-    created_at = fields.DatetimeField(auto_now_add=True)
-    last_used_at: datetime | None = fields.DatetimeField(null=True)
-    expires_at: datetime | None = fields.DatetimeField(null=True)
-    revoked_at: datetime | None = fields.DatetimeField(null=True)
-
-    class Meta:
-        table = "token"
-        indexes = [Index(fields=("workspace_id", "id"))]
-
-
-class Account(Model):
-    """A connected social account. Deleted ones stay for the posts that went out through them, without credentials."""
-
-    id = fields.BigIntField(primary_key=True)
-    uuid = fields.UUIDField(default=uuid4)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
-    workspace_id: int
-    provider = fields.CharEnumField(Provider, max_length=20)
-    provider_id = fields.CharField(max_length=500)
-    name = fields.CharField(max_length=500)
-    username = fields.CharField(max_length=500, null=True)
-    image = fields.CharField(max_length=2048, null=True)
-    data: dict[str, Any] = fields.JSONField(default=dict)
-    authorized = fields.BooleanField(default=True)
-    # Sealed JSON: what the provider needs to publish (tokens, passwords, sessions).
-    sealed_credentials: bytes | None = fields.BinaryField(null=True)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
-    deleted_at: datetime | None = fields.DatetimeField(null=True)
-
-    class Meta:
-        table = "account"
-        indexes = [Index(fields=("workspace_id", "id"))]
-
-
-class Post(Model):
-    """What is published. While it is PUBLISHING, a worker holds it by a lease."""
-
-    id = fields.BigIntField(primary_key=True)
-    uuid = fields.UUIDField(default=uuid4)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
-    workspace_id: int
-    author: fields.ForeignKeyNullableRelation[Token] = fields.ForeignKeyField(
-        "models.Token", null=True, on_delete=OnDelete.SET_NULL
-    )
-    author_id: int | None
-    status = fields.CharEnumField(PostStatus, max_length=12, default=PostStatus.DRAFT)
-    body = fields.TextField()
-    scheduled_at: datetime | None = fields.DatetimeField(null=True)
-    published_at: datetime | None = fields.DatetimeField(null=True)
-    trashed = fields.BooleanField(default=False)
-    idempotency_key = fields.CharField(max_length=200, null=True)
-    # When a worker should next take it (SCHEDULED: scheduled_at; PUBLISHING: now, or when a provider's limit ends).
-    due_at: datetime | None = fields.DatetimeField(null=True)
-    leased_until: datetime | None = fields.DatetimeField(null=True)
-    # Counts claims; a worker whose count is no longer the row's has lost its lease.
-    claim = fields.IntField(default=0)
-    # Counts changes of status, for the live stream.
-    change = fields.IntField(default=0)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
-
-    accounts: fields.ReverseRelation["PostAccount"]
-
-    class Meta:
-        table = "post"
-        indexes = [Index(fields=("workspace_id", "id"))]
-
-
-class PostAccount(Model):
-    """A post on one account: what it says there and how it fares."""
-
-    id = fields.BigIntField(primary_key=True)
-    post: fields.ForeignKeyRelation[Post] = fields.ForeignKeyField("models.Post", related_name="accounts")
-    post_id: int
-    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField("models.Account", related_name="posts")
-    account_id: int
-    # What this account says instead of the post's body.
-    variant: str | None = fields.TextField(null=True)
-    status = fields.CharEnumField(PostAccountStatus, max_length=12, default=PostAccountStatus.PENDING)
-    provider_post_id = fields.CharField(max_length=500, null=True)
-    external_url = fields.CharField(max_length=2048, null=True)
-    errors: list[str] = fields.JSONField(default=list)
-    # What a provider keeps between tries, so that a second try makes no second post.
-    progress: dict[str, Any] = fields.JSONField(default=dict)
-
-    class Meta:
-        table = "post_account"
-        unique_together = (("post", "account"),)
-        indexes = [Index(fields=("account_id", "post_id"))]
 
 
 class Webhook(Model):
@@ -316,49 +197,3 @@ class Unsettled(Model):
 
     class Meta:
         table = "unsettled"
-
-
-class PostChange(Model):
-    """A change of a post that may not stand in the live stream yet; removed once it does."""
-
-    id = fields.BigIntField(primary_key=True)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
-    workspace_id: int
-    post_id = fields.BigIntField()
-    change = fields.IntField()
-    occurred_at = fields.DatetimeField(auto_now_add=True)
-    # The post as it was then, as the live stream carries it.
-    snapshot: dict[str, Any] = fields.JSONField()
-
-    class Meta:
-        table = "post_change"
-
-
-class AuditEvent(Model):
-    """Who did what. Rows are only ever added, in the transaction of what they tell of."""
-
-    id = fields.BigIntField(primary_key=True)
-    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
-    workspace_id: int
-    # Null for what the command line or the system itself did.
-    token: fields.ForeignKeyNullableRelation[Token] = fields.ForeignKeyField(
-        "models.Token", null=True, on_delete=OnDelete.SET_NULL
-    )
-    token_id: int | None
-    # Noun and verb, for example "webhook.rotate_secret".
-    action = fields.CharField(max_length=60)
-    subject_type = fields.CharField(max_length=30)
-    subject_id: int | None = fields.BigIntField(null=True)
-    # What a person wants to know of it; never a secret.
-    detail: dict[str, Any] = fields.JSONField(default=dict)
-    occurred_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "audit_event"
-        indexes = [Index(fields=("workspace_id", "id"))]
-
-
-__all__ = [
-    "Account", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "PostAccount", "PostChange",
-    "Replay", "Token", "Unsettled", "Webhook", "Workspace",
-]  # fmt: skip
