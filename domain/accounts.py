@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from tortoise.exceptions import IntegrityError
 
 from domain import audit, events, payloads, providers
+from domain.database import read
 from domain.errors import Fault, FaultCode, Faults, Refused, not_found
 from domain.ids import is_id
 from domain.payloads import AccountRecord
@@ -82,18 +83,20 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
     Raises Refused.
     """
-    found = await _find(actor.workspace, account_id)
-    _check_changes(changes)
-    profile = await _checked_again(domain, found, changes.credential) if isinstance(changes.credential, str) else None
+    profile = None
+    if isinstance(changes.credential, str):
+        found = await _find(actor.workspace, account_id)
+        _check_changes(changes)
+        profile = await _checked_again(domain, found, changes.credential)
     async with domain.unit(actor) as unit:
-        mine = Account.filter(id=found.id, deleted_at=None)
-        account = await mine.select_for_update(no_key=True).first() or not_found("account")
+        account = await _locked(unit, account_id)
+        _check_changes(changes)
         if isinstance(changes.name, str):
             account.name = changes.name.strip()
         if profile is not None:
             _describe(domain.vault, account, profile)
         if profile is not None or isinstance(changes.name, str):
-            await account.save()
+            await account.save(update_fields=[*(_DESCRIBED if profile else ()), "name", "updated_at"])
             await events.record(unit, EventType.ACCOUNT_UPDATED, payloads.account_data(record_of(account)))
             await audit.record(unit, "account.update", account, name=account.name, reauthorized=profile is not None)
     return account
@@ -101,10 +104,7 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
 async def delete(unit: Unit, account_id: int) -> None:
     """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone."""
-    await _find(unit.workspace, account_id)
-    account = await Account.filter(id=account_id, deleted_at=None).select_for_update(no_key=True).first()
-    if account is None:
-        not_found("account")
+    account = await _locked(unit, account_id)
     account.deleted_at = datetime.now(UTC)
     account.sealed_credentials = None
     await account.save()
@@ -160,6 +160,14 @@ async def _find(workspace: Workspace, account_id: int) -> Account:
     return found or not_found("account")
 
 
+async def _locked(unit: Unit, account_id: int) -> Account:
+    found = await read(Account, _LOCK, unit.workspace.id, account_id) if is_id(account_id) else []
+    return found[0] if found else not_found("account")
+
+
+_LOCK = "SELECT * FROM account WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"
+
+
 def _check_changes(changes: AccountChanges) -> None:
     faults = Faults()
     for name in ("name", "credential"):
@@ -208,6 +216,9 @@ def _refuse(fault: ProviderFault) -> NoReturn:
             raise Refused(Fault(FaultCode.PROVIDER_UNREACHABLE, str(fault), ("server",))) from None
         case _:
             raise fault
+
+
+_DESCRIBED = ("provider_id", "username", "image", "data", "authorized", "sealed_credentials")
 
 
 def _describe(vault: Vault, account: Account, profile: Profile) -> None:

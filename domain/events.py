@@ -8,14 +8,13 @@ from domain.unit import Unit
 from domain.vocabulary import EventType
 
 
-async def record(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:
+async def record(unit: Unit, event_type: EventType, data: dict[str, Any]) -> int:
     """Keep that something happened, with one delivery for each active webhook of the workspace that listens.
 
-    `data` is what `payloads` made. It all stands or falls with the unit's transaction; nobody need listen.
+    `data` is what `payloads` made. It all stands or falls with the unit's transaction; nobody need listen. Returns the
+    event's id.
     """
-    event = await make(unit, event_type, data)
-    await deliveries.create_for_event(unit, event)
-    return event
+    return await deliveries.create_with_event(unit, event_type, payloads.document(event_type, data))
 
 
 async def make(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:

@@ -56,7 +56,8 @@ async def publish(domain: Domain, actor: Actor, post_id: int) -> Post:
 async def happen(domain: Domain, actor: Actor, event_type: EventType = EventType.ACCOUNT_DELETED) -> Event:
     """An event, whatever it says."""
     async with domain.unit(actor) as unit:
-        return await events.record(unit, event_type, {"uuid": "x"})
+        event_id = await events.record(unit, event_type, {"uuid": "x"})
+    return await Event.get(id=event_id)
 
 
 async def documents() -> list[tuple[str, dict[str, Any]]]:
