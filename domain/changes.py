@@ -9,6 +9,13 @@ from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus, Delivery
 
 Row = Mapping[str, Any]
 
+# What a change needs to know of a delivery `d` and its webhook `w`, beside `event_uuid` and `event_occurred_at`.
+STATE = """
+    d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
+    d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change,
+    d.created_at, d.finished_at, d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
+"""
+
 
 def waiting_for(row: Row, now: datetime) -> DeliveryWaitReason | None:
     """Why a delivery is not being sent right now; None where it is not waiting.
@@ -89,9 +96,11 @@ def recalled(row: Row, attempts: Sequence[Row], from_change: int) -> list[Change
     changes = []
     for number, status, counted, at, attempt in _history(row, attempts):
         latest = number == row["change"]
+        # An attempt under way is no status to stay with: who does not hear of it again hears how it ends.
+        stays = latest and status is not DeliveryStatus.DELIVERING
         was = {"status": status, "attempt_count": counted, "change": number, "finished_at": None, "due_at": at}
         if number >= from_change:
-            order = Order.LATEST if latest else Order.RECALLED
+            order = Order.LATEST if stays else Order.RECALLED
             changes.append(change_of(row if latest else {**row, **was}, at, order, attempt))
     return changes
 

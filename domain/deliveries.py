@@ -15,14 +15,13 @@ from datetime import timedelta
 from typing import Any
 
 from domain import audit
-from domain.changes import change_of
+from domain.changes import STATE, change_of
 from domain.database import rows
 from domain.errors import not_found, wrong_state
 from domain.live import Change, Order
-from domain.queue import Owed
-from domain.tables import Delivery, Event, Webhook
+from domain.tables import Delivery
 from domain.unit import Unit
-from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus, EventType
+from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus
 
 # A payload that kills its worker every time must end.
 MOST_INTERRUPTIONS = 5
@@ -31,84 +30,12 @@ INTERRUPTED = "The worker stopped during this attempt; the request may have arri
 Row = Mapping[str, Any]
 
 
-# ---------------------------------------------------------------- made with their event
-
-
-async def create_with_event(unit: Unit, event_type: EventType, document: str) -> int:
-    """Keep an event with one delivery for each active webhook that listens, in one statement; returns its id."""
-    made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document)
-    _leave(unit, [row for row in made if row["id"] is not None])
-    event_id: int = made[0]["of_event"]
-    return event_id
-
-
-async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
-    """One delivery of this event to this webhook, whether or not it is active and whatever it listens to."""
-    made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None, None)
-    _leave(unit, made)
-    return await Delivery.get(id=made[0]["id"])
-
-
-async def retry(unit: Unit, delivery_id: int) -> Delivery:
-    """Send a finished delivery again, as a new delivery of the same event. Raises Refused."""
-    original = await _of(unit, delivery_id)
-    webhook = await Webhook.get(id=original.webhook_id)
-    if original.status not in FINISHED:
-        wrong_state("This delivery has not finished yet; it will be tried again by itself.")
-    if webhook.deleted_at:
-        wrong_state("The webhook of this delivery has been deleted.")
-    made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id, None)
-    _leave(unit, made)
-    delivery = await Delivery.get(id=made[0]["id"])
-    await audit.record(unit, "delivery.retry", delivery, retry_of=original.id)
-    return delivery
-
-
-def _leave(unit: Unit, made: Sequence[Row]) -> None:
-    unit.announce(change_of(row, row["created_at"], Order.NEXT) for row in made)
-    unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
-
-
-# What a change in the live stream needs to know of a delivery `d`, its event `e` and its webhook `w`.
-_STATE = """
-    d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
-    d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change, d.created_at, d.finished_at,
-    d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
-"""
-
-# One row for each delivery; one without any where there is none.
-_MAKE = """
-WITH e AS (EVENT), made AS (
-    INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
-    SELECTION
-    RETURNING *
-), noted AS (
-    INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM made
-)
-SELECT STATE, e.id AS of_event, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
-FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
-""".replace("STATE", _STATE)
-
-_CREATE_WITH_EVENT = _MAKE.replace(
-    "EVENT", "INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *"
-).replace(
-    "SELECTION",
-    """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL, NULL
-    FROM e JOIN webhook w ON w.workspace_id = e.workspace_id
-    WHERE w.active AND w.deleted_at IS NULL AND e.type = ANY (w.events)""",
-)
-_CREATE = _MAKE.replace("EVENT", "SELECT * FROM event WHERE id = $1").replace(
-    "SELECTION",
-    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM e",
-)
-
-
 # ---------------------------------------------------------------- stopped by a person
 
 
 async def cancel(unit: Unit, delivery_id: int) -> Delivery:
     """Stop a delivery that is waiting. Raises Refused."""
-    delivery = await _of(unit, delivery_id)
+    delivery = await locked(unit, delivery_id)
     if delivery.status in FINISHED:
         wrong_state("This delivery has already finished.")
     if delivery.status is DeliveryStatus.DELIVERING:
@@ -124,7 +51,8 @@ async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
     unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in cancelled)
 
 
-async def _of(unit: Unit, delivery_id: int) -> Delivery:
+async def locked(unit: Unit, delivery_id: int) -> Delivery:
+    """A delivery of the unit's workspace, locked until the unit ends. Raises Refused where there is none."""
     delivery = await Delivery.filter(id=delivery_id, workspace_id=unit.workspace.id).select_for_update().get_or_none()
     return delivery or not_found("delivery")
 
@@ -141,7 +69,7 @@ WITH d AS (
 SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
 FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
 LIMIT 1000
-""".replace("STATE", _STATE)
+""".replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
 _CANCEL_ALL = _CANCEL.replace("WHICH", "webhook_id = $1")
 # A webhook that was deleted while an attempt to it was under way.
@@ -182,8 +110,8 @@ def begun(claimed: Sequence[Row]) -> list[Change]:
     return [change_of(row, row["claimed_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in claimed]
 
 
-# The update does not say `finished_at IS NULL`, or a planner with old statistics may walk the whole index of what is owed
-# (1.8 s instead of 5 ms for 500 of 20,000).
+# The update does not say `finished_at IS NULL`, or a planner with old statistics may walk the whole index of what is
+# owed (1.8 s instead of 5 ms for 500 of 20,000).
 _CLAIM = """
 WITH picked AS (PICKED), d AS (
     UPDATE delivery d
@@ -200,10 +128,10 @@ WITH picked AS (PICKED), d AS (
     INSERT INTO unsettled (delivery_id, from_change) SELECT id, change FROM d
     ON CONFLICT (delivery_id) DO NOTHING RETURNING delivery_id
 )
-SELECT d.*, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at, e.document,
+SELECT d.*, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at, e.document, e.trace,
     noted.delivery_id IS NOT NULL AS clear
 FROM d JOIN event e ON e.id = d.event_id LEFT JOIN noted ON noted.delivery_id = d.id
-""".replace("STATE", _STATE)
+""".replace("STATE", STATE)
 
 _CLAIM_THESE = _CLAIM.replace("PICKED", "SELECT unnest($2::bigint[]) AS id, false AS probe")
 _CLAIM_FOR = _CLAIM.replace(

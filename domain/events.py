@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain import deliveries, payloads
+from domain import dispatch, payloads
 from domain.tables import Event
 from domain.unit import Unit
 from domain.vocabulary import EventType
@@ -14,7 +14,7 @@ async def record(unit: Unit, event_type: EventType, data: dict[str, Any]) -> int
     `data` is what `payloads` made. It all stands or falls with the unit's transaction; nobody need listen. Returns the
     event's id.
     """
-    return await deliveries.create_with_event(unit, event_type, payloads.document(event_type, data))
+    return await dispatch.create_with_event(unit, event_type, payloads.document(event_type, data))
 
 
 async def make(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import audit, catalogue, database, deliveries, events, signing
+from domain import audit, catalogue, database, deliveries, dispatch, events, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_id
@@ -148,7 +148,7 @@ async def test(unit: Unit, webhook_id: int, event_type: EventType) -> Delivery:
     webhook = await _locked(unit, webhook_id)
     example = catalogue.EVENT_TYPES[event_type].example
     event = await events.make(unit, event_type, example["data"])
-    delivery = await deliveries.create_test(unit, webhook, event)
+    delivery = await dispatch.create_test(unit, webhook, event)
     await audit.record(unit, "webhook.test", webhook, name=webhook.name, event_type=event_type.value)
     return delivery
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain import deliveries, webhooks, workspaces
+from domain import deliveries, dispatch, webhooks, workspaces
 from domain.database import rows
 from domain.deliveries import MOST_INTERRUPTIONS, Room
 from domain.errors import FaultCode, Refused
@@ -281,7 +281,7 @@ async def test_a_finished_delivery_is_sent_again_as_a_new_one_of_the_same_event(
     await record(row, WELL)
 
     async with domain.unit(admin) as unit:
-        again = await deliveries.retry(unit, delivery.id)
+        again = await dispatch.retry(unit, delivery.id)
 
     assert (again.retry_of_id, again.event_id, again.status) == (
         delivery.id, delivery.event_id, DeliveryStatus.PENDING
@@ -300,7 +300,7 @@ async def test_an_unfinished_delivery_and_one_of_a_deleted_webhook_are_not_sent_
                 await webhooks.delete(unit, delivery.webhook_id)
         with pytest.raises(Refused) as refused:
             async with domain.unit(admin) as unit:
-                await deliveries.retry(unit, delivery.id)
+                await dispatch.retry(unit, delivery.id)
         assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
 
 
@@ -337,7 +337,7 @@ async def test_an_attempt_under_way_while_its_webhook_is_deleted_is_its_last(
 async def test_another_workspaces_delivery_does_not_exist(domain: Domain, admin: Actor, stranger: Actor) -> None:
     delivery = await owe(domain, admin)
 
-    for verb in (deliveries.cancel, deliveries.retry):
+    for verb in (deliveries.cancel, dispatch.retry):
         with pytest.raises(Refused) as refused:
             async with domain.unit(stranger) as unit:
                 await verb(unit, delivery.id)

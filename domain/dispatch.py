@@ -1,0 +1,78 @@
+"""Dispatch: the deliveries that come with an event, and those that a person asks for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain import audit, deliveries
+from domain.changes import STATE, change_of
+from domain.database import rows
+from domain.errors import wrong_state
+from domain.live import Order
+from domain.queue import Owed
+from domain.tables import Delivery, Event, Webhook
+from domain.unit import Unit
+from domain.vocabulary import FINISHED, EventType
+
+Row = Mapping[str, Any]
+
+
+async def create_with_event(unit: Unit, event_type: EventType, document: str) -> int:
+    """Keep an event with one delivery for each active webhook that listens, in one statement; returns its id."""
+    made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document)
+    _leave(unit, [row for row in made if row["id"] is not None])
+    event_id: int = made[0]["of_event"]
+    return event_id
+
+
+async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
+    """One delivery of this event to this webhook, whether or not it is active and whatever it listens to."""
+    made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None, None)
+    _leave(unit, made)
+    return await Delivery.get(id=made[0]["id"])
+
+
+async def retry(unit: Unit, delivery_id: int) -> Delivery:
+    """Send a finished delivery again, as a new delivery of the same event. Raises Refused."""
+    original = await deliveries.locked(unit, delivery_id)
+    webhook = await Webhook.get(id=original.webhook_id)
+    if original.status not in FINISHED:
+        wrong_state("This delivery has not finished yet; it will be tried again by itself.")
+    if webhook.deleted_at:
+        wrong_state("The webhook of this delivery has been deleted.")
+    made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id, None)
+    _leave(unit, made)
+    delivery = await Delivery.get(id=made[0]["id"])
+    await audit.record(unit, "delivery.retry", delivery, retry_of=original.id)
+    return delivery
+
+
+def _leave(unit: Unit, made: Sequence[Row]) -> None:
+    unit.announce(change_of(row, row["created_at"], Order.NEXT) for row in made)
+    unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
+
+
+# One row for each delivery; one without any where there is none.
+_MAKE = """
+WITH e AS (EVENT), made AS (
+    INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
+    SELECTION
+    RETURNING *
+), noted AS (
+    INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM made
+)
+SELECT STATE, e.id AS of_event, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
+""".replace("STATE", STATE)
+
+_CREATE_WITH_EVENT = _MAKE.replace(
+    "EVENT", "INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *"
+).replace(
+    "SELECTION",
+    """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL, NULL
+    FROM e JOIN webhook w ON w.workspace_id = e.workspace_id
+    WHERE w.active AND w.deleted_at IS NULL AND e.type = ANY (w.events)""",
+)
+_CREATE = _MAKE.replace("EVENT", "SELECT * FROM event WHERE id = $1").replace(
+    "SELECTION",
+    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM e",
+)
