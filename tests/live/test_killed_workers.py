@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 
 from redis.asyncio import Redis
 
@@ -52,10 +53,13 @@ class Reader(Watcher):
         since = self.changes[self.gaps[-1] if self.gaps else 0 :]
         return self.listed | {change["delivery"]["uuid"]: change["status"] for change in since}
 
-    def unfinished(self) -> bool:
-        """Whether some are not known to have succeeded yet."""
-        known = self.known()
-        return len(known) < DELIVERIES or any(status != "SUCCEEDED" for status in known.values())
+    def history(self, uuid: str) -> list[tuple[int, str, str]]:
+        """What was seen of one delivery, and where."""
+        return [
+            (place, change["status"], change["occurredAt"])
+            for place, change in enumerate(self.changes)
+            if change["delivery"]["uuid"] == uuid
+        ]
 
 
 async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
@@ -70,10 +74,16 @@ async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every
         await _kill_and_empty(world.system, dice)
         await making
         await world.all_finished(DELIVERIES, 60)
-        await until(lambda: not reader.unfinished(), 20, "the reader to know every end")
-    assert reader.known() == await world.statuses()
+        truth = await world.statuses()
+        with suppress(AssertionError):
+            await until(lambda: reader.known() == truth, 20)
+    unknown = {
+        uuid: (status, reader.history(uuid)) for uuid, status in truth.items() if reader.known().get(uuid) != status
+    }
+    assert not unknown, (reader.gaps, unknown)
     assert len(reader.gaps) == reader.reads == len(EMPTIED_AFTER)
-    assert _seen_twice(reader.changes) == []
+    twice = {what: reader.history(what[0]) for what in _seen_twice(reader.changes)}
+    assert not twice, (reader.gaps, twice)
 
 
 async def _kill_and_empty(system: System, dice: random.Random) -> None:

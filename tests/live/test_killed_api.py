@@ -1,0 +1,48 @@
+"""F24: a thousand subscribers, and the API is killed."""
+
+import asyncio
+import resource
+
+import pytest
+
+from tests.e2e.system import until
+from tests.live.watcher import Watcher, following, histories, order_of
+from tests.live.world import World
+
+SUBSCRIBERS = 1_000
+# Changes before the API dies, while it is gone, and after that.
+DELIVERIES = 10
+CHANGES = 3 * 3 * DELIVERIES
+
+
+@pytest.fixture
+def many_sockets() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@pytest.mark.usefixtures("many_sockets")
+async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_change_once(world: World) -> None:
+    system = world.system
+    await world.listen(1)
+    watchers = [Watcher(system.url, world.token) for _ in range(SUBSCRIBERS)]
+    async with following(*watchers):
+        await until(lambda: all(watcher.connections for watcher in watchers), 60, "a thousand connections")
+        making = asyncio.create_task(world.happen(DELIVERIES, at_once=1, pause=0.02))
+        # Somewhere in the middle of what they are being sent.
+        await until(lambda: sum(len(watcher.changes) for watcher in watchers) > SUBSCRIBERS * DELIVERIES, 60)
+        system.api.kill()
+        await making
+        await world.happen(DELIVERIES)
+        await world.all_finished(2 * DELIVERIES, 30)
+        system.api.launch()
+        await system.api.ready()
+        await until(lambda: all(watcher.connections > 1 for watcher in watchers), 60, "a thousand connections again")
+        await world.happen(DELIVERIES)
+        await until(lambda: all(len(watcher.changes) >= CHANGES for watcher in watchers), 60, "all changes")
+    first = watchers[0].changes
+    cursors = [order_of(change["cursor"]) for change in first]
+    assert cursors == sorted(set(cursors))
+    assert [watcher for watcher in watchers if watcher.changes != first or watcher.gaps] == []
+    assert set(map(tuple, histories(first).values())) == {("PENDING", "DELIVERING", "SUCCEEDED")}
+    assert len(histories(first)) == 3 * DELIVERIES
