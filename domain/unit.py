@@ -1,5 +1,6 @@
 """The unit of work: one transaction, and what leaves after it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from domain.queue import Owed, Queue
 from domain.sender import Sender, SenderLimits
 from domain.settings import Settings
 from domain.tables import Token, Workspace
+from domain.tracing import Tracer, tracer
 from domain.vault import Vault
 from domain.version import VERSION
 from domain.vocabulary import Role
@@ -45,6 +47,7 @@ class Domain:
     redis: Redis
     outlet: Outlet
     hub: Hub
+    tracer: Tracer
 
     @asynccontextmanager
     async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:
@@ -55,6 +58,9 @@ class Domain:
         try:
             async with in_transaction() as connection:
                 unit = Unit(self, actor, connection)
+                if trace := self.tracer.current():
+                    # The event takes it from here; see domain/migrations/0003_operations.py.
+                    await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
                 yield unit
         except OUT_OF_REACH as error:
             raise Unavailable from error
@@ -118,4 +124,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         live = Live(redis)
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())
-        yield Domain(settings, Vault(settings.secret_keys), policy, sender, redis, outlet, hub)
+        traces = tracer(settings)
+        # In a thread: what waits is sent first.
+        stack.push_async_callback(asyncio.to_thread, traces.close)
+        yield Domain(settings, Vault(settings.secret_keys), policy, sender, redis, outlet, hub, traces)

@@ -17,6 +17,7 @@ from domain.request import build
 from domain.tasks import end
 from domain.unit import Domain
 from domain.version import VERSION
+from workers import metrics
 from workers.lanes import Lanes
 from workers.recorder import Recorder
 
@@ -58,13 +59,13 @@ class Engine:
         admitted = self.lanes.admit(owed) if not self._closing else []
         if admitted:
             claiming = deliveries.claim([item.delivery_id for item in admitted], self._lease)
-            await self._begin(claiming, [Room(item.webhook_id, 1) for item in admitted])
+            await self._begin(claiming, [Room(item.webhook_id, 1) for item in admitted], by="hint")
 
     async def probe(self, webhooks: Sequence[tuple[int, int]]) -> None:
         """One attempt to each of these endpoints whose circuit is open, to see whether it is back."""
         rooms = self.lanes.seat_probes(webhooks) if not self._closing else []
         if rooms:
-            await self._begin(deliveries.claim_for(rooms, self._lease), rooms)
+            await self._begin(deliveries.claim_for(rooms, self._lease), rooms, by="probe")
 
     async def _fill_forever(self) -> None:
         while True:
@@ -81,13 +82,13 @@ class Engine:
         rooms = self.lanes.seat_hungry()
         if not rooms:
             return
-        claimed = await self._begin(deliveries.claim_for(rooms, self._lease), rooms)
+        claimed = await self._begin(deliveries.claim_for(rooms, self._lease), rooms, by="database")
         got = _count(row["webhook_id"] for row in claimed)
         for room in rooms:
             if got.get(room.webhook_id, 0) < room.places:
                 self.lanes.sated(room.webhook_id)
 
-    async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room]) -> Sequence[Row]:
+    async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
         """Start an attempt for each row that the claim yields; places that it leaves empty are given back."""
         claimed: Sequence[Row] = []
         try:
@@ -99,6 +100,7 @@ class Engine:
             for webhook_id, places in empty.items():
                 if places:
                     self.lanes.release(webhook_id, places)
+        metrics.CLAIMED.labels(by).inc(len(claimed))
         self._domain.outlet.announce(deliveries.begun(claimed))
         for row in claimed:
             task = asyncio.create_task(self._attempt(row))

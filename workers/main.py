@@ -13,7 +13,6 @@ import structlog
 from arq import func
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker
-from prometheus_client import start_http_server
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -22,9 +21,10 @@ from domain import logs, queue, tasks
 from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
 from domain.settings import Settings
 from domain.unit import Domain, opened
-from workers import metrics
+from workers import health, lookout, metrics
 from workers.deliver import deliver
 from workers.engine import Engine
+from workers.prune import Prune
 from workers.publish import Publisher, publish
 from workers.replay import copy_pages
 from workers.rescue import Rescue
@@ -54,20 +54,21 @@ async def work(settings: Settings) -> None:
     _collect_garbage_seldom()
     async with AsyncExitStack() as stack:
         domain = await stack.enter_async_context(opened(settings))
-        if settings.metrics_port:
-            server, _ = start_http_server(settings.metrics_port, settings.host, metrics.REGISTRY)
-            stack.callback(server.shutdown)
         engine = await stack.enter_async_context(Engine(domain).running())
         publisher = await stack.enter_async_context(Publisher(domain).running())
-        metrics.IN_FLIGHT.set_function(lambda: settings.worker_concurrency - engine.lanes.free)
+        metrics.watch(domain.outlet, lambda: settings.worker_concurrency - engine.lanes.free)
         rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain), Resealing(domain).once)
+        await stack.enter_async_context(health.served(settings, rescue.pulse))
         running = [
             asyncio.create_task(rescue.forever(), name="rescue"),
             asyncio.create_task(take_hints(domain, engine, publisher), name="hints"),
+            asyncio.create_task(Prune(settings).forever(), name="prune"),
+            asyncio.create_task(lookout.look_forever(), name="lookout"),
         ]
         log.info("worker.started")
         await stopping.wait()
         log.info("worker.stopping")
+        rescue.pulse.stopping = True
         await tasks.end(*running)
     log.info("worker.stopped")
 

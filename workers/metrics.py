@@ -1,12 +1,17 @@
-"""What a worker counts, for Prometheus. Labels come from closed sets alone."""
+"""What a worker counts, for Prometheus. Labels come from closed sets alone. docs/metrics.md lists all of it."""
 
-from collections.abc import Sequence
+from collections import Counter as Counts
+from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from domain.backlog import Backlog
+from domain.counting import Kept
 from domain.deliveries import Result
+from domain.outlet import Outlet
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
 
 ATTEMPTS = Counter("hookline_attempts_total", "Attempts by outcome", ["outcome"], registry=REGISTRY)
 ATTEMPT_SECONDS = Histogram(
@@ -16,17 +21,46 @@ ATTEMPT_SECONDS = Histogram(
     registry=REGISTRY,
 )
 DELIVERIES = Counter("hookline_deliveries_total", "Attempts by the state they led to", ["status"], registry=REGISTRY)
+RETRIES = Counter("hookline_retries_total", "Attempts that were not their delivery's first", registry=REGISTRY)
+CLAIMED = Counter("hookline_claimed_total", "Deliveries taken, by what told of them", ["by"], registry=REGISTRY)
 LOST_LEASES = Counter("hookline_lease_losses_total", "Results that came after their lease", registry=REGISTRY)
 INTERRUPTED = Counter("hookline_interrupted_total", "Attempts whose worker died", registry=REGISTRY)
 CIRCUITS_OPENED = Counter("hookline_circuits_opened_total", "Circuits that opened", registry=REGISTRY)
 WEBHOOKS_DISABLED = Counter("hookline_webhooks_disabled_total", "Webhooks switched off", ["reason"], registry=REGISTRY)
+PRUNED = Counter("hookline_pruned_total", "Rows removed for their age", ["sweep"], registry=REGISTRY)
 IN_FLIGHT = Gauge("hookline_attempts_in_flight", "Attempts under way", registry=REGISTRY)
+
+# Of all workspaces and workers together, as the database has it; every worker tells the same.
+DATABASE_REACHED = Gauge("hookline_database_reached", "Whether the database answered last time", registry=REGISTRY)
+DUE = Gauge("hookline_due", "Deliveries that could be sent now", registry=REGISTRY)
+OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been due", registry=REGISTRY)
+ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
+CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
 
 
 def count_attempts(results: Sequence[Result], *, recorded: int) -> None:
     """Count a group of attempts, of which `recorded` still had their lease."""
     LOST_LEASES.inc(len(results) - recorded)
+    for outcome, count in Counts(result.outcome.value for result in results).items():
+        ATTEMPTS.labels(outcome).inc(count)
+    for status, count in Counts(result.status.value for result in results).items():
+        DELIVERIES.labels(status).inc(count)
+    RETRIES.inc(sum(result.claimed["attempt_number"] > 1 for result in results))
     for result in results:
-        ATTEMPTS.labels(result.outcome.value).inc()
-        DELIVERIES.labels(result.status.value).inc()
         ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
+
+
+def tell(backlog: Backlog) -> None:
+    """What the database says is owed."""
+    DUE.set(backlog.due)
+    OLDEST_DUE.set(backlog.oldest_due.total_seconds())
+    ALL_IN_FLIGHT.set(backlog.in_flight)
+    CIRCUITS_OPEN.set(backlog.circuits_open)
+
+
+def watch(outlet: Outlet, places: Callable[[], int]) -> None:
+    """Tell what these hold whenever somebody asks: `places` is how many attempts are under way."""
+    IN_FLIGHT.set_function(places)
+    REGISTRY.register(
+        Kept("hookline_outlet_dropped_total", "Hints and changes that Redis did not take", lambda: outlet.dropped)
+    )

@@ -11,13 +11,16 @@ from typing import Any
 import structlog
 
 from domain import deliveries, health
+from domain.deliveries import Result
 from domain.errors import Unavailable
 from domain.health import Health
 from domain.live import Change
+from domain.logs import Lines
 from domain.outcome import Outcome
 from domain.queue import Owed
 from domain.request import OutgoingRequest
 from domain.tasks import end
+from domain.tracing import tried
 from domain.unit import Domain
 from domain.verdicts import result_of
 from domain.vocabulary import DeliveryStatus
@@ -48,6 +51,7 @@ class Recorder:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._lines = Lines(domain.settings, "attempt")
         self._ended: list[Ended] = []
         self._filled = asyncio.Event()
         self._groups: set[asyncio.Task[None]] = set()
@@ -109,6 +113,15 @@ class Recorder:
         self._hint_at_retries(changes)
         _tell(states)
         metrics.count_attempts(results, recorded=len(changes))
+        self._note(results)
+
+    def _note(self, results: Sequence[Result]) -> None:
+        if self._lines.wanted:
+            self._lines.write(map(_line, results))
+        if self._domain.tracer.enabled:
+            self._domain.tracer.attempts(
+                [tried(each.claimed, each.duration_ms, each.outcome, each.response_status) for each in results]
+            )
 
     def _hint_at_retries(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -116,6 +129,25 @@ class Recorder:
                 delivery = change.data["delivery"]
                 owed = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
                 self._domain.outlet.deliver([owed], at=delivery["next_attempt_at"])
+
+
+def _line(result: Result) -> dict[str, Any]:
+    """What one line tells of an attempt. Its URL is left out: people put keys into those."""
+    claimed = result.claimed
+    return {
+        "delivery": str(claimed["uuid"]),
+        "webhook": claimed["webhook_id"],
+        "workspace": claimed["workspace_id"],
+        "type": claimed["event_type"],
+        "attempt": claimed["attempt_number"],
+        "outcome": result.outcome,
+        "response_status": result.response_status,
+        "milliseconds": result.duration_ms,
+        "late_milliseconds": int((claimed["claimed_at"] - claimed["due_at"]).total_seconds() * 1000),
+        "status": result.status,
+        "error": result.error,
+        "trace": claimed["trace"],
+    }
 
 
 def _with_health(claimed: Row, states: Mapping[int, Health]) -> Row:

@@ -6,16 +6,18 @@ It closes every gap: a crash after a commit, an enqueue that failed, a Redis tha
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 from redis.exceptions import RedisError
 
-from domain import deliveries, owed, settling
+from domain import database, deliveries, owed, settling
 from domain.errors import Unavailable
 from domain.unit import Domain
 from workers import metrics
 from workers.engine import Engine
+from workers.health import Pulse
 
 EVERY_SECONDS = 1.0
 JITTER_SECONDS = 0.2
@@ -33,12 +35,16 @@ class Rescue:
         """`more` are steps of other kinds of work that is kept in the database."""
         self._domain = domain
         self._engine = engine
+        self._migrated = False
+        self.pulse = Pulse.begun()
         self._steps: tuple[Step, ...] = (self.interrupt, self.find_due, self.probe, self.settle, *more)
 
     async def forever(self) -> None:
         """Take all steps each second or so."""
         while True:
-            if await self.once():
+            answered = await self.once() and await self._finds_its_tables()
+            self.pulse.beat(answered=answered)
+            if answered:
                 self._tell_ready()
             await asyncio.sleep(EVERY_SECONDS + random.uniform(-JITTER_SECONDS, JITTER_SECONDS))  # noqa: S311
 
@@ -55,6 +61,12 @@ class Rescue:
             except Exception:
                 log.exception("rescue.step_broke", step=getattr(step, "__name__", "step"))
         return answered
+
+    async def _finds_its_tables(self) -> bool:
+        if not self._migrated:
+            with suppress(Unavailable):
+                self._migrated = await database.is_migrated()
+        return self._migrated
 
     def _tell_ready(self) -> None:
         if self._domain.settings.ready_file:

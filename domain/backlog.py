@@ -1,0 +1,117 @@
+"""The backlog: how much is due and for how long, and which webhooks are in trouble. For those who watch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.database import rows
+
+# Counting more than that would cost more than it tells.
+MOST_COUNTED = 100_000
+# Of these last deliveries the recent ones are told by how they fared.
+RECENT_DELIVERIES = 10_000
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is owed at this moment, in all workspaces. Counts stop at MOST_COUNTED."""
+
+    # Could be sent now; those for which an endpoint is spared or switched off are not among them.
+    due: int
+    # How long the oldest of them has been; zero where there is none.
+    oldest_due: timedelta
+    in_flight: int
+    # Webhooks that are being spared.
+    circuits_open: int
+
+
+async def measure() -> Backlog:
+    """What is owed now: index probes, a few for each webhook with unfinished deliveries. Raises Unavailable."""
+    found = (await rows(_MEASURE, MOST_COUNTED))[0]
+    return Backlog(found["due"], found["oldest_due"], found["in_flight"], found["circuits_open"])
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A webhook whose deliveries fail, or that was switched off for it."""
+
+    webhook_id: int
+    workspace: str
+    name: str
+    failing_since: datetime | None
+    circuit_open_until: datetime | None
+    disabled_reason: str | None
+    waiting: int
+
+
+async def troubled_webhooks(limit: int) -> list[Troubled]:
+    """Webhooks that fail, the ones that have for longest first. Raises Unavailable."""
+    return [Troubled(**row) for row in await rows(_TROUBLED, limit)]
+
+
+async def waiting() -> int:
+    """Deliveries that are not finished, for whatever reason; counted up to MOST_COUNTED. Raises Unavailable."""
+    counted: int = (await rows(_WAITING, MOST_COUNTED))[0]["waiting"]
+    return counted
+
+
+async def recent(since: timedelta) -> dict[str, int]:
+    """How the last RECENT_DELIVERIES fared, as far as they were made in `since`; by status. Raises Unavailable."""
+    found: Sequence[Row] = await rows(_RECENT, RECENT_DELIVERIES, since)
+    return {row["status"]: row["count"] for row in found}
+
+
+# As domain/owed.py walks: from one webhook with unfinished deliveries to the next, an index probe each.
+_MEASURE = """
+WITH RECURSIVE unfinished AS (
+    (SELECT webhook_id FROM delivery WHERE finished_at IS NULL ORDER BY webhook_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT d.webhook_id FROM delivery d
+        WHERE d.finished_at IS NULL AND d.webhook_id > unfinished.webhook_id
+        ORDER BY d.webhook_id LIMIT 1
+    ) FROM unfinished WHERE unfinished.webhook_id IS NOT NULL
+), lane AS MATERIALIZED (
+    SELECT w.id, w.active AND w.circuit_open_until IS NULL AS open
+    FROM unfinished u JOIN webhook w ON w.id = u.webhook_id WHERE w.deleted_at IS NULL
+)
+SELECT
+    (SELECT count(*) FROM (
+        SELECT 1 FROM lane, LATERAL (
+            SELECT 1 FROM delivery d WHERE d.webhook_id = lane.id AND DUE LIMIT $1
+        ) one LIMIT $1
+    ) counted) AS due,
+    coalesce((SELECT now() - min(first.due_at) FROM lane, LATERAL (
+        SELECT d.due_at FROM delivery d WHERE d.webhook_id = lane.id AND DUE ORDER BY d.due_at LIMIT 1
+    ) first), interval '0') AS oldest_due,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM unsettled u JOIN delivery d ON d.id = u.delivery_id WHERE d.status = 'delivering' LIMIT $1
+    ) counted) AS in_flight,
+    (SELECT count(*) FROM webhook WHERE circuit_open_until IS NOT NULL AND active AND deleted_at IS NULL)
+        AS circuits_open
+""".replace(
+    "DUE",
+    """d.finished_at IS NULL AND d.due_at <= now()
+                AND d.status IN ('pending', 'retrying') AND (d.is_test OR lane.open)""",
+)
+
+_TROUBLED = """
+SELECT w.id AS webhook_id, s.name AS workspace, w.name, w.failing_since, w.circuit_open_until, w.disabled_reason,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM delivery d WHERE d.webhook_id = w.id AND d.finished_at IS NULL LIMIT 1000
+    ) counted) AS waiting
+FROM webhook w JOIN workspace s ON s.id = w.workspace_id
+WHERE w.deleted_at IS NULL AND (w.failing_since IS NOT NULL OR w.disabled_reason IS NOT NULL)
+ORDER BY coalesce(w.failing_since, w.disabled_at) LIMIT $1
+"""
+
+_WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM delivery WHERE finished_at IS NULL LIMIT $1) counted"
+
+_RECENT = """
+SELECT status, count(*) AS count
+FROM (SELECT status, created_at FROM delivery ORDER BY id DESC LIMIT $1) latest
+WHERE created_at >= now() - $2::interval GROUP BY status
+"""

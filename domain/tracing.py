@@ -1,0 +1,106 @@
+"""Traces: one from a mutation through the queue to the attempts that follow from it. Off unless an endpoint is set.
+
+A span per operation, not per field, and without its text: neither queries nor values ever become attributes. The trace
+travels with the event, in the database, so that a retry after days still belongs to it (docs/decisions/0124-traces.md).
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from domain.errors import Misconfigured
+from domain.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt as its trace tells it."""
+
+    # The trace of its event, as in a W3C traceparent header; None where that has none.
+    trace: str | None
+    delivery: str
+    webhook_id: int
+    event_type: str
+    number: int
+    due_at: datetime
+    claimed_at: datetime
+    duration: timedelta
+    outcome: str
+    response_status: int | None
+    succeeded: bool
+
+
+def tried(claimed: Mapping[str, Any], duration_ms: int, outcome: str, response_status: int | None) -> Tried:
+    """An attempt of a claimed row."""
+    return Tried(
+        trace=claimed["trace"],
+        delivery=str(claimed["uuid"]),
+        webhook_id=claimed["webhook_id"],
+        event_type=claimed["event_type"],
+        number=claimed["attempt_number"],
+        due_at=claimed["due_at"],
+        claimed_at=claimed["claimed_at"],
+        duration=timedelta(milliseconds=duration_ms),
+        outcome=outcome,
+        response_status=response_status,
+        succeeded=outcome == "succeeded",
+    )
+
+
+class Tracer(Protocol):
+    """Where spans go."""
+
+    # Whether it is worth while to make any.
+    enabled: bool
+
+    def operation(self, kind: str, field: str, request_id: str) -> AbstractContextManager[Callable[[set[str]], None]]:
+        """The span of one GraphQL operation, for a block; the block calls what it gets with the codes of its errors."""
+
+    def current(self) -> str | None:
+        """The trace that is under way here, as in a W3C traceparent header."""
+
+    def attempts(self, tried: Sequence[Tried]) -> None:
+        """The spans of attempts that have ended."""
+
+    def close(self) -> None:
+        """Send what waits."""
+
+
+class NoTraces:
+    """What stands in where no endpoint is set: it costs a call."""
+
+    enabled = False
+
+    @contextmanager
+    def operation(self, kind: str, field: str, request_id: str) -> Iterator[Callable[[set[str]], None]]:
+        """See Tracer."""
+        yield lambda _codes: None
+
+    def current(self) -> str | None:
+        """See Tracer."""
+        return None
+
+    def attempts(self, tried: Sequence[Tried]) -> None:
+        """See Tracer."""
+
+    def close(self) -> None:
+        """See Tracer."""
+
+
+def tracer(settings: Settings) -> Tracer:
+    """What these settings ask for. Raises Misconfigured where the packages are missing."""
+    if not settings.traces_endpoint:
+        return NoTraces()
+    try:
+        # By name, for the packages are optional, and importing them takes 130 ms that nobody else should wait for.
+        spans = importlib.import_module("domain.spans")
+    except ImportError as error:
+        raise Misconfigured(
+            "HOOKLINE_TRACES_ENDPOINT is set, but the packages for traces are not installed: "
+            "install requirements-traces.lock, or empty the variable."
+        ) from error
+    made: Tracer = spans.Spans(settings.traces_endpoint)
+    return made

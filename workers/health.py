@@ -1,0 +1,82 @@
+"""A worker's own port: /healthz, /readyz and /metrics, for whoever watches over it.
+
+It answers from the same loop as everything else, so an answer says that the loop turns.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from domain.settings import Settings
+from workers import metrics
+
+# The database loop comes round each second, and a statement may take half a minute.
+ALIVE_SECONDS = 60.0
+READY_SECONDS = 15.0
+
+
+@dataclass
+class Pulse:
+    """When the database loop last came round, and when the database last answered it; by the monotonic clock."""
+
+    round_at: float
+    answered_at: float | None = None
+    stopping: bool = False
+
+    @classmethod
+    def begun(cls) -> "Pulse":
+        """Of a worker that has just started."""
+        return cls(monotonic())
+
+    def beat(self, *, answered: bool) -> None:
+        """The loop has come round."""
+        self.round_at = monotonic()
+        if answered:
+            self.answered_at = self.round_at
+
+    def is_alive(self, now: float) -> bool:
+        """Whether the loop turns at all, database or not."""
+        return now - self.round_at < ALIVE_SECONDS
+
+    def is_ready(self, now: float) -> bool:
+        """Whether it delivers: the database has answered lately and nobody told us to stop."""
+        return not self.stopping and self.answered_at is not None and now - self.answered_at < READY_SECONDS
+
+
+@asynccontextmanager
+async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
+    """Serves for as long as the block lasts; nothing where no port is set. Raises OSError where it is taken."""
+    if not settings.metrics_port:
+        yield
+        return
+    runner = web.AppRunner(_application(pulse), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _application(pulse: Pulse) -> web.Application:
+    application = web.Application()
+    application.router.add_get("/healthz", _teller(pulse.is_alive, "stuck"))
+    application.router.add_get("/readyz", _teller(pulse.is_ready, "unavailable"))
+    application.router.add_get("/metrics", _show_metrics)
+    return application
+
+
+def _teller(is_well: Callable[[float], bool], otherwise: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def tell(_request: web.Request) -> web.Response:
+        well = is_well(monotonic())
+        return web.json_response({"status": "ok" if well else otherwise}, status=200 if well else 503)
+
+    return tell
+
+
+async def _show_metrics(_request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(metrics.REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})

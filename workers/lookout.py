@@ -1,0 +1,33 @@
+"""The lookout: asks the database now and then how much is due and for how long, and tells Prometheus."""
+
+import asyncio
+import random
+
+import structlog
+
+from domain import backlog
+from domain.errors import Unavailable
+from workers import metrics
+
+EVERY_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+async def look_forever() -> None:
+    """Measure, again and again. Every worker does, so that no figure goes away with one of them."""
+    while True:
+        await look()
+        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
+
+
+async def look() -> None:
+    """Measure once."""
+    try:
+        metrics.tell(await backlog.measure())
+    except Unavailable:
+        metrics.DATABASE_REACHED.set(0)
+    except Exception:
+        log.exception("lookout.broke")
+    else:
+        metrics.DATABASE_REACHED.set(1)

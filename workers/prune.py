@@ -1,0 +1,60 @@
+"""Pruning: the sweeps of domain/retention.py, beside delivery and never in its way.
+
+Every worker offers to take the next page; the database lets one at a time. After each page it rests for several times
+as long as the page took, so that cleaning up takes a small, fixed share of the database.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+
+import structlog
+
+from domain import retention
+from domain.errors import Unavailable
+from domain.retention import Swept
+from domain.settings import Settings
+from workers import metrics
+
+# Of the time, at most one part in five is spent removing.
+REST_FACTOR = 4.0
+SHORTEST_REST_SECONDS = 0.02
+# When there was nothing to remove.
+IDLE_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Prune:
+    """Takes pages for as long as there are any."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sweeps: Mapping[str, Callable[[], Awaitable[Swept]]] = retention.sweeps(settings)
+
+    async def forever(self) -> None:
+        """Page after page, with rests."""
+        # Workers that start together would all knock at the same time.
+        await asyncio.sleep(random.uniform(0, IDLE_SECONDS / 4))  # noqa: S311
+        while True:
+            begun = monotonic()
+            more = await self.once()
+            rest = max((monotonic() - begun) * REST_FACTOR, SHORTEST_REST_SECONDS) if more else IDLE_SECONDS
+            await asyncio.sleep(rest * random.uniform(0.9, 1.1))  # noqa: S311
+
+    async def once(self) -> bool:
+        """Take one page of each sweep; tells whether any of them has more to do."""
+        more = False
+        for name, sweep in self._sweeps.items():
+            try:
+                swept = await sweep()
+            except Unavailable:
+                return False
+            except Exception:
+                log.exception("prune.broke", sweep=name)
+                continue
+            if swept.removed:
+                metrics.PRUNED.labels(name).inc(swept.removed)
+                log.debug("prune.removed", sweep=name, rows=swept.removed)
+            more |= swept.more
+        return more
