@@ -37,7 +37,10 @@ def waiting_for(row: Row, now: datetime) -> DeliveryWaitReason | None:
 
 def next_attempt_at(row: Row, now: datetime) -> datetime | None:
     """When a waiting delivery is tried next; None where it is not waiting, or nobody knows when. `row` as above."""
-    reason = waiting_for(row, now)
+    return _next_attempt_at(row, waiting_for(row, now))
+
+
+def _next_attempt_at(row: Row, reason: DeliveryWaitReason | None) -> datetime | None:
     if reason is None or reason is DeliveryWaitReason.WEBHOOK_INACTIVE:
         return None
     due: datetime = row["due_at"]
@@ -71,6 +74,7 @@ def change_of(row: Row, occurred_at: datetime, order: Order, attempt: Mapping[st
 
 
 def _delivery(row: Row, now: datetime) -> dict[str, Any]:
+    reason = waiting_for(row, now)
     return {
         "id": row["id"],
         "uuid": str(row["uuid"]),
@@ -79,8 +83,8 @@ def _delivery(row: Row, now: datetime) -> dict[str, Any]:
         "max_attempts": row["max_attempts"],
         "created_at": row["created_at"],
         "finished_at": row["finished_at"],
-        "next_attempt_at": next_attempt_at(row, now),
-        "waiting_for": waiting_for(row, now),
+        "next_attempt_at": _next_attempt_at(row, reason),
+        "waiting_for": reason,
         "retry_of_id": row["retry_of_id"],
         "webhook_id": row["webhook_id"],
         "event_id": row["event_id"],

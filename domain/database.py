@@ -14,7 +14,6 @@ import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
-from tortoise.exceptions import OperationalError
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.models import Model
 
@@ -123,7 +122,7 @@ async def is_migrated() -> bool:
     known = {module.name for module in pkgutil.iter_modules(migrations.__path__)}
     try:
         applied = await rows("SELECT name FROM tortoise_migrations WHERE app = 'models'")
-    except OperationalError:  # the table of migrations itself is missing
+    except asyncpg.UndefinedTableError:  # the table of migrations itself is missing
         return False
     return known <= {row["name"] for row in applied}
 
@@ -136,7 +135,10 @@ def connection() -> BaseDBAsyncClient:
 async def rows(sql: str, *values: Any) -> Sequence[Any]:
     """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
     try:
-        return await connection().execute_query_dict(sql, list(values))
+        # Tortoise would copy each record into a dictionary.
+        async with connection().acquire_connection() as raw:
+            records: Sequence[Any] = await raw.fetch(sql, *values)
+            return records
     except OUT_OF_REACH as error:
         raise Unavailable from error
 

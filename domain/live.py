@@ -55,9 +55,9 @@ class Order(IntEnum):
     LATEST = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
-    """One change of a delivery or a post, as it goes into the stream."""
+    """One change of a delivery or a post, as it goes into the stream; not frozen, for thousands are made a second."""
 
     kind: Kind
     workspace_id: int
