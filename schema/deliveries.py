@@ -4,6 +4,7 @@ A delivery comes from the database, or from a live change that tells enough of i
 does not tell is read from the database when somebody asks for it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,15 +15,17 @@ from tortoise.queryset import QuerySet
 
 from domain import changes, tables
 from domain.pages import PageRequest
-from domain.vocabulary import FINISHED, DeliveryStatus, DeliveryWaitReason, EventType
+from domain.vocabulary import UNSET, DeliveryStatus, DeliveryWaitReason, EventType, Unset
 from schema import events, ids, webhooks
 from schema.attempts import Attempt
-from schema.context import Context, Info
+from schema.context import Context, Info, mentions
 from schema.events import Event
 from schema.nodes import Node, shows
 from schema.pages import After, Before, Connection, First, Last
+from schema.plain_fields import AT_HAND
 from schema.webhooks import Webhook
 
+WAITING = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
 
 
@@ -32,8 +35,6 @@ class Seen:
 
     event: Event
     webhook_deleted: bool
-    next_attempt_at: datetime | None
-    waiting_for: DeliveryWaitReason | None
 
 
 @shows(tables.Delivery)
@@ -53,10 +54,13 @@ class Delivery(Node):
     retry_of_key: strawberry.Private[int | None]
     row: strawberry.Private[tables.Delivery | None] = None
     told: strawberry.Private[Seen | None] = None
+    # What it waits for and until when, once that is known.
+    reason: strawberry.Private[DeliveryWaitReason | Unset | None] = UNSET
+    next_at: strawberry.Private[datetime | Unset | None] = UNSET
 
     @classmethod
     def of(cls, row: tables.Delivery) -> Self:
-        return cls(
+        delivery = cls(
             id=ids.make("Delivery", row.id),
             uuid=str(row.uuid),
             status=row.status,
@@ -70,6 +74,9 @@ class Delivery(Node):
             retry_of_key=row.retry_of_id,
             row=row,
         )
+        if row.status not in WAITING:
+            delivery.reason = delivery.next_at = None
+        return delivery
 
     @classmethod
     def seen(cls, data: dict[str, Any], event: dict[str, Any]) -> Self:
@@ -87,6 +94,8 @@ class Delivery(Node):
             webhook_key=data["webhook_id"],
             retry_of_key=data["retry_of_id"],
             told=_seen(data, event),
+            reason=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
+            next_at=_instant(data["next_attempt_at"]),
         )
 
     @strawberry.field(description="What happened.")
@@ -99,19 +108,20 @@ class Delivery(Node):
     async def webhook(self, info: Info) -> Webhook | None:
         return await webhooks.load(info.context, self.webhook_key)
 
-    @strawberry.field(description="When it is tried next; null where it is not waiting, or nobody can tell.")
+    @strawberry.field(
+        description="When it is tried next; null where it is not waiting, or nobody can tell.",
+        metadata={AT_HAND: "next_at"},
+    )
     async def next_attempt_at(self, info: Info) -> datetime | None:
-        if self.told is not None:
-            return self.told.next_attempt_at
-        waiting = await self._waiting(info.context)
-        return None if waiting is None else changes.next_attempt_at(waiting, datetime.now(UTC))
+        if self.next_at is UNSET:
+            await judge(info.context, [self])
+        return cast("datetime | None", self.next_at)
 
-    @strawberry.field(description="What it is waiting for; null where it is not waiting.")
+    @strawberry.field(description="What it is waiting for; null where it is not waiting.", metadata={AT_HAND: "reason"})
     async def waiting_for(self, info: Info) -> DeliveryWaitReason | None:
-        if self.told is not None:
-            return self.told.waiting_for
-        waiting = await self._waiting(info.context)
-        return None if waiting is None else changes.waiting_for(waiting, datetime.now(UTC))
+        if self.reason is UNSET:
+            await judge(info.context, [self])
+        return cast("DeliveryWaitReason | None", self.reason)
 
     @strawberry.field(description="The delivery that this one repeats, where somebody had it sent again.")
     async def retry_of(self, info: Info) -> Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None:
@@ -122,12 +132,10 @@ class Delivery(Node):
     async def attempts(self, info: Info) -> list[Attempt]:
         return [Attempt.of(row) for row in await info.context.loaders.attempts.load(self.key)]
 
-    async def _waiting(self, context: Context) -> dict[str, Any] | None:
-        """What domain/changes.py judges by; None for a delivery that waits for nothing."""
-        if self.row is None or self.status in FINISHED or self.status is DeliveryStatus.DELIVERING:
-            return None
-        webhook = await context.loaders.one(tables.Webhook, self.webhook_key)
-        return {
+    def wait(self, webhook: tables.Webhook | None, now: datetime) -> None:
+        """Find out what it waits for, from its row and its webhook's."""
+        assert self.row is not None
+        waiting = {
             "status": self.status,
             "is_test": self.row.is_test,
             "due_at": self.row.due_at,
@@ -135,6 +143,17 @@ class Delivery(Node):
             "active": webhook is not None and webhook.active,
             "circuit_open_until": webhook and webhook.circuit_open_until,
         }
+        self.reason = changes.waiting_for(waiting, now)
+        self.next_at = changes.next_attempt_at(waiting, now)
+
+
+async def judge(context: Context, deliveries: Iterable[Delivery]) -> None:
+    """Find out what each of these waits for, with one look at all of their webhooks."""
+    waiting = [delivery for delivery in deliveries if delivery.reason is UNSET]
+    webhooks = await context.loaders.many(tables.Webhook, {delivery.webhook_key for delivery in waiting})
+    now = datetime.now(UTC)
+    for delivery in waiting:
+        delivery.wait(webhooks[delivery.webhook_key], now)
 
 
 def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
@@ -147,8 +166,6 @@ def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
             key=event["id"],
         ),
         webhook_deleted=data["webhook_deleted"],
-        next_attempt_at=_instant(data["next_attempt_at"]),
-        waiting_for=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
     )
 
 
@@ -222,8 +239,11 @@ class DeliveryQuery:
         order_by: Annotated[DeliveryOrder | None, strawberry.argument(description="How to order them.")] = None,
     ) -> Connection[Delivery]:
         rows = tables.Delivery.filter(workspace_id=info.context.workspace_id)
-        return await Connection[Delivery].of(
+        page = await Connection[Delivery].of(
             rows if filter is None else filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
         )
+        if mentions(info, "nextAttemptAt", "waitingFor"):
+            await judge(info.context, page.nodes)
+        return page

@@ -1,7 +1,7 @@
 """Reading what many rows of an answer need in one statement each, and nothing of another workspace."""
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,6 +30,11 @@ class Loaders:
             return None
         row: Row | None = await self._of(table).load(key)
         return row
+
+    async def many(self, table: type[Row], keys: Iterable[int]) -> dict[int, Row | None]:
+        """The rows with these keys."""
+        wanted = list(keys)
+        return dict(zip(wanted, await self._of(table).load_many(wanted), strict=True)) if wanted else {}
 
     def _of(self, table: type[Model]) -> DataLoader[int, Any]:
         if table not in self._by_table:

@@ -28,6 +28,9 @@ from strawberry.types.field import StrawberryField
 from schema.scalars import write_instant
 
 INT_LIMIT: Final = 2**31
+# In the metadata of a field with a resolver: the attribute that holds its value where it is at hand already. What no
+# field of its type may hold (UNSET) says that it is not.
+AT_HAND: Final = "at_hand"
 
 
 class _Unfit(Exception):
@@ -162,13 +165,14 @@ def _is_between(manager: MiddlewareManager | None) -> bool:
 
 def _plain(field: GraphQLField) -> _Plain | None:
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    if not isinstance(definition, StrawberryField) or not definition.is_basic_field or field.args:
+    if not isinstance(definition, StrawberryField) or field.args:
         return None
+    attribute = definition.python_name if definition.is_basic_field else definition.metadata.get(AT_HAND)
     type_ = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
     write = _enum_writer(type_) if isinstance(type_, CustomGraphQLEnumType) else _WRITERS.get(str(type_))
-    if write is None:
+    if write is None or attribute is None:
         return None
-    return _Plain(definition.python_name, write, nullable=not isinstance(field.type, GraphQLNonNull))
+    return _Plain(attribute, write, nullable=not isinstance(field.type, GraphQLNonNull))
 
 
 def _kept(value: Any) -> Any:

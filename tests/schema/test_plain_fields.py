@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.plain_fields import PlainFieldsExecutor
+from domain.vocabulary import UNSET
+from schema.plain_fields import AT_HAND, PlainFieldsExecutor
 from schema.scalars import JSON, SCALARS
 from schema.schema import schema
 from tests.schema.conftest import Client
@@ -46,6 +47,15 @@ class Thing(Named):
     at: datetime
     data: JSON
     other: "Thing | None"
+    held: strawberry.Private[Any] = UNSET
+
+    @strawberry.field(description="Held.", metadata={AT_HAND: "held"})
+    async def maybe(self) -> datetime | None:
+        return None if self.held is UNSET else self.held
+
+    @strawberry.field(description="Held.", metadata={AT_HAND: "held"})
+    def mood(self) -> Colour | None:
+        return Colour.RED if self.held is UNSET else self.held
 
     @strawberry.field
     def shout(self, louder: bool = False) -> str:
@@ -126,6 +136,7 @@ def things(draw: st.DrawFn) -> list[Thing | None]:
         thing = Thing(**{**good(), **odd})
         if draw(st.booleans()):
             del thing.text
+        thing.held = draw(st.sampled_from([UNSET, UNSET, *VALUES]))
         if draw(st.booleans()):
             thing.other = Thing(**good())
         found.append(draw(st.sampled_from([thing, thing, thing, None])))
@@ -140,6 +151,8 @@ FIELDS = [
     "shout",
     "loud: shout(louder: true)",
     "later",
+    "maybe",
+    "mood",
     "other { whole at }",
     "other { __typename later other { id } }",
     "... on Thing { text name }",
@@ -205,8 +218,34 @@ async def test_the_short_way_is_taken_from_the_second_object_on(monkeypatch: pyt
     assert calls == ["Query"] + ["Thing"] * 7
 
 
+async def test_a_value_at_hand_needs_no_resolver() -> None:
+    resolved = []
+
+    @strawberry.type
+    class Known:
+        at: strawberry.Private[Any]
+
+        @strawberry.field(description="Known.", metadata={AT_HAND: "at"})
+        async def when(self) -> datetime | None:
+            resolved.append(self)
+            return INSTANT
+
+    @strawberry.type
+    class Root:
+        known: list[Known]
+
+    short = strawberry.Schema(query=Root, config=CONFIG, execution_context_class=PlainFieldsExecutor)
+    root = Root(known=[Known(at=at) for at in (INSTANT, INSTANT, UNSET, None)])
+    result = await short.execute("{ known { when } }", root_value=root)
+    assert result.errors is None
+    assert result.data is not None
+    assert [known["when"] for known in result.data["known"]] == ["2026-03-01T12:00:00Z"] * 3 + [None]
+    assert resolved == [root.known[0], root.known[2]]
+
+
 CORPUS = [
     "{ deliveries { nodes { id uuid status createdAt finishedAt waitingFor event { type payload } } totalCount } }",
+    "{ deliveries { nodes { id status waitingFor nextAttemptAt } } }",
     "{ deliveries { edges { cursor node { webhook { name events headers { name } } } } } }",
     "{ deliveries { nodes { attempts { number outcome durationMs error responseBody responseHeaders { value } } } } }",
     "{ webhooks { nodes { id name method contentType active disabledReason hasSecret stats { successRate p50Ms } } } }",
