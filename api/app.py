@@ -23,6 +23,7 @@ from api.health import healthz, readyz, show_metrics
 from api.metrics import Metrics
 from api.pages import Pages
 from api.process import Process, starting
+from api.session import SessionEndpoint
 from domain.settings import Settings
 from schema.schema import schema as hookline_schema
 
@@ -50,6 +51,7 @@ def create(settings: Settings, schema: strawberry.Schema = hookline_schema) -> S
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            Route("/session", SessionEndpoint()),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", show_metrics),

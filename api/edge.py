@@ -65,6 +65,7 @@ class Edge:
         path: str = scope["path"]
         if scope["type"] == "http":
             self.metrics.request(path, status)
+            self.metrics.failed(facts.codes)
         if path in QUIET and status < 400:
             return
         told: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import orjson
 import strawberry
-from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode
+from graphql import ExecutionResult, FieldNode, GraphQLError, OperationDefinitionNode
 from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 
@@ -24,6 +24,9 @@ from schema.errors import present
 
 TIMED_OUT: Final = "TIMED_OUT"
 UNAVAILABLE: Final = "UNAVAILABLE"
+# In the place of a root field's name.
+SEVERAL: Final = "several"
+INTROSPECTION: Final = "introspection"
 # Of messages that repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
@@ -51,6 +54,15 @@ class Prepared:
     def kind(self) -> str:
         """query, mutation or subscription."""
         return self.node.operation.value
+
+    @property
+    def field(self) -> str:
+        """The root field that it asks for: a name of ours, where an operation's own name is the client's choice."""
+        selections = self.node.selection_set.selections
+        if len(selections) != 1 or not isinstance(selections[0], FieldNode):
+            return SEVERAL
+        name = selections[0].name.value
+        return INTROSPECTION if name.startswith("__") else name
 
 
 @dataclass(frozen=True, slots=True)

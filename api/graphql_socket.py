@@ -174,6 +174,7 @@ class Socket:
     def put(self, frame: str) -> None:
         """Send one frame, or give up on a client that is too far behind."""
         if not self.outbox.put(frame):
+            self.process.metrics.overflows.inc()
             self.close(TRY_AGAIN, TOO_SLOW_REASON)
 
     def has_stalled(self, now: float) -> bool:

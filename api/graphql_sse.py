@@ -109,7 +109,7 @@ class EventStream:
         try:
             if prepared.kind == "subscription":
                 self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
-                process.metrics.operation("sse", prepared.kind, set())
+                process.metrics.operation("sse", prepared, set())
                 return
             outcome = await process.execute(prepared, self.actor, request_id, "sse")
         except BadDocument as error:
@@ -134,6 +134,7 @@ class EventStream:
     def next(self, payload: str) -> None:
         """See Sink."""
         if not self.outbox.put(_event(payload)):
+            self.process.metrics.overflows.inc()
             self.close(TRY_AGAIN, "Too slow: reconnect, and resume from your cursor")
 
     def fail(self, errors: list[dict[str, Any]]) -> None:

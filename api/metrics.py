@@ -1,15 +1,35 @@
-"""What is counted, for Prometheus. Every label has few values: nothing that a client chooses becomes one."""
+"""What is counted, for Prometheus. Every label has few values: nothing that a client chooses becomes one.
+
+docs/metrics.md lists all of it.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from api.execution import Prepared
+from domain.counting import Kept
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-PATHS = frozenset({"/graphql", "/graphiql", "/healthz", "/readyz", "/metrics"})
+COSTS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+CODES = frozenset(
+    {
+        "BAD_USER_INPUT",
+        "CURSOR_EXPIRED",
+        "FORBIDDEN",
+        "INTERNAL",
+        "QUERY_TOO_COMPLEX",
+        "RATE_LIMITED",
+        "TIMED_OUT",
+        "UNAUTHENTICATED",
+        "UNAVAILABLE",
+    }
+)
+PATHS = frozenset({"/graphql", "/graphiql", "/session", "/healthz", "/readyz", "/metrics"})
 
 
 class Counted(Protocol):
@@ -30,13 +50,24 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.requests = Counter(
             "hookline_http_requests_total", "HTTP requests answered.", ("path", "status"), registry=self.registry
         )
         self.operations = Counter(
             "hookline_graphql_operations_total",
-            "GraphQL operations, by transport, kind and worst result.",
-            ("transport", "kind", "result"),
+            "GraphQL operations, by transport, kind, root field and worst result.",
+            ("transport", "kind", "field", "result"),
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "hookline_graphql_errors_total", "Answers with an error of this code.", ("code",), registry=self.registry
+        )
+        self.cost = Histogram(
+            "hookline_graphql_cost",
+            "What operations were estimated to cost.",
+            ("kind",),
+            buckets=COSTS,
             registry=self.registry,
         )
         self.seconds = Histogram(
@@ -46,6 +77,9 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self.overflows = Counter(
+            "hookline_live_overflows_total", "Clients ended for being too far behind.", registry=self.registry
+        )
         self.closed = Counter(
             "hookline_sockets_closed_total", "WebSockets closed by us, by code.", ("code",), registry=self.registry
         )
@@ -54,8 +88,11 @@ class Metrics:
         )
         self.frames = Counter("hookline_live_frames_total", "Live changes sent to subscribers.", registry=self.registry)
 
-    def watch(self, connections: Counted, feeds: Shared) -> None:
+    def watch(self, connections: Counted, feeds: Shared, dropped: Callable[[], int]) -> None:
         """Tell how many of these there are whenever somebody asks."""
+        self.registry.register(
+            Kept("hookline_outlet_dropped_total", "Hints and changes that Redis did not take.", dropped)
+        )
         sockets = Gauge("hookline_connections", "Open WebSockets and event streams.", registry=self.registry)
         sockets.set_function(lambda: len(connections))
         shared = Gauge("hookline_live_feeds", "Different subscriptions that are being watched.", registry=self.registry)
@@ -76,10 +113,17 @@ class Metrics:
         finally:
             self.seconds.labels(kind).observe(time.perf_counter() - started)
 
-    def operation(self, transport: str, kind: str, codes: set[str]) -> None:
+    def operation(self, transport: str, prepared: Prepared, codes: set[str]) -> None:
         """Count one operation and how it went."""
         result = next((code for code in ("INTERNAL", "UNAVAILABLE", "TIMED_OUT") if code in codes), "")
-        self.operations.labels(transport, kind, (result or ("refused" if codes else "ok")).lower()).inc()
+        result = (result or ("refused" if codes else "ok")).lower()
+        self.operations.labels(transport, prepared.kind, prepared.field, result).inc()
+        self.cost.labels(prepared.kind).observe(prepared.cost)
+
+    def failed(self, codes: Iterable[str]) -> None:
+        """Count an answer with errors of these codes."""
+        for code in codes:
+            self.errors.labels(code if code in CODES else "other").inc()
 
     def page(self) -> bytes:
         """The answer to Prometheus."""

@@ -63,17 +63,20 @@ class Operation:
                 # Until Python 3.12, asyncio.wait_for (redis-py's) may swallow a cancellation.
                 if self._cancelled:
                     self._subscription.close()
-                process.metrics.operation("websocket", prepared.kind, set())
+                process.metrics.operation("websocket", prepared, set())
                 return
             outcome = await process.execute(prepared, self.actor, request_id, "websocket")
+            process.metrics.failed(outcome.codes())
             if not outcome.executed:
                 self.fail(outcome.errors)
                 return
             self.next(encoded(outcome, request_id).decode())
             self._finish(f'{{"id":{self._encoded_id},"type":"complete"}}')
         except BadDocument as error:
+            process.metrics.failed({"BAD_USER_INPUT"})
             self.fail(shown(error.errors, request_id))
         except RateLimited as error:
+            process.metrics.failed({"RATE_LIMITED"})
             self.refuse(str(error), "RATE_LIMITED", retryAfter=error.retry_after)
         except Exception as error:  # noqa: BLE001 (masked and logged; the socket goes on)
             self.fail(failure(error, request_id).errors)

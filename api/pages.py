@@ -47,7 +47,7 @@ class Pages:
             # Its files lie beside it, under relative names.
             return RedirectResponse("/graphiql/", 308)
         if not (self.folder / "index.html").is_file():
-            if path in {"/", "/graphiql/"} and scope["method"] in {"GET", "HEAD"}:
+            if path in {"/", "/signin", "/graphiql/"} and scope["method"] in {"GET", "HEAD"}:
                 return HTMLResponse(NOT_BUILT)
             raise HTTPException(404)
         response = await self._file(scope)

@@ -32,12 +32,16 @@ class Process:
     metrics: Metrics
 
     async def execute(self, prepared: Prepared, actor: Actor, request_id: str, transport: str) -> Outcome:
-        """Execute a query or a mutation, timed and counted. Never raises but for cancellation."""
-        with self.metrics.timed(prepared.kind):
+        """Execute a query or a mutation, timed, traced and counted. Never raises but for cancellation."""
+        with (
+            self.metrics.timed(prepared.kind),
+            self.domain.tracer.operation(prepared.kind, prepared.field, request_id) as note,
+        ):
             outcome = await self.engine.execute(prepared, Context(self.domain, actor, request_id))
+            note(outcome.codes())
         if prepared.kind == "mutation":
             self.gate.forget_tokens()
-        self.metrics.operation(transport, prepared.kind, outcome.codes())
+        self.metrics.operation(transport, prepared, outcome.codes())
         return outcome
 
 
@@ -52,7 +56,7 @@ async def starting(settings: Settings, schema: strawberry.Schema, metrics: Metri
         feeds = Feeds(engine, domain, metrics)
         stack.push_async_callback(feeds.close)
         connections = await stack.enter_async_context(Connections(settings).watched())
-        metrics.watch(connections, feeds)
+        metrics.watch(connections, feeds, lambda: domain.outlet.dropped)
         yield Process(settings, domain, engine, Gate(rates), feeds, connections, metrics)
 
 

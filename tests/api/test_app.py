@@ -136,6 +136,8 @@ async def test_a_database_that_says_nothing_is_a_503_in_time(settings: Settings)
 
 async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
     await api.post("query Secret { viewer { token { id } } }")
+    await api.post("query { hidden: __typename }")
+    await api.post("{ viewer { nothing } }")
     async with api.http.get(f"{api.url}/nobody/knows"):
         pass
     async with api.socket() as socket:
@@ -146,13 +148,17 @@ async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
         await socket.next("1")
         async with api.http.get(f"{api.url}/metrics") as answer:
             page = await answer.text()
-    assert 'hookline_http_requests_total{path="/graphql",status="200"} 1.0' in page
+    assert 'hookline_http_requests_total{path="/graphql",status="200"} 2.0' in page
+    assert 'hookline_graphql_operations_total{field="introspection"' in page
+    assert 'hookline_graphql_errors_total{code="BAD_USER_INPUT"} 1.0' in page
     assert 'hookline_http_requests_total{path="other",status="404"} 1.0' in page
-    assert 'hookline_graphql_operations_total{kind="query",result="ok",transport="http"} 1.0' in page
+    assert 'hookline_graphql_operations_total{field="viewer",kind="query",result="ok",transport="http"} 1.0' in page
     assert "hookline_connections 1.0" in page
     assert "hookline_live_feeds 1.0" in page
     assert "hookline_live_frames_total 2.0" in page
+    assert 'hookline_graphql_cost_count{kind="query"} 2.0' in page
     assert "Secret" not in page
+    assert "hidden" not in page
     assert "nobody" not in page
 
 
