@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from domain import tasks
 from domain.database import now
+from domain.errors import Unavailable
 from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
 
 BLOCK_MS = 5000
@@ -99,8 +100,16 @@ class Hub:
                 await self._read_once()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("live.redis_away", error=type(error).__name__)
-                self._doubtful = True
-                await asyncio.sleep(AWAY_SECONDS)
+            except Unavailable:
+                # What a stream has lost cannot be told without the database's clock.
+                log.warning("live.database_away")
+            except Exception:
+                # Whatever it is, the subscribers of this process have no other reader.
+                log.exception("live.broke")
+            else:
+                continue
+            self._doubtful = True
+            await asyncio.sleep(AWAY_SECONDS)
 
     async def _read_once(self) -> None:
         """One read of all watched streams, cut short when another one is to be watched."""

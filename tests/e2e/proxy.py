@@ -28,8 +28,8 @@ class Gate:
         self.word = b""
         self.links: set[Link] = set()
 
-    async def serve(self, listen: str) -> None:
-        await asyncio.start_unix_server(self._accept, listen, limit=CHUNK_BYTES, backlog=512)
+    async def serve(self, listen: str) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._accept, listen, limit=CHUNK_BYTES, backlog=512)
 
     def tell(self, mode: str, word: str) -> int:
         if mode != "ask":
