@@ -30,11 +30,20 @@ CHANGES_PER_CALL = 500
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
-# A delivery is settled once its last change stands in the stream and no other has come since.
+# A delivery is settled once its last change stands in the stream and no other has come since. One that waits is locked:
+# a claim that is under way relies on the row here, and would end up DELIVERING without anybody to watch its lease.
 SETTLE = """
-DELETE FROM unsettled u
-USING unnest($1::bigint[], $2::int[]) AS told (delivery_id, number), delivery d
-WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change = told.number
+WITH told AS (
+    SELECT d.id, d.status, d.change FROM unnest($1::bigint[], $2::int[]) AS told (id, change)
+    JOIN delivery d ON d.id = told.id AND d.change = told.change
+), waiting AS (
+    SELECT d.id FROM told JOIN delivery d ON d.id = told.id AND d.change = told.change
+    WHERE told.status IN ('pending', 'retrying') FOR NO KEY UPDATE OF d SKIP LOCKED
+)
+DELETE FROM unsettled u USING (
+    SELECT id FROM told WHERE status IN ('succeeded', 'failed', 'cancelled') UNION ALL SELECT id FROM waiting
+) AS at_rest
+WHERE u.delivery_id = at_rest.id
 """
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,10 @@
 """Settling: what a dying process left untold is told within seconds, in order, once."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling
 from domain.database import now, rows
@@ -123,3 +126,26 @@ async def test_a_cancelled_delivery_is_told_last(domain: Domain, admin: Actor) -
     await settling.settle(domain.hub.live, 10)
 
     assert await statuses(domain, admin) == ["pending", "delivering", "retrying", "cancelled"]
+
+
+async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: Domain, admin: Actor) -> None:
+    delivery = await untold_delivery(domain, admin)
+    await check_now()
+    may_settle, settled = asyncio.Event(), asyncio.Event()
+
+    async def settle() -> None:
+        await may_settle.wait()
+        await settling.settle(domain.hub.live, 10)
+        settled.set()
+
+    # A task of before the transaction is outside of it.
+    settling_meanwhile = asyncio.create_task(settle())
+    async with in_transaction():
+        await deliveries.claim([delivery.id], LEASE)
+        may_settle.set()
+        async with asyncio.timeout(5):
+            await settled.wait()
+    await settling_meanwhile
+
+    await lease_ran_out(delivery)
+    assert await deliveries.interrupt_expired(10) == 1, "or nobody would know when its worker dies"
