@@ -7,8 +7,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from domain.errors import HooklineError
 from domain.settings import KEY_BYTES
@@ -16,6 +17,14 @@ from domain.settings import KEY_BYTES
 
 class FolderRefusedError(HooklineError):
     """The data folder cannot be used."""
+
+
+@dataclass(frozen=True)
+class KnownReceiver:
+    """What the built-in receiver (cli/receiver.py) must know: its webhook's uuid, and the secret that signs."""
+
+    webhook: str
+    secret: str = field(repr=False)
 
 
 class DataFolder:
@@ -27,6 +36,7 @@ class DataFolder:
         self.redis = self.path / "redis"
         self.key = self.path / "secret.key"
         self.access = self.path / "hookline.json"
+        self.receiver = self.path / "receiver.json"
         self.ready_file = self.path / "worker.ready"
 
     @contextmanager
@@ -79,20 +89,40 @@ class DataFolder:
 
     def known_token(self) -> str | None:
         """The token that an earlier start has left here."""
-        try:
-            token = json.loads(self.access.read_text())["token"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return token if isinstance(token, str) else None
+        return _texts(self.access, "token").get("token")
+
+    def known_url(self) -> str | None:
+        """Where the instance of this folder listens, or did."""
+        return _texts(self.access, "url").get("url")
 
     def write_access(self, url: str, token: str) -> None:
         """Tell programs of this user where Hookline is and how to get in: {"url", "token"}."""
         _write_private(self.access, json.dumps({"url": url, "token": token}) + "\n")
 
+    def known_receiver(self) -> KnownReceiver | None:
+        """The webhook of the built-in receiver, if there has been one."""
+        found = _texts(self.receiver, "webhook", "secret")
+        return KnownReceiver(**found) if len(found) == 2 else None
+
+    def write_receiver(self, known: KnownReceiver) -> None:
+        """Keep what the built-in receiver must know: {"webhook", "secret"}."""
+        _write_private(self.receiver, json.dumps({"webhook": known.webhook, "secret": known.secret}) + "\n")
+
 
 def new_key() -> str:
     """A fresh key, as HOOKLINE_SECRET_KEYS wants it."""
     return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _texts(path: Path, *names: str) -> dict[str, str]:
+    """Those of the texts of these names that stand in a JSON file; none where there is no such file."""
+    try:
+        found: Any = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: found[name] for name in names if isinstance(found.get(name), str)}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from api import main as api_process
 from cli import listen as listening
-from cli import rotation, sentences
+from cli import rotation, sentences, welcome
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
 from cli.output import Output
@@ -59,6 +59,13 @@ def up(
 ) -> None:
     """Run everything on this machine: PostgreSQL, Redis, API and worker. Ctrl-C stops it all."""
     raise typer.Exit(upping.run(upping.Place(data, host, port), os.environ, Output()))
+
+
+@app.command()
+def signin(data: Annotated[Path, typer.Option(help="The folder that `hookline up` runs with.")] = Path("var")) -> None:
+    """Print a link that opens the dashboard of a running `hookline up`, signed in: once, within 15 minutes."""
+    with said():
+        typer.echo(asyncio.run(welcome.another_link(settings_of(data), DataFolder(data))))
 
 
 @app.command()

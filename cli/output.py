@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-COLOURS = {"api": "cyan", "worker": "magenta"}
+COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
 
 

@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli import sentences
+from cli import sentences, welcome
 from cli.data_folder import DataFolder
 from cli.output import Output
 from cli.programs import Program, api_answers, reachable, worker_answers
+from cli.receiver import Receiver
 from cli.servers import PrivatePostgres, PrivateRedis, PrivateServer
 from cli.supervisor import Supervisor
 from domain import database, unit, workspaces
-from domain.errors import HooklineError, Unauthenticated
+from domain.errors import HooklineError, Refused, Unauthenticated, Unavailable
 from domain.settings import Settings
 from domain.tables import Workspace
-from domain.unit import Actor
+from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 
@@ -73,6 +74,7 @@ class _Instance:
         self._environ = environ
         self._output = output
         self._supervisor = Supervisor(output)
+        self._receiver = Receiver(output)
 
     async def run(self) -> None:
         """Start everything, watch it, and end it all when told to. Raises HooklineError where a part fails for good."""
@@ -95,6 +97,8 @@ class _Instance:
                 self._output.say("Stopping; once more to do it at once.")
         finally:
             await self._supervisor.stop()
+            # Last, so that what the worker still finishes arrives.
+            await self._receiver.close()
         with suppress(asyncio.CancelledError):
             work.result()
 
@@ -108,10 +112,19 @@ class _Instance:
         await self._supervisor.start(*servers)
         with sentences.of_the_database():
             await database.migrate(settings)
-            token = await usable_token(settings, self._folder.known_token())
+            async with unit.opened(settings) as domain:
+                workspace, token = await entrance(domain, self._folder.known_token())
+                receives = await self._receives(domain, workspace)
         await self._supervisor.start(*self._programs(environment, settings))
-        self._announce(settings, token)
+        await self._announce(settings, token, receives=receives)
         await self._supervisor.watch()
+
+    async def _receives(self, domain: Domain, workspace: Workspace) -> bool:
+        try:
+            return await welcome.receive(domain, workspace, self._folder, self._receiver)
+        except Refused as refused:
+            self._output.say(f"The built-in receiver is left out: {refused}", "dim")
+            return False
 
     def _servers(self) -> list[PrivateServer]:
         """The private servers that are needed: none of a kind that the environment gives."""
@@ -128,7 +141,7 @@ class _Instance:
         told = {**environment, "HOOKLINE_READY_FILE": str(ready_file)}
         return api, Program("worker", told, settings.shutdown_deadline, worker_answers(ready_file))
 
-    def _announce(self, settings: Settings, token: str) -> None:
+    async def _announce(self, settings: Settings, token: str, *, receives: bool) -> None:
         url = address(settings.host, settings.port)
         self._folder.write_access(url, token)
         self._output.say("Hookline is ready.", "bold green")
@@ -138,8 +151,26 @@ class _Instance:
             self._output.say(
                 f"Deliveries may go to this machine itself ({LOOPBACK}); set HOOKLINE_ALLOWED_NETWORKS to change that."
             )
+        await self._invite(settings, url, token)
+        if receives:
+            self._output.say(
+                f'A built-in receiver listens for the webhook "{welcome.WEBHOOK}": publish a post, and its delivery is '
+                "seen here."
+            )
         self._output.say("To make a webhook, paste this:")
         self._output.say(example(url, token), "bold")
+
+    async def _invite(self, settings: Settings, url: str, token: str) -> None:
+        try:
+            link = await welcome.link(settings, url, token)
+        except Unavailable as error:
+            self._output.say(str(error), "yellow")
+            return
+        another = f"hookline signin --data {shlex.quote(str(self._place.data))}"
+        self._output.say(
+            f"To open the dashboard signed in, within 15 minutes and once (`{another}` prints another link):"
+        )
+        self._output.say(link, "bold")
 
 
 def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
@@ -185,17 +216,15 @@ def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
     return f"Cannot listen on port {port} of {host}: {reason}."
 
 
-async def usable_token(settings: Settings, known: str | None) -> str:
-    """The known token where it still opens something; else a new admin's, in the first workspace."""
-    async with unit.opened(settings) as domain:
-        if known is not None:
-            with suppress(Unauthenticated):
-                await workspaces.authenticate(known, datetime.now(UTC))
-                return known
-        workspace = await Workspace.all().order_by("id").first() or await workspaces.create(FIRST_WORKSPACE)
-        async with domain.unit(Actor(workspace, None, Role.ADMIN)) as opened:
-            _, secret = await workspaces.create_token(opened, NewToken(TOKEN_NAME, Role.ADMIN))
-        return secret
+async def entrance(domain: Domain, known: str | None) -> tuple[Workspace, str]:
+    """What the known token opens, and that token; where it opens nothing, the first workspace and a new admin's."""
+    if known is not None:
+        with suppress(Unauthenticated):
+            return (await workspaces.authenticate(known, datetime.now(UTC))).workspace, known
+    workspace = await Workspace.all().order_by("id").first() or await workspaces.create(FIRST_WORKSPACE)
+    async with domain.unit(Actor(workspace, None, Role.ADMIN)) as opened:
+        _, secret = await workspaces.create_token(opened, NewToken(TOKEN_NAME, Role.ADMIN))
+    return workspace, secret
 
 
 def address(host: str, port: int) -> str:

@@ -1,6 +1,6 @@
-"""Watch deliveries live over a websocket: python docs/examples/watch.py URL TOKEN
+"""Watch deliveries live over a websocket: python docs/examples/watch.py URL TOKEN [NAME]
 
-Prints a line for each change of a delivery's status, as it is committed.
+Prints a line for each change of a delivery's status, as it is committed; with NAME, of that webhook's alone.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 SUBSCRIPTION = """
-subscription { deliveryStatusChanged { cursor occurredAt status delivery { id event { type } } attempt { outcome durationMs } } }
+subscription { deliveryStatusChanged { cursor occurredAt status delivery { id event { type } webhook { name } } attempt { outcome durationMs } } }
 """
 
 
-async def watch(url: str, token: str) -> None:
+async def watch(url: str, token: str, name: str | None = None) -> None:
     """Subscribe, and print for as long as the connection lasts."""
     address = url.replace("http", "ws", 1) + "/graphql"
     async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
@@ -26,7 +26,9 @@ async def watch(url: str, token: str) -> None:
             message = json.loads(text)
             if message["type"] == "next":
                 change = message["payload"]["data"]["deliveryStatusChanged"]
-                print(change["occurredAt"], change["delivery"]["event"]["type"], change["status"], flush=True)
+                delivery = change["delivery"]
+                if name is None or (delivery["webhook"] or {}).get("name") == name:
+                    print(change["occurredAt"], delivery["event"]["type"], change["status"], flush=True)
 
 
-asyncio.run(watch(sys.argv[1], sys.argv[2]))
+asyncio.run(watch(*sys.argv[1:4]))

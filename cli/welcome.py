@@ -1,0 +1,109 @@
+"""What `hookline up` gives a newcomer: an account to publish with, a webhook with a receiver, and a link that signs in.
+
+The account and the webhook are made at the first start on a data folder. Later the webhook follows the receiver from
+port to port for as long as it is there; what a person has deleted or pointed elsewhere is left as it is.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
+from cli.programs import api_answers
+from cli.receiver import Receiver, port_in
+from domain import accounts, queue, sign_in, signing, webhooks
+from domain.accounts import NewAccount
+from domain.errors import Refused, Unavailable
+from domain.settings import Settings
+from domain.tables import Webhook, Workspace
+from domain.unit import Actor, Domain
+from domain.vault import Vault
+from domain.vocabulary import EventType, Provider, Role
+from domain.webhooks import NewWebhook, WebhookChanges
+
+WEBHOOK = "Built-in receiver"
+ACCOUNT = "Sandbox"
+SIGN_IN_PAGE = "/signin#code="
+
+
+async def receive(domain: Domain, workspace: Workspace, folder: DataFolder, receiver: Receiver) -> bool:
+    """Have the built-in receiver listen where there is a webhook for it; whether there is.
+
+    At the first start on this folder there is none yet, and one is made in this workspace, with an account.
+    Raises Refused where deliveries may not go to this machine; then nothing listens.
+    """
+    known = folder.known_receiver()
+    webhook = await _find(known)
+    try:
+        if known is not None and webhook is not None:
+            return await _follow(domain, webhook, known, receiver)
+        # Written once everything runs: without it no start has got so far.
+        if folder.access.exists():
+            return False
+        await _make(domain, Actor(workspace, None, Role.ADMIN), folder, receiver)
+    except Refused:
+        await receiver.close()
+        raise
+    return True
+
+
+async def _find(known: KnownReceiver | None) -> Webhook | None:
+    try:
+        uuid = UUID(known.webhook) if known else None
+    except ValueError:
+        return None
+    return await Webhook.filter(uuid=uuid, deleted_at=None).select_related("workspace").first() if uuid else None
+
+
+async def _follow(domain: Domain, webhook: Webhook, known: KnownReceiver, receiver: Receiver) -> bool:
+    port = port_in(webhook.callback_url)
+    if port is None:
+        return False
+    url = await receiver.listen(known.secret, port)
+    if url != webhook.callback_url:
+        async with domain.unit(Actor(webhook.workspace, None, Role.ADMIN)) as unit:
+            await webhooks.update(unit, webhook.id, WebhookChanges(callback_url=url))
+    return True
+
+
+async def _make(domain: Domain, actor: Actor, folder: DataFolder, receiver: Receiver) -> None:
+    # Before the webhook, so that the first delivery is one that a person has caused.
+    with suppress(Refused):  # it is there already
+        await accounts.add(domain, actor, NewAccount(Provider.SANDBOX, "ok", ACCOUNT.lower(), name=ACCOUNT))
+    secret = signing.generate_secret()
+    url = await receiver.listen(secret)
+    async with domain.unit(actor) as unit:
+        webhook, _ = await webhooks.create(unit, NewWebhook(WEBHOOK, url, tuple(EventType), secret=secret))
+        # Before the commit: a webhook whose secret nobody knows would be worse than a secret without a webhook.
+        folder.write_receiver(KnownReceiver(str(webhook.uuid), secret))
+
+
+async def link(settings: Settings, url: str, token: str) -> str:
+    """A link that opens the dashboard at `url` signed in, once, within 15 minutes. Raises Unavailable without Redis."""
+    redis = queue.connect(settings.redis_url)
+    try:
+        code = await sign_in.make(redis, Vault(settings.secret_keys), token, datetime.now(UTC))
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("Redis does not answer, so there is no link that signs in; use the token.") from error
+    finally:
+        await redis.aclose()
+    return f"{url}{SIGN_IN_PAGE}{code}"
+
+
+async def another_link(settings: Settings, folder: DataFolder) -> str:
+    """A link to what `hookline up` runs with this folder. Raises FolderRefusedError where it does not run."""
+    url, token = folder.known_url(), folder.known_token()
+    if url is None or token is None or not _answers(url):
+        raise FolderRefusedError(f"No `hookline up` runs on {folder.path}.")
+    return await link(settings, url, token)
+
+
+def _answers(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return api_answers(parts.hostname or "", parts.port or 80)()
+    except ValueError:
+        return False

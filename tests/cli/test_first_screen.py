@@ -1,0 +1,246 @@
+"""What `hookline up` gives a newcomer: a link that signs in, and a receiver that shows the first delivery."""
+
+import json
+import re
+import socket
+import stat
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cli.output import Output
+from cli.processes import wait_until
+from cli.receiver import Receiver, port_in, shown, summary
+from domain import signing
+from tests.running import GONE, Up, hookline, up
+
+LINK = re.compile(r"^(http://\S+)/signin#code=([\w-]{43})$", re.MULTILINE)
+SECRET = "a secret"
+
+
+def ask(access: dict[str, Any], query: str, **variables: Any) -> dict[str, Any]:
+    """What the API answers."""
+    headers = {"Authorization": f"Bearer {access['token']}"}
+    answer = post(f"{access['url']}/graphql", {"query": query, "variables": variables}, headers)
+    assert "errors" not in answer[1], answer
+    data: dict[str, Any] = answer[1]["data"]
+    return data
+
+
+def post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+    """Status and body of one request."""
+    told = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, json.dumps(body).encode(), told)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def codes_in(output: str, url: str) -> list[str]:
+    """The codes of the links to this address."""
+    found = LINK.findall(output)
+    assert {address for address, _ in found} <= {url}
+    return [code for _, code in found]
+
+
+def webhooks_of(access: dict[str, Any]) -> list[dict[str, Any]]:
+    """All webhooks."""
+    nodes: list[dict[str, Any]] = ask(access, "{ webhooks { nodes { id name callbackUrl active events } } }")[
+        "webhooks"
+    ]["nodes"]
+    return nodes
+
+
+def publish(access: dict[str, Any], body: str) -> None:
+    """Write a post for all accounts, and publish it."""
+    accounts = ask(access, "{ accounts { nodes { id name } } }")["accounts"]["nodes"]
+    create = "mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } errors { message } } }"
+    made = ask(access, create, input={"body": body, "accountIds": [account["id"] for account in accounts]})
+    send = "mutation($id: ID!) { postPublish(id: $id) { errors { message } } }"
+    assert ask(access, send, id=made["postCreate"]["post"]["id"])["postPublish"]["errors"] == []
+
+
+def is_shown(running: Up, line: str) -> bool:
+    """Whether this line comes to be written."""
+    return wait_until(lambda: f"receiver | {line}" in running.output.splitlines(), GONE)
+
+
+def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start_until_the_webhook_is_deleted(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "var"
+    with up(data) as first:
+        access = first.until_ready().access
+        (code,) = codes_in(first.output, access["url"])
+        assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
+        assert post(f"{access['url']}/session", {"code": code})[0] == 401
+        another = hookline("signin", "--data", str(data))
+        assert (another.returncode, another.stdout.count("\n")) == (0, 1), another.stderr
+        (code,) = codes_in(another.stdout, access["url"])
+        assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
+        old = first.output
+
+        assert ask(access, "{ accounts { nodes { name provider } } }")["accounts"]["nodes"] == [
+            {"name": "Sandbox", "provider": "SANDBOX"}
+        ]
+        (made,) = webhooks_of(access)
+        assert (made["name"], made["active"]) == ("Built-in receiver", True)
+        assert "POST_PUBLISHED" in made["events"]
+        assert stat.S_IMODE((data / "receiver.json").stat().st_mode) == 0o600
+        secret = json.loads((data / "receiver.json").read_text())["secret"]
+        publish(access, "Hello,\nworld")
+        assert is_shown(first, 'genuine post.published "Hello, world"'), first.output
+        forge(made["callbackUrl"])
+        assert is_shown(first, "FORGED post.deleted: not signed with the secret of the built-in receiver")
+        assert secret not in first.output
+        assert first.stop() == 0
+        assert not first.left()
+
+    stopped = hookline("signin", "--data", str(data))
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert stopped.stderr == f"No `hookline up` runs on {data}.\n"
+
+    port = port_in(made["callbackUrl"])
+    assert port is not None
+    with socket.create_server(("127.0.0.1", port)), up(data) as second:
+        access = second.until_ready().access
+        (fresh,) = codes_in(second.output, access["url"])
+        assert fresh not in old
+        (moved,) = webhooks_of(access)
+        assert moved["id"] == made["id"]
+        assert port_in(moved["callbackUrl"]) not in {None, port}
+        publish(access, "Again")
+        assert is_shown(second, 'genuine post.published "Again"'), second.output
+        ask(access, "mutation($id: ID!) { webhookDelete(id: $id) { errors { message } } }", id=moved["id"])
+        assert second.stop() == 0
+        assert not second.left()
+
+    with up(data) as third:
+        access = third.until_ready().access
+        assert webhooks_of(access) == []
+        assert "built-in receiver" not in third.output
+        assert third.stop() == 0
+
+
+def forge(url: str) -> None:
+    """Send what is not signed; it must be refused."""
+    headers = {"X-Hookline-Event": "post.deleted", "X-Signature": "0" * 64}
+    request = urllib.request.Request(url, b'{"event": "post.deleted", "data": {}}', headers)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value as refused:
+        assert refused.code == 401
+
+
+def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhere_stays_there(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    data = tmp_path / "var"
+    variables = {"HOOKLINE_DATABASE_URL": empty_database_url, "HOOKLINE_REDIS_URL": redis_url}
+    with up(data, variables) as first:
+        access = first.until_ready().access
+        assert set(first.parts()) == {"api", "worker"}
+        (made,) = webhooks_of(access)
+        another = hookline("signin", "--data", str(data), **variables)
+        (code,) = codes_in(another.stdout, access["url"])
+        assert post(f"{access['url']}/session", {"code": code})[0] == 200
+        elsewhere = "http://127.0.0.1:8099/mine"
+        change = (
+            "mutation($id: ID!, $url: String!) "
+            "{ webhookUpdate(id: $id, input: {callbackUrl: $url}) { errors { message } } }"
+        )
+        assert ask(access, change, id=made["id"], url=elsewhere)["webhookUpdate"]["errors"] == []
+        assert first.stop() == 0
+    with up(data, variables) as second:
+        access = second.until_ready().access
+        assert [webhook["callbackUrl"] for webhook in webhooks_of(access)] == [elsewhere]
+        assert "A built-in receiver" not in second.output
+        assert second.stop() == 0
+    with up(tmp_path / "other", variables) as third:
+        access = third.until_ready().access
+        assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2
+        assert len(ask(access, "{ accounts { nodes { id } } }")["accounts"]["nodes"]) == 1
+        assert third.stop() == 0
+
+
+def test_where_deliveries_may_not_go_to_this_machine_or_redis_is_away_the_rest_goes_on(
+    tmp_path: Path, database_url: str
+) -> None:
+    variables = {
+        "HOOKLINE_DATABASE_URL": database_url,
+        "HOOKLINE_REDIS_URL": "redis://127.0.0.1:1",
+        "HOOKLINE_ALLOWED_NETWORKS": "",
+    }
+    with up(tmp_path / "var", variables) as running:
+        access = running.until_ready().access
+        assert "The built-in receiver is left out: Deliveries may not go there." in running.output
+        assert "Redis does not answer, so there is no link that signs in; use the token." in running.output
+        assert webhooks_of(access) == []
+        assert not (tmp_path / "var" / "receiver.json").exists()
+        refused = hookline("signin", "--data", str(tmp_path / "var"), **variables)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("Redis does not answer")
+        assert running.stop() == 0
+
+
+def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
+    refused = hookline("signin", "--data", str(tmp_path))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "headers", "line"),
+    [
+        ("POST", b'{"data": {"name": "Ada"}}', {}, 'genuine x "Ada"'),
+        ("PUT", b'{"data": {"uuids": []}}', {}, "genuine x"),
+        (
+            "POST",
+            b"payload=%7B%22data%22%3A+%7B%22name%22%3A+%22Ada%22%7D%7D",
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            'genuine x "Ada"',
+        ),
+        ("POST", b"\xff", {}, "genuine x"),
+        ("POST", b"[]", {}, "genuine x"),
+    ],
+    ids=["an account", "a list", "a form", "no text", "no object"],
+)
+async def test_the_receiver_takes_every_form_of_a_delivery_and_both_signatures_of_a_rotation(
+    method: str, body: bytes, headers: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver = Receiver(Output())
+    url = await receiver.listen(SECRET)
+    signature = signing.hex_signature(SECRET.encode(), body)
+    async with aiohttp.ClientSession() as http:
+        for signed in ({"X-Signature": signature}, {"X-Signature": "é", "X-Signature-Previous": signature}):
+            told = {"X-Hookline-Event": "x", **headers, **signed}
+            async with http.request(method, url, data=body, headers=told) as answer:
+                assert answer.status == 200
+    await receiver.close()
+    assert capsys.readouterr().out.splitlines() == [f"receiver | {line}"] * 2
+
+
+def test_what_is_shown_is_short_and_nothing_that_a_terminal_obeys() -> None:
+    assert shown("a\x1b[31mb\u202ec\nd\x9b") == "a [31mb c d "
+    assert shown("x" * 61) == "x" * 57 + "..."
+    assert summary({"versions": []}) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000/",
+        "https://127.0.0.1:9/built-in-receiver",
+        "http://[::1/",
+        "http://127.0.0.1:99999/built-in-receiver",
+    ],
+)
+def test_a_url_of_another_receiver_is_left_alone(url: str) -> None:
+    assert port_in(url) is None
