@@ -1,0 +1,93 @@
+"""Erasure: one workspace goes whole, and its neighbour notices nothing."""
+
+from domain import deliveries, erasure, replays, workspaces
+from domain.database import now, rows
+from domain.erasure import Erased
+from domain.live import stream_of
+from domain.replays import NewReplay
+from domain.tables import Workspace
+from domain.unit import Actor, Domain
+from domain.vocabulary import DeliveryStatus, Role
+from domain.workspaces import NewToken
+from tests.domain.doing import add_account, happen, listen, write
+
+TABLES = (
+    "account", "attempt", "audit_event", "delivery", "event", "post", "post_account", "post_change", "replay", "token",
+    "unsettled", "webhook", "workspace",
+)  # fmt: skip
+
+
+async def lived_in(domain: Domain, name: str) -> Actor:
+    """A workspace with something in every table."""
+    actor = Actor(await workspaces.create(name), None, Role.ADMIN)
+    async with domain.unit(actor) as unit:
+        await workspaces.create_token(unit, NewToken("first", Role.ADMIN))
+    webhook = await listen(domain, actor)
+    await write(domain, actor, await add_account(domain, actor))
+    await happen(domain, actor)
+    async with domain.unit(actor) as unit:
+        await replays.start(unit, NewReplay(webhook.id, (DeliveryStatus.FAILED,), await now()))
+    (claimed, *_) = await deliveries.claim(await ids("delivery"), domain.settings.lease)
+    await rows(
+        "INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, request_url, request_method,"
+        " request_headers) VALUES ($1, 1, now(), 5, 'http_error', 'https://example.com', 'POST', '[]')",
+        claimed["id"],
+    )
+    await rows(
+        "INSERT INTO post_change (workspace_id, post_id, change, snapshot) SELECT workspace_id, id, 1, '{}' FROM post"
+        " WHERE workspace_id = $1",
+        actor.workspace.id,
+    )
+    await domain.redis.xadd(stream_of(actor.workspace.id), {"k": "d"})
+    return actor
+
+
+async def ids(table: str) -> list[int]:
+    return [row["id"] for row in await rows(f"SELECT id FROM {table}")]
+
+
+async def counted() -> dict[str, int]:
+    return {table: (await rows(f"SELECT count(*) FROM {table}"))[0]["count"] for table in TABLES}
+
+
+async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: Domain) -> None:
+    await lived_in(domain, "Neighbour")
+    before = await counted()
+    leaving = await lived_in(domain, "Leaving")
+    grown = await counted()
+    assert all(grown[table] > before[table] for table in TABLES)
+    told: list[Erased] = []
+
+    removed = await erasure.erase(domain, leaving.workspace, told.append)
+
+    assert await counted() == before
+    assert [row["name"] for row in await rows("SELECT name FROM workspace")] == ["Neighbour"]
+    assert not await domain.redis.exists(stream_of(leaving.workspace.id))
+    children = {"attempt", "unsettled"}
+    assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
+    assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])
+
+
+async def test_it_is_closed_before_anything_is_removed(domain: Domain) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    seen: list[object] = []
+
+    async def look() -> None:
+        seen.append(await rows("SELECT 1 FROM token WHERE revoked_at IS NULL"))
+        seen.append(await rows("SELECT 1 FROM webhook WHERE active OR deleted_at IS NULL"))
+
+    class Stop(Exception):
+        """The power goes."""
+
+    def stop(_: Erased) -> None:
+        raise Stop
+
+    try:
+        await erasure.erase(domain, leaving.workspace, stop)
+    except Stop:
+        await look()
+    assert seen == [[], []]
+    assert await Workspace.exists(id=leaving.workspace.id)
+
+    await erasure.erase(domain, leaving.workspace)
+    assert set((await counted()).values()) == {0}
