@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +12,13 @@ import typer
 
 from api import main as api_process
 from cli import listen as listening
-from cli import rotation, sentences, welcome
+from cli import rotation, welcome
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
+from cli.opening import Data, Json, find_workspace, print_result, require_migrated, said, settings_of
 from cli.output import Output
 from domain import database, unit, workspaces
-from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
-from domain.tables import Workspace
 from domain.unit import Actor
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
@@ -37,11 +34,6 @@ key_commands = typer.Typer(no_args_is_help=True)
 app.add_typer(workspace_commands, name="workspace", help="Make workspaces.")
 app.add_typer(token_commands, name="token", help="Make tokens, which open a workspace.")
 app.add_typer(key_commands, name="keys", help="Make and change the keys that seal secrets at rest.")
-
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Work on what `hookline up` runs with this folder, instead of what HOOKLINE_* variables name."),
-]
 
 
 @app.callback()
@@ -62,10 +54,13 @@ def up(
 
 
 @app.command()
-def signin(data: Annotated[Path, typer.Option(help="The folder that `hookline up` runs with.")] = Path("var")) -> None:
+def signin(
+    data: Annotated[Path, typer.Option(help="The folder that `hookline up` runs with.")] = Path("var"),
+    as_json: Json = False,
+) -> None:
     """Print a link that opens the dashboard of a running `hookline up`, signed in: once, within 15 minutes."""
     with said():
-        typer.echo(asyncio.run(welcome.another_link(settings_of(data), DataFolder(data))))
+        print_result("url", asyncio.run(welcome.another_link(settings_of(data), DataFolder(data))), as_json=as_json)
 
 
 @app.command()
@@ -85,14 +80,16 @@ def worker() -> None:
 
 
 @app.command()
-def migrate(data: Data = None) -> None:
+def migrate(data: Data = None, as_json: Json = False) -> None:
     """Bring the tables of the database up to date."""
     with said():
         asyncio.run(database.migrate(settings_of(data)))
+    if as_json:
+        print_result("migrated", True, as_json=True)
 
 
 @workspace_commands.command("create")
-def create_workspace(name: str, data: Data = None) -> None:
+def create_workspace(name: str, data: Data = None, as_json: Json = False) -> None:
     """Make a workspace and print its id."""
 
     async def create(settings: Settings) -> str:
@@ -101,7 +98,7 @@ def create_workspace(name: str, data: Data = None) -> None:
             return ids.make("Workspace", (await workspaces.create(name)).id)
 
     with said():
-        typer.echo(asyncio.run(create(settings_of(data))))
+        print_result("id", asyncio.run(create(settings_of(data))), as_json=as_json)
 
 
 @token_commands.command("create")
@@ -111,6 +108,7 @@ def create_token(
     name: Annotated[str, typer.Option(help="What people recognise the token by.")] = TOKEN_NAME,
     expires_in: Annotated[int | None, typer.Option(min=1, max=36500, help="Days; without it the token stays.")] = None,
     data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Make a token and print it. It cannot be shown again."""
     now = datetime.now(UTC)
@@ -124,13 +122,13 @@ def create_token(
                 return (await workspaces.create_token(opened, new, now))[1]
 
     with said():
-        typer.echo(asyncio.run(create(settings_of(data))))
+        print_result("token", asyncio.run(create(settings_of(data))), as_json=as_json)
 
 
 @key_commands.command("generate")
-def generate_key() -> None:
+def generate_key(as_json: Json = False) -> None:
     """Make a key for HOOKLINE_SECRET_KEYS and print it."""
-    typer.echo(new_key())
+    print_result("key", new_key(), as_json=as_json)
 
 
 @key_commands.command("rotate")
@@ -169,36 +167,6 @@ def finish_well() -> None:
     """Have a signal to stop end in 0: uvicorn, once all is closed, raises the one it got again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-
-
-async def find_workspace(name_or_id: str) -> Workspace:
-    """The workspace with that id, or else with that name. Raises Refused (NOT_FOUND)."""
-    found = await Workspace.get_or_none(id=ids.key("Workspace", name_or_id))
-    return found or await workspaces.find(name_or_id)
-
-
-async def require_migrated() -> None:
-    """Raises Misconfigured where the tables are not those of this version, and Unavailable without a database."""
-    if not await database.is_migrated():
-        raise Misconfigured("The database is not migrated; run `hookline migrate` first.")
-
-
-def settings_of(data: Path | None) -> Settings:
-    """The settings that the environment gives, or those of what `hookline up` runs with a data folder."""
-    if data is None:
-        return Settings.from_environment()
-    return Settings.from_environment(upping.environment_of(DataFolder(data).opened(), os.environ))
-
-
-@contextmanager
-def said() -> Iterator[None]:
-    """Say what went wrong on standard error, in a sentence, and exit with 1."""
-    try:
-        with sentences.of_the_database():
-            yield
-    except HooklineError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cli.main import settings_of
+from cli.opening import settings_of
 from cli.programs import CHECKOUT
 from tests import node
 from tests.running import environment, up

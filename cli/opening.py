@@ -1,0 +1,60 @@
+"""What most commands begin with: which settings, is it migrated, and a sentence for what goes wrong."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import sentences
+from cli import up as upping
+from cli.data_folder import DataFolder
+from domain import database, workspaces
+from domain.errors import HooklineError, Misconfigured
+from domain.settings import Settings
+from domain.tables import Workspace
+from schema import ids
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Work on what `hookline up` runs with this folder, instead of what HOOKLINE_* variables name."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+
+
+async def find_workspace(name_or_id: str) -> Workspace:
+    """The workspace with that id, or else with that name. Raises Refused (NOT_FOUND)."""
+    found = await Workspace.get_or_none(id=ids.key("Workspace", name_or_id))
+    return found or await workspaces.find(name_or_id)
+
+
+async def require_migrated() -> None:
+    """Raises Misconfigured where the tables are not those of this version, and Unavailable without a database."""
+    if not await database.is_migrated():
+        raise Misconfigured("The database is not migrated; run `hookline migrate` first.")
+
+
+def settings_of(data: Path | None) -> Settings:
+    """The settings that the environment gives, or those of what `hookline up` runs with a data folder."""
+    if data is None:
+        return Settings.from_environment()
+    return Settings.from_environment(upping.environment_of(DataFolder(data).opened(), os.environ))
+
+
+def print_result(name: str, value: object, *, as_json: bool) -> None:
+    """Print what a command made: alone, or under its name."""
+    typer.echo(json.dumps({name: value}) if as_json else value)
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Say what went wrong on standard error, in a sentence, and exit with 1."""
+    try:
+        with sentences.of_the_database():
+            yield
+    except HooklineError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
