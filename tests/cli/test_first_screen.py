@@ -8,14 +8,19 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
+from cli import welcome
+from cli.data_folder import DataFolder, KnownReceiver
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in, shown, summary
 from domain import signing
+from domain.tables import Account, Webhook, Workspace
+from domain.unit import Domain
 from tests.running import GONE, Up, hookline, up
 
 LINK = re.compile(r"^(http://\S+)/signin#code=([\w-]{43})$", re.MULTILINE)
@@ -168,6 +173,39 @@ def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhe
         assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2
         assert len(ask(access, "{ accounts { nodes { id } } }")["accounts"]["nodes"]) == 1
         assert third.stop() == 0
+
+
+async def test_a_first_start_that_died_is_taken_up_where_it_was(
+    tmp_path: Path, domain: Domain, workspace: Workspace
+) -> None:
+    folder = DataFolder(tmp_path)
+    # As if it had died before the commit: what is named was never made.
+    folder.write_receiver(KnownReceiver(str(uuid4()), "whsec_lost"))
+    first = Receiver(Output())
+    assert await welcome.receive(domain, workspace, folder, first)
+    await first.close()
+    made = await Webhook.get(deleted_at=None)
+    # And now after it.
+    second = Receiver(Output())
+    assert await welcome.receive(domain, workspace, folder, second)
+    await second.close()
+    assert await Webhook.all().values_list("uuid", "callback_url") == [(made.uuid, made.callback_url)]
+    known = folder.known_receiver()
+    assert known is not None
+    assert known.webhook == str(made.uuid)
+    assert known.secret not in repr(known)
+    assert [account.name for account in await Account.all()] == ["Sandbox"]
+
+
+@pytest.mark.parametrize("left", ["", "[]", '{"webhook": 1, "secret": "x"}', '{"webhook": "x", "secret": "x"}'])
+async def test_a_file_that_somebody_has_spoiled_is_no_receiver(
+    tmp_path: Path, domain: Domain, workspace: Workspace, left: str
+) -> None:
+    folder = DataFolder(tmp_path)
+    folder.receiver.write_text(left)
+    folder.write_access("http://127.0.0.1:1", "hl_x")
+    assert not await welcome.receive(domain, workspace, folder, Receiver(Output()))
+    assert await Webhook.all().count() == 0
 
 
 def test_where_deliveries_may_not_go_to_this_machine_or_redis_is_away_the_rest_goes_on(

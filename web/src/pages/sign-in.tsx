@@ -6,7 +6,7 @@ import { CodeRefused, exchangeCode, signIn, signOut } from '../session';
 import { Button, Loading, Notice } from '../ui/basics';
 import { TextField } from '../ui/form';
 
-const USED = 'This link was used already or is too old: each works once, for a few minutes. Start `hookline up` again for a new one, or sign in with a token.';
+const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
 
 function takeCode(): string | null {
   if (!location.hash.startsWith('#code=')) return null;
