@@ -17,6 +17,9 @@ from domain.vocabulary import AttemptOutcome
 FIRST_WIDTH = 10
 # How many places a lane takes before the next workspace has its turn.
 TURN = 10
+# Below this share of free places, the fewer there are, the far fewer a lane may hold: so hundreds of endpoints that
+# hang do not take the last places from those that answer.
+SCARCE = 0.5
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class Lanes:
 
     def __init__(self, places: int, widest: int) -> None:
         """At most `places` attempts at once in all, and `widest` to one webhook."""
+        self._places = places
         self._free = places
         self._widest = widest
         self._lanes: dict[int, Lane] = {}
@@ -128,7 +132,8 @@ class Lanes:
         return None
 
     def _take(self, lane: Lane, wanted: int) -> int:
-        places = max(min(wanted, lane.width - lane.taken, self._free), 0)
+        fair = max(int(self._widest * (self._free / (self._places * SCARCE)) ** 3), 1)
+        places = max(min(wanted, min(lane.width, fair) - lane.taken, self._free), 0)
         lane.taken += places
         self._free -= places
         return places

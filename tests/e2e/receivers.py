@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ class Arrival:
     delivery: str
     attempt: int
     message_id: str
+    # The uuid of what the event is about, where it has one.
+    subject: str
     body_hash: str
     # By this machine's clock, in seconds since 1970: the database's clock is the same one.
     at: float
@@ -71,6 +74,7 @@ class Receivers:
             headers["X-Hookline-Delivery"],
             int(headers["X-Hookline-Attempt"]),
             headers["webhook-id"],
+            str(json.loads(body)["data"].get("uuid", "")),
             hashlib.sha256(body).hexdigest(),
             time.time(),
         )

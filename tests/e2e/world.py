@@ -60,6 +60,8 @@ class World:
     receivers: Receivers
     account: str
     hooks: int = 0
+    # In seconds, as the workers were told.
+    lease: float = LEASE
     # Posts whose creation was acknowledged, and when.
     acknowledged: dict[str, float] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
@@ -251,7 +253,7 @@ class World:
         connection = await connect(self.system.settings())
         try:
             while True:
-                for row in await connection.fetch(_DELIVERING, timedelta(seconds=LEASE + GRACE_SECONDS)):
+                for row in await connection.fetch(_DELIVERING, timedelta(seconds=self.lease + GRACE_SECONDS)):
                     self._note_stuck(row)
                 await asyncio.sleep(WATCH_SECONDS)
         finally:
@@ -262,7 +264,7 @@ class World:
         now = row["now"].timestamp()
         ends = [min(window.end, now) for window in self.outages]
         since = max([row["claimed_at"].timestamp(), *ends])
-        if now - since > LEASE + GRACE_SECONDS:
+        if now - since > self.lease + GRACE_SECONDS:
             self.stuck.add(f"{row['uuid']} for {now - since:.1f} s")
 
 

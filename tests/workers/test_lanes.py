@@ -24,9 +24,17 @@ def test_a_lane_admits_its_width_and_leaves_the_rest_in_the_database() -> None:
 def test_no_more_than_all_places_are_ever_taken() -> None:
     lanes = Lanes(places=15, widest=50)
 
-    assert len(lanes.admit(owed(10, webhook=1))) == 10
-    assert len(lanes.admit(owed(10, webhook=2))) == 5
+    assert sum(len(lanes.admit(owed(10, webhook=webhook))) for webhook in range(1, 20)) == 15
     assert lanes.free == 0
+
+
+def test_two_hundred_endpoints_that_hang_leave_places_for_those_that_answer() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    for hanging in range(1, 201):
+        lanes.admit(owed(100, webhook=hanging))
+
+    assert lanes.admit(owed(1, webhook=1000))
+    assert lanes.free > 0
 
 
 def test_an_endpoint_that_answers_widens_its_lane_up_to_the_cap() -> None:

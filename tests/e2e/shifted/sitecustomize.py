@@ -13,6 +13,9 @@ from typing import Any
 
 import aiodns
 
+# It derives a class from datetime, and so must see the real one.
+import tortoise.fields  # noqa: F401
+
 AHEAD = float(os.environ.get("TEST_CLOCK_AHEAD", "0"))
 NAMESERVERS = os.environ.get("TEST_NAMESERVERS", "")
 
@@ -32,7 +35,7 @@ class _Kind(type):
         return issubclass(subclass, _real)
 
 
-class Shifted(_real, metaclass=_Kind):
+class _Shifted(_real, metaclass=_Kind):
     """Makes real datetimes; only `now` and its kin differ."""
 
     def __new__(cls, *values: Any, **named: Any) -> Any:
@@ -53,7 +56,7 @@ class Shifted(_real, metaclass=_Kind):
 
 def shift_the_clock() -> None:
     """From now on this process is AHEAD of the world."""
-    datetime_module.datetime = Shifted  # type: ignore[misc]
+    datetime_module.datetime = _Shifted  # type: ignore[misc]
     time.time = lambda: _real_time() + AHEAD
     time.time_ns = lambda: _real_time_ns() + int(AHEAD * 1e9)
 

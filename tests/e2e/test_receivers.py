@@ -1,0 +1,122 @@
+"""Receivers and name servers that hang, fail and fall silent (F20 to F22)."""
+
+import asyncio
+import time
+
+from tests.domain.name_server import NameServer, naming
+from tests.e2e.receivers import Behaviour
+from tests.e2e.system import ENDPOINT_PLACES, SHIFTED, until
+from tests.e2e.world import World
+
+DNS_SECONDS = 30
+HANGING = 100
+HEALTHY = 10
+# FAULTS.md, F21.
+P99_SECONDS = 2.0
+
+
+async def test_endpoints_whose_names_cannot_be_looked_up_do_not_slow_the_others(world: World) -> None:
+    """F20: half of the time the name server is silent, and half of the time it says SERVFAIL."""
+    async with naming() as names:
+        names.addresses.update(dict.fromkeys(("well.example.org", "gone.example.org"), ("127.0.0.1",)))
+        told = {"PYTHONPATH": str(SHIFTED), "TEST_NAMESERVERS": names.address}
+        await world.system.with_workers(2, **told)
+        for name in ("well", "gone"):
+            await world.client.webhook(world.receivers.url(f"/{name}", f"{name}.example.org"))
+            world.hooks += 1
+        async with world.load(per_second=10):
+            await until(lambda: len(world.receivers.at("/gone")) > 10, what="both names are known")
+            for faulty in (names.silent, names.broken):
+                await one_name_fails(world, names, faulty)
+        assert within(world, "/well", 0.99) < P99_SECONDS
+
+    await endpoints_are_well_again(world)
+    tally = await world.keeps_the_rule()
+    assert tally.delivered == 2 * tally.accepted
+    assert tally.duplicated == 0
+
+
+async def one_name_fails(world: World, names: NameServer, faulty: set[str]) -> None:
+    faulty.add("gone.example.org")
+    try:
+        end = time.monotonic() + DNS_SECONDS / 2
+        while time.monotonic() < end:
+            await ten_more(world, "/well")
+    finally:
+        faulty.clear()
+
+
+async def ten_more(world: World, path: str) -> None:
+    goal = len(world.receivers.at(path)) + 10
+    await until(lambda: len(world.receivers.at(path)) >= goal, what=f"ten more at {path}")
+
+
+async def test_healthy_endpoints_do_not_wait_for_a_hundred_that_hang(world: World) -> None:
+    """F21."""
+    # As long as in production: each attempt hangs for the whole fifteen seconds.
+    usual = {"HOOKLINE_REQUEST_TIMEOUT": "15", "HOOKLINE_LEASE": "30", "HOOKLINE_SHUTDOWN_DEADLINE": "20"}
+    world.lease = 30.0
+    await world.system.with_workers(1, **usual, HOOKLINE_CONNECT_TIMEOUT="5")
+    never = asyncio.Event()
+    for number in range(HANGING):
+        world.receivers.behaviours[f"/hangs/{number}"] = Behaviour(until=never)
+        await world.hook(f"/hangs/{number}")
+    for number in range(HEALTHY):
+        await world.hook(f"/well/{number}")
+    for _ in range(60):
+        await world.post()
+        await asyncio.sleep(0.1)
+    wanted = HEALTHY * len(world.acknowledged)
+    await until(lambda: sum(len(world.receivers.at(f"/well/{n}")) for n in range(HEALTHY)) == wanted, 60, "the healthy")
+
+    assert max(within(world, f"/well/{n}", 0.99) for n in range(HEALTHY)) < P99_SECONDS
+    assert len(world.receivers.deliveries()) > wanted, "nothing hung"
+    never.set()
+    await world.system.sql("UPDATE webhook SET circuit_open_until = now() WHERE circuit_open_until IS NOT NULL")
+    tally = await world.keeps_the_rule(finished=False)
+    assert tally.duplicated == 0
+
+
+async def test_a_backlog_is_worked_off_when_receivers_are_well_again_and_none_is_overrun(world: World) -> None:
+    """F22."""
+    paths = ("/a", "/b", "/c")
+    for path in paths:
+        world.receivers.behaviours[path] = Behaviour(status=500)
+        await world.hook(path)
+    await world.posts(100)
+    await until(lambda: len(world.receivers.deliveries()) == 300, 60, "every first attempt")
+    await everything_waits(world)
+    for path in paths:
+        world.receivers.behaviours[path] = Behaviour(seconds=0.05)
+    world.receivers.most_at_once.clear()
+    await world.hurry()
+
+    tally = await world.keeps_the_rule()
+    assert (tally.delivered, tally.duplicated) == (300, 0)
+    for path in paths:
+        # Each worker keeps the cap for itself.
+        assert ENDPOINT_PLACES // 2 < world.receivers.most_at_once[path] <= ENDPOINT_PLACES * len(world.system.workers)
+
+
+async def everything_waits(world: World) -> None:
+    async with asyncio.timeout(30):
+        while {row["status"] for row in await world.rows()} != {"retrying"}:
+            await asyncio.sleep(0.05)
+
+
+async def endpoints_are_well_again(world: World) -> None:
+    """Let the time of all retries and probes come, until nothing waits."""
+    end = time.monotonic() + 60
+    while {row["status"] for row in await world.rows()} != {"succeeded"}:
+        assert time.monotonic() < end, [dict(row) for row in await world.rows() if row["status"] != "succeeded"][:3]
+        await world.system.sql("UPDATE webhook SET circuit_open_until = now() WHERE circuit_open_until > now()")
+        await world.hurry()
+        await asyncio.sleep(1)
+
+
+def within(world: World, path: str, share: float) -> float:
+    """The seconds from acknowledgement to arrival that this share of an endpoint's deliveries stayed within."""
+    came = {arrival.subject: arrival.at for arrival in reversed(world.receivers.at(path))}
+    waits = sorted(came[post] - at for post, at in world.acknowledged.items() if post in came)
+    assert waits, f"nothing came to {path}"
+    return waits[min(int(share * len(waits)), len(waits) - 1)]
