@@ -60,10 +60,10 @@ async def _subscribed(place: Place, to: Api, name: str) -> dict[str, float]:
             sockets.append(socket)
         await asyncio.sleep(1)
         idle = (to.process.memory_info().rss - before) / 2**20
-        live = Live(redis)
+        live = Live(redis, _now)
 
         async def tell(number: int) -> None:
-            await live.append([_change(workspace, number)], datetime.now(UTC))
+            await live.append([_change(workspace, number)])
 
         for number in range(5):
             await _round(sockets, tell(-number))
@@ -123,6 +123,10 @@ def _change(workspace: int, number: int) -> Change:
     event = {"id": 1, "uuid": "0" * 36, "type": "post.published", "occurred_at": at}
     data = {"status": "pending", "occurred_at": at, "delivery": delivery, "event": event, "attempt": None}
     return Change("delivery", workspace, 10**6 + number, 1, Order.NEXT, at, data)
+
+
+async def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -100,11 +100,11 @@ def recalled(row: Row, attempts: Sequence[Row], from_change: int) -> list[Change
     changes = []
     for number, status, counted, at, attempt in _history(row, attempts):
         latest = number == row["change"]
-        # An attempt under way is no status to stay with: who does not hear of it again hears how it ends.
-        stays = latest and status is not DeliveryStatus.DELIVERING
         was = {"status": status, "attempt_count": counted, "change": number, "finished_at": None, "due_at": at}
         if number >= from_change:
-            order = Order.LATEST if stays else Order.RECALLED
+            # Of a retry the database keeps when the attempt ended, not when that was recorded.
+            rough = latest and status is DeliveryStatus.RETRYING
+            order = Order.ROUGHLY if rough else Order.RECALLED
             changes.append(change_of(row if latest else {**row, **was}, at, order, attempt))
     return changes
 

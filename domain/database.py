@@ -149,6 +149,21 @@ async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:
     return [table._init_from_db(**record) for record in await rows(sql, *values)]  # noqa: SLF001
 
 
+async def committed_until() -> datetime:
+    """A time before which nothing is still to be committed: the beginning of the oldest open transaction, or now.
+
+    Raises Unavailable.
+    """
+    moment: datetime = (await rows(_COMMITTED_UNTIL))[0]["moment"]
+    return moment
+
+
+_COMMITTED_UNTIL = """
+SELECT least(clock_timestamp(), min(xact_start)) AS moment FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
 async def now() -> datetime:
     """The time by the database's clock, the one that counts. Raises Unavailable."""
     moment: datetime = (await rows("SELECT clock_timestamp() AS now"))[0]["now"]

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from domain import tasks
-from domain.database import now
 from domain.errors import Unavailable
 from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
 
@@ -81,7 +80,7 @@ class Hub:
         """Hear every entry of a workspace from now on. Raises what redis-py raises where Redis is out of reach."""
         key = stream_of(workspace_id).encode()
         if key not in self._streams:
-            position = await self.live.open(workspace_id, await now())
+            position = await self.live.open(workspace_id)
             # Another subscriber may have opened it while this one waited.
             self._streams.setdefault(key, _Stream(workspace_id, position))
             self._woken.set()
@@ -154,7 +153,7 @@ class Hub:
     async def _look_for_losses(self) -> None:
         """Tells the listeners of streams that no longer hold the place where they were read."""
         for stream in self._streams.values():
-            last = await self.live.open(stream.workspace_id, await now())
+            last = await self.live.open(stream.workspace_id)
             oldest = await self._reader.xrange(stream_of(stream.workspace_id), count=1)
             kept = bool(oldest) and order_of(oldest[0][0].decode()) <= order_of(stream.position) <= order_of(last)
             if not kept:

@@ -5,7 +5,7 @@ it remembers the last change of each thing, takes the next one only, and leaves 
 tells what is missing in its right order (docs/decisions/0003-live-changes.md).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -22,8 +22,8 @@ KEPT_CHANGES = 50_000
 MEMORY_SECONDS = 600
 # How many changes of one workspace may have one millisecond in their ids.
 SPAN = 2**20
-# A change may be committed this long after it says that it occurred.
-DOUBT_MS = 1000
+# How far the time that is recalled of a change may lie before the one at which it was committed.
+DOUBT_MICROSECONDS = 200_000
 PAGE = 500
 OLDEST = "0"
 
@@ -51,8 +51,8 @@ class Order(IntEnum):
     CLEAR = 1
     # The loop tells it from the database, in order: not what happened before the stream began.
     RECALLED = 2
-    # The last of those: told again in doubt, so that nobody is left without the final status.
-    LATEST = 3
+    # The same, of a time that is not known exactly: told again in doubt, so that nobody misses it.
+    ROUGHLY = 3
 
 
 @dataclass(slots=True)
@@ -102,27 +102,20 @@ local function add(stream, workspace, ...)
   -- In a millisecond that has entries already, Redis counts on from the last.
   return redis.call('XADD', stream, 'MAXLEN', '~', KEPT, '*', ...)
 end
-local function begin(stream, workspace, now)
-  redis.call('SET', stream .. ':since', now)
-  return add(stream, workspace, 'since', now)
-end
 """
 
-# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
-# missing; what happened before the marker they read from the database, so the loop does not tell it again.
 # Each change comes as two words: a head of "stream seen number order occurred", and the entry.
 _APPEND = """
-local now, taken = ARGV[1], {}
-for i = 2, #ARGV, 2 do
+local taken = {}
+for i = 1, #ARGV, 2 do
   local workspace, seen, number, order, occurred = string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+)')
   local stream, entry = 'hookline:live:' .. workspace, ARGV[i + 1]
   number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
-  if redis.call('EXISTS', stream) == 0 then
-    begin(stream, workspace, now)
-  end
   local last = tonumber(redis.call('GET', seen) or '0')
   local verdict = 0
-  if number <= last then
+  if redis.call('EXISTS', stream) == 0 then
+    verdict = 2
+  elseif number <= last then
     verdict = 1
   elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = 1
@@ -136,18 +129,24 @@ end
 return taken
 """
 
-# Makes the stream where it is missing; returns its last id.
+# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
+# missing: they read the database, where they find all that was committed before the marker was made. So the loop does
+# not tell again what happened before `since`, the time before which all had been committed by then.
+# Returns the stream's last id.
 _OPEN = """
-local stream = 'hookline:live:' .. ARGV[2]
+local since, workspace = ARGV[1], ARGV[2]
+local stream = 'hookline:live:' .. workspace
 if redis.call('EXISTS', stream) == 0 then
-  return begin(stream, ARGV[2], ARGV[1])
+  redis.call('SET', stream .. ':since', since)
+  return add(stream, workspace, 'since', since)
 end
 return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 """
 
 
 def _script(text: str) -> str:
-    for name, value in (("KEPT", KEPT_CHANGES), ("MEMORY", MEMORY_SECONDS), ("DOUBT", DOUBT_MS), ("SPAN", SPAN)):
+    numbers = {"KEPT": KEPT_CHANGES, "MEMORY": MEMORY_SECONDS, "DOUBT": DOUBT_MICROSECONDS, "SPAN": SPAN}
+    for name, value in numbers.items():
         text = text.replace(name, str(value))
     return text
 
@@ -156,34 +155,51 @@ _LETTERS: dict[Kind, bytes] = {"delivery": b"d", "post": b"p"}
 _KINDS: dict[bytes, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
 
 
+# The verdicts of _APPEND: held back until what comes before it is told; stands there; no stream yet.
+_STANDS, _NONE = 1, 2
+
+
 class Live:
     """Writing to the streams, and reading what they keep."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, committed_until: Callable[[], Awaitable[datetime]]) -> None:
+        """`committed_until` tells a time of the database's before which everything is committed."""
         self._redis = redis
+        self._committed_until = committed_until
         self._append = redis.register_script(_script(_ADD + _APPEND))
         self._open = redis.register_script(_script(_ADD + _OPEN))
 
-    async def append(self, changes: Sequence[Change], now: datetime) -> list[bool]:
-        """Add changes; tells of each whether it stands in the stream now (or need not). `now` is the database's.
+    async def append(self, changes: Sequence[Change]) -> list[bool]:
+        """Add changes; tells of each whether it stands in the stream now (or need not).
 
-        Raises what redis-py raises where Redis is out of reach.
+        Raises what redis-py raises where Redis is out of reach, and Unavailable where a stream is to begin and the
+        database is.
         """
-        words: list[bytes | int] = [_milliseconds(now)]
+        verdicts = await self._tell(changes)
+        homeless = {change.workspace_id for change, verdict in zip(changes, verdicts, strict=True) if verdict == _NONE}
+        if homeless:
+            for workspace_id in homeless:
+                await self.open(workspace_id)
+            # What stands there already is known by its number, and not told twice.
+            verdicts = await self._tell(changes)
+        return [verdict == _STANDS for verdict in verdicts]
+
+    async def _tell(self, changes: Sequence[Change]) -> list[int]:
+        words: list[bytes] = []
         for change in changes:
             letter = _LETTERS[change.kind]
-            occurred = _milliseconds(change.occurred_at)
+            occurred = _microseconds(change.occurred_at)
             words.append(
                 b"%d hookline:seen:%s%d %d %d %d"
                 % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
         verdicts: list[int] = await self._append(args=words)
-        return [verdict == 1 for verdict in verdicts]
+        return verdicts
 
-    async def open(self, workspace_id: int, now: datetime) -> str:
-        """Make sure that a workspace has a stream; returns the cursor of its last entry."""
-        last: bytes = await self._open(args=[_milliseconds(now), workspace_id])
+    async def open(self, workspace_id: int) -> str:
+        """Make sure that a workspace has a stream; returns the cursor of its last entry. Raises as `append`."""
+        last: bytes = await self._open(args=[_microseconds(await self._committed_until()), workspace_id])
         return last.decode()
 
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
@@ -230,5 +246,5 @@ def _is_stream_id(text: str) -> bool:
     return len(parts) == 2 and all(part.isascii() and part.isdigit() and len(part) <= 19 for part in parts)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)

@@ -124,12 +124,12 @@ class Outlet:
                 await self._queue.enqueue_deliveries(batch, at)
             for post_id, at in posts:
                 await self._queue.enqueue_post(post_id, at)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, Unavailable) as error:
             self.dropped += len(changes) + len(owed) + len(posts)
-            log.warning("outlet.redis_away", error=type(error).__name__)
+            log.warning("outlet.dropped", error=type(error).__name__)
 
     async def _tell(self, changes: Sequence[Change]) -> None:
-        taken = await self._live.append(changes, changes[-1].occurred_at)
+        taken = await self._live.append(changes)
         self._settled += [change for change, told in zip(changes, taken, strict=True) if told and change.settles]
 
     async def _settle_forever(self) -> None:

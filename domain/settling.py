@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from domain.changes import recalled
-from domain.database import now, rows
+from domain.database import rows
 from domain.live import Change, Live, Order
 from domain.outlet import SETTLE
 from domain.vocabulary import DeliveryStatus
@@ -28,7 +28,7 @@ async def settle(live: Live, limit: int) -> int:
     for row in unsettled:
         told += recalled(row, attempts.get(row["id"], ()), row["from_change"])
     if told:
-        await live.append(told, await now())
+        await live.append(told)
     at_rest = [row for row in unsettled if row["status"] != DeliveryStatus.DELIVERING]
     await rows(SETTLE, [row["id"] for row in at_rest], [row["change"] for row in at_rest])
     under_way = [row for row in unsettled if row["status"] == DeliveryStatus.DELIVERING]
@@ -45,14 +45,14 @@ async def settle_posts(live: Live, limit: int) -> int:
             workspace_id=row["workspace_id"],
             subject_id=row["post_id"],
             number=row["change"],
-            order=Order.RECALLED if row["superseded"] else Order.LATEST,
+            order=Order.RECALLED,
             occurred_at=row["occurred_at"],
             data=orjson.loads(row["snapshot"]),
         )
         for row in untold
     ]
     if changes:
-        await live.append(changes, await now())
+        await live.append(changes)
         await rows("DELETE FROM post_change WHERE id = ANY ($1)", [row["id"] for row in untold])
     return len(changes)
 
@@ -93,7 +93,6 @@ WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change 
 """
 
 _UNTOLD_POSTS = """
-SELECT c.id, c.workspace_id, c.post_id, c.change, c.occurred_at, c.snapshot::text AS snapshot,
-    EXISTS (SELECT 1 FROM post_change later WHERE later.post_id = c.post_id AND later.change > c.change) AS superseded
+SELECT c.id, c.workspace_id, c.post_id, c.change, c.occurred_at, c.snapshot::text AS snapshot
 FROM post_change c WHERE c.occurred_at < now() - interval '1 second' ORDER BY c.id LIMIT $1
 """

@@ -12,7 +12,7 @@ from tortoise.transactions import in_transaction
 
 from domain import queue
 from domain.addresses import AddressPolicy
-from domain.database import OUT_OF_REACH, connected
+from domain.database import OUT_OF_REACH, committed_until, connected
 from domain.errors import Unavailable
 from domain.hub import Hub
 from domain.live import Change, Live
@@ -121,7 +121,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         policy = AddressPolicy(settings.allowed_networks, settings.denied_networks, settings.denied_ports)
         limits = SenderLimits(settings.connect_timeout, settings.request_timeout)
         sender = await stack.enter_async_context(Sender(policy, limits, VERSION, settings.worker_concurrency))
-        live = Live(redis)
+        live = Live(redis, committed_until)
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())
         traces = tracer(settings)

@@ -3,7 +3,7 @@
 import strawberry
 from redis.exceptions import RedisError
 
-from domain.database import OUT_OF_REACH, now
+from domain.database import OUT_OF_REACH
 from domain.errors import Unauthenticated, Unavailable
 from schema.context import Info
 from schema.tokens import Token, Workspace
@@ -33,6 +33,6 @@ class ViewerQuery:
     async def live_cursor(self, info: Info) -> str:
         live = info.context.domain.hub.live
         try:
-            return await live.open(info.context.workspace_id, await now())
+            return await live.open(info.context.workspace_id)
         except (RedisError, *OUT_OF_REACH) as error:
             raise Unavailable("Live updates are out of reach just now; try again in a moment.") from error

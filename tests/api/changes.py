@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from domain.live import Change, Live, Order
+from domain.live import Change, Order
 from domain.unit import Domain
 from domain.vocabulary import DeliveryStatus, EventType
 
@@ -63,5 +63,5 @@ def some_changes(workspace_id: int, number: int, **details: Any) -> list[Change]
 
 async def announce(domain: Domain, changes: Sequence[Change]) -> None:
     """Put them into the stream."""
-    taken = await Live(domain.redis).append(changes, datetime.now(UTC))
+    taken = await domain.hub.live.append(changes)
     assert all(taken)

@@ -55,16 +55,16 @@ async def attach(hub: Hub, workspace: int = 7) -> tuple[Listener, str]:
 async def test_all_listeners_hear_everything_once_and_in_order(hub: Hub) -> None:
     (one, _), (two, _) = await attach(hub), await attach(hub)
 
-    await hub.live.append(changes(1, 2, 3), NOW)
+    await hub.live.append(changes(1, 2, 3))
 
     assert await one.next(3) == await two.next(3) == [1, 2, 3]
     assert one.heard.empty()
 
 
 async def test_history_up_to_the_place_of_attachment_and_what_is_heard_after_it_leave_no_gap(hub: Hub) -> None:
-    await hub.live.append(changes(1, 2), NOW)
+    await hub.live.append(changes(1, 2))
     listener, position = await attach(hub)
-    await hub.live.append(changes(3), NOW)
+    await hub.live.append(changes(3))
 
     before = [entry.data["n"] async for page in hub.history(7, "0", position) for entry in page]
 
@@ -76,7 +76,7 @@ async def test_a_workspace_that_is_watched_later_joins_the_same_reader(hub: Hub)
     one, _ = await attach(hub, 7)
     two, _ = await attach(hub, 8)
 
-    await hub.live.append([*changes(1, workspace=8), *changes(1, workspace=7)], NOW)
+    await hub.live.append([*changes(1, workspace=8), *changes(1, workspace=7)])
 
     assert await one.next(1) == await two.next(1) == [1]
     assert two.heard.empty()
@@ -87,7 +87,7 @@ async def test_who_has_closed_hears_nothing_more(hub: Hub) -> None:
     (await hub.attach(7, gone.heard.put_nowait, gone.lost.put_nowait)).close()
     await hub.attach(7, stays.heard.put_nowait, stays.lost.put_nowait)
 
-    await hub.live.append(changes(1), NOW)
+    await hub.live.append(changes(1))
 
     assert await stays.next(1) == [1]
     assert gone.heard.empty()
@@ -104,12 +104,12 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
         pass
     await redis.flushall()
 
-    await hub.live.append(changes(1), NOW)
+    await hub.live.append(changes(1))
 
     async with asyncio.timeout(10):
         lost = await listener.lost.get()
     again, position = await attach(hub)
-    await hub.live.append(changes(2), NOW)
+    await hub.live.append(changes(2))
     assert await again.next(1) == [2]
     caught_up = [e.data["n"] async for page in hub.history(7, lost.resume_from, position) for e in page]
     assert caught_up == [1]
@@ -119,7 +119,7 @@ async def test_the_reader_survives_the_loss_of_its_connections(hub: Hub, redis: 
     listener, _ = await attach(hub)
     await redis.client_kill_filter(_type="normal", skipme=True)
 
-    await hub.live.append(changes(1, 2), NOW)
+    await hub.live.append(changes(1, 2))
 
     assert await listener.next(2) == [1, 2]
     assert listener.lost.empty()
@@ -137,6 +137,6 @@ async def test_the_reader_survives_that_both_servers_are_away(settings: Settings
             await until(lambda: "live.database_away" in {line["event"] for line in lines})
         reopen(gates.postgres)
 
-        await domain.hub.live.append(changes(1), NOW)
+        await domain.hub.live.append(changes(1))
 
         assert await listener.next(1) == [1]

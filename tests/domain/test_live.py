@@ -20,7 +20,10 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def live(redis: Redis) -> Live:
-    return Live(redis)
+    async def committed_until() -> datetime:
+        return NOW
+
+    return Live(redis, committed_until)
 
 
 def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: datetime = NOW) -> Change:
@@ -28,7 +31,7 @@ def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: date
 
 
 async def told(live: Live, after: str = "0") -> list[Entry]:
-    last = await live.open(7, NOW)
+    last = await live.open(7)
     return [entry async for page in live.history(7, after, last) for entry in page]
 
 
@@ -37,48 +40,50 @@ async def numbers(live: Live) -> list[int]:
 
 
 async def test_changes_are_read_in_the_order_in_which_they_were_told(live: Live) -> None:
-    assert await live.append([change(1), change(2), change(3)], NOW) == [True, True, True]
+    assert await live.append([change(1), change(2), change(3)]) == [True, True, True]
 
     assert await numbers(live) == [1, 2, 3]
 
 
 async def test_a_change_told_twice_stands_there_once(live: Live) -> None:
-    await live.append([change(1), change(2)], NOW)
+    await live.append([change(1), change(2)])
 
-    assert await live.append([change(2), change(1)], NOW) == [True, True]
+    assert await live.append([change(2), change(1)]) == [True, True]
     assert await numbers(live) == [1, 2]
 
 
 async def test_a_change_whose_predecessor_is_missing_is_held_back(live: Live) -> None:
-    await live.append([change(1)], NOW)
+    await live.append([change(1)])
 
-    assert await live.append([change(3)], NOW) == [False]
+    assert await live.append([change(3)]) == [False]
     assert await numbers(live) == [1]
 
 
 async def test_the_loop_fills_the_gap_in_order_and_repeats_nothing(live: Live) -> None:
-    await live.append([change(1)], NOW)
-    await live.append([change(3)], NOW)
+    await live.append([change(1)])
+    await live.append([change(3)])
 
     recalled = [change(n, Order.RECALLED, at=NOW + timedelta(seconds=1)) for n in (1, 2)]
-    await live.append([*recalled, change(3, Order.LATEST, at=NOW + timedelta(seconds=1))], NOW)
+    await live.append([*recalled, change(3, Order.RECALLED, at=NOW + timedelta(seconds=1))])
 
     assert await numbers(live) == [1, 2, 3]
 
 
 async def test_where_nothing_is_missing_a_change_may_follow_any_other(live: Live) -> None:
-    await live.append([change(1)], NOW)
+    await live.append([change(1)])
 
-    assert await live.append([change(6, Order.CLEAR)], NOW) == [True]
+    assert await live.append([change(6, Order.CLEAR)]) == [True]
     assert await numbers(live) == [1, 6]
 
 
-async def test_what_happened_before_the_stream_began_is_not_recalled_but_the_latest_in_doubt_is(live: Live) -> None:
-    early, just_before = NOW - timedelta(minutes=1), NOW - timedelta(milliseconds=500)
+async def test_what_was_committed_before_the_stream_began_is_not_recalled_unless_its_time_is_in_doubt(
+    live: Live,
+) -> None:
+    early, just_before = NOW - timedelta(minutes=1), NOW - timedelta(milliseconds=100)
 
     taken = await live.append(
-        [change(1, Order.RECALLED, at=early), change(2, Order.LATEST, at=just_before),
-         change(5, Order.LATEST, subject=2, at=early)], NOW,
+        [change(1, Order.RECALLED, at=just_before), change(2, Order.ROUGHLY, at=just_before),
+         change(5, Order.ROUGHLY, subject=2, at=early)],
     )  # fmt: skip
 
     assert taken == [True, True, True]
@@ -86,7 +91,7 @@ async def test_what_happened_before_the_stream_began_is_not_recalled_but_the_lat
 
 
 async def test_a_cursor_leads_to_what_came_after_it(live: Live) -> None:
-    await live.append([change(1), change(2), change(3)], NOW)
+    await live.append([change(1), change(2), change(3)])
     first, *rest = await told(live)
 
     assert await told(live, first.cursor) == rest
@@ -94,7 +99,7 @@ async def test_a_cursor_leads_to_what_came_after_it(live: Live) -> None:
 
 
 async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Live, redis: Redis) -> None:
-    await live.append([change(1), change(2), change(3)], NOW)
+    await live.append([change(1), change(2), change(3)])
     first, _, last = await told(live)
     await redis.xtrim(stream_of(7), maxlen=1, approximate=False)
 
@@ -104,7 +109,7 @@ async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Liv
 
 
 async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, redis: Redis) -> None:
-    await live.append([change(1)], NOW)
+    await live.append([change(1)])
     (entry,) = await told(live)
     await redis.flushall()
 
@@ -119,8 +124,8 @@ async def test_what_is_no_cursor_is_refused(live: Live, cursor: str) -> None:
 
 
 async def test_a_cursor_of_another_workspace_is_refused(live: Live) -> None:
-    await live.append([change(1)], NOW)
-    theirs = await live.open(8, NOW)
+    await live.append([change(1)])
+    theirs = await live.open(8)
 
     with pytest.raises(BadCursor):
         await told(live, theirs)
@@ -128,7 +133,7 @@ async def test_a_cursor_of_another_workspace_is_refused(live: Live) -> None:
 
 async def test_many_changes_of_one_millisecond_keep_their_order_and_their_workspace(live: Live) -> None:
     for number in range(0, 300, 3):
-        await live.append([change(number + n, Order.CLEAR) for n in (1, 2, 3)], NOW)
+        await live.append([change(number + n, Order.CLEAR) for n in (1, 2, 3)])
 
     entries = await told(live)
 
@@ -138,7 +143,7 @@ async def test_many_changes_of_one_millisecond_keep_their_order_and_their_worksp
 
 
 async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
-    await live.append([change(1)], NOW)
-    last = await live.open(8, NOW)
+    await live.append([change(1)])
+    last = await live.open(8)
 
     assert [page async for page in live.history(8, "0", last)] in ([], [[]])

@@ -1,13 +1,12 @@
 """Settling: what a dying process left untold is told within seconds, in order, once."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling
-from domain.database import now, rows
+from domain.database import rows
 from domain.live import Entry
 from domain.tables import Delivery, Unsettled
 from domain.unit import Actor, Domain
@@ -22,7 +21,7 @@ async def check_now() -> None:
 
 async def entries(domain: Domain, actor: Actor) -> list[Entry]:
     live = domain.hub.live
-    last = await live.open(actor.workspace.id, await now())
+    last = await live.open(actor.workspace.id)
     return [entry async for page in live.history(actor.workspace.id, "0", last) for entry in page]
 
 
@@ -32,7 +31,7 @@ async def statuses(domain: Domain, actor: Actor) -> list[str]:
 
 async def untold_delivery(domain: Domain, actor: Actor) -> Delivery:
     """A delivery whose API process died between its commit and its announcement."""
-    await domain.hub.live.open(actor.workspace.id, await now() - timedelta(minutes=1))
+    await domain.hub.live.open(actor.workspace.id)
     webhook = await listen(domain, actor)
     await rows(
         """WITH e AS (INSERT INTO event (workspace_id, type, document) VALUES ($1, 'post.created', '{}') RETURNING id),
