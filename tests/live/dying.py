@@ -1,4 +1,4 @@
-"""`python -m tests.live.dying DATABASE_URL REDIS_URL WORKSPACE_ID COUNT`: commits events and dies before it can tell."""
+"""`python -m tests.live.dying DATABASE_URL REDIS_URL WORKSPACE_ID COUNT`: commits, and dies before it can tell."""
 
 import asyncio
 import os

@@ -5,7 +5,6 @@ import signal
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
-
 from domain import workspaces
 from domain.tables import Token
 from domain.vocabulary import Role
@@ -19,8 +18,6 @@ FORBIDDEN = 4403
 RESTARTING = 1012
 # The API looks at tokens every second.
 SECONDS = 4.0
-
-
 
 
 async def subscribed(stack: AsyncExitStack, world: World, token: str) -> Socket:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from domain import unit, workspaces
+from domain import events, unit, workspaces
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType, Role
 from domain.workspaces import NewToken
-from tests.domain.doing import happen, listen
+from tests.domain.doing import listen
 from tests.e2e.receivers import Receivers, receiving
 from tests.e2e.system import System
 
@@ -43,13 +43,14 @@ class World:
         for number in range(count):
             await listen(self.domain, self.admin, EVENT, callback_url=self.receivers.url(f"/{number}"))
 
-    async def happen(self, count: int, at_once: int = 4, pause: float = 0.0) -> None:
-        """So many events, a few at once; each makes a delivery for every webhook."""
+    async def happen(self, count: int, at_once: int = 4, pause: float = 0.0, text: str = "x") -> None:
+        """So many events with this text, a few at once; each makes a delivery for every webhook."""
         left = iter(range(count))
 
         async def go_on() -> None:
             for _ in left:
-                await happen(self.domain, self.admin, EVENT)
+                async with self.domain.unit(self.admin) as opened:
+                    await events.record(opened, EVENT, {"uuid": text})
                 await asyncio.sleep(random.uniform(0, 2 * pause))
 
         await asyncio.gather(*(go_on() for _ in range(at_once)))
