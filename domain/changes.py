@@ -105,7 +105,8 @@ def recalled(row: Row, attempts: Sequence[Row], from_change: int) -> list[Change
             # Of a retry the database keeps when the attempt ended, not when that was recorded.
             rough = latest and status is DeliveryStatus.RETRYING
             order = Order.ROUGHLY if rough else Order.RECALLED
-            changes.append(change_of(row if latest else {**row, **was}, at, order, attempt))
+            when = row["finished_at"] or at if latest else at
+            changes.append(change_of(row if latest else {**row, **was}, when, order, attempt))
     return changes
 
 

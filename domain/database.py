@@ -136,7 +136,9 @@ async def rows(sql: str, *values: Any) -> Sequence[Any]:
     """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
     try:
         # Tortoise would copy each record into a dictionary.
-        async with connection().acquire_connection() as raw:
+        client = connection()
+        client.log.debug("%s: %s", sql, values)
+        async with client.acquire_connection() as raw:
             records: Sequence[Any] = await raw.fetch(sql, *values)
             return records
     except OUT_OF_REACH as error:
