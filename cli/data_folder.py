@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from domain.errors import HooklineError
 from domain.settings import KEY_BYTES
@@ -94,6 +95,14 @@ class DataFolder:
     def known_url(self) -> str | None:
         """Where the instance of this folder listens, or did."""
         return _texts(self.access, "url").get("url")
+
+    def listening(self) -> dict[str, str]:
+        """Where the API listens, as the variables that say so; nothing where that cannot be read."""
+        try:
+            place = urlsplit(json.loads(self.access.read_text())["url"])
+            return {"HOOKLINE_HOST": place.hostname or "", "HOOKLINE_PORT": str(place.port or 80)}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     def write_access(self, url: str, token: str) -> None:
         """Tell programs of this user where Hookline is and how to get in: {"url", "token"}."""

@@ -12,7 +12,7 @@ import typer
 
 from api import main as api_process
 from cli import listen as listening
-from cli import rotation, welcome
+from cli import operating, rotation, welcome
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
 from cli.opening import Data, Json, find_workspace, print_result, require_migrated, said, settings_of
@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 workspace_commands = typer.Typer(no_args_is_help=True)
 token_commands = typer.Typer(no_args_is_help=True)
 key_commands = typer.Typer(no_args_is_help=True)
-app.add_typer(workspace_commands, name="workspace", help="Make workspaces.")
+app.add_typer(workspace_commands, name="workspace", help="Make and erase workspaces.")
 app.add_typer(token_commands, name="token", help="Make tokens, which open a workspace.")
 app.add_typer(key_commands, name="keys", help="Make and change the keys that seal secrets at rest.")
 
@@ -103,6 +103,7 @@ def create_workspace(name: str, data: Data = None, as_json: Json = False) -> Non
 
 @token_commands.command("create")
 def create_token(
+    *,
     workspace: Annotated[str, typer.Option(help="The name or the id of the workspace.")],
     role: Annotated[Role, typer.Option(help="What the token may do.")],
     name: Annotated[str, typer.Option(help="What people recognise the token by.")] = TOKEN_NAME,
@@ -168,6 +169,8 @@ def finish_well() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
 
+
+operating.register(app, workspace_commands)
 
 if __name__ == "__main__":
     app()

@@ -70,6 +70,19 @@ def api_answers(host: str, port: int) -> Callable[[], bool]:
     return answers
 
 
+def is_our_api(host: str, port: int) -> bool:
+    """Whether who listens there is a Hookline, ready or not; blocks for half a second at most."""
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        return answer.status == 200 and answer.read(100) == b'{"status":"ok"}'
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def worker_answers(ready_file: Path) -> Callable[[], bool]:
     """Whether the worker has touched its file (HOOKLINE_READY_FILE) since now; what an earlier one left is removed."""
     ready_file.unlink(missing_ok=True)

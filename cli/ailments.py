@@ -1,0 +1,68 @@
+"""What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import asyncpg
+from redis.exceptions import ResponseError
+
+from domain.errors import Misconfigured
+
+REMEDIES = (
+    ("HOOKLINE_DATABASE_URL", "Set it to postgresql://user:password@host:5432/database; --data names a `hookline up`."),
+    ("HOOKLINE_REDIS_URL", "Set it to redis://host:6379/0; --data names a `hookline up`."),
+    (
+        "HOOKLINE_SECRET_KEYS",
+        "Make a key with `hookline keys generate`, give the same one to every process, and keep it with the backups.",
+    ),
+    ("HOOKLINE_LEASE", "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."),
+    ("HOOKLINE_SHUTDOWN_DEADLINE", "Raise it, or lower HOOKLINE_REQUEST_TIMEOUT."),
+)
+CORRECT_IT = "Correct it; docs/settings.md says what it may be."
+
+REDIS_SETTINGS = (
+    ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
+    ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),
+)
+
+
+def remedy_for_setting(fault: str) -> str:
+    """What to do about a setting that is missing or makes no sense."""
+    return next((remedy for variable, remedy in REMEDIES if fault.startswith(variable)), CORRECT_IT)
+
+
+def of_postgres(error: Exception, url: str) -> tuple[str, str]:
+    """What kept us from the database, and what to do."""
+    match error:
+        case Misconfigured() | ValueError():
+            return str(error), "Set HOOKLINE_DATABASE_URL to postgresql://user:password@host:5432/database."
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return words_of(error), "Correct the user and the password in HOOKLINE_DATABASE_URL."
+        case asyncpg.InvalidCatalogNameError():
+            return words_of(error), f"Make it (`createdb {urlsplit(url).path.strip('/')}`), or name another one."
+        case asyncpg.TooManyConnectionsError():
+            remedy = "Raise max_connections: each process takes up to 10."
+            return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
+    return (
+        f"PostgreSQL does not answer ({words_of(error)})",
+        "Start it, or correct host and port in HOOKLINE_DATABASE_URL.",
+    )
+
+
+def is_refused_command(error: Exception) -> bool:
+    """Whether Redis is there and merely does not allow what was asked."""
+    return isinstance(error, ResponseError) and ("unknown command" in str(error) or "NOPERM" in str(error))
+
+
+def words_of(error: Exception) -> str:
+    """What an error says of itself, or else what it is."""
+    return str(error).strip() or type(error).__name__
+
+
+def duration(time: timedelta) -> str:
+    """A time as people say it: 40 s, 5 min, 2 h, 3 days."""
+    seconds = time.total_seconds()
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{round(seconds / size)} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"

@@ -1,0 +1,257 @@
+"""`hookline doctor`: what is configured, reachable and migrated, what is wrong, and what to do about it."""
+
+import asyncio
+import errno
+import json
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+from redis.exceptions import RedisError
+
+from cli import ailments
+from cli.output import Output
+from cli.programs import is_our_api
+from domain import backlog, database, queue
+from domain import settings as reading
+from domain.errors import HooklineError, Misconfigured
+from domain.settings import Settings
+from domain.vault import CannotOpen, Vault
+
+KEY_TO_LOOK_WITH = bytes(32)
+# Receivers refuse signatures that are five minutes old; a few seconds are noise.
+CLOCK_NOISE = timedelta(seconds=5)
+CLOCK_FAULT = timedelta(seconds=60)
+LONG_DUE = timedelta(minutes=1)
+REDIS_SECONDS = 2.0
+
+
+class Verdict(StrEnum):
+    """What a check came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do where that is not well."""
+
+    check: str
+    verdict: Verdict
+    says: str
+    remedy: str = ""
+
+
+MARKS = {Verdict.OK: ("ok", "green"), Verdict.WARNING: ("warning", "yellow"), Verdict.FAULT: ("FAULT", "bold red")}
+
+
+async def run(environ: Mapping[str, str], output: Output, *, as_json: bool) -> bool:
+    """Examine what these variables describe and show it; returns whether there is no fault."""
+    well = True
+    async for finding in examine(environ):
+        well &= finding.verdict is not Verdict.FAULT
+        show(finding, output, as_json=as_json)
+    return well
+
+
+def show(finding: Finding, output: Output, *, as_json: bool) -> None:
+    """One finding, for people or for programs."""
+    if as_json:
+        fields = {"check": finding.check, "verdict": finding.verdict, "says": finding.says, "remedy": finding.remedy}
+        output.say(json.dumps(fields))
+        return
+    mark, style = MARKS[finding.verdict]
+    output.line((f"{mark:>7}  ", style), (f"{finding.check:<9} ", "bold"), (finding.says, ""))
+    if finding.remedy:
+        output.line((" " * 19, ""), (finding.remedy, "cyan"))
+
+
+async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+    """All checks, each as soon as it is done. None of them changes anything."""
+    values, faults = reading.read(environ)
+    for fault in faults:
+        yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
+    settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
+    try:
+        settings.check()
+    except Misconfigured as error:
+        yield Finding("settings", Verdict.FAULT, str(error), ailments.remedy_for_setting(str(error)))
+    else:
+        if not faults:
+            yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
+    yield files(settings)
+    yield await asyncio.to_thread(port, settings)
+    if settings.redis_url:
+        async for finding in redis(settings):
+            yield finding
+    if settings.database_url:
+        async for finding in postgres(settings, datetime.now(UTC), can_open="secret_keys" in values):
+            yield finding
+
+
+def files(settings: Settings) -> Finding:
+    """Whether a worker may open as many sockets as it is told to hold."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.worker_concurrency + 200
+    if most != resource.RLIM_INFINITY and most < needed:
+        return Finding(
+            "files",
+            Verdict.WARNING,
+            f"a process may open {most} files, and HOOKLINE_WORKER_CONCURRENCY wants {settings.worker_concurrency}",
+            f"Raise the limit (ulimit -Hn {needed}), or lower HOOKLINE_WORKER_CONCURRENCY.",
+        )
+    return Finding("files", Verdict.OK, "enough files may be open at once")
+
+
+def port(settings: Settings) -> Finding:
+    """Whether the API can listen, or does so already."""
+    place = f"{settings.host}:{settings.port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            remedy = "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."
+            return Finding("port", Verdict.FAULT, f"cannot listen on {place}: {error.strerror or error}", remedy)
+        if is_our_api(settings.host, settings.port):
+            return Finding("port", Verdict.OK, f"Hookline's API answers at {place}")
+        return Finding(
+            "port",
+            Verdict.FAULT,
+            f"another program listens on {place}",
+            f"Stop it (`ss -ltnp 'sport = :{settings.port}'` names it), or set HOOKLINE_PORT to another port.",
+        )
+    return Finding("port", Verdict.OK, f"{place} is free")
+
+
+async def redis(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether Redis answers, and keeps what it is given."""
+    try:
+        client = queue.connect(settings.redis_url)
+    except (Misconfigured, ValueError) as error:
+        yield Finding("redis", Verdict.FAULT, str(error), "Correct HOOKLINE_REDIS_URL.")
+        return
+    try:
+        async with asyncio.timeout(REDIS_SECONDS):
+            version = (await client.info("server"))["redis_version"]
+            yield Finding("redis", Verdict.OK, f"Redis {version} answers")
+            for name, wanted, why in ailments.REDIS_SETTINGS:
+                found = (await client.config_get(name)).get(name, wanted)
+                if found != wanted:
+                    yield Finding("redis", Verdict.WARNING, f"{name} is {found}: {why}", f"Set {name} to {wanted}.")
+    except (RedisError, OSError, TimeoutError) as error:
+        yield Finding("redis", *_of_redis(error))
+    finally:
+        await client.aclose()
+
+
+def _of_redis(error: Exception) -> tuple[Verdict, str, str]:
+    if ailments.is_refused_command(error):
+        return Verdict.OK, "it does not show its configuration; see to appendonly and noeviction yourself", ""
+    why = f"Redis does not answer ({ailments.words_of(error)}): deliveries go on, later, and live updates do not"
+    return Verdict.FAULT, why, "Start it, or correct HOOKLINE_REDIS_URL (user, password and database number included)."
+
+
+async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> AsyncIterator[Finding]:
+    """Whether PostgreSQL answers, is migrated, agrees about the time and about the keys, and is worked off.
+
+    `now` is this machine's time; `can_open`: the settings have keys to try.
+    """
+    try:
+        version, theirs = await _greet(settings)
+    except (*database.OUT_OF_REACH, asyncpg.PostgresError, HooklineError, ValueError) as error:
+        yield Finding("database", Verdict.FAULT, *ailments.of_postgres(error, settings.database_url))
+        return
+    yield Finding("database", Verdict.OK, f"PostgreSQL {version} answers")
+    yield clock(now, theirs)
+    async with database.connected(settings):
+        if not await database.is_migrated():
+            remedy = "Run `hookline migrate` with the same settings, then start the other processes."
+            yield Finding("tables", Verdict.FAULT, "the tables are missing, or of an earlier version", remedy)
+            return
+        yield Finding("tables", Verdict.OK, "every migration of this version has run")
+        if can_open:
+            yield await keys(Vault(settings.secret_keys))
+        yield await work()
+
+
+async def _greet(settings: Settings) -> tuple[str, datetime]:
+    credentials = database.credentials(settings.database_url)
+    names = ("host", "port", "user", "password", "database", "timeout")
+    connection = await asyncpg.connect(**{name: credentials[name] for name in names})
+    try:
+        row: Any = await connection.fetchrow("SELECT current_setting('server_version') AS version, clock_timestamp()")
+        return row["version"], row["clock_timestamp"]
+    finally:
+        await connection.close()
+
+
+def clock(ours: datetime, theirs: datetime) -> Finding:
+    """Whether this machine and the database agree what time it is."""
+    ahead = ours - theirs
+    if abs(ahead) <= CLOCK_NOISE:
+        return Finding("clock", Verdict.OK, "this machine and the database agree what time it is")
+    direction = "ahead of" if ahead > timedelta(0) else "behind"
+    return Finding(
+        "clock",
+        Verdict.FAULT if abs(ahead) >= CLOCK_FAULT else Verdict.WARNING,
+        f"this machine's clock is {ailments.duration(abs(ahead))} {direction} the database's: receivers may refuse "
+        "signatures as too old, and tokens end at the wrong time",
+        "Let NTP set the clock of whichever is wrong (`timedatectl set-ntp true`).",
+    )
+
+
+async def keys(vault: Vault) -> Finding:
+    """Whether what was sealed last opens."""
+    found = await database.rows(_SEALED)
+    with _as_fault() as fault:
+        for row in found:
+            vault.open(
+                row["sealed_secret"], workspace_id=row["workspace_id"], row=str(row["uuid"]), field="sealed_secret"
+            )
+    if fault:
+        return Finding(
+            "keys",
+            Verdict.FAULT,
+            "HOOKLINE_SECRET_KEYS does not open what is sealed in the database",
+            "Put the key that was used back, behind the first one; without it webhook secrets must be made anew.",
+        )
+    return Finding("keys", Verdict.OK, "the keys open what is sealed" if found else "nothing is sealed yet")
+
+
+@contextmanager
+def _as_fault() -> Iterator[list[CannotOpen]]:
+    found: list[CannotOpen] = []
+    try:
+        yield found
+    except CannotOpen as error:
+        found.append(error)
+
+
+async def work() -> Finding:
+    """Whether somebody delivers what is due."""
+    owed = await backlog.measure()
+    if owed.oldest_due > LONG_DUE:
+        return Finding(
+            "work",
+            Verdict.WARNING,
+            f"{owed.due:,} deliveries are due, the oldest for {ailments.duration(owed.oldest_due)}",
+            "Start `hookline worker`, or more of them; `hookline status` shows how it goes.",
+        )
+    return Finding("work", Verdict.OK, f"{owed.due:,} deliveries are due, {owed.in_flight:,} in flight")
+
+
+_SEALED = """
+SELECT workspace_id, uuid, sealed_secret FROM webhook WHERE sealed_secret IS NOT NULL ORDER BY id DESC LIMIT 1
+"""

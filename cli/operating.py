@@ -1,0 +1,104 @@
+"""The commands of whoever runs Hookline: doctor, status, replay, workspace erase."""
+
+import asyncio
+import os
+from contextlib import suppress
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from cli import doctor as examining
+from cli import erase as erasing
+from cli import replay as replaying
+from cli import status as looking
+from cli import up as upping
+from cli.data_folder import DataFolder
+from cli.opening import Data, Json, find_workspace, print_result, require_migrated, said, settings_of
+from cli.output import Output
+from cli.replay import Wanted
+from domain import unit
+from domain.settings import Settings
+from domain.tables import Workspace
+from domain.vocabulary import DeliveryStatus
+
+FINISHED = ", ".join(status.value for status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED))
+
+
+def register(app: typer.Typer, workspaces: typer.Typer) -> None:
+    """Add these commands to the others."""
+    for command in (doctor, status, replay):
+        app.command()(command)
+    workspaces.command("erase")(erase_workspace)
+
+
+def doctor(data: Data = None, as_json: Json = False) -> None:
+    """Say what is configured, reachable and migrated, what is wrong, and what to do. Changes nothing."""
+    with said():
+        environ = dict(os.environ)
+        if data is not None:
+            folder = DataFolder(data).opened()
+            environ = upping.environment_of(folder, os.environ) | folder.listening()
+        well = asyncio.run(examining.run(environ, Output(), as_json=as_json))
+    raise typer.Exit(0 if well else 1)
+
+
+def status(
+    watch: Annotated[bool, typer.Option(help="Again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two looks.")] = 2.0,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is due and for how long, how the last hour went, and which webhooks are in trouble."""
+    with said(), suppress(KeyboardInterrupt):
+        settings = settings_of(data)
+        if watch:
+            asyncio.run(looking.watch(settings, timedelta(seconds=every), as_json=as_json))
+        else:
+            asyncio.run(looking.run(settings, as_json=as_json))
+
+
+def replay(
+    *,
+    webhook: Annotated[str, typer.Option(help="The id of the webhook, as the API and `hookline status` show it.")],
+    since: Annotated[str, typer.Option(help="Deliveries made since then: 90m, 2h, 3d, 1w or 2026-05-01T08:00:00Z.")],
+    until: Annotated[str | None, typer.Option(help="And before then; now, where it is left out.")] = None,
+    only: Annotated[list[DeliveryStatus] | None, typer.Option(help=f"Those that ended so: {FINISHED}, ...")] = None,
+    wait: Annotated[bool, typer.Option(help="Show how far it is, up to its end.")] = True,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Send finished deliveries of one webhook again: the failed ones, unless --only says others."""
+    wanted = Wanted(webhook, tuple(only or (DeliveryStatus.FAILED,)), since, until)
+    with said():
+        settings = settings_of(data)
+        asyncio.run(replaying.run(settings, wanted, Output(), wait=wait, as_json=as_json))
+
+
+def erase_workspace(
+    workspace: Annotated[str, typer.Argument(help="The name or the id of the workspace.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Remove a workspace and everything in it, for good: webhooks, posts, tokens, every delivery. It asks first."""
+
+    async def erase(settings: Settings) -> int:
+        async with unit.opened(settings) as domain:
+            await require_migrated()
+            found = await find_workspace(workspace)
+            confirm(found, asked=not yes)
+            return await erasing.run(domain, found)
+
+    with said():
+        removed = asyncio.run(erase(settings_of(data)))
+        print_result("removed", removed if as_json else f"Gone: {removed:,} rows.", as_json=as_json)
+
+
+def confirm(workspace: Workspace, *, asked: bool) -> None:
+    """Have a person type the name of what is about to go. Raises Abort where they do not."""
+    if asked:
+        typer.echo(f"Everything in the workspace {workspace.name!r} will be gone for good.", err=True)
+        if typer.prompt("Type its name to go on", err=True) != workspace.name:
+            typer.echo("That is not its name; nothing was done.", err=True)
+            raise typer.Exit(1)

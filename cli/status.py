@@ -1,0 +1,158 @@
+"""`hookline status`: what is due and for how long, how the last hour went, and which webhooks are in trouble."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli import sentences
+from cli.ailments import duration
+from domain import backlog, database
+from domain.backlog import MOST_COUNTED, Backlog, Troubled
+from domain.errors import Unavailable
+from domain.settings import Settings
+from domain.vocabulary import DeliveryStatus
+from schema import ids
+
+LOOK_BACK = timedelta(hours=1)
+MOST_WEBHOOKS = 20
+LONG_DUE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at one moment."""
+
+    at: datetime
+    backlog: Backlog
+    waiting: int
+    recent: dict[str, int]
+    troubled: list[Troubled]
+
+
+async def look() -> Status:
+    """Ask the database. Raises Unavailable."""
+    return Status(
+        at=await database.now(),
+        backlog=await backlog.measure(),
+        waiting=await backlog.waiting(),
+        recent=await backlog.recent(LOOK_BACK),
+        troubled=await backlog.troubled_webhooks(MOST_WEBHOOKS),
+    )
+
+
+async def run(settings: Settings, *, as_json: bool) -> None:
+    """Show it once. Raises Unavailable."""
+    async with database.connected(settings):
+        status = await look()
+    _print(as_line(status) if as_json else shown(status))
+
+
+async def watch(settings: Settings, every: timedelta, *, as_json: bool) -> None:
+    """Show it again and again, until cancelled; a database that is away is said and waited for."""
+    async with database.connected(settings):
+        if as_json:
+            async for found in _looks(every):
+                _print(json.dumps({"error": found}) if isinstance(found, str) else as_line(found))
+            return
+        with Live(screen=False, auto_refresh=False) as live:
+            async for found in _looks(every):
+                live.update(Text(found, "bold red") if isinstance(found, str) else shown(found), refresh=True)
+
+
+async def _looks(every: timedelta) -> AsyncIterator[Status | str]:
+    while True:
+        try:
+            with sentences.of_the_database():
+                found: Status | str = await look()
+        except Unavailable as error:
+            found = str(error)
+        yield found
+        await asyncio.sleep(every.total_seconds())
+
+
+def _print(what: RenderableType) -> None:
+    Console(highlight=False, soft_wrap=True, markup=False).print(what)
+
+
+def as_line(status: Status) -> str:
+    """One object, for programs; ids are those of the API, times are RFC 3339, durations seconds."""
+    owed = status.backlog
+    return json.dumps(
+        {
+            "at": status.at.isoformat(),
+            "due": owed.due,
+            "oldest_due_seconds": round(owed.oldest_due.total_seconds(), 3),
+            "in_flight": owed.in_flight,
+            "waiting": status.waiting,
+            "circuits_open": owed.circuits_open,
+            "last_hour": status.recent,
+            "troubled_webhooks": [_troubled_as_json(each) for each in status.troubled],
+        },
+        default=datetime.isoformat,
+    )
+
+
+def _troubled_as_json(troubled: Troubled) -> dict[str, Any]:
+    fields = asdict(troubled)
+    return {"id": ids.make("Webhook", fields.pop("webhook_id")), **fields}
+
+
+def shown(status: Status) -> RenderableType:
+    """The same for people."""
+    owed = status.backlog
+    figures = Table.grid(padding=(0, 2))
+    late = "bold red" if owed.oldest_due > LONG_DUE else "bold"
+    oldest = duration(owed.oldest_due) if owed.due else "none"
+    for name, value, style in (
+        ("due now", _count(owed.due), "bold"),
+        ("oldest due", oldest, late),
+        ("in flight", _count(owed.in_flight), "bold"),
+        ("not finished", _count(status.waiting), "bold"),
+        ("last hour", _fared(status.recent), ""),
+    ):
+        figures.add_row(Text(name, "dim"), Text(value, style))
+    if not status.troubled:
+        return Group(figures, Text("No webhook is failing.", "green"))
+    return Group(figures, _table(status))
+
+
+def _table(status: Status) -> Table:
+    table = Table(title="Webhooks in trouble", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("webhook", "workspace", "id", "failing for", "state", "waiting"):
+        table.add_column(column, header_style="dim")
+    for each in status.troubled:
+        since = duration(status.at - each.failing_since) if each.failing_since else ""
+        table.add_row(
+            Text(each.name[:40]),
+            Text(each.workspace[:30]),
+            ids.make("Webhook", each.webhook_id),
+            since,
+            Text(_state(each), "red" if each.disabled_reason else "yellow"),
+            str(each.waiting),
+        )
+    return table
+
+
+def _state(troubled: Troubled) -> str:
+    if troubled.disabled_reason:
+        return f"disabled: {troubled.disabled_reason}"
+    if troubled.circuit_open_until:
+        return f"spared until {troubled.circuit_open_until.astimezone(UTC):%H:%M:%S} UTC"
+    return "failing"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
+
+
+def _fared(recent: dict[str, int]) -> str:
+    told = [f"{recent[status]:,} {status.value}" for status in DeliveryStatus if recent.get(status)]
+    return ", ".join(told) or "nothing"
