@@ -44,6 +44,10 @@ test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
 test-providers: setup ## The networks' real servers alone, and none of them may be missing
 	$(BIN)/pytest tests/providers --require-networks
 
+.PHONY: chaos
+chaos: setup ## Break everything at random for SECONDS=120 (SEED=n repeats a run)
+	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.e2e.chaos
+
 .PHONY: check
 check: setup web/node_modules/.installed ## Format, lint, types, import rules, schema contract
 	$(BIN)/ruff format --check $(CODE)

@@ -207,7 +207,8 @@ class World:
         for number, times in Counter(arrival.attempt for arrival in came).items():
             if times > 1:
                 without.append(f"{delivery}: attempt {number} came {times} times")
-        for earlier in came[:-1]:
+        # A worker that was frozen may send its copy after that of its successor.
+        for earlier in sorted(came, key=lambda arrival: arrival.attempt)[:-1]:
             attempt = attempts.get((delivery, earlier.attempt))
             outcome = attempt["outcome"] if attempt is not None else "no log"
             if outcome in FAILED_ATTEMPT:
