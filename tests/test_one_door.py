@@ -23,7 +23,8 @@ OPENERS = {
 }  # fmt: skip
 # Commands that people run for themselves, with what they may open besides.
 OWN_SERVERS = {
-    "api/main.py": {"websockets.http11", "websockets.http11.Request"},  # the type of a request that uvicorn's server side reads
+    # The type of a request that uvicorn's server side reads.
+    "api/main.py": {"websockets.http11", "websockets.http11.Request"},
     "cli/programs.py": {"http.client"},  # asks our own API whether it is ready
     "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
     "cli/up.py": {"socket.socket", "getaddrinfo"},  # tries whether the port to listen on is free

@@ -500,7 +500,7 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus
         with connections() as connected:
             attempt = asyncio.create_task(sender.send(request_to(corpus.url_of(RECEIVERS[name]))))
             async with asyncio.timeout(5):
-                while not connected:  # noqa: ASYNC110 - the watch is no event
+                while not connected:
                     await asyncio.sleep(0)
                 # Long enough for the other one to get as far as it will.
                 for _ in range(20):
