@@ -10,8 +10,9 @@ Row = Mapping[str, Any]
 
 
 async def due_webhooks(limit: int) -> Sequence[Row]:
-    """Webhooks that may be sent to and have something due, in random order: webhook_id and workspace_id.
+    """Webhooks that may be sent to and have something due, in random order: webhook_id, workspace_id and deleted.
 
+    Nothing is sent to those that are deleted: what was made for them at that moment is still to be cancelled.
     Costs an index probe for each webhook with unfinished deliveries, however many of them wait.
     """
     return await rows(_DUE_WEBHOOKS, limit)
@@ -33,16 +34,19 @@ WITH RECURSIVE unfinished AS (
         ORDER BY d.webhook_id LIMIT 1
     ) FROM unfinished WHERE unfinished.webhook_id IS NOT NULL
 )
-SELECT w.id AS webhook_id, w.workspace_id
-FROM unfinished u JOIN webhook w ON w.id = u.webhook_id
-WHERE w.deleted_at IS NULL AND EXISTS (
-    SELECT 1 FROM delivery d
-    WHERE d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
-        AND d.status IN ('pending', 'retrying')
-        AND (d.is_test OR w.active AND w.circuit_open_until IS NULL)
-)
+SELECT w.id AS webhook_id, w.workspace_id, w.deleted_at IS NOT NULL AS deleted
+FROM unfinished u JOIN webhook w ON w.id = u.webhook_id CROSS JOIN LATERAL (
+    SELECT FROM delivery d WHERE WAITING AND (w.active AND w.circuit_open_until IS NULL OR w.deleted_at IS NOT NULL)
+    UNION ALL
+    SELECT FROM delivery d WHERE WAITING AND d.is_test
+    LIMIT 1
+) due
 ORDER BY random() LIMIT $1
-"""
+""".replace(
+    "WAITING",
+    """d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
+        AND d.status IN ('pending', 'retrying')""",
+)
 
 _TAKE_PROBES = """
 UPDATE webhook SET circuit_open_until = now() + $2::interval

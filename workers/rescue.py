@@ -80,9 +80,13 @@ class Rescue:
             log.warning("rescue.interrupted", attempts=ended)
 
     async def find_due(self) -> None:
-        """Let the engine know of every webhook with something due."""
-        for row in await owed.due_webhooks(WEBHOOKS_AT_ONCE):
-            self._engine.lanes.wanting(row["webhook_id"], row["workspace_id"])
+        """Let the engine know of every webhook with something due; end what is due for deleted ones."""
+        due = await owed.due_webhooks(WEBHOOKS_AT_ONCE)
+        for row in due:
+            if not row["deleted"]:
+                self._engine.lanes.wanting(row["webhook_id"], row["workspace_id"])
+        if deleted := [row["webhook_id"] for row in due if row["deleted"]]:
+            await deliveries.cancel_left(deleted)
 
     async def probe(self) -> None:
         """Try endpoints whose circuit has been open long enough, one delivery each."""

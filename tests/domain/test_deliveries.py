@@ -17,6 +17,7 @@ from domain.unit import Actor, Domain
 from domain.verdicts import result_of
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod, Role
 from tests.domain.doing import faults_of, happen, listen
+from tests.domain.explaining import rows_read
 
 LEASE = timedelta(seconds=30)
 TOOK = timedelta(milliseconds=12)
@@ -342,3 +343,23 @@ async def test_another_workspaces_delivery_does_not_exist(domain: Domain, admin:
             async with domain.unit(stranger) as unit:
                 await verb(unit, delivery.id)
         assert faults_of(refused) == {("id", FaultCode.NOT_FOUND)}
+
+
+async def test_looking_for_the_dead_does_not_read_what_has_finished(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    (row,) = await claim(delivery)
+    await record(row, WELL)
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, status, finished_at)
+        SELECT workspace_id, event_id, webhook_id, event_type, 10, 'succeeded', now()
+        FROM delivery, generate_series(1, 3000)"""
+    )
+    # As after an hour without Redis: much is unsettled, and next to nothing is DELIVERING.
+    await rows("INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT -id, 1, now() FROM delivery")
+    for table in ("delivery", "unsettled"):
+        await rows("ANALYZE " + table)
+
+    async with rows_read("delivery") as count:
+        assert await deliveries.interrupt_expired(10) == 0
+
+    assert count.rows < 100

@@ -1,0 +1,142 @@
+"""What is owed: found in the database, whatever became of the hints."""
+
+import asyncio
+from datetime import timedelta
+
+from domain import deliveries, dispatch, owed, webhooks
+from domain.database import rows
+from domain.deliveries import Room
+from domain.tables import Delivery, Webhook
+from domain.unit import Actor, Domain
+from domain.vocabulary import DeliveryStatus, EventType
+from tests.domain.doing import happen, listen
+from tests.domain.explaining import rows_read
+from tests.domain.test_deliveries import LEASE
+
+BACKLOG = 3000
+
+
+async def webhook_with_one_due(domain: Domain, admin: Actor, **columns: str) -> Webhook:
+    webhook = await listen(domain, admin)
+    await happen(domain, admin)
+    for column, value in columns.items():
+        await rows(f"UPDATE webhook SET {column} = {value}")
+    return webhook
+
+
+async def due() -> list[tuple[int, bool]]:
+    return [(row["webhook_id"], row["deleted"]) for row in await owed.due_webhooks(1000)]
+
+
+async def probes() -> list[int]:
+    return [row["webhook_id"] for row in await owed.take_probes(1000, LEASE)]
+
+
+async def test_every_webhook_with_something_due_is_found_once(domain: Domain, admin: Actor) -> None:
+    listening = [await listen(domain, admin) for _ in range(3)]
+    for _ in range(2):
+        await happen(domain, admin)
+
+    assert sorted(await due()) == [(webhook.id, False) for webhook in listening]
+    assert len(await owed.due_webhooks(2)) == 2
+
+
+async def test_what_is_not_due_or_under_way_or_finished_is_not_found(domain: Domain, admin: Actor) -> None:
+    await webhook_with_one_due(domain, admin)
+    for state in (
+        "due_at = now() + interval '1 minute'",
+        "due_at = now(), status = 'delivering'",
+        "status = 'succeeded', finished_at = now()",
+    ):
+        await rows("UPDATE delivery SET " + state)
+        assert await due() == []
+
+
+async def test_what_waits_for_a_webhook_that_is_spared_or_off_is_not_found(domain: Domain, admin: Actor) -> None:
+    await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
+    assert await due() == []
+    await rows("UPDATE webhook SET circuit_open_until = NULL, active = false")
+    assert await due() == []
+
+
+async def test_a_test_is_found_past_the_backlog_of_a_webhook_that_is_spared(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
+    async with domain.unit(admin) as unit:
+        test = await webhooks.test(unit, webhook.id, EventType.POST_PUBLISHED)
+
+    assert await due() == [(webhook.id, False)]
+    claimed = await deliveries.claim_for([Room(webhook.id, 10)], LEASE)
+    assert [row["id"] for row in claimed] == [test.id]
+
+
+async def test_the_backlog_of_a_webhook_that_is_spared_is_not_read(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
+        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts FROM delivery, generate_series(1, $1)""",
+        BACKLOG,
+    )
+
+    async with rows_read("delivery") as count:
+        assert await due() == []
+        assert await deliveries.claim_for([Room(webhook.id, 10)], LEASE) == []
+
+    assert count.rows < 20
+
+
+async def test_a_delivery_that_was_made_while_its_webhook_was_deleted_is_cancelled(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await listen(domain, admin)
+    made, deleted = asyncio.Event(), asyncio.Event()
+
+    async def delete() -> None:
+        await made.wait()
+        async with domain.unit(admin) as unit:
+            await webhooks.delete(unit, webhook.id)
+        deleted.set()
+
+    deleting = asyncio.create_task(delete())
+    async with domain.unit(admin) as unit:
+        await dispatch.create_with_event(unit, EventType.ACCOUNT_DELETED, "{}")
+        made.set()
+        await deleted.wait()
+    await deleting
+    assert (await Delivery.get()).status is DeliveryStatus.PENDING
+
+    assert await due() == [(webhook.id, True)]
+    assert await deliveries.cancel_left([webhook.id]) == 1
+
+    assert (await Delivery.get()).status is DeliveryStatus.CANCELLED
+    assert await due() == []
+
+
+async def test_what_waits_for_a_webhook_that_lives_is_never_cancelled_by_the_loop(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin)
+
+    assert await deliveries.cancel_left([webhook.id]) == 0
+
+
+async def test_a_circuit_that_has_been_open_long_enough_is_tried_once_in_a_lease(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now()")
+
+    taken = await asyncio.gather(*(probes() for _ in range(5)))
+
+    assert sorted(taken, key=len) == [[], [], [], [], [webhook.id]]
+    await webhook.refresh_from_db()
+    assert webhook.circuit_open_until
+    await rows(
+        "UPDATE webhook SET circuit_open_until = circuit_open_until - $1::interval", LEASE + timedelta(seconds=1)
+    )
+    assert await probes() == [webhook.id], "its worker died"
+
+
+async def test_a_circuit_that_is_open_for_longer_or_of_nothing_due_is_not_tried(domain: Domain, admin: Actor) -> None:
+    await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 second'")
+    assert await probes() == []
+    for state in ("active = false", "deleted_at = now(), active = true"):
+        await rows("UPDATE webhook SET circuit_open_until = now(), " + state)
+        assert await probes() == []
+    await rows("UPDATE webhook SET deleted_at = NULL, active = true")
+    await rows("UPDATE delivery SET due_at = now() + interval '1 minute'")
+    assert await probes() == []
