@@ -61,8 +61,10 @@ def words_of(error: Exception) -> str:
 
 def duration(time: timedelta) -> str:
     """A time as people say it: 40 s, 5 min, 2 h, 3 days."""
-    seconds = time.total_seconds()
+    if time < timedelta(seconds=10):
+        return f"{time.total_seconds():.1f} s"
+    seconds = round(time.total_seconds())
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size or (unit != "days" and seconds >= size):
             return f"{round(seconds / size)} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+    return f"{seconds} s"

@@ -1,0 +1,196 @@
+"""`hookline doctor` names every fault that it knows, and the remedy."""
+
+import base64
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from cli import doctor
+from cli.doctor import Finding, Verdict, clock
+from domain.database import rows
+from domain.unit import Actor, Domain
+from tests.conftest import SECRET_KEY
+from tests.domain.doing import happen, listen
+from tests.e2e.system import SHIFTED
+from tests.running import hookline
+
+KEY = base64.urlsafe_b64encode(SECRET_KEY).decode()
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def told(database_url: str, redis_url: str) -> dict[str, str]:
+    """Variables with which nothing is wrong."""
+    return {
+        "HOOKLINE_DATABASE_URL": database_url,
+        "HOOKLINE_REDIS_URL": redis_url,
+        "HOOKLINE_SECRET_KEYS": KEY,
+        "HOOKLINE_PORT": str(free_port()),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+async def found(variables: dict[str, str]) -> dict[str, Finding]:
+    """The findings by check; of the settings, the last."""
+    return {finding.check: finding async for finding in doctor.examine(variables)}
+
+
+async def fault(variables: dict[str, str], check: str) -> Finding:
+    """The fault that this check finds; the others find none."""
+    findings = await found(variables)
+    faulty = [finding.check for finding in findings.values() if finding.verdict is Verdict.FAULT]
+    assert faulty == [check], findings
+    assert findings[check].remedy
+    return findings[check]
+
+
+async def test_where_nothing_is_wrong_it_finds_nothing(told: dict[str, str], domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin, secret="s3cret")
+    findings = await found(told)
+
+    wrong = [finding for finding in findings.values() if finding.verdict is not Verdict.OK]
+    assert not wrong
+    assert set(findings) == {
+        "settings", "files", "port", "redis", "database", "clock", "tables", "keys", "work",
+    }  # fmt: skip
+    assert findings["keys"].says == "the keys open what is sealed"
+
+
+async def test_a_database_that_is_down(told: dict[str, str]) -> None:
+    finding = await fault(told | {"HOOKLINE_DATABASE_URL": "postgresql://h:s3cret@127.0.0.1:1/h"}, "database")
+    assert finding.says.startswith("PostgreSQL does not answer (")
+    assert finding.remedy == "Start it, or correct host and port in HOOKLINE_DATABASE_URL."
+    assert "s3cret" not in str(finding)
+
+
+async def test_a_database_that_does_not_exist(told: dict[str, str]) -> None:
+    url = re.sub(r"/test_\d+", "/nowhere", told["HOOKLINE_DATABASE_URL"])
+    finding = await fault(told | {"HOOKLINE_DATABASE_URL": url}, "database")
+    assert (finding.says, finding.remedy[:30]) == (
+        'database "nowhere" does not exist',
+        "Make it (`createdb nowhere`), ",
+    )
+
+
+async def test_a_database_url_that_is_none(told: dict[str, str]) -> None:
+    finding = await fault(told | {"HOOKLINE_DATABASE_URL": "mysql://h/h"}, "database")
+    assert finding.says.startswith("HOOKLINE_DATABASE_URL must look like")
+
+
+async def test_a_redis_that_is_down(told: dict[str, str]) -> None:
+    finding = await fault(told | {"HOOKLINE_REDIS_URL": "redis://127.0.0.1:1"}, "redis")
+    assert finding.says.endswith("deliveries go on, later, and live updates do not")
+    assert finding.remedy.startswith("Start it, or correct HOOKLINE_REDIS_URL")
+
+
+async def test_a_redis_that_throws_away_what_it_is_given(told: dict[str, str]) -> None:
+    async with Redis.from_url(told["HOOKLINE_REDIS_URL"]) as redis:
+        await redis.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            finding = (await found(told))["redis"]
+        finally:
+            await redis.config_set("maxmemory-policy", "noeviction")
+    assert (finding.verdict, finding.remedy) == (Verdict.WARNING, "Set maxmemory-policy to noeviction.")
+
+
+async def test_a_database_that_is_not_migrated(told: dict[str, str], empty_database_url: str) -> None:
+    finding = await fault(told | {"HOOKLINE_DATABASE_URL": empty_database_url}, "tables")
+    assert finding.remedy.startswith("Run `hookline migrate`")
+
+
+async def test_no_secret_key(told: dict[str, str]) -> None:
+    finding = await fault(told | {"HOOKLINE_SECRET_KEYS": ""}, "settings")
+    assert finding.says == "HOOKLINE_SECRET_KEYS is not set."
+    assert "`hookline keys generate`" in finding.remedy
+
+
+async def test_a_key_that_does_not_open_what_is_sealed(told: dict[str, str], domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin, secret="s3cret")
+    finding = await fault(told | {"HOOKLINE_SECRET_KEYS": "A" * 43 + "="}, "keys")
+    assert finding.remedy.startswith("Put the key that was used back")
+
+
+async def test_a_lease_that_is_too_short(told: dict[str, str]) -> None:
+    finding = await fault(told | {"HOOKLINE_LEASE": "16"}, "settings")
+    assert finding.says.startswith("HOOKLINE_LEASE (16 s) must be at least 5 s longer than HOOKLINE_REQUEST_TIMEOUT")
+    assert finding.remedy == "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."
+
+
+async def test_a_port_that_is_taken(told: dict[str, str]) -> None:
+    with listening() as port:
+        finding = await fault(told | {"HOOKLINE_PORT": str(port)}, "port")
+    assert finding.says == f"another program listens on 127.0.0.1:{port}"
+    assert "set HOOKLINE_PORT to another port" in finding.remedy
+
+
+async def test_an_address_of_another_machine(told: dict[str, str]) -> None:
+    assert "Set HOOKLINE_HOST" in (await fault(told | {"HOOKLINE_HOST": "192.0.2.1"}, "port")).remedy
+
+
+async def test_work_that_nobody_does(told: dict[str, str], domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await happen(domain, admin)
+    await rows("UPDATE delivery SET due_at = now() - interval '10 minutes'")
+    finding = (await found(told))["work"]
+    assert (finding.verdict, finding.says) == (Verdict.WARNING, "1 deliveries are due, the oldest for 10 min")
+    assert finding.remedy.startswith("Start `hookline worker`")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict", "said"),
+    [
+        (timedelta(seconds=4), Verdict.OK, "agree"),
+        (timedelta(seconds=20), Verdict.WARNING, "is 20 s ahead of the database's"),
+        (timedelta(hours=1), Verdict.FAULT, "is 1 h ahead of the database's"),
+        (timedelta(hours=-1), Verdict.FAULT, "is 1 h behind the database's"),
+    ],
+    ids=["noise", "a little", "an hour ahead", "an hour behind"],
+)
+def test_a_clock_that_is_off(ahead: timedelta, verdict: Verdict, said: str) -> None:
+    finding = clock(NOW + ahead, NOW)
+    assert finding.verdict is verdict
+    assert said in finding.says
+    assert ("timedatectl" in finding.remedy) is (verdict is not Verdict.OK)
+
+
+def test_as_a_command_it_tells_programs_and_ends_in_its_verdict(told: dict[str, str]) -> None:
+    well = hookline("doctor", "--json", **told)
+    assert well.returncode == 0, well.stdout
+    assert {finding["verdict"] for finding in lines(well.stdout)} == {"ok"}
+
+    shifted = {"PYTHONPATH": str(SHIFTED), "TEST_CLOCK_AHEAD": "3600"}
+    ill = hookline("doctor", "--json", **told, **shifted)
+    assert ill.returncode == 1, ill.stderr
+    (wrong,) = [finding for finding in lines(ill.stdout) if finding["verdict"] == "fault"]
+    assert wrong["check"] == "clock"
+    assert "1 h ahead of the database's" in wrong["says"]
+
+    shown = hookline("doctor", **{name: told[name] for name in told if name != "HOOKLINE_SECRET_KEYS"})
+    assert shown.returncode == 1
+    assert "FAULT  settings  HOOKLINE_SECRET_KEYS is not set.\n" in shown.stdout
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """A port that somebody else has, who says nothing."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]

@@ -1,0 +1,126 @@
+"""`hookline replay` and `hookline workspace erase`: long work, begun from a terminal."""
+
+import asyncio
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.replay import moment
+from domain import replays, workspaces
+from domain.database import rows
+from domain.errors import Misconfigured
+from domain.tables import Delivery, Replay, Workspace
+from domain.unit import Actor, Domain
+from schema import ids
+from tests.cli.test_status import told
+from tests.domain.doing import happen, listen
+from tests.running import HOOKLINE, environment, hookline
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+async def failed(domain: Domain, admin: Actor, count: int) -> str:
+    """The id of a webhook with so many failed deliveries."""
+    webhook = await listen(domain, admin, name="CRM")
+    for _ in range(count):
+        await happen(domain, admin)
+    await rows("UPDATE delivery SET status = 'failed', finished_at = now()")
+    return ids.make("Webhook", webhook.id)
+
+
+async def test_failed_deliveries_are_sent_again_and_their_progress_is_told(domain: Domain, admin: Actor) -> None:
+    webhook = await failed(domain, admin, 3)
+    command = ("replay", "--webhook", webhook, "--since", "1h", "--json")
+    running = asyncio.create_task(asyncio.to_thread(hookline, *command, **told(domain)))
+    async with asyncio.timeout(30):
+        while not (open_ := await replays.open_replays(1)):
+            await asyncio.sleep(0.02)
+        # As a worker does.
+        await replays.copy_page(open_[0])
+        done = await running
+
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["done"], last["total"], last["finished"]) == (3, 3, True)
+    assert await Delivery.filter(replay_id=open_[0]).count() == 3
+
+
+async def test_without_waiting_it_ends_at_once(domain: Domain, admin: Actor) -> None:
+    webhook = await failed(domain, admin, 2)
+    arguments = ("replay", "--webhook", webhook, "--since", "1h", "--only", "failed", "--no-wait")
+    done = await asyncio.to_thread(hookline, *arguments, **told(domain))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Sending 2 deliveries of 'CRM' again (")
+    assert await Replay.filter(finished_at=None, total=2).count() == 1
+
+
+async def test_where_there_is_nothing_to_send_it_says_so(domain: Domain, admin: Actor) -> None:
+    webhook = await failed(domain, admin, 1)
+    arguments = ("replay", "--webhook", webhook, "--since", "1h", "--only", "cancelled")
+    assert (
+        "There are no such deliveries of 'CRM'."
+        in (await asyncio.to_thread(hookline, *arguments, **told(domain))).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--since", "1h"), "There is no such webhook."),
+        (("--since", "yesterday"), "'yesterday' is no time: write 90m,"),
+    ],
+    ids=["an unknown webhook", "a time that is none"],
+)
+def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[str, ...], sentence: str) -> None:
+    variables = {
+        "HOOKLINE_DATABASE_URL": database_url,
+        "HOOKLINE_REDIS_URL": "redis://127.0.0.1:1",
+        "HOOKLINE_SECRET_KEYS": "A" * 43 + "=",
+    }
+    refused = CliRunner().invoke(app, ["replay", "--webhook", "nonsense", *arguments], env=variables)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("90m", NOW - timedelta(minutes=90)),
+        ("3d", NOW - timedelta(days=3)),
+        ("2026-05-01T08:00:00Z", datetime(2026, 5, 1, 8, tzinfo=UTC)),
+        ("2026-05-01T08:00:00+02:00", datetime(2026, 5, 1, 6, tzinfo=UTC)),
+        ("2026-05-01", datetime(2026, 5, 1, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, meant: datetime) -> None:
+    assert moment(text, NOW) == meant
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="is no time"):
+        moment("5 minutes", NOW)
+
+
+async def test_a_workspace_is_erased_by_who_types_its_name(domain: Domain, admin: Actor) -> None:
+    await workspaces.create("Other")
+    await listen(domain, admin)
+    for typed, code in (("Other\n", 1), ("Test\n", 0)):
+        done = await asyncio.to_thread(typing, typed, "workspace", "erase", "Test", **told(domain))
+        assert done.returncode == code, done.stderr
+    assert [workspace.name for workspace in await Workspace.all()] == ["Other"]
+    erased = await asyncio.to_thread(hookline, "workspace", "erase", "Other", "--yes", "--json", **told(domain))
+    assert json.loads(erased.stdout)["removed"] >= 1
+    assert not await Workspace.exists()
+
+
+def typing(text: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and type that."""
+    return subprocess.run(
+        [*HOOKLINE, *arguments], env=environment(**variables), input=text, capture_output=True, text=True, check=False,
+        timeout=30,
+    )  # fmt: skip

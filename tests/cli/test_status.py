@@ -1,0 +1,116 @@
+"""`hookline status` tells how it goes: for people, for programs, and again and again."""
+
+import asyncio
+import json
+import signal
+import subprocess
+from datetime import timedelta
+from typing import Any
+
+from domain import backlog
+from domain.backlog import Backlog
+from domain.database import rows
+from domain.unit import Actor, Domain
+from schema import ids
+from tests.domain.doing import happen, listen
+from tests.running import HOOKLINE, environment, hookline
+
+KEY = "A" * 43 + "="
+
+
+def told(domain: Domain) -> dict[str, str]:
+    return {
+        "HOOKLINE_DATABASE_URL": domain.settings.database_url,
+        "HOOKLINE_REDIS_URL": domain.settings.redis_url,
+        "HOOKLINE_SECRET_KEYS": KEY,
+    }
+
+
+async def status(domain: Domain, *arguments: str) -> str:
+    done = await asyncio.to_thread(hookline, "status", *arguments, **told(domain))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def parsed(domain: Domain) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await status(domain, "--json"))
+    return found
+
+
+async def test_what_is_owed_is_measured(domain: Domain, admin: Actor) -> None:
+    assert await backlog.measure() == Backlog(0, timedelta(0), 0, 0)
+    due, _spared = await listen(domain, admin), await listen(domain, admin)
+    for _ in range(3):
+        await happen(domain, admin)
+    await rows("UPDATE delivery SET due_at = now() - interval '40 seconds' WHERE webhook_id = $1", due.id)
+    await rows("UPDATE webhook SET circuit_open_until = now() + interval '1 h' WHERE id <> $1", due.id)
+    await rows(
+        "UPDATE delivery SET status = 'delivering' WHERE id = (SELECT min(id) FROM delivery WHERE webhook_id = $1)",
+        due.id,
+    )
+
+    measured = await backlog.measure()
+
+    assert (measured.due, measured.in_flight, measured.circuits_open) == (2, 1, 1)
+    assert timedelta(seconds=40) <= measured.oldest_due < timedelta(seconds=60)
+
+
+async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin, name="CRM")
+    await happen(domain, admin)
+    await rows(
+        "UPDATE webhook SET failing_since = now() - interval '3 days', disabled_reason = 'failing', active = false"
+    )
+
+    found = await parsed(domain)
+
+    assert (found["due"], found["waiting"], found["last_hour"]) == (0, 1, {"pending": 1})
+    (troubled,) = found["troubled_webhooks"]
+    assert troubled["id"] == ids.make("Webhook", webhook.id)
+    assert (troubled["name"], troubled["workspace"], troubled["waiting"]) == ("CRM", "Test", 1)
+
+
+async def test_people_read_it_as_a_table(domain: Domain, admin: Actor) -> None:
+    assert "No webhook is failing." in await status(domain)
+    await listen(domain, admin, name="[b]CRM[/b]")
+    await happen(domain, admin)
+    await rows("UPDATE webhook SET failing_since = now() - interval '3 days'")
+    shown = await status(domain)
+    assert "[b]CRM[/b]" in shown
+    assert "3 days" in shown
+
+
+async def test_it_watches_until_it_is_told_to_stop(domain: Domain, admin: Actor) -> None:
+    process = watching(domain)
+    try:
+        assert process.stdout is not None
+        first = json.loads(await asyncio.to_thread(process.stdout.readline))
+        await listen(domain, admin)
+        await happen(domain, admin)
+        second = json.loads(await asyncio.to_thread(process.stdout.readline))
+        while not second["due"]:
+            second = json.loads(await asyncio.to_thread(process.stdout.readline))
+        assert (first["due"], second["due"]) == (0, 1)
+        process.send_signal(signal.SIGINT)
+        _, errors = await asyncio.to_thread(process.communicate, None, 10)
+        assert (process.returncode, errors) == (0, "")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def watching(domain: Domain) -> "subprocess.Popen[str]":
+    command = [*HOOKLINE, "status", "--watch", "--every", "0.5", "--json"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(**told(domain)), stdout=pipe, stderr=pipe, text=True)
+
+
+def test_a_database_that_is_away_is_a_sentence() -> None:
+    done = hookline(
+        "status",
+        HOOKLINE_DATABASE_URL="postgresql://127.0.0.1:1/none",
+        HOOKLINE_REDIS_URL="redis://127.0.0.1:1",
+        HOOKLINE_SECRET_KEYS=KEY,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
