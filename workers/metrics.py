@@ -9,6 +9,7 @@ from domain.backlog import Backlog
 from domain.counting import Kept
 from domain.deliveries import Result
 from domain.outlet import Outlet
+from domain.vocabulary import AttemptOutcome, DeliveryStatus
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -36,6 +37,12 @@ DUE = Gauge("hookline_due", "Deliveries that could be sent now", registry=REGIST
 OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been due", registry=REGISTRY)
 ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
 CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
+
+# A rate is known from the first attempt on only where its counter stood at zero before.
+for _outcome in AttemptOutcome:
+    ATTEMPTS.labels(_outcome.value)
+for _status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.RETRYING, DeliveryStatus.FAILED):
+    DELIVERIES.labels(_status.value)
 
 
 def count_attempts(results: Sequence[Result], *, recorded: int) -> None:

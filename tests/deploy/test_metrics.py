@@ -1,0 +1,131 @@
+"""Every metric that is documented, drawn or alerted on exists, and every one that exists is documented."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+
+from api.metrics import Metrics
+from domain.outlet import Outlet
+from workers import metrics as of_workers
+
+ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "hookline.json"
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+
+
+class Nobody:
+    """No connections and no feeds."""
+
+    members = 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+def families(registry: CollectorRegistry) -> list[Metric]:
+    return [metric for metric in registry.collect() if metric.name.startswith("hookline_")]
+
+
+def shown_by_the_api() -> list[Metric]:
+    api = Metrics()
+    api.watch(Nobody(), Nobody(), lambda: 0)
+    return families(api.registry)
+
+
+@pytest.fixture(scope="module")
+def existing() -> list[Metric]:
+    """All that both processes show. The worker registers once for good, as its process does."""
+    outlet = Outlet.__new__(Outlet)
+    outlet.dropped = 0
+    of_workers.watch(outlet, lambda: 0)
+    return [*families(of_workers.REGISTRY), *shown_by_the_api()]
+
+
+def full_name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def series(metrics: Iterable[Metric]) -> set[str]:
+    return {metric.name + suffix for metric in metrics for suffix in SUFFIXES[metric.type]}
+
+
+def test_the_documented_metrics_are_those_that_exist(existing: list[Metric]) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    documented = re.findall(r"^\| `(hookline_\w+)` \| (\w+) \|", page, re.MULTILINE)
+    assert set(documented) == {(full_name(metric), metric.type) for metric in existing}
+
+
+def test_the_dashboard_and_the_alerts_ask_for_series_that_exist(existing: list[Metric]) -> None:
+    known = series(existing)
+    for path in (ALERTS, DASHBOARD):
+        asked = {name for expression in expressions(path) for name in re.findall(r"hookline_\w+", expression)}
+        assert asked <= known, path
+    drawn = {name for expression in expressions(DASHBOARD) for name in re.findall(r"hookline_\w+", expression)}
+    for metric in existing:
+        assert any(name.startswith(metric.name) for name in drawn), f"{metric.name} is on no panel"
+
+
+def test_labels_that_are_asked_for_exist(existing: list[Metric]) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    labels = set(
+        re.findall(r"\w+", " ".join(re.findall(r"^\| `hookline_\w+` \| \w+ \| ([^|]*)\|", page, re.MULTILINE)))
+    )
+    for path in (ALERTS, DASHBOARD):
+        for expression in expressions(path):
+            by = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r",\s*", group)}
+            matched = set(re.findall(r"[{,](\w+)[=!]~?", expression))
+            assert by | matched <= labels | {"le"}, expression
+
+
+def expressions(path: Path) -> list[str]:
+    found: list[str] = []
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            found.extend(text for name, text in value.items() if name == "expr")
+            for part in value.values():
+                walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+
+    walk(json.loads(path.read_text()) if path.suffix == ".json" else yaml.safe_load(path.read_text()))
+    assert found
+    return found
+
+
+def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
+    (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
+    for rule in group["rules"]:
+        assert set(rule["annotations"]) == {"summary", "remedy"}, rule["alert"]
+        assert rule["labels"]["severity"] in {"page", "ticket", "info"}
+
+
+def test_no_panel_lies_upon_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Debian's package prometheus")
+def test_promtool_agrees_with_the_rules_and_with_their_tests() -> None:
+    for command in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")):
+        done = subprocess.run(["promtool", *command], cwd=ALERTS.parent, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
