@@ -20,7 +20,10 @@ def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Out
     status = next_status(claimed, outcome)
     wait = NO_WAIT
     if status is DeliveryStatus.RETRYING:
-        wait = wait_before(claimed["attempt_count"] + 2, rand, asked_for=outcome.retry_after)
+        # What stands in this machine's way takes a while to mend, too.
+        ours = outcome.kind is AttemptOutcome.INTERRUPTED
+        number = claimed["interrupted_count" if ours else "attempt_count"] + 2
+        wait = wait_before(number, rand, asked_for=outcome.retry_after)
     answer = outcome.answer
     return Result(
         claimed=claimed,

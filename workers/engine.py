@@ -1,10 +1,11 @@
 """The engine: claims what there is room for, sends it, and hands the outcomes to the recorder."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, TypeVar
 
 import structlog
 
@@ -12,11 +13,14 @@ from domain import deliveries
 from domain.assignments import Assignments
 from domain.deliveries import Room
 from domain.errors import Unavailable
+from domain.outcome import Failed, Outcome
 from domain.queue import Owed
-from domain.request import build
+from domain.request import OutgoingRequest, build
 from domain.tasks import end
 from domain.unit import Domain
+from domain.vault import CannotOpen
 from domain.version import VERSION
+from domain.vocabulary import AttemptOutcome, HttpMethod
 from workers import metrics
 from workers.lanes import Lanes
 from workers.recorder import Recorder
@@ -26,6 +30,7 @@ GATHER_SECONDS = 0.002
 AWAY_SECONDS = 0.5
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +43,7 @@ class Engine:
         self._lease = settings.lease
         self._assignments = Assignments(domain.vault)
         self._recorder = Recorder(domain)
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[Any]] = set()
         self._closing = False
         self.lanes = Lanes(settings.worker_concurrency, settings.endpoint_concurrency)
 
@@ -76,6 +81,10 @@ class Engine:
                 await self._fill()
             except Unavailable:
                 await asyncio.sleep(AWAY_SECONDS)
+            except Exception:
+                # Whatever it is, nobody else fills the places of this worker.
+                log.exception("engine.fill_broke")
+                await asyncio.sleep(AWAY_SECONDS)
 
     async def _fill(self) -> None:
         """Fill the free places with what is due for the webhooks that wait for one."""
@@ -90,30 +99,45 @@ class Engine:
 
     async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
         """Start an attempt for each row that the claim yields; places that it leaves empty are given back."""
+        # Whoever asks may be cancelled, as when the worker stops. The claim is not: nobody would send its rows.
+        return await asyncio.shield(self._spawn(self._claim(claiming, rooms, by)))
+
+    async def _claim(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
         claimed: Sequence[Row] = []
         try:
             claimed = await claiming
         finally:
-            empty = _count(room.webhook_id for room in rooms for _ in range(room.places))
-            for row in claimed:
-                empty[row["webhook_id"]] -= 1
-            for webhook_id, places in empty.items():
-                if places:
-                    self.lanes.release(webhook_id, places)
+            self._give_back(rooms, claimed)
         metrics.CLAIMED.labels(by).inc(len(claimed))
         self._domain.outlet.announce(deliveries.begun(claimed))
         for row in claimed:
-            task = asyncio.create_task(self._attempt(row))
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            self._spawn(self._attempt(row))
         return claimed
+
+    def _give_back(self, rooms: Sequence[Room], claimed: Sequence[Row]) -> None:
+        """Give back the places that were taken for more than was claimed."""
+        empty = _count(room.webhook_id for room in rooms for _ in range(room.places))
+        for row in claimed:
+            if empty.get(row["webhook_id"]):
+                empty[row["webhook_id"]] -= 1
+            else:
+                # A hint that names another webhook than its delivery has: a stranger wrote it.
+                self.lanes.squeeze_in(row["webhook_id"], row["workspace_id"])
+        for webhook_id, places in empty.items():
+            if places:
+                self.lanes.release(webhook_id, places)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return task
 
     async def _attempt(self, claimed: Row) -> None:
         """One attempt: send, and hand the outcome to the recorder."""
         webhook_id = claimed["webhook_id"]
         try:
-            request = build(self._assignments.of(claimed), datetime.now(UTC), VERSION)
-            outcome = await self._domain.sender.send(request)
+            request, outcome = await self._send(claimed)
         except Exception:
             # Ours, not the receiver's. The lease runs out and the attempt is logged as interrupted, so it ends.
             log.exception("attempt.broke", delivery=str(claimed["uuid"]))
@@ -123,14 +147,27 @@ class Engine:
         finally:
             self.lanes.release(webhook_id)
 
+    async def _send(self, claimed: Row) -> tuple[OutgoingRequest, Outcome]:
+        try:
+            request = build(self._assignments.of(claimed), datetime.now(UTC), VERSION)
+        except CannotOpen:
+            log.error("attempt.cannot_open", delivery=str(claimed["uuid"]), webhook=claimed["webhook_id"])
+            return _unsent(claimed, "Nothing was sent: Hookline could not open the secrets of this webhook.")
+        return request, await self._domain.sender.send(request)
+
     async def _finish(self) -> None:
         """Wait for what is in flight. What is not done by the deadline is left to its lease."""
-        if not self._in_flight:
-            return
-        _, late = await asyncio.wait(
-            set(self._in_flight), timeout=self._domain.settings.shutdown_deadline.total_seconds()
-        )
-        await end(*late)
+        deadline = monotonic() + self._domain.settings.shutdown_deadline.total_seconds()
+        # Claims that end begin attempts.
+        while self._in_flight and monotonic() < deadline:
+            await asyncio.wait(set(self._in_flight), timeout=deadline - monotonic())
+        await end(*self._in_flight)
+
+
+def _unsent(claimed: Row, sentence: str) -> tuple[OutgoingRequest, Outcome]:
+    """An attempt that this machine could not even begin; it costs none."""
+    request = OutgoingRequest(claimed["callback_url"], HttpMethod(claimed["method"]), (), b"")
+    return request, Failed(AttemptOutcome.INTERRUPTED, sentence, timedelta(0))
 
 
 def _count(webhook_ids: Iterable[int]) -> dict[int, int]:

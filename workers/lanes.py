@@ -66,15 +66,17 @@ class Lanes:
                 self._starve(lane)
         return admitted
 
+    def squeeze_in(self, webhook_id: int, workspace_id: int) -> None:
+        """Take a place for what comes without one, whether or not there is any."""
+        self._lane(webhook_id, workspace_id).taken += 1
+        self._free -= 1
+
     def release(self, webhook_id: int, places: int = 1) -> None:
         """Give places back."""
         lane = self._lanes[webhook_id]
         lane.taken -= places
         self._free += places
-        hungry = self._hungry.get(lane.workspace_id, {})
-        if not lane.taken and webhook_id not in hungry and lane.width >= min(FIRST_WIDTH, self._widest):
-            # A narrowed lane is kept, for it was narrowed for a reason.
-            del self._lanes[webhook_id]
+        self._forget_if_idle(lane)
         if self._hungry:
             self.room_for_hungry.set()
 
@@ -113,6 +115,7 @@ class Lanes:
             waiting.pop(webhook_id, None)
             if not waiting:
                 self._hungry.pop(lane.workspace_id, None)
+            self._forget_if_idle(lane)
 
     def seat_probes(self, webhooks: Sequence[tuple[int, int]]) -> list[Room]:
         """Take one place for each of these (webhook_id, workspace_id), as far as there are any."""
@@ -125,11 +128,13 @@ class Lanes:
     def _seat_one_of(self, workspace_id: int) -> Room | None:
         """Up to TURN places for the first hungry lane of a workspace that has room; it goes to the end of the row."""
         waiting = self._hungry[workspace_id]
-        for webhook_id, lane in list(waiting.items()):
+        for lane in waiting.values():
             if places := self._take(lane, TURN):
-                waiting[webhook_id] = waiting.pop(webhook_id)
-                return Room(webhook_id, places)
-        return None
+                break
+        else:
+            return None
+        waiting[lane.webhook_id] = waiting.pop(lane.webhook_id)
+        return Room(lane.webhook_id, places)
 
     def _take(self, lane: Lane, wanted: int) -> int:
         fair = max(int(self._widest * (self._free / (self._places * SCARCE)) ** 3), 1)
@@ -143,6 +148,12 @@ class Lanes:
         if lane is None:
             lane = self._lanes[webhook_id] = Lane(webhook_id, workspace_id, min(FIRST_WIDTH, self._widest))
         return lane
+
+    def _forget_if_idle(self, lane: Lane) -> None:
+        is_hungry = lane.webhook_id in self._hungry.get(lane.workspace_id, {})
+        # A narrowed lane is kept, for it was narrowed for a reason.
+        if not lane.taken and not is_hungry and lane.width >= min(FIRST_WIDTH, self._widest):
+            del self._lanes[lane.webhook_id]
 
     def _starve(self, lane: Lane) -> None:
         self._hungry.setdefault(lane.workspace_id, {}).setdefault(lane.webhook_id, lane)

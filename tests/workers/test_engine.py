@@ -9,6 +9,8 @@ from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
+from structlog.testing import capture_logs
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, webhooks
 from domain.database import rows
@@ -25,6 +27,7 @@ from domain.vocabulary import (
 )
 from tests.domain.doing import change_webhook, happen, listen
 from tests.receiver import Answer, Receiver
+from tests.waiting import until
 from workers.engine import Engine
 from workers.rescue import Rescue
 
@@ -220,22 +223,82 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
     assert {delivery.status for delivery in made} == {DeliveryStatus.SUCCEEDED}
 
 
-async def test_an_attempt_that_breaks_on_our_side_is_left_to_its_lease(
+async def test_secrets_that_do_not_open_send_nothing_and_say_so(
     domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
 ) -> None:
     await listen(domain, admin, callback_url=receiver.url, secret="s3cret")
     await happen(domain, admin)
+    sealed = (await Webhook.get()).sealed_secret
     await rows("UPDATE webhook SET sealed_secret = '\\x00'")
+
+    await rescue.once()
+    (delivery,) = await finished(domain, engine)
+
+    assert receiver.requests == []
+    attempt = await Attempt.get()
+    assert (attempt.outcome, attempt.request_url) == (AttemptOutcome.INTERRUPTED, receiver.url)
+    assert attempt.error == "Nothing was sent: Hookline could not open the secrets of this webhook."
+    assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.RETRYING, 0)
+    # Whoever runs it has put the key back.
+    await rows("UPDATE webhook SET sealed_secret = $1", sealed)
+    await all_due_now()
+    await rescue.once()
+    (delivery,) = await finished(domain, engine, 2)
+    assert delivery.status is DeliveryStatus.SUCCEEDED
+
+
+async def test_a_claim_whose_asker_is_cancelled_is_sent_all_the_same(
+    domain: Domain, admin: Actor, engine: Engine, receiver: Receiver
+) -> None:
+    webhook = await listen(domain, admin, callback_url=receiver.url)
+    event = await happen(domain, admin)
+    delivery = await Delivery.get(event_id=event.id)
     places = engine.lanes.free
+    asking = asyncio.create_task(engine.deliver([Owed(delivery.id, webhook.id, webhook.workspace_id)]))
+    async with in_transaction():
+        await rows("SELECT FROM delivery FOR UPDATE")
+        await until(lambda: engine.lanes.free < places)
+        asking.cancel()
+        await asyncio.wait({asking})
+
+    (delivery,) = await finished(domain, engine)
+
+    assert asking.cancelled()
+    assert delivery.status is DeliveryStatus.SUCCEEDED
+    await until(lambda: engine.lanes.free == places)
+
+
+async def test_a_hint_that_names_another_webhook_costs_no_places(
+    domain: Domain, admin: Actor, engine: Engine, receiver: Receiver
+) -> None:
+    webhook = await listen(domain, admin, callback_url=receiver.url)
+    event = await happen(domain, admin)
+    delivery = await Delivery.get(event_id=event.id)
+    places = engine.lanes.free
+
+    await engine.deliver([Owed(delivery.id, webhook.id + 7, webhook.workspace_id)])
+
+    (delivery,) = await finished(domain, engine)
+    assert delivery.status is DeliveryStatus.SUCCEEDED
+    await until(lambda: engine.lanes.free == places)
+    assert engine.lanes.open == 0
+
+
+async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
+    domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+    await happen(domain, admin)
+    with capture_logs() as lines:
+        await rows("ALTER TABLE event RENAME TO elsewhere")
+        await rescue.once()
+        await until(lambda: "engine.fill_broke" in {line["event"] for line in lines})
+    await rows("ALTER TABLE elsewhere RENAME TO event")
 
     await rescue.once()
 
-    async with asyncio.timeout(5):
-        while not await Delivery.exists(status=DeliveryStatus.DELIVERING) or engine.lanes.free < places:
-            await asyncio.sleep(0.01)
-    (delivery,) = await Delivery.all()
-    assert delivery.status is DeliveryStatus.DELIVERING
-    assert receiver.requests == []
+    (delivery,) = await finished(domain, engine)
+    assert delivery.status is DeliveryStatus.SUCCEEDED
 
 
 async def test_leaving_waits_for_what_is_in_flight_and_records_it(

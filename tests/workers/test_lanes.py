@@ -123,3 +123,26 @@ def test_idle_lanes_are_forgotten() -> None:
 
     assert lanes.open == 0
     assert lanes.free == 10
+
+
+def test_a_lane_that_turns_out_to_have_nothing_due_is_forgotten() -> None:
+    lanes = Lanes(places=10, widest=50)
+    lanes.wanting(1, 1)
+    for room in lanes.seat_hungry():
+        lanes.release(room.webhook_id, room.places)
+        lanes.sated(room.webhook_id)
+
+    assert lanes.open == 0
+
+
+def test_what_comes_without_a_place_is_counted_and_nobody_gets_more_than_there_is() -> None:
+    lanes = Lanes(places=1, widest=50)
+    lanes.admit(owed(1, webhook=1))
+    lanes.squeeze_in(2, 1)
+
+    assert lanes.free == -1
+    lanes.wanting(3, 1)
+    assert lanes.seat_hungry() == []
+    lanes.release(1)
+    lanes.release(2)
+    assert seated(lanes.seat_hungry()) == {3: 1}
