@@ -10,9 +10,11 @@ COPY web/ ./
 RUN npm run build
 
 FROM python:3.11-slim AS packages
-COPY requirements.lock /build/
+# With --build-arg REQUIREMENTS=requirements-traces.lock the image can send traces.
+ARG REQUIREMENTS=requirements.lock
+COPY requirements.lock requirements-traces.lock /build/
 RUN python -m venv /opt/packages \
- && /opt/packages/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r /build/requirements.lock \
+ && /opt/packages/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r "/build/$REQUIREMENTS" \
  && /opt/packages/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

@@ -17,7 +17,6 @@ from cli.up import free_port
 from tests.running import GONE, READY, environment
 
 KEY = "A" * 43 + "="
-SECRETS = {"POSTGRES_PASSWORD": "s3cret", "HOOKLINE_SECRET_KEYS": KEY}
 # Refuses every package that requirements.lock does not name, and then runs the command line.
 ONLY_THE_IMAGE = """
 import importlib.metadata, re, sys
@@ -56,8 +55,8 @@ def filled(value: Any) -> Any:
 
 def _variable(match: re.Match[str]) -> str:
     name, kind, rest = match.groups()
-    assert name in SECRETS or kind == ":-", f"{name} has no default and must say so"
-    return SECRETS.get(name, rest)
+    assert kind == ":-", f"{name} has no default: a secret belongs into a file"
+    return rest
 
 
 def in_order(services: dict[str, Any]) -> list[str]:
@@ -78,9 +77,13 @@ def test_the_commands_of_the_services_run_in_their_order_and_pass_their_health_c
     services = composed()["services"]
     order = in_order(services)
     assert order.index("migrate") < min(order.index("api"), order.index("worker"))
+    (tmp_path / "database_url").write_text(f"{empty_database_url}\n")
+    (tmp_path / "secret_keys").write_text(f"{KEY}\n")
     here = {
-        "HOOKLINE_DATABASE_URL": empty_database_url,
+        "HOOKLINE_DATABASE_URL_FILE": str(tmp_path / "database_url"),
+        "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "secret_keys"),
         "HOOKLINE_REDIS_URL": redis_url,
+        "HOOKLINE_METRICS_PORT": str(free_port("127.0.0.1", 0)),
         "HOOKLINE_PORT": str(free_port("127.0.0.1", 0)),
         "HOOKLINE_READY_FILE": str(tmp_path / "worker.ready"),
     }
@@ -123,6 +126,20 @@ def test_a_worker_that_has_stood_still_is_not_healthy(tmp_path: Path) -> None:
     assert is_healthy(worker, environment(HOOKLINE_READY_FILE=str(ready_file)))
 
 
+def test_secrets_come_from_files_that_are_in_no_repository_and_no_image() -> None:
+    composition = composed()
+    ignored = (CHECKOUT / ".gitignore").read_text().splitlines()
+    assert "secrets/" in ignored
+    assert not any("secrets" in line for line in (CHECKOUT / ".dockerignore").read_text().splitlines())
+    for name, secret in composition["secrets"].items():
+        assert secret == {"file": f"./secrets/{name}"}
+    for name, service in composition["services"].items():
+        files = {value for variable, value in service.get("environment", {}).items() if variable.endswith("_FILE")}
+        read = {Path(file).name for file in files if file.startswith("/run/secrets/")}
+        assert read == set(service.get("secrets", ())), name
+        assert not re.search(r"password|:[^@/]+@", str(service.get("environment", {})).replace("postgres_password", ""))
+
+
 def test_nothing_of_the_composition_is_open_to_the_world_or_runs_without_limits() -> None:
     composition = composed()
     services = composition["services"]
@@ -131,6 +148,7 @@ def test_nothing_of_the_composition_is_open_to_the_world_or_runs_without_limits(
     assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
     for name, service in services.items():
         assert "restart" in service, name
+        assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"]), name
         assert "inside" in service["networks"], name
         if "build" in service:
             assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
