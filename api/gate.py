@@ -67,7 +67,7 @@ class Gate:
         return actor
 
     def forget_tokens(self) -> None:
-        """Believe nothing: something was changed in this process, perhaps a token was revoked."""
+        """Believe nothing: a token may have been revoked in this process."""
         self._changes += 1
         self._believed.clear()
 

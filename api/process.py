@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import strawberry
 from starlette.types import Scope
@@ -17,6 +17,9 @@ from api.rates import Rates
 from domain.settings import Settings
 from domain.unit import Actor, Domain, opened
 from schema.context import Context
+
+# The field that makes tokens useless: a document that selects it holds its name, for GraphQL has no other spelling.
+REVOKING: Final = "tokenRevoke"
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Process:
         ):
             outcome = await self.engine.execute(prepared, Context(self.domain, actor, request_id))
             note(outcome.codes())
-        if prepared.kind == "mutation":
+        if REVOKING in prepared.document.text:
             self.gate.forget_tokens()
         self.metrics.operation(transport, prepared, outcome.codes())
         return outcome

@@ -73,8 +73,8 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
         _describe(domain.vault, account, profile)
         account.name = new.name.strip() if new.name else cleaned(profile.name, LONGEST_NAME).strip() or "?"
         await _save_once(account)
-        await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)))
-        await audit.record(unit, "account.add", account, name=account.name, provider=account.provider.value)
+        note = audit.note(unit, "account.add", account, name=account.name, provider=account.provider.value)
+        await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)), note)
     return account
 
 
@@ -83,33 +83,33 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
     Raises Refused.
     """
+    _check_changes(changes)
     profile = None
     if isinstance(changes.credential, str):
         found = await _find(actor.workspace, account_id)
-        _check_changes(changes)
         profile = await _checked_again(domain, found, changes.credential)
     async with domain.unit(actor) as unit:
-        account = await _locked(unit, account_id)
-        _check_changes(changes)
         if isinstance(changes.name, str):
-            account.name = changes.name.strip()
+            account = await _one(unit, _RENAME, account_id, changes.name.strip())
+        else:
+            account = await _one(unit, _LOCK, account_id)
         if profile is not None:
             _describe(domain.vault, account, profile)
+            await account.save(update_fields=_DESCRIBED)
         if profile is not None or isinstance(changes.name, str):
-            await account.save(update_fields=[*(_DESCRIBED if profile else ()), "name", "updated_at"])
-            await events.record(unit, EventType.ACCOUNT_UPDATED, payloads.account_data(record_of(account)))
-            await audit.record(unit, "account.update", account, name=account.name, reauthorized=profile is not None)
+            note = audit.note(unit, "account.update", account, name=account.name, reauthorized=profile is not None)
+            await events.record(unit, EventType.ACCOUNT_UPDATED, payloads.account_data(record_of(account)), note)
     return account
 
 
 async def delete(unit: Unit, account_id: int) -> None:
     """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone."""
-    account = await _locked(unit, account_id)
+    account = await _one(unit, _LOCK, account_id)
     account.deleted_at = datetime.now(UTC)
     account.sealed_credentials = None
     await account.save()
-    await events.record(unit, EventType.ACCOUNT_DELETED, payloads.account_deleted_data(account.uuid))
-    await audit.record(unit, "account.delete", account, name=account.name)
+    note = audit.note(unit, "account.delete", account, name=account.name)
+    await events.record(unit, EventType.ACCOUNT_DELETED, payloads.account_deleted_data(account.uuid), note)
 
 
 async def lose_authorization(unit: Unit, account_id: int) -> None:
@@ -119,8 +119,8 @@ async def lose_authorization(unit: Unit, account_id: int) -> None:
         return
     account.authorized = False
     await account.save(update_fields=["authorized", "updated_at"])
-    await events.record(unit, EventType.ACCOUNT_UNAUTHORIZED, payloads.account_data(record_of(account)))
-    await audit.record(unit, "account.lose_authorization", account, name=account.name)
+    note = audit.note(unit, "account.lose_authorization", account, name=account.name)
+    await events.record(unit, EventType.ACCOUNT_UNAUTHORIZED, payloads.account_data(record_of(account)), note)
 
 
 def record_of(account: Account) -> AccountRecord:
@@ -160,12 +160,16 @@ async def _find(workspace: Workspace, account_id: int) -> Account:
     return found or not_found("account")
 
 
-async def _locked(unit: Unit, account_id: int) -> Account:
-    found = await read(Account, _LOCK, unit.workspace.id, account_id) if is_id(account_id) else []
+async def _one(unit: Unit, sql: str, account_id: int, *values: object) -> Account:
+    """The account, locked until the unit ends. Raises Refused (NOT_FOUND)."""
+    found = await read(Account, sql, unit.workspace.id, account_id, *values) if is_id(account_id) else []
     return found[0] if found else not_found("account")
 
 
 _LOCK = "SELECT * FROM account WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"
+_RENAME = """
+UPDATE account SET name = $3, updated_at = now() WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING *
+"""
 
 
 def _check_changes(changes: AccountChanges) -> None:
@@ -218,7 +222,7 @@ def _refuse(fault: ProviderFault) -> NoReturn:
             raise fault
 
 
-_DESCRIBED = ("provider_id", "username", "image", "data", "authorized", "sealed_credentials")
+_DESCRIBED = ("provider_id", "username", "image", "data", "authorized", "sealed_credentials", "updated_at")
 
 
 def _describe(vault: Vault, account: Account, profile: Profile) -> None:

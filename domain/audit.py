@@ -1,7 +1,7 @@
 """Who did what: rows that are only ever added, in the transaction of what they tell of."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from tortoise.models import Model
 
@@ -9,23 +9,40 @@ from domain.database import rows
 from domain.unit import Unit
 
 
-async def record(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -> None:
-    """Note that the unit's actor did `action` ("webhook.create") to `subject`.
+class Note(NamedTuple):
+    """A row to be: the values of COLUMNS."""
+
+    workspace_id: int
+    token_id: int | None
+    action: str
+    subject_type: str
+    subject_id: int | None
+    detail: str
+
+
+COLUMNS = ", ".join(Note._fields)
+
+
+def note(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -> Note:
+    """That the unit's actor did `action` ("webhook.create") to `subject`, for a statement that keeps it.
 
     `detail` is JSON-able and for people to read: names, numbers, which fields changed; never a secret.
     """
-    await rows(
-        _NOTE,
-        unit.workspace.id,
-        unit.actor.token.id if unit.actor.token else None,
-        action,
-        "" if subject is None else type(subject).__name__.lower(),
-        None if subject is None else subject.pk,
-        json.dumps(detail),
+    return Note(
+        workspace_id=unit.workspace.id,
+        token_id=unit.actor.token.id if unit.actor.token else None,
+        action=action,
+        subject_type="" if subject is None else type(subject).__name__.lower(),
+        subject_id=None if subject is None else subject.pk,
+        detail=json.dumps(detail),
     )
 
 
-_NOTE = """
-INSERT INTO audit_event (workspace_id, token_id, action, subject_type, subject_id, detail, occurred_at)
-VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
-"""
+async def record(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -> None:
+    """Keep a note by itself; see `note`."""
+    await rows(_KEEP, *note(unit, action, subject, **detail))
+
+
+_KEEP = """
+INSERT INTO audit_event (COLUMNS, occurred_at) VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+""".replace("COLUMNS", COLUMNS)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain import audit, deliveries
+from domain.audit import Note
 from domain.changes import STATE, change_of
 from domain.database import rows
 from domain.errors import wrong_state
@@ -16,9 +17,12 @@ from domain.vocabulary import FINISHED, EventType
 Row = Mapping[str, Any]
 
 
-async def create_with_event(unit: Unit, event_type: EventType, document: str) -> int:
-    """Keep an event with one delivery for each active webhook that listens, in one statement; returns its id."""
-    made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document)
+async def create_with_event(unit: Unit, event_type: EventType, document: str, note: Note | None = None) -> int:
+    """Keep an event with one delivery for each active webhook that listens, in one statement; returns its id.
+
+    The same statement keeps the note of who did it, where there is one: a round trip costs more than a row.
+    """
+    made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document, *(note or _NOTHING))
     _leave(unit, [row for row in made if row["id"] is not None])
     event_id: int = made[0]["of_event"]
     return event_id
@@ -46,6 +50,9 @@ async def retry(unit: Unit, delivery_id: int) -> Delivery:
     return delivery
 
 
+_NOTHING = (None,) * len(Note._fields)
+
+
 def _leave(unit: Unit, made: Sequence[Row]) -> None:
     unit.announce(change_of(row, row["created_at"], Order.NEXT) for row in made)
     unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
@@ -53,7 +60,7 @@ def _leave(unit: Unit, made: Sequence[Row]) -> None:
 
 # One row for each delivery; one without any where there is none.
 _MAKE = """
-WITH e AS (EVENT), made AS (
+WITH EVENT, made AS (
     INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
     SELECTION
     RETURNING *
@@ -65,14 +72,21 @@ FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
 """.replace("STATE", STATE)
 
 _CREATE_WITH_EVENT = _MAKE.replace(
-    "EVENT", "INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *"
+    "EVENT",
+    """e AS (
+        INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *
+    ), audited AS (
+        INSERT INTO audit_event (COLUMNS, occurred_at)
+        SELECT $4::bigint, $5::bigint, $6::text, $7::text, $8::bigint, $9::jsonb, clock_timestamp()
+        WHERE $6::text IS NOT NULL
+    )""".replace("COLUMNS", audit.COLUMNS),
 ).replace(
     "SELECTION",
     """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL, NULL
     FROM e JOIN webhook w ON w.workspace_id = e.workspace_id
     WHERE w.active AND w.deleted_at IS NULL AND e.type = ANY (w.events)""",
 )
-_CREATE = _MAKE.replace("EVENT", "SELECT * FROM event WHERE id = $1").replace(
+_CREATE = _MAKE.replace("EVENT", "e AS (SELECT * FROM event WHERE id = $1)").replace(
     "SELECTION",
     "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM e",
 )
