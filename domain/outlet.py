@@ -127,6 +127,10 @@ class Outlet:
         except (RedisError, OSError, TimeoutError, Unavailable) as error:
             self.dropped += len(changes) + len(owed) + len(posts)
             log.warning("outlet.dropped", error=type(error).__name__)
+        except Exception:
+            # Whatever it is, nobody else sends what the commits of this process leave behind.
+            self.dropped += len(changes) + len(owed) + len(posts)
+            log.exception("outlet.broke")
 
     async def _tell(self, changes: Sequence[Change]) -> None:
         taken = await self._live.append(changes)
@@ -139,10 +143,15 @@ class Outlet:
 
     async def _settle(self) -> None:
         settled, self._settled = self._settled, []
+        if not settled:
+            return
         # What stays unsettled, the loop looks at again.
-        with contextlib.suppress(Unavailable):
-            if settled:
-                await rows(SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
+        try:
+            await rows(SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
+        except Unavailable:
+            pass
+        except Exception:
+            log.exception("outlet.settle_broke")
 
 
 def _by_the_second(at: datetime | None) -> datetime | None:

@@ -44,6 +44,7 @@ class Engine:
         self._assignments = Assignments(domain.vault)
         self._recorder = Recorder(domain)
         self._in_flight: set[asyncio.Task[Any]] = set()
+        self._filling: asyncio.Task[None]
         self._closing = False
         self.lanes = Lanes(settings.worker_concurrency, settings.endpoint_concurrency)
 
@@ -51,13 +52,21 @@ class Engine:
     async def running(self) -> AsyncIterator["Engine"]:
         """Fills freed places for as long as the block lasts; then finishes what is in flight, within the deadline."""
         async with self._recorder.running():
-            filling = asyncio.create_task(self._fill_forever(), name="engine")
+            self._filling = asyncio.create_task(self._fill_forever(), name="engine")
             try:
                 yield self
             finally:
-                self._closing = True
-                await end(filling)
-                await self._finish()
+                await self.stop()
+
+    async def stop(self) -> None:
+        """Begin nothing more, and wait for what is in flight. What is not done by the deadline is left to its lease."""
+        self._closing = True
+        await end(self._filling)
+        deadline = monotonic() + self._domain.settings.shutdown_deadline.total_seconds()
+        # Claims that end begin attempts.
+        while self._in_flight and monotonic() < deadline:
+            await asyncio.wait(set(self._in_flight), timeout=deadline - monotonic())
+        await end(*self._in_flight)
 
     async def deliver(self, owed: Sequence[Owed]) -> None:
         """One attempt of each of these that is still owed and finds a place; the others stay in the database."""
@@ -154,14 +163,6 @@ class Engine:
             log.error("attempt.cannot_open", delivery=str(claimed["uuid"]), webhook=claimed["webhook_id"])
             return _unsent(claimed, "Nothing was sent: Hookline could not open the secrets of this webhook.")
         return request, await self._domain.sender.send(request)
-
-    async def _finish(self) -> None:
-        """Wait for what is in flight. What is not done by the deadline is left to its lease."""
-        deadline = monotonic() + self._domain.settings.shutdown_deadline.total_seconds()
-        # Claims that end begin attempts.
-        while self._in_flight and monotonic() < deadline:
-            await asyncio.wait(set(self._in_flight), timeout=deadline - monotonic())
-        await end(*self._in_flight)
 
 
 def _unsent(claimed: Row, sentence: str) -> tuple[OutgoingRequest, Outcome]:

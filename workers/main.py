@@ -70,6 +70,8 @@ async def work(settings: Settings) -> None:
         log.info("worker.stopping")
         rescue.pulse.stopping = True
         await tasks.end(*running)
+        # At once, or the deadline would come twice, and the engine begin attempts while posts are waited for.
+        await asyncio.gather(engine.stop(), publisher.stop())
     log.info("worker.stopped")
 
 
@@ -87,7 +89,8 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await forget_hints(worker)
             await asyncio.sleep(AWAY_SECONDS)
         finally:
-            with contextlib.suppress(RedisError, OSError):
+            # It cancels the jobs that wait for Redis, and then trips over them.
+            with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
                 await worker.close()
 
 

@@ -30,6 +30,7 @@ class Publisher:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._rounds: dict[int, asyncio.Task[None]] = {}
+        self._closing = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Publisher"]:
@@ -37,14 +38,19 @@ class Publisher:
         try:
             yield self
         finally:
-            if self._rounds:
-                deadline = self._domain.settings.shutdown_deadline.total_seconds()
-                await asyncio.wait(self._rounds.values(), timeout=deadline)
-            await end(*self._rounds.values())
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        self._closing = True
+        if self._rounds:
+            deadline = self._domain.settings.shutdown_deadline.total_seconds()
+            await asyncio.wait(self._rounds.values(), timeout=deadline)
+        await end(*self._rounds.values())
 
     def take(self, post_id: int) -> None:
         """Begin a round of this post, unless one is under way or all places are taken: then the loop finds it."""
-        if post_id in self._rounds or len(self._rounds) >= PLACES:
+        if self._closing or post_id in self._rounds or len(self._rounds) >= PLACES:
             return
         round_ = asyncio.create_task(self._round(post_id))
         self._rounds[post_id] = round_

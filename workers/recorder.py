@@ -31,6 +31,8 @@ WINDOW_SECONDS = 0.005
 MOST_AT_ONCE = 200
 # PostgreSQL may be away for a moment; a result is worth keeping as long as its lease.
 AGAIN_SECONDS = 0.25
+# A worker that stops waits no longer than that for a PostgreSQL that is away: what is not recorded is sent again.
+CLOSE_SECONDS = 3
 
 Row = Mapping[str, Any]
 log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ class Ended:
 
 
 class Recorder:
-    """Records what attempts came to. Use as `async with recorder.running():`; leaving records the rest."""
+    """Records what attempts came to. Use as `async with recorder.running():`; leaving records the rest, if it can."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
@@ -65,7 +67,9 @@ class Recorder:
         finally:
             await end(task)
             self._start_groups()
-            await asyncio.gather(*self._groups)
+            if self._groups:
+                await asyncio.wait(self._groups, timeout=CLOSE_SECONDS)
+            await end(*self._groups)
 
     def add(self, claimed: Row, request: OutgoingRequest, outcome: Outcome) -> None:
         """Take the outcome of one attempt; it is written within a few milliseconds."""
@@ -97,8 +101,18 @@ class Recorder:
                     log.warning("recorder.gave_up", attempts=len(group))
                     return
                 await asyncio.sleep(AGAIN_SECONDS)
+            except Exception:
+                log.exception("recorder.broke", attempts=len(group))
+                await self._record_singly(group)
+                return
             else:
                 return
+
+    async def _record_singly(self, group: Sequence[Ended]) -> None:
+        """One result that PostgreSQL does not take must not have the others of its group sent again."""
+        if len(group) > 1:
+            for ended in group:
+                await self._record([ended])
 
     async def _write(self, group: Sequence[Ended]) -> None:
         states = await health.note(

@@ -27,6 +27,8 @@ class Gate:
         self.mode = "pass"
         self.word = b""
         self.links: set[Link] = set()
+        # How many connections it has refused so far.
+        self.refused = 0
 
     async def serve(self, listen: str) -> asyncio.Server:
         return await asyncio.start_unix_server(self._accept, listen, limit=CHUNK_BYTES, backlog=512)
@@ -40,6 +42,7 @@ class Gate:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.mode == "refuse":
+            self.refused += 1
             writer.transport.abort()
             return
         try:
