@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from cli.processes import wait_until
@@ -16,6 +17,7 @@ from cli.programs import CHECKOUT
 from cli.up import free_port
 from tests.running import GONE, READY, environment
 
+HADOLINT = Path(sys.executable).with_name("hadolint")
 KEY = "A" * 43 + "="
 # Refuses every package that requirements.lock does not name, and then runs the command line.
 ONLY_THE_IMAGE = """
@@ -163,6 +165,12 @@ def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> No
         if line.startswith("COPY") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (CHECKOUT / source).exists(), line
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint comes as a wheel for Linux on x86-64 alone")
+def test_the_linter_of_dockerfiles_finds_nothing() -> None:
+    linted = subprocess.run([HADOLINT, "Dockerfile"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout) == (0, "")
 
 
 def test_the_image_needs_no_package_but_those_of_its_lock_file() -> None:
