@@ -16,6 +16,7 @@ import aiohttp
 import psutil
 
 from bench.place import Place
+from cli.up import free_port
 
 START_SECONDS = 60
 CREATE_WEBHOOK = """mutation($url: String!) { webhookCreate(input: {name: "bench", callbackUrl: $url,
@@ -42,8 +43,9 @@ class Api:
 
 
 @contextmanager
-def api(place: Place, port: int = 8765, **settings: str) -> Iterator[Api]:
+def api(place: Place, **settings: str) -> Iterator[Api]:
     """An API process with an empty workspace."""
+    port = free_port("127.0.0.1", 0)
     environment = {
         **place.environment,
         "HOOKLINE_PORT": str(port),
@@ -68,8 +70,9 @@ def api(place: Place, port: int = 8765, **settings: str) -> Iterator[Api]:
 
 
 @contextmanager
-def plain(port: int = 8766) -> Iterator[tuple[str, psutil.Process]]:
+def plain() -> Iterator[tuple[str, psutil.Process]]:
     """A plain Starlette server: its URL and its process."""
+    port = free_port("127.0.0.1", 0)
     with subprocess.Popen([sys.executable, "-m", "bench.plain", str(port)]) as process:
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/json")
