@@ -1,5 +1,6 @@
 """Retention: what is past its age goes, all of it and nothing else, a page at a time."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -89,6 +90,17 @@ async def test_a_sweep_goes_on_where_it_left_off_and_rests_at_its_end(domain: Do
     await wake()
     assert (await retention.remove_deliveries(QUARTER)).removed == 1
     assert await left("delivery") == kept
+
+
+async def test_several_workers_at_once_take_no_page_twice_and_leave_none(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await delivered(domain, admin, 6, days_ago=91)
+    removed = 0
+    while await left("delivery"):
+        pages = await asyncio.gather(*(retention.remove_deliveries(QUARTER, page=2) for _ in range(4)))
+        removed += sum(page.removed for page in pages)
+    assert removed == 6
+    assert await left("attempt") == []
 
 
 async def test_bodies_are_never_looked_at_twice_and_none_is_missed(domain: Domain, admin: Actor) -> None:

@@ -1,0 +1,87 @@
+"""A worker's own port: alive, ready, and what it counts."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from time import monotonic
+
+import aiohttp
+import pytest
+
+from domain.settings import Settings
+from domain.unit import Domain, opened
+from workers import health, lookout, metrics
+from workers.engine import Engine
+from workers.health import ALIVE_SECONDS, READY_SECONDS, Pulse
+from workers.rescue import Rescue
+
+
+@pytest.fixture
+def pulse() -> Pulse:
+    return Pulse.begun()
+
+
+@pytest.fixture
+async def url(domain: Domain, pulse: Pulse) -> AsyncIterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with health.served(replace(domain.settings, metrics_port=port), pulse):
+        yield f"http://127.0.0.1:{port}"
+
+
+async def status(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status
+
+
+async def test_it_is_ready_once_the_loop_has_come_round_and_until_it_stops(url: str, pulse: Pulse) -> None:
+    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+    pulse.beat(answered=True)
+    assert await status(f"{url}/readyz") == 200
+    pulse.stopping = True
+    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+
+
+async def test_without_the_database_it_is_alive_and_not_ready(url: str, pulse: Pulse) -> None:
+    pulse.beat(answered=True)
+    pulse.answered_at = monotonic() - READY_SECONDS
+    pulse.beat(answered=False)
+    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+
+
+async def test_a_loop_that_stands_still_is_not_alive(url: str, pulse: Pulse) -> None:
+    pulse.round_at = monotonic() - ALIVE_SECONDS
+    assert await status(f"{url}/healthz") == 503
+
+
+async def test_it_shows_what_it_counts(url: str) -> None:
+    await lookout.look()
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
+        page = await answer.text()
+    assert "hookline_database_reached 1.0" in page
+    assert "hookline_oldest_due_seconds 0.0" in page
+    assert 'hookline_attempts_total{outcome="succeeded"}' in page
+
+
+async def test_the_loop_makes_the_pulse_beat_only_where_it_finds_its_tables(
+    settings: Settings, empty_database_url: str
+) -> None:
+    for url, ready in ((settings.database_url, True), (empty_database_url, False)):
+        async with opened(replace(settings, database_url=url)) as domain, Engine(domain).running() as engine:
+            rescue = Rescue(domain, engine)
+            rounds = asyncio.create_task(rescue.forever())
+            begun = rescue.pulse.round_at
+            async with asyncio.timeout(10):
+                while rescue.pulse.round_at == begun:
+                    await asyncio.sleep(0.01)
+            assert rescue.pulse.is_ready(monotonic()) is ready
+            rounds.cancel()
+            await asyncio.gather(rounds, return_exceptions=True)
+
+
+async def test_a_database_that_is_away_is_told(settings: Settings) -> None:
+    async with opened(replace(settings, database_url="postgresql://127.0.0.1:1/none")):
+        await lookout.look()
+    assert metrics.REGISTRY.get_sample_value("hookline_database_reached") == 0

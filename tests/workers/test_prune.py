@@ -1,0 +1,36 @@
+"""Pruning as a worker does it: every sweep has its turn, and one that fails holds up no other."""
+
+from domain.database import rows
+from domain.unit import Actor, Domain
+from tests.domain.doing import listen
+from tests.domain.test_retention import delivered, left
+from workers import metrics
+from workers.prune import Prune
+
+
+def counted(sweep: str) -> float:
+    return metrics.REGISTRY.get_sample_value("hookline_pruned_total", {"sweep": sweep}) or 0.0
+
+
+async def test_one_round_takes_a_page_of_each_sweep_and_counts_it(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await delivered(domain, admin, 2, days_ago=91)
+    await delivered(domain, admin, 1, days_ago=8)
+    before = {sweep: counted(sweep) for sweep in ("attempt_bodies", "deliveries", "events")}
+
+    assert not await Prune(domain.settings).once()
+
+    assert {sweep: counted(sweep) - before[sweep] for sweep in before} == {
+        "attempt_bodies": 3, "deliveries": 2, "events": 2,
+    }  # fmt: skip
+    assert len(await left("delivery")) == 1
+
+
+async def test_a_sweep_that_breaks_holds_up_no_other(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await delivered(domain, admin, 1, days_ago=91)
+    await rows("ALTER TABLE attempt RENAME COLUMN response_body TO body")
+
+    await Prune(domain.settings).once()
+
+    assert await left("delivery") == await left("event") == []
