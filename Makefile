@@ -49,7 +49,7 @@ chaos: setup ## Break everything at random for SECONDS=120 (SEED=n repeats a run
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.e2e.chaos
 
 .PHONY: check
-check: setup web/node_modules/.installed ## Format, lint, types, import rules, schema contract
+check: setup audit web/node_modules/.installed ## Format, lint, types, import rules, schema contract
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -57,6 +57,15 @@ check: setup web/node_modules/.installed ## Format, lint, types, import rules, s
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	@if [ -x ../shared/check-contract ]; then echo "check-contract schema/schema.graphql"; \
 		$(BIN)/python ../shared/check-contract schema/schema.graphql; fi
+
+# A vulnerability fails; an index that does not answer is said to be just that.
+.PHONY: audit
+audit: setup ## Known vulnerabilities of what runs in production
+	@told=$$(timeout 60 $(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock \
+		--progress-spinner off 2>&1); code=$$?; \
+	if [ $$code -eq 0 ]; then echo "pip-audit: no known vulnerabilities"; \
+	elif echo "$$told" | grep -q "known vulnerabilit"; then echo "$$told"; exit 1; \
+	else echo "pip-audit: NOT CHECKED, for the index does not answer it here"; fi
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can
