@@ -1,0 +1,187 @@
+"""An upgrade as it is done: every process is replaced under load, and nobody notices.
+
+A stand-in for what a cluster has in front: new connections go to the newest API, old ones stay where they are.
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cli.programs import api_answers
+from tests.e2e.client import SUBSCRIPTION
+from tests.e2e.system import SHUTDOWN, Process, System, until
+from tests.e2e.world import World, entered
+
+ROUNDS = 10
+EVENTS_PER_SECOND = 100
+SUBSCRIBERS = 5
+# As deploy/kubernetes/api.yaml waits, though shorter: who has just connected may send its request yet.
+PAUSE_SECONDS = 0.5
+RESTARTING = 1012
+
+
+class Service:
+    """Forwards each new connection to the API of the day."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Service"]:
+        server = await asyncio.start_server(self._forward, "127.0.0.1", 0, backlog=1024)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        with suppress(OSError):
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    with suppress(OSError):
+        sink.close()
+
+
+class Subscriber:
+    """Follows every delivery, and resumes from its cursor whenever it is cut off."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.seen: defaultdict[str, list[str]] = defaultdict(list)
+        self.cuts: Counter[int] = Counter()
+        self._url, self._token = url, token
+        self._cursor = "0"
+
+    async def follow(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with suppress(aiohttp.ClientError):
+                    await self._connect(session)
+                await asyncio.sleep(0.05)
+
+    async def _connect(self, session: aiohttp.ClientSession) -> None:
+        async with session.ws_connect(f"{self._url}/graphql", protocols=["graphql-transport-ws"]) as ws:
+            await ws.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {self._token}"}})
+            query = SUBSCRIPTION.replace('after: "0"', f'after: "{self._cursor}"')
+            async for message in ws:
+                told: dict[str, Any] = message.json()
+                if told["type"] == "connection_ack":
+                    await ws.send_json({"id": "1", "type": "subscribe", "payload": {"query": query}})
+                elif told["type"] == "next":
+                    self._take(told["payload"]["data"]["deliveryStatusChanged"])
+                else:
+                    assert told["type"] in {"ping", "pong"}, told
+            self.cuts[ws.close_code or 0] += 1
+
+    def _take(self, change: dict[str, Any]) -> None:
+        self._cursor = change["cursor"]
+        self.seen[change["delivery"]["uuid"]].append(change["status"])
+
+
+@pytest.fixture
+async def service(system: System) -> AsyncIterator[Service]:
+    """What clients reach the system by, for this test."""
+    own = system.url
+    async with Service(system.port).running() as service:
+        system.url = service.url
+        try:
+            yield service
+        finally:
+            system.url = own
+            if service.target != system.port:
+                system.api.kill()
+                system.api = await system.api_process().launch().ready()
+
+
+@pytest.fixture
+async def world(system: System, service: Service) -> AsyncIterator[World]:
+    async with entered(system) as world:
+        yield world
+
+
+async def test_everything_is_replaced_ten_times_under_load_and_nobody_notices(world: World, service: Service) -> None:
+    system = world.system
+    await world.hook()
+    token = world.client._session.headers["Authorization"].removeprefix("Bearer ")
+    subscribers = [Subscriber(service.url, token) for _ in range(SUBSCRIBERS)]
+    following = [asyncio.create_task(subscriber.follow()) for subscriber in subscribers]
+    begun = time.monotonic()
+    # Twice, for one alone waits too long for its answers on a busy machine.
+    async with world.load(EVENTS_PER_SECOND * 0.8), world.load(EVENTS_PER_SECOND * 0.8):
+        for _ in range(ROUNDS):
+            await replace_api(system, service)
+            for _ in range(2):
+                await replace_worker(system)
+    rate = len(world.acknowledged) / (time.monotonic() - begun)
+
+    tally = await world.keeps_the_rule()
+    await until(lambda: all(is_whole(subscriber, tally.accepted) for subscriber in subscribers), what="every change")
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+    print(f"\n{tally.accepted} events, {rate:.0f}/s, over {ROUNDS} replacements of every process")
+    assert (tally.delivered, tally.duplicated) == (tally.accepted, 0)
+    assert (world.refused, world.unanswered) == (Counter(), 0)
+    for row in await world.rows():
+        assert (row["attempt_count"], row["interrupted_count"], row["attempt_number"]) == (1, 0, 1)
+    for subscriber in subscribers:
+        assert subscriber.cuts[RESTARTING] >= ROUNDS, subscriber.cuts
+        assert set(map(tuple, subscriber.seen.values())) == {("PENDING", "DELIVERING", "SUCCEEDED")}
+
+
+def is_whole(subscriber: Subscriber, deliveries: int) -> bool:
+    return len(subscriber.seen) == deliveries and all(len(seen) >= 3 for seen in subscriber.seen.values())
+
+
+async def replace_api(system: System, service: Service) -> None:
+    """A new one is ready before an old one goes."""
+    port = free_port() if service.target == system.port else system.port
+    told = {**system.variables("api"), "HOOKLINE_PORT": str(port)}
+    old, new = system.api, Process("api", told, system.folder / "api.log", api_answers("127.0.0.1", port))
+    await new.launch().ready()
+    service.target, system.api = port, new
+    await asyncio.sleep(PAUSE_SECONDS)
+    old.send(signal.SIGTERM)
+    assert await old.gone(SHUTDOWN + 5) == 0, old.last_lines()
+
+
+async def replace_worker(system: System) -> None:
+    old = system.workers.pop(0)
+    await system.add_worker().ready()
+    old.send(signal.SIGTERM)
+    assert await old.gone(SHUTDOWN + 5) == 0, old.last_lines()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
