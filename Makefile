@@ -13,7 +13,7 @@ help: ## List the commands
 .venv/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	$(BIN)/python -m pip install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 
 .PHONY: setup
@@ -80,6 +80,10 @@ lock: setup ## Renew the lock files from pyproject.toml
 		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --extra traces -c requirements.lock -o requirements-traces.lock
+
+.PHONY: keep-release
+keep-release: setup ## The tables of this version, with rows in them, for the tests of later ones
+	$(BIN)/python -m tests.upgrades.releases
 
 .PHONY: bench
 bench: setup ## The figures of docs/performance.md, as ratios of one run (ROW=name for one of them)
