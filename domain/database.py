@@ -5,17 +5,18 @@ Tortoise reads and writes where people read; the hot statements are SQL of our o
 
 import pkgutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.connection import get_connection
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
+from tortoise.connection import get_connection, get_connections
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.models import Model
+from tortoise.transactions import in_transaction
 
 from domain import migrations
 from domain.errors import Misconfigured, Unavailable
@@ -132,6 +133,38 @@ async def is_migrated() -> bool:
 def connection() -> BaseDBAsyncClient:
     """Where statements of our own run: the transaction that is open here, or else a connection of the pool."""
     return get_connection("default")
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
+    """One transaction that all statements of the block are part of; within another one, a savepoint.
+
+    Raises Unavailable where the server is out of reach.
+    """
+    # Tortoise leaves its transaction standing where beginning or ending it fails: the task would go on in it for ever.
+    connections = get_connections()
+    outside = connections.set("default", connection())
+    try:
+        context = in_transaction()
+        client = await _begun(context)
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(context)
+            yield client
+    except OUT_OF_REACH as error:
+        raise Unavailable from error
+    finally:
+        connections.reset(outside)
+
+
+async def _begun(context: TransactionContext) -> BaseDBAsyncClient:
+    try:
+        return await context.__aenter__()
+    except BaseException:
+        # And it keeps the connection: after ten requests that gave up at a BEGIN, the pool was empty for good.
+        if context.client._connection is not None:  # noqa: SLF001
+            with suppress(asyncpg.InterfaceError):  # it is closed already
+                context.client._connection.terminate()  # noqa: SLF001
+        raise
 
 
 async def rows(sql: str, *values: Any) -> Sequence[Any]:

@@ -7,9 +7,7 @@ and the workspace itself last. Whoever is interrupted does it again: what is gon
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tortoise.transactions import in_transaction
-
-from domain.database import OUT_OF_REACH, rows
+from domain.database import OUT_OF_REACH, rows, transaction
 from domain.errors import Unavailable
 from domain.live import stream_of
 from domain.tables import Workspace
@@ -54,7 +52,7 @@ async def _remove_deliveries(workspace_id: int, tell: Callable[[Erased], None]) 
 
 
 async def _remove_page_of_deliveries(workspace_id: int) -> list[int]:
-    async with in_transaction():
+    async with transaction():
         # A worker may be recording an attempt: once we hold the delivery it can no longer, and we see what it wrote.
         ids = [row["id"] for row in await rows(_LOCK_DELIVERIES, workspace_id, PAGE)]
         for table, column in (("attempt", "delivery_id"), ("unsettled", "delivery_id"), ("delivery", "id")):

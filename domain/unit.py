@@ -8,12 +8,10 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.transactions import in_transaction
 
 from domain import queue
 from domain.addresses import AddressPolicy
-from domain.database import OUT_OF_REACH, committed_until, connected
-from domain.errors import Unavailable
+from domain.database import committed_until, connected, transaction
 from domain.hub import Hub
 from domain.live import Change, Live
 from domain.outlet import Outlet
@@ -55,15 +53,12 @@ class Domain:
 
         Raises Unavailable where the database is out of reach: then nothing was acknowledged.
         """
-        try:
-            async with in_transaction() as connection:
-                unit = Unit(self, actor, connection)
-                if trace := self.tracer.current():
-                    # The event takes it from here; see domain/migrations/0003_operations.py.
-                    await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
-                yield unit
-        except OUT_OF_REACH as error:
-            raise Unavailable from error
+        async with transaction() as connection:
+            unit = Unit(self, actor, connection)
+            if trace := self.tracer.current():
+                # The event takes it from here; see domain/migrations/0003_operations.py.
+                await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
+            yield unit
         unit.leave()
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tortoise.expressions import Q
-from tortoise.transactions import in_transaction
 
 from domain import audit
+from domain.database import transaction
 from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
 from domain.ids import is_id
 from domain.tables import Token, Workspace
@@ -74,7 +74,7 @@ async def create(name: str) -> Workspace:
     faults = Faults()
     check_text(faults, name, "name", longest=LONGEST_NAME, what="The name")
     faults.raise_if_any()
-    async with in_transaction() as connection:
+    async with transaction() as connection:
         # Names have no unique index; whoever makes one at the same time waits here.
         await connection.execute_query("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
         if await Workspace.exists(name=name.strip()):

@@ -1,0 +1,145 @@
+"""The unit of work: all or nothing, and nothing leaves before it is certain."""
+
+import asyncio
+
+import pytest
+from asyncpg import UniqueViolationError
+from structlog.testing import capture_logs
+
+from domain import webhooks, workspaces
+from domain.database import POOL_SIZE, rows
+from domain.errors import Unavailable
+from domain.queue import QUEUE_NAME
+from domain.settings import Settings
+from domain.tables import Delivery, Event
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import EventType, Role
+from domain.webhooks import NewWebhook
+from tests.away import close, fall_silent, gated, reopen
+from tests.domain.doing import happen, listen
+
+HOOK = NewWebhook("Hook", "https://example.com/in", (EventType.ACCOUNT_DELETED,))
+
+
+class BrokeError(Exception):
+    pass
+
+
+async def streams_and_jobs(domain: Domain) -> tuple[int, int]:
+    await domain.outlet.flush()
+    return len(await domain.redis.keys("hookline:live:*")), await domain.redis.zcard(QUEUE_NAME)
+
+
+async def test_what_a_unit_leaves_behind_goes_out_once_it_is_committed(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+
+    async with domain.unit(admin) as unit:
+        webhook = await webhooks.create(unit, HOOK)
+        await webhooks.test(unit, webhook[0].id, EventType.ACCOUNT_DELETED)
+        assert await streams_and_jobs(domain) == (0, 0)
+        unit.publish(7)
+
+    _, jobs = await streams_and_jobs(domain)
+    assert jobs == 2
+
+
+async def test_nothing_leaves_a_transaction_that_was_rolled_back(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+
+    async def break_() -> None:
+        async with domain.unit(admin) as unit:
+            await webhooks.test(unit, webhook.id, EventType.ACCOUNT_DELETED)
+            unit.publish(7)
+            raise BrokeError
+
+    with pytest.raises(BrokeError):
+        await break_()
+
+    assert await streams_and_jobs(domain) == (0, 0)
+    assert (await Delivery.all().count(), await Event.all().count()) == (0, 0)
+
+
+async def test_nothing_leaves_a_transaction_whose_commit_the_database_refused(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    await rows("ALTER TABLE webhook ADD CONSTRAINT late UNIQUE (name) DEFERRABLE INITIALLY DEFERRED")
+
+    async def take_the_name_twice() -> None:
+        async with domain.unit(admin) as unit:
+            await webhooks.test(unit, webhook.id, EventType.ACCOUNT_DELETED)
+            await webhooks.create(unit, HOOK)
+
+    with pytest.raises(UniqueViolationError, match="late"):
+        await take_the_name_twice()
+
+    assert await streams_and_jobs(domain) == (0, 0)
+    assert await Delivery.all().count() == 0
+
+
+async def test_a_database_that_is_away_is_said_to_be_and_found_again(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin)
+        close(gates.postgres)
+        with pytest.raises(Unavailable):
+            await happen(domain, admin)
+        reopen(gates.postgres)
+
+        await happen(domain, admin)
+
+        assert await Delivery.all().count() == 1
+
+
+async def test_a_database_that_goes_away_within_a_unit_acknowledges_nothing(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        webhook = await listen(domain, admin)
+
+        async def lose_it() -> None:
+            async with domain.unit(admin) as unit:
+                await webhooks.test(unit, webhook.id, EventType.ACCOUNT_DELETED)
+                close(gates.postgres)
+
+        with pytest.raises(Unavailable):
+            await lose_it()
+        reopen(gates.postgres)
+
+        assert await streams_and_jobs(domain) == (0, 0)
+        assert await Delivery.all().count() == 0
+
+
+async def test_requests_that_gave_up_on_a_silent_database_cost_no_connections(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin)
+        everyone = asyncio.Barrier(POOL_SIZE)
+
+        async def hold_one() -> None:
+            async with domain.unit(admin):
+                await everyone.wait()
+
+        async def give_up() -> None:
+            async with asyncio.timeout(0.2), domain.unit(admin):
+                pass
+
+        # Each has a connection that works, and is silent at its BEGIN.
+        await asyncio.gather(*(hold_one() for _ in range(POOL_SIZE)))
+        fall_silent(gates.postgres)
+        found = await asyncio.gather(*(give_up() for _ in range(POOL_SIZE)), return_exceptions=True)
+        assert {type(error) for error in found} == {TimeoutError}
+        reopen(gates.postgres)
+
+        async with asyncio.timeout(10):
+            await happen(domain, admin)
+
+
+async def test_a_redis_that_is_away_keeps_nobody_waiting(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        close(gates.redis)
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin)
+
+        with capture_logs():
+            await happen(domain, admin)
+            await domain.outlet.flush()
+
+        assert await Delivery.all().count() == 1
