@@ -39,6 +39,8 @@ def redis_settings(url: str) -> RedisSettings:
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise Misconfigured("HOOKLINE_REDIS_URL must look like redis://host:6379/0 or unix:///path/to/redis.sock.")
     settings = RedisSettings.from_dsn(url) if parts.scheme != "unix" else RedisSettings()
+    # arq takes them as they are written, and a password with an @ in it can only be written as %40.
+    settings.username, settings.password = unquote(settings.username or ""), unquote(settings.password or "")
     if parts.scheme == "unix":
         settings.unix_socket_path = unquote(parts.path)
         settings.database = int(parts.query.removeprefix("db=") or 0)
