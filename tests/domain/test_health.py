@@ -1,0 +1,253 @@
+"""The health of an endpoint: spared after failures to reach it, given up on after days, and told so."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain import health
+from domain.database import rows
+from domain.health import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Health
+from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
+from domain.tables import Webhook
+from domain.unit import Actor, Domain
+from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
+from tests.domain.doing import listen
+
+LIMIT = timedelta(days=5)
+TOOK = timedelta(milliseconds=1)
+SLACK = timedelta(seconds=10)
+WELL = Delivered(Answer(200, (), "", truncated=False), TOOK)
+ERROR = Failed(AttemptOutcome.HTTP_ERROR, "500", TOOK, Answer(500, (), "", truncated=False))
+GONE = Failed(AttemptOutcome.HTTP_ERROR, "410", TOOK, Answer(410, (), "", truncated=False), gone=True)
+TIMED_OUT = Failed(AttemptOutcome.TIMED_OUT, "slow", TOOK)
+OURS = Failed(AttemptOutcome.INTERRUPTED, "no sockets", TOOK)
+BLOCKED = Blocked("no", TOOK)
+
+
+@pytest.fixture
+async def webhook(domain: Domain, admin: Actor) -> Webhook:
+    return await listen(domain, admin)
+
+
+async def note(webhook: Webhook, *outcomes: Outcome) -> Health | None:
+    """Attempts that were claimed just now and have ended together."""
+    return (await health.note([(await claimed(webhook), outcome) for outcome in outcomes], LIMIT)).get(webhook.id)
+
+
+async def claimed(webhook: Webhook) -> dict[str, Any]:
+    await webhook.refresh_from_db()
+    return {
+        "webhook_id": webhook.id,
+        "failing_since": webhook.failing_since,
+        "circuit_open_until": webhook.circuit_open_until,
+    }
+
+
+async def pause_of(webhook: Webhook) -> timedelta:
+    await webhook.refresh_from_db()
+    assert webhook.circuit_open_until, "the circuit is closed"
+    return webhook.circuit_open_until - datetime.now(UTC)
+
+
+async def open_circuit(webhook: Webhook) -> None:
+    await note(webhook, *[TIMED_OUT] * OPENS_AFTER)
+    await pause_of(webhook)
+
+
+async def is_open(webhook: Webhook) -> bool:
+    await webhook.refresh_from_db()
+    return webhook.circuit_open_until is not None
+
+
+async def failing_for(webhook: Webhook, span: timedelta) -> None:
+    await rows("UPDATE webhook SET failing_since = now() - $2::interval WHERE id = $1", webhook.id, span)
+
+
+async def test_failures_to_reach_it_in_a_row_open_its_circuit(webhook: Webhook) -> None:
+    for number in range(1, OPENS_AFTER + 1):
+        state = await note(webhook, TIMED_OUT)
+        assert state
+        assert (state.was_opened, await is_open(webhook)) == (number == OPENS_AFTER, number == OPENS_AFTER)
+
+    assert FIRST_PAUSE - SLACK < await pause_of(webhook) <= FIRST_PAUSE
+
+
+@pytest.mark.parametrize("kind", ["timed_out", "connection_failed", "dns_failed", "tls_failed"])
+async def test_every_way_not_to_be_reached_counts(webhook: Webhook, kind: str) -> None:
+    await note(webhook, *[Failed(AttemptOutcome(kind), "?", TOOK)] * OPENS_AFTER)
+
+    assert await is_open(webhook)
+
+
+@pytest.mark.parametrize("outcome", [ERROR, BLOCKED, OURS, Failed(AttemptOutcome.INVALID_RESPONSE, "?", TOOK)])
+async def test_what_is_no_failure_to_reach_it_does_not_open_it(webhook: Webhook, outcome: Outcome) -> None:
+    for _ in range(3):
+        await note(webhook, *[outcome] * OPENS_AFTER)
+
+    assert not await is_open(webhook)
+
+
+@pytest.mark.parametrize("answer", [WELL, ERROR])
+async def test_any_answer_begins_the_count_anew(webhook: Webhook, answer: Outcome) -> None:
+    await note(webhook, *[TIMED_OUT] * (OPENS_AFTER - 1))
+    await note(webhook, answer)
+    await note(webhook, *[TIMED_OUT] * (OPENS_AFTER - 1))
+
+    assert not await is_open(webhook)
+
+
+async def test_an_attempt_that_this_machine_could_not_make_changes_nothing(webhook: Webhook) -> None:
+    assert await note(webhook, OURS) is None
+    await webhook.refresh_from_db()
+    assert (webhook.failing_since, webhook.unreachable_in_a_row) == (None, 0)
+
+
+async def test_each_probe_that_fails_doubles_the_pause_up_to_the_longest(webhook: Webhook) -> None:
+    await open_circuit(webhook)
+    for factor in (2, 4, 8, 16):
+        state = await note(webhook, TIMED_OUT)
+        assert state
+        assert not state.was_opened
+        assert FIRST_PAUSE * factor - SLACK < await pause_of(webhook) <= FIRST_PAUSE * factor
+
+    for _ in range(20):
+        await note(webhook, TIMED_OUT)
+    assert LONGEST_PAUSE - SLACK < await pause_of(webhook) <= LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("answer", [WELL, ERROR])
+async def test_a_probe_that_is_answered_closes_the_circuit(webhook: Webhook, answer: Outcome) -> None:
+    await open_circuit(webhook)
+
+    state = await note(webhook, answer)
+
+    assert state
+    assert state.circuit_open_until is None
+    await webhook.refresh_from_db()
+    assert webhook.unreachable_in_a_row == 0
+
+
+async def test_a_probe_that_this_machine_could_not_make_is_made_again_after_the_same_pause(webhook: Webhook) -> None:
+    await open_circuit(webhook)
+    await rows("UPDATE webhook SET circuit_open_until = now()")
+
+    await note(webhook, OURS)
+
+    assert FIRST_PAUSE - SLACK < await pause_of(webhook) <= FIRST_PAUSE
+
+
+async def test_what_was_under_way_when_the_circuit_opened_does_not_move_it(webhook: Webhook) -> None:
+    before = await claimed(webhook)
+    await open_circuit(webhook)
+    until = webhook.circuit_open_until
+
+    await health.note([(before, TIMED_OUT)] * 20, LIMIT)
+
+    await webhook.refresh_from_db()
+    assert webhook.circuit_open_until == until
+
+
+async def test_groups_that_end_at_once_are_all_counted(webhook: Webhook) -> None:
+    before = await claimed(webhook)
+    await asyncio.gather(*(health.note([(before, TIMED_OUT)], LIMIT) for _ in range(OPENS_AFTER - 1)))
+    await webhook.refresh_from_db()
+    assert (webhook.unreachable_in_a_row, await is_open(webhook)) == (OPENS_AFTER - 1, False)
+
+    states = await asyncio.gather(*(health.note([(before, TIMED_OUT)], LIMIT) for _ in range(5)))
+
+    assert await is_open(webhook)
+    assert sum(state[webhook.id].was_opened for state in states) == 1, "it is told once"
+
+
+async def test_groups_of_the_same_webhooks_in_any_order_do_not_lock_each_other_out(
+    domain: Domain, admin: Actor
+) -> None:
+    several = [await claimed(await listen(domain, admin)) for _ in range(20)]
+
+    groups = [several, several[::-1]] * 10
+    await asyncio.gather(*(health.note([(row, ERROR) for row in group], LIMIT) for group in groups))
+
+    assert await Webhook.filter(failing_since=None).count() == 0
+
+
+async def test_successes_of_a_healthy_endpoint_touch_no_row(webhook: Webhook) -> None:
+    before = await rows("SELECT xmin::text FROM webhook")
+
+    assert await note(webhook, WELL, WELL) is None
+    assert await rows("SELECT xmin::text FROM webhook") == before
+
+
+async def test_failing_begins_with_the_first_failure_and_ends_with_a_success(webhook: Webhook) -> None:
+    await note(webhook, ERROR)
+    await webhook.refresh_from_db()
+    since = webhook.failing_since
+    assert since
+    await note(webhook, BLOCKED)
+    await webhook.refresh_from_db()
+    assert webhook.failing_since == since
+
+    await note(webhook, ERROR, WELL)
+
+    await webhook.refresh_from_db()
+    assert webhook.failing_since is None
+
+
+async def test_only_failures_for_days_disable_it_and_it_is_told_once(webhook: Webhook) -> None:
+    await failing_for(webhook, LIMIT - timedelta(minutes=1))
+    state = await note(webhook, ERROR)
+    assert state
+    assert state.active
+    await failing_for(webhook, LIMIT)
+
+    states = [await note(webhook, ERROR) for _ in range(2)]
+
+    assert [state.was_disabled for state in states if state] == [True, False]
+    await webhook.refresh_from_db()
+    assert (webhook.active, webhook.disabled_reason) == (False, WebhookDisabledReason.FAILING)
+    assert webhook.disabled_at
+
+
+async def test_a_success_after_days_of_failures_keeps_it(webhook: Webhook) -> None:
+    await failing_for(webhook, LIMIT * 2)
+
+    await note(webhook, WELL)
+    await note(webhook, ERROR)
+
+    await webhook.refresh_from_db()
+    assert webhook.active
+
+
+@pytest.mark.parametrize("outcome", [GONE, ERROR])
+async def test_who_was_given_up_on_is_not_taken_back_by_what_comes_later(webhook: Webhook, outcome: Outcome) -> None:
+    await failing_for(webhook, LIMIT)
+    await note(webhook, outcome)
+    await webhook.refresh_from_db()
+    reason, at = webhook.disabled_reason, webhook.disabled_at
+
+    for later in (WELL, ERROR, GONE, OURS):
+        await failing_for(webhook, LIMIT)
+        state = await note(webhook, later)
+        assert state
+        assert not state.was_disabled
+
+    await webhook.refresh_from_db()
+    assert (webhook.active, webhook.disabled_reason, webhook.disabled_at) == (False, reason, at)
+
+
+async def test_gone_counts_even_where_others_of_its_group_succeeded(webhook: Webhook) -> None:
+    state = await note(webhook, WELL, GONE, WELL)
+
+    assert state
+    assert (state.active, state.disabled_reason) == (False, WebhookDisabledReason.GONE)
+
+
+async def test_one_endpoints_failures_are_not_anothers(domain: Domain, admin: Actor, webhook: Webhook) -> None:
+    other = await listen(domain, admin)
+    seen: list[tuple[Any, Outcome]] = [(await claimed(webhook), TIMED_OUT)] * OPENS_AFTER
+    seen.append((await claimed(other), ERROR))
+
+    states = await health.note(seen, LIMIT)
+
+    assert {id_: state.was_opened for id_, state in states.items()} == {webhook.id: True, other.id: False}
