@@ -1,6 +1,7 @@
 """The clients that people use, run as docs/subscriptions.md shows them, over connections that are cut."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -69,50 +70,109 @@ async def proxied(api: Api) -> AsyncIterator[Proxy]:
         server.close()
 
 
+@asynccontextmanager
+async def shown(api: Api, title: str, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The example under this heading, running; what it complains about goes to our standard error."""
+    command = [sys.executable, "-"] if "Python" in title else [str(node.NODE), "--input-type=module", "-"]
+    variables = {"HOOKLINE_URL": url, "HOOKLINE_TOKEN": api.token, "HOOKLINE_AFTER": "0"}
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=JUDGES, env={**os.environ, **variables},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(example(title).encode())
+    process.stdin.close()
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def said(process: asyncio.subprocess.Process) -> str:
+    """The next line that the example prints."""
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    assert line, "it has ended"
+    return line
+
+
 @pytest.mark.parametrize(
     ("title", "scheme"), [("graphql-ws", "ws"), ("gql (Python)", "ws"), ("graphql-sse", "http")]
 )  # fmt: skip
 async def test_an_example_of_the_documentation_hears_each_change_once_over_a_connection_that_is_cut(
     api: Api, title: str, scheme: str
 ) -> None:
-    command = [sys.executable, "-"] if "Python" in title else [str(node.NODE), "--input-type=module", "-"]
-    async with proxied(api) as proxy:
-        variables = {
-            "HOOKLINE_URL": f"{scheme}://127.0.0.1:{proxy.port}/graphql",
-            "HOOKLINE_TOKEN": api.token,
-            "HOOKLINE_AFTER": "0",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=JUDGES, env={**os.environ, **variables},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdin is not None
-        process.stdin.write(example(title).encode())
-        process.stdin.close()
-        try:
-            lines = await asyncio.wait_for(heard(api, process, proxy), SECONDS)
-        finally:
-            process.kill()
-            _, errors = await process.communicate()
+    async with (
+        proxied(api) as proxy,
+        shown(api, title, f"{scheme}://127.0.0.1:{proxy.port}/graphql") as process,
+        asyncio.timeout(SECONDS),
+    ):
+        lines = await heard(api, process, proxy)
     uuids = [line.split()[2] for line in lines]
-    assert uuids == sorted(set(uuids)), errors
+    assert uuids == sorted(set(uuids))
     assert len(uuids) == 60
 
 
 async def heard(api: Api, process: asyncio.subprocess.Process, proxy: Proxy) -> list[str]:
     """What the example prints, while changes go on and its connection is cut twice."""
-    assert process.stdout is not None
     lines: list[str] = []
     for round_ in range(3):
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 20))
         while len(lines) < 20 * round_ + 10:
-            lines.append((await process.stdout.readline()).decode())
-            assert lines[-1], "it has ended"
+            lines.append(await said(process))
         proxy.cut()
         while len(lines) < 20 * (round_ + 1):
-            lines.append((await process.stdout.readline()).decode())
-            assert lines[-1], "it has ended"
+            lines.append(await said(process))
     return lines
+
+
+@pytest.mark.parametrize("title", ["urql", "Apollo Client"])
+async def test_an_example_for_a_frontend_hears_each_delivery_made_through_the_api_over_a_connection_that_is_cut(
+    api: Api, title: str
+) -> None:
+    webhook = await a_webhook(api)
+    await a_delivery(api, webhook)  # before the cursor that the example reads
+    async with (
+        proxied(api) as proxy,
+        shown(api, title, f"http://127.0.0.1:{proxy.port}/graphql") as process,
+        asyncio.timeout(SECONDS),
+    ):
+        assert (await said(process)).startswith("since ")
+        made = [await a_delivery(api, webhook)]
+        lines = [await said(process)]
+        proxy.cut()
+        made += [await a_delivery(api, webhook) for _ in range(5)]
+        lines += [await said(process) for _ in range(5)]
+    assert [line.split()[1:] for line in lines] == [["PENDING", uuid] for uuid in made]
+
+
+async def a_webhook(api: Api) -> str:
+    """The id of a webhook made through the API; no worker runs that would send to it."""
+    given = {"name": "x", "callbackUrl": "http://127.0.0.1:9000/", "events": ["POST_PUBLISHED"]}
+    query = (
+        "mutation ($input: WebhookCreateInput!) { webhookCreate(input: $input) { webhook { id } errors { message } } }"
+    )
+    made = (await api.ask(query, input=given))["webhookCreate"]
+    assert made["errors"] == []
+    return str(made["webhook"]["id"])
+
+
+async def a_delivery(api: Api, webhook: str) -> str:
+    """The uuid of a delivery made through the API."""
+    query = "mutation ($id: ID!) { webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { uuid } } }"
+    return str((await api.ask(query, id=webhook))["webhookTest"]["delivery"]["uuid"])
+
+
+def test_the_documentation_names_the_versions_that_are_run() -> None:
+    named = {
+        package.rpartition("@")[::2]
+        for line in re.findall(r"`npm install ([^`]+)`", PAGE.read_text())
+        for package in line.split()
+    }
+    pinned = json.loads((JUDGES / "package.json").read_text())["dependencies"]
+    # graphql-http audits the server; it is no client.
+    assert named == {(name, version) for name, version in pinned.items() if name != "graphql-http"}
 
 
 async def test_the_npm_client_sees_the_close_codes_and_errors_of_the_protocol(api: Api) -> None:
