@@ -92,7 +92,7 @@ async def test_it_watches_until_it_is_told_to_stop(domain: Domain, admin: Actor)
             second = json.loads(await asyncio.to_thread(process.stdout.readline))
         assert (first["due"], second["due"]) == (0, 1)
         process.send_signal(signal.SIGINT)
-        _, errors = await asyncio.to_thread(process.communicate, None, 10)
+        _, errors = await asyncio.to_thread(process.communicate, None, 60)
         assert (process.returncode, errors) == (0, "")
     finally:
         process.kill()

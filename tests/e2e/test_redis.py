@@ -130,6 +130,7 @@ async def test_junk_in_the_queue_is_not_executed_and_harms_nobody(world: World, 
         await redis.set(QUEUE_NAME, "not even a queue")
         await world.posts(20)
         await world.finished()
+        await until_emptied(redis)
         await redis.rpush("arq:job:kind", "no string")
         await redis.zadd(QUEUE_NAME, {"kind": 1})
         await until_empty(redis)
@@ -139,6 +140,13 @@ async def test_junk_in_the_queue_is_not_executed_and_harms_nobody(world: World, 
     pickle.loads(junk["pickle"])
     assert trace.exists(), "the trap is none"
     await no_harm_was_done(world)
+
+
+async def until_emptied(redis: Redis) -> None:
+    """Wait until the key that was no queue is gone, or a queue again."""
+    end = time.monotonic() + 30
+    while await redis.type(QUEUE_NAME) == b"string":
+        assert time.monotonic() < end
 
 
 async def until_empty(redis: Redis) -> None:

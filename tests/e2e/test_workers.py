@@ -153,6 +153,8 @@ async def test_a_success_that_was_never_recorded_costs_exactly_one_more_copy(wor
     assert [arrival.status for arrival in world.receivers.arrivals] == [200]
     with world.fault():
         world.system.kill_workers()
+    # What is held back dies with its connection, once the proxy has noticed.
+    await until(lambda: not world.system.proxies.tell("worker.postgres", "ask"), what="the end of the connection")
     world.system.proxies.heal()
     with world.fault(outage=True):
         await world.system.add_worker().ready()
