@@ -1,0 +1,117 @@
+"""The documentation: no link leads nowhere, and every command that it shows exists with the options that it shows."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from cli.main import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = ("hookline", ".venv/bin/hookline")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+# What stands for something that the reader puts in.
+ENDS_A_COMMAND = {"|", "||", "&&", ";", ">", "2>", "&", "#", "..."}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def fenced(text: str) -> Iterator[str]:
+    """The lines of blocks of shell, those that go on joined."""
+    for block in re.findall(r"^ *```(?:sh|bash|shell|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        yield from (line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines())
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Everything that is shown as something to type."""
+    text = page.read_text()
+    yield from fenced(text)
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"`([^`\n]+)`", prose)
+
+
+def typed(page: Path, *programs: str) -> Iterator[list[str]]:
+    """The words after each of these programs, wherever in a line it stands."""
+    for line in commands(page):
+        found = re.search(rf"(?:^|&& |\bmigrate |\| )(?:{'|'.join(map(re.escape, programs))}) (.*)", line)
+        if found:
+            try:
+                words = shlex.split(found[1], comments=True)
+            except ValueError:  # a sentence with an apostrophe
+                continue
+            yield words[: next((n for n, word in enumerate(words) if word in ENDS_A_COMMAND), len(words))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, heading = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if heading and there.suffix == ".md":
+            assert heading in headings(there), target
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as the sites make them that show it."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_exists_with_its_options(page: Path) -> None:
+    for words in typed(page, *PROGRAMS):
+        check(typer.main.get_command(app), words)
+
+
+def check(command: Any, words: list[str]) -> None:
+    """Follow the words down the tree of commands; raises AssertionError where one leads nowhere."""
+    # typer carries a click of its own.
+    rest = list(words)
+    while hasattr(command, "commands") and rest and re.fullmatch(r"[a-z][a-z-]*(\|[a-z-]+)*", rest[0]):
+        names = rest.pop(0).split("|")
+        for name in names:
+            assert name in command.commands, f"hookline {' '.join(words)}"
+        command = command.commands[names[0]]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    for word in rest:
+        option = word.strip("[]").partition("=")[0]
+        if option.startswith("--"):
+            assert option in known | {"--help", "--install-completion"}, f"hookline {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_of_make_exists(page: Path) -> None:
+    for words in typed(page, "make"):
+        for word in words:
+            if not re.fullmatch(r"[a-z][a-z-]*", word):
+                break
+            assert word in TARGETS, f"make {' '.join(words)}"
+
+
+def test_the_tests_above_find_what_they_look_for() -> None:
+    operations = ROOT / "docs" / "operations.md"
+    assert ["status"] in list(typed(operations, *PROGRAMS))
+    assert ["run"] in list(typed(ROOT / "CONTRIBUTING.md", "make"))
+    with pytest.raises(AssertionError):
+        check(typer.main.get_command(app), ["token", "destroy"])
+    with pytest.raises(AssertionError):
+        check(typer.main.get_command(app), ["token", "create", "--king"])
+
+
+def test_every_decision_has_its_four_parts() -> None:
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        text = page.read_text().lower()
+        assert text.startswith("# "), page.name
+        for part in ("context", "decision", "consequence"):
+            assert part in text, f"{page.name} has no {part}"
