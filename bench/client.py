@@ -59,7 +59,7 @@ def api(place: Place, **settings: str) -> Iterator[Api]:
         )
         return ran.stdout.strip()
 
-    workspace = told("workspace", "create", "bench")
+    workspace = told("workspace", "create", f"bench on {port}")
     token = told("token", "create", "--workspace", workspace, "--role", "admin")
     with subprocess.Popen([sys.executable, "-m", "cli.main", "api"], env=environment) as process:
         try:
