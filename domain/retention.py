@@ -12,7 +12,7 @@ from datetime import timedelta
 from domain.database import rows
 from domain.settings import Settings
 
-PAGE = 500
+PAGE = 100
 # A sweep that has come to its end begins again after that.
 REST = timedelta(minutes=10)
 
