@@ -66,7 +66,7 @@ async def _subscribed(place: Place, to: Api, name: str) -> dict[str, float]:
             await live.append([_change(workspace, number)])
 
         for number in range(5):
-            await _round(sockets, tell(-number))
+            await _round(sockets, tell(CHANGES + number))
         cpu = _cpu(to.process)
         waits = [await _round(sockets, tell(number)) for number in range(CHANGES)]
         return {
