@@ -90,7 +90,11 @@ class Rescue:
 
     async def probe(self) -> None:
         """Try endpoints whose circuit has been open long enough, one delivery each."""
-        probes = await owed.take_probes(WEBHOOKS_AT_ONCE, self._domain.settings.lease)
+        # Whoever is taken and finds no place waits another lease.
+        places = min(self._engine.lanes.free, WEBHOOKS_AT_ONCE)
+        if places <= 0:
+            return
+        probes = await owed.take_probes(places, self._domain.settings.lease)
         await self._engine.probe([(row["webhook_id"], row["workspace_id"]) for row in probes])
 
     async def settle(self) -> None:

@@ -1,0 +1,137 @@
+"""Publishing in a worker: one round of a post at a time, no more than there are places, and a clean end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain import workspaces
+from domain.settings import Settings
+from domain.tables import Event, Post
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import EventType, PostStatus, Role
+from tests.away import close, gated, reopen
+from tests.domain import doing
+from tests.waiting import until
+from workers.publish import PLACES, Publisher, publish
+
+
+@pytest.fixture
+async def publisher(domain: Domain) -> AsyncIterator[Publisher]:
+    async with Publisher(domain).running() as publisher:
+        yield publisher
+
+
+async def due_post(domain: Domain, admin: Actor, server: str = "ok") -> Post:
+    post = await doing.write(domain, admin, await doing.add_account(domain, admin, server, f"on-{server}"))
+    return await doing.publish(domain, admin, post.id)
+
+
+async def is_published(post: Post) -> bool:
+    await post.refresh_from_db()
+    return post.status is PostStatus.PUBLISHED
+
+
+async def told(event_type: EventType) -> int:
+    return await Event.filter(type=event_type).count()
+
+
+async def test_a_hint_publishes_a_post_that_is_due_and_a_second_one_does_nothing(
+    domain: Domain, admin: Actor, publisher: Publisher
+) -> None:
+    post = await due_post(domain, admin)
+
+    for _ in range(3):
+        await publish({"publisher": publisher}, post.id)
+    await until(lambda: is_published(post))
+    await publish({"publisher": publisher}, post.id)
+    await publisher.stop()
+
+    assert await told(EventType.POST_PUBLISHED) == 1
+
+
+async def test_without_a_hint_the_loop_finds_it(domain: Domain, admin: Actor, publisher: Publisher) -> None:
+    post = await due_post(domain, admin)
+
+    await publisher.take_due()
+
+    await until(lambda: is_published(post))
+
+
+async def test_a_hint_that_comes_too_early_or_names_nothing_does_nothing(
+    domain: Domain, admin: Actor, publisher: Publisher
+) -> None:
+    post = await doing.write(domain, admin, await doing.add_account(domain, admin))
+
+    with capture_logs() as lines:
+        for post_id in (post.id, post.id + 1):
+            await publish({"publisher": publisher}, post_id)
+        await publisher.stop()
+
+    await post.refresh_from_db()
+    assert post.status is PostStatus.DRAFT
+    assert lines == []
+
+
+async def test_two_workers_publish_a_post_once(domain: Domain, admin: Actor, publisher: Publisher) -> None:
+    post = await due_post(domain, admin)
+
+    async with Publisher(domain).running() as other:
+        publisher.take(post.id)
+        other.take(post.id)
+        await until(lambda: is_published(post))
+
+    assert await told(EventType.POST_PUBLISHED) == 1
+
+
+async def test_no_more_rounds_than_places_are_begun(domain: Domain, publisher: Publisher) -> None:
+    before = len(asyncio.all_tasks())
+
+    for post_id in range(1, PLACES * 2):
+        publisher.take(post_id)
+
+    assert len(asyncio.all_tasks()) - before == PLACES
+
+
+async def test_leaving_waits_for_the_round_that_is_under_way(domain: Domain, admin: Actor) -> None:
+    post = await due_post(domain, admin)
+
+    async with Publisher(domain).running() as publisher:
+        publisher.take(post.id)
+
+    assert await is_published(post)
+
+
+async def test_leaving_waits_no_longer_than_the_deadline_and_begins_nothing_more(
+    settings: Settings,
+) -> None:
+    settings = replace(settings, shutdown_deadline=timedelta(milliseconds=50))
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        post = await due_post(domain, admin)
+        async with Publisher(domain).running() as publisher, asyncio.timeout(10):
+            gates.postgres.tell("silent", "")
+            publisher.take(post.id)
+            await publisher.stop()
+            publisher.take(post.id)
+        reopen(gates.postgres)
+
+        assert not await is_published(post)
+
+
+async def test_a_database_that_is_away_leaves_the_post_to_the_loop(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        post = await due_post(domain, admin)
+        async with Publisher(domain).running() as publisher:
+            close(gates.postgres)
+            with capture_logs() as lines:
+                publisher.take(post.id)
+                await until(lambda: "publish.database_away" in {line["event"] for line in lines})
+            reopen(gates.postgres)
+            await publisher.take_due()
+
+            await until(lambda: is_published(post))

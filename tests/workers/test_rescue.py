@@ -1,0 +1,154 @@
+"""The database loop: each step on its own, whatever breaks beside it, and what it closes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain import dispatch, webhooks, workspaces
+from domain.database import rows
+from domain.settings import Settings
+from domain.tables import Delivery
+from domain.tasks import end
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import DeliveryStatus, EventType, Role
+from tests.away import close, fall_silent, gated, reopen
+from tests.domain.doing import happen, listen
+from tests.receiver import Receiver
+from tests.waiting import until
+from workers.engine import Engine
+from workers.rescue import Rescue
+
+
+@pytest.fixture
+async def engine(domain: Domain) -> AsyncIterator[Engine]:
+    async with Engine(domain).running() as engine:
+        yield engine
+
+
+async def has(status: DeliveryStatus) -> bool:
+    return await Delivery.exists(status=status)
+
+
+async def test_a_step_that_breaks_does_not_stop_the_others(domain: Domain, engine: Engine) -> None:
+    taken = []
+
+    async def first() -> None:
+        raise ValueError("nobody foresaw this")
+
+    async def second() -> None:
+        taken.append(2)
+
+    with capture_logs() as lines:
+        assert await Rescue(domain, engine, first, second).once()
+
+    assert taken == [2]
+    assert [(line["event"], line["step"]) for line in lines] == [("rescue.step_broke", "first")]
+
+
+async def test_without_redis_it_delivers_all_the_same(settings: Settings, receiver: Receiver) -> None:
+    async with (
+        gated(settings) as gates,
+        opened(gates.settings) as domain,
+        Engine(domain).running() as engine,
+    ):
+        close(gates.redis)
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin, callback_url=receiver.url)
+        await happen(domain, admin)
+        with capture_logs():
+            assert await Rescue(domain, engine).once()
+            await until(lambda: has(DeliveryStatus.SUCCEEDED))
+
+        assert len(receiver.requests) == 1
+
+
+async def test_a_redis_that_is_away_is_no_reason_to_say_that_the_database_is(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain, Engine(domain).running() as engine:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin)
+        await happen(domain, admin)
+        await rows("UPDATE delivery SET due_at = now() + interval '1 hour'")
+        await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery ON CONFLICT DO NOTHING")
+        await rows("UPDATE unsettled SET check_at = now()")
+        fall_silent(gates.redis)
+        with capture_logs() as lines:
+            assert await Rescue(domain, engine).once()
+
+    assert "rescue.redis_away" in {line["event"] for line in lines}
+
+
+async def test_it_says_when_the_database_is_away_and_when_it_is_back(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain, Engine(domain).running() as engine:
+        rescue = Rescue(domain, engine)
+        assert await rescue.once()
+        close(gates.postgres)
+        assert not await rescue.once()
+        reopen(gates.postgres)
+        assert await rescue.once()
+
+
+async def test_the_ready_file_is_touched_once_the_database_answers_and_not_before(
+    settings: Settings, tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    async with gated(replace(settings, ready_file=str(ready))) as gates, opened(gates.settings) as domain:
+        close(gates.postgres)
+        async with Engine(domain).running() as engine:
+            rescue = Rescue(domain, engine)
+            began = rescue.pulse.round_at
+            running = asyncio.create_task(rescue.forever())
+            await until(lambda: rescue.pulse.round_at > began)
+            assert not ready.exists()
+            reopen(gates.postgres)
+
+            await until(ready.exists)
+
+            assert rescue.pulse.is_ready(rescue.pulse.round_at)
+            await end(running)
+
+
+async def test_what_was_made_while_its_webhook_was_deleted_ends_and_is_never_sent(
+    domain: Domain, engine: Engine, admin: Actor, receiver: Receiver
+) -> None:
+    webhook = await listen(domain, admin, callback_url=receiver.url)
+    made, deleted = asyncio.Event(), asyncio.Event()
+
+    async def delete() -> None:
+        await made.wait()
+        async with domain.unit(admin) as unit:
+            await webhooks.delete(unit, webhook.id)
+        deleted.set()
+
+    deleting = asyncio.create_task(delete())
+    async with domain.unit(admin) as unit:
+        await dispatch.create_with_event(unit, EventType.ACCOUNT_DELETED, "{}")
+        made.set()
+        await deleted.wait()
+    await deleting
+
+    await Rescue(domain, engine).once()
+
+    assert (await Delivery.get()).status is DeliveryStatus.CANCELLED
+    assert receiver.requests == []
+
+
+async def test_no_circuit_is_tried_while_there_is_no_place_to_try_it_from(
+    domain: Domain, engine: Engine, admin: Actor, receiver: Receiver
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+    await happen(domain, admin)
+    await rows("UPDATE webhook SET circuit_open_until = now()")
+    rescue = Rescue(domain, engine)
+    taken = engine.lanes.free
+    for _ in range(taken):
+        engine.lanes.squeeze_in(-1, -1)
+
+    await rescue.once()
+    engine.lanes.release(-1, taken)
+    await rescue.once()
+
+    await until(lambda: has(DeliveryStatus.SUCCEEDED))
