@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import orjson
 import structlog
-from arq import func
+from arq import ArqRedis, func
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -78,7 +78,8 @@ async def work(settings: Settings) -> None:
 async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> None:
     """Take jobs from Redis for as long as there is one; while it is away, the database loop does the work."""
     while True:
-        worker = _arq_worker(domain, engine, publisher)
+        redis = queue.connect(domain.settings.redis_url)
+        worker = _arq_worker(redis, engine, publisher)
         try:
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
@@ -86,26 +87,28 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await asyncio.sleep(AWAY_SECONDS)
         except Exception as error:  # noqa: BLE001 (arq stumbles over what a stranger wrote there, and would for ever)
             log.warning("worker.queue_broken", error=type(error).__name__)
-            await forget_hints(worker)
+            await forget_hints(redis)
             await asyncio.sleep(AWAY_SECONDS)
         finally:
-            # It cancels the jobs that wait for Redis, and then trips over them.
+            # It cancels the jobs that wait for Redis, trips over them, and leaves its connections open.
             with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
                 await worker.close()
+            with contextlib.suppress(RedisError, OSError):
+                await redis.aclose(close_connection_pool=True)
 
 
-async def forget_hints(worker: Worker) -> None:
+async def forget_hints(redis: ArqRedis) -> None:
     """Empty the queue. The database loop finds all that the hints told of."""
     with contextlib.suppress(RedisError, OSError):
-        await worker.pool.delete(QUEUE_NAME)
+        await redis.delete(QUEUE_NAME)
 
 
-def _arq_worker(domain: Domain, engine: Engine, publisher: Publisher) -> Worker:
+def _arq_worker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> Worker:
     functions: Sequence[WorkerCoroutine] = (deliver, publish)
     return Worker(
         functions=[func(function, name=name) for function, name in zip(functions, (DELIVER, PUBLISH), strict=True)],
         queue_name=QUEUE_NAME,
-        redis_pool=queue.connect(domain.settings.redis_url),
+        redis_pool=redis,
         handle_signals=False,
         poll_delay=POLL_SECONDS,
         max_jobs=JOBS_AT_ONCE,

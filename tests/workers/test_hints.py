@@ -1,0 +1,196 @@
+"""Taking hints from Redis: none of them is believed, and none of them is needed."""
+
+import asyncio
+import json
+import pickle
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain import workspaces
+from domain.queue import QUEUE_NAME, Owed, Queue, connect
+from domain.settings import Settings
+from domain.tables import Delivery
+from domain.tasks import end
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import DeliveryStatus, Role
+from tests.away import Gates, close, fall_silent, gated, reopen
+from tests.domain.doing import happen, listen
+from tests.e2e.proxy import Gate
+from tests.receiver import Receiver
+from tests.waiting import until
+from workers.engine import Engine
+from workers.main import take_hints
+from workers.publish import Publisher
+
+# arq 0.28 closes redis-py's connections by a name that is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
+
+
+@asynccontextmanager
+async def taking_hints(domain: Domain) -> AsyncIterator["asyncio.Task[None]"]:
+    """A worker without its database loop: what it delivers, it was told of."""
+    async with Engine(domain).running() as engine, Publisher(domain).running() as publisher:
+        task = asyncio.create_task(take_hints(domain, engine, publisher))
+        try:
+            yield task
+        finally:
+            await end(task)
+
+
+@pytest.fixture
+async def gates(settings: Settings) -> AsyncIterator[Gates]:
+    async with gated(settings) as gates:
+        yield gates
+
+
+async def deliver_one(domain: Domain, actor: Actor) -> None:
+    """An event whose hint leads to a request; told again until somebody hears it, for a lost hint is nobody's fault."""
+    event = await happen(domain, actor)
+    delivery = await Delivery.get(event_id=event.id)
+    owed = [Owed(delivery.id, delivery.webhook_id, delivery.workspace_id)]
+
+    async def is_done() -> bool:
+        await delivery.refresh_from_db()
+        if delivery.status is DeliveryStatus.PENDING and not await domain.redis.zcard(QUEUE_NAME):
+            domain.outlet.deliver(owed)
+            await domain.outlet.flush()
+        return delivery.status is DeliveryStatus.SUCCEEDED
+
+    await until(is_done)
+
+
+async def put(domain: Domain, job: bytes, job_id: bytes = b"junk") -> None:
+    """Write a job as a stranger would."""
+    await domain.redis.set(b"arq:job:" + job_id, job)
+    await domain.redis.zadd(QUEUE_NAME, {job_id: datetime.now(UTC).timestamp() * 1000})
+
+
+async def is_gone(domain: Domain, job_id: bytes = b"junk") -> bool:
+    return await domain.redis.zscore(QUEUE_NAME, job_id) is None
+
+
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._file,)
+
+
+async def test_a_hint_is_delivered(domain: Domain, admin: Actor, receiver: Receiver) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+
+    async with taking_hints(domain):
+        await deliver_one(domain, admin)
+
+    assert len(receiver.requests) == 1
+
+
+async def test_a_pickle_is_not_opened(domain: Domain, admin: Actor, receiver: Receiver, tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    trap = pickle.dumps({"t": 1, "f": "deliver", "a": (Trap(sprung),), "k": {}, "et": 1})
+    await listen(domain, admin, callback_url=receiver.url)
+
+    async with taking_hints(domain):
+        await put(domain, trap)
+        await until(lambda: is_gone(domain))
+        await deliver_one(domain, admin)
+
+    assert not sprung.exists()
+    # The trap does spring where it is opened.
+    pickle.loads(trap)
+    assert sprung.exists()
+
+
+def job(function: str, *arguments: object) -> bytes:
+    return json.dumps({"t": 1, "f": function, "a": arguments, "k": {}, "et": 1}).encode()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x00\xff", id="bytes"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(job("no such function"), id="unknown function"),
+        pytest.param(job("deliver"), id="no arguments"),
+        pytest.param(job("deliver", [1], [1], []), id="lists of different lengths"),
+        pytest.param(job("deliver", ["x"], ["y"], ["z"]), id="words for ids"),
+        pytest.param(job("deliver", [[]], [[]], [[]]), id="lists for ids"),
+        pytest.param(job("deliver", [2**70], [1], [1]), id="an id beyond all bounds"),
+        pytest.param(job("deliver", [-1, 0, 10**9], [1, 1, 1], [1, 1, 1]), id="ids of nothing"),
+        pytest.param(job("publish", "x"), id="a word for a post"),
+        pytest.param(job("publish", {}), id="an object for a post"),
+    ],
+)
+async def test_junk_is_dropped_and_the_next_hint_is_taken(
+    domain: Domain, admin: Actor, receiver: Receiver, junk: bytes
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+
+    async with taking_hints(domain) as task:
+        with capture_logs():
+            await put(domain, junk)
+            await until(lambda: is_gone(domain))
+            await deliver_one(domain, admin)
+        assert not task.done()
+
+
+async def test_a_queue_that_is_no_queue_is_replaced(domain: Domain, admin: Actor, receiver: Receiver) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+    await domain.redis.set(QUEUE_NAME, "mine now")
+
+    with capture_logs() as lines:
+        async with taking_hints(domain):
+            await until(lambda: "worker.queue_broken" in {line["event"] for line in lines})
+            await until(lambda: _is_free(domain))
+            await deliver_one(domain, admin)
+
+
+async def _is_free(domain: Domain) -> bool:
+    return not await domain.redis.exists(QUEUE_NAME)
+
+
+@pytest.mark.parametrize("fault", [close, fall_silent])
+async def test_a_redis_that_goes_away_and_comes_back_is_heard_again(
+    gates: Gates, receiver: Receiver, fault: Callable[[Gate], None]
+) -> None:
+    async with opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin, callback_url=receiver.url)
+        with capture_logs() as lines:
+            async with taking_hints(domain) as task:
+                for round_ in (1, 2):
+                    await deliver_one(domain, admin)
+                    fault(gates.redis)
+                    await until(lambda: [line["event"] for line in lines].count("worker.redis_away") >= round_)  # noqa: B023
+                    reopen(gates.redis)
+                    assert not task.done()
+                await deliver_one(domain, admin)
+
+
+async def test_jobs_under_way_as_redis_falls_silent_do_not_end_the_taking_of_hints(
+    gates: Gates, receiver: Receiver, redis_url: str
+) -> None:
+    async with opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        await listen(domain, admin, callback_url=receiver.url)
+        with capture_logs() as lines:
+            async with taking_hints(domain) as task:
+                # The job is begun, and the connection that fetches it is silent from there on.
+                gates.redis.tell("hold", "arq:retry:")
+                async with connect(gates.settings.redis_url) as redis:
+                    await Queue(redis).enqueue_post(1)
+                await until(lambda: "worker.redis_away" in {line["event"] for line in lines} or task.done())
+                reopen(gates.redis)
+
+                await deliver_one(domain, admin)
+                assert not task.done()
