@@ -32,6 +32,8 @@ LOOPBACK = AddressPolicy(networks("127.0.0.0/8", "::1/128"))
 CLOSED = AddressPolicy()
 # Short, so that the corpus takes seconds.
 SHORT = SenderLimits(connect_timeout=timedelta(seconds=0.4), request_timeout=timedelta(seconds=0.7))
+# Long, so that a busy machine times nobody out who would have been classified by what they did.
+PATIENT = SenderLimits(connect_timeout=timedelta(seconds=5), request_timeout=timedelta(seconds=10))
 AT_ONCE = 10
 MORE_THAN_ALL_BUFFERS = b"x" * 4 * MEBIBYTE
 
@@ -130,7 +132,8 @@ async def _healthy_times(sender: Sender, url: str, stop: asyncio.Event) -> list[
 @pytest.mark.parametrize("stranger", RECEIVERS.values(), ids=RECEIVERS)
 async def test_ten_of_a_kind_cost_little_and_harm_nobody(stranger: Hostile, corpus: Corpus, receiver: Receiver) -> None:
     url, stop = corpus.url_of(stranger), asyncio.Event()
-    async with sending(tls=corpus.trust) as sender, asyncio.TaskGroup() as group:
+    limits = SHORT if AttemptOutcome.TIMED_OUT in stranger.outcomes else PATIENT
+    async with sending(limits=limits, tls=corpus.trust) as sender, asyncio.TaskGroup() as group:
         healthy = group.create_task(_healthy_times(sender, receiver.url, stop))
         with metering() as costs:
             attempts = (sender.send(hostile_request(stranger, url)) for _ in range(AT_ONCE))
@@ -139,10 +142,10 @@ async def test_ten_of_a_kind_cost_little_and_harm_nobody(stranger: Hostile, corp
     assert {outcome.kind for outcome in outcomes} <= stranger.outcomes
     assert all(_is_fit_to_be_shown(outcome) for outcome in outcomes)
     (cost,) = costs
-    assert cost.seconds < SHORT.request_timeout.total_seconds() + 0.5
+    assert cost.seconds < limits.request_timeout.total_seconds() + 0.5
     assert cost.cpu_seconds < 0.5
     assert cost.growth < 64 * MEBIBYTE
-    assert max(healthy.result()) < timedelta(seconds=0.5)
+    assert max(healthy.result()) < timedelta(seconds=1)
 
 
 def _is_fit_to_be_shown(outcome: Outcome) -> bool:
@@ -163,7 +166,7 @@ async def test_a_hundred_that_hang_keep_nobody_waiting(corpus: Corpus, receiver:
         hanging = await asyncio.gather(*(sender.send(request_to(url)) for _ in range(90)))
         stop.set()
     assert {outcome.kind for outcome in hanging} == {AttemptOutcome.TIMED_OUT}
-    assert max(healthy.result()) < timedelta(seconds=0.5)
+    assert max(healthy.result()) < timedelta(seconds=1)
 
 
 async def test_a_body_that_drips_holds_an_attempt_no_longer_than_it_is_worth(corpus: Corpus) -> None:
