@@ -103,6 +103,8 @@ class Lanes:
                 room = self._seat_one_of(workspace_id)
                 if room:
                     found = True
+                    # Behind the others, in the next call too: where places come free one by one, each call gives one.
+                    self._hungry[workspace_id] = self._hungry.pop(workspace_id)
                     before = rooms.get(room.webhook_id)
                     rooms[room.webhook_id] = Room(room.webhook_id, room.places + (before.places if before else 0))
         return list(rooms.values())

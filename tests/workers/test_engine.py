@@ -223,6 +223,26 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
     assert {delivery.status for delivery in made} == {DeliveryStatus.SUCCEEDED}
 
 
+async def test_what_waits_for_an_endpoint_that_is_spared_is_not_touched(
+    domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
+) -> None:
+    webhook = await listen(domain, admin, callback_url=receiver.url)
+    for _ in range(30):
+        await happen(domain, admin)
+    await rows("UPDATE webhook SET circuit_open_until = now() + interval '1 minute'")
+    versions = "SELECT id, ctid::text AS place, xmin::text AS writer FROM delivery ORDER BY id"
+    before = [dict(row) for row in await rows(versions)]
+
+    await engine.deliver([Owed(row["id"], webhook.id, webhook.workspace_id) for row in before])
+    engine.lanes.wanting(webhook.id, webhook.workspace_id)
+    await until(lambda: engine.lanes.open == 0)
+    await rescue.once()
+
+    assert [dict(row) for row in await rows(versions)] == before
+    assert receiver.requests == []
+    assert engine.lanes.free == domain.settings.worker_concurrency, "no place is held for it"
+
+
 async def test_secrets_that_do_not_open_send_nothing_and_say_so(
     domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
 ) -> None:

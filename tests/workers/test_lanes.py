@@ -95,6 +95,21 @@ def test_a_workspace_with_very_many_webhooks_does_not_starve_another() -> None:
     assert sum(places.values()) == 100
 
 
+def test_workspaces_take_turns_where_places_come_free_one_by_one() -> None:
+    lanes = Lanes(places=1, widest=50)
+    for webhook in range(1, 100):
+        lanes.wanting(webhook, workspace_id=1)
+    lanes.wanting(5000, workspace_id=2)
+
+    served = []
+    for _ in range(4):
+        (room,) = lanes.seat_hungry()
+        served.append(room.webhook_id)
+        lanes.release(room.webhook_id)
+
+    assert [webhook for webhook in served if webhook == 5000] == [5000, 5000], "every second place"
+
+
 def test_webhooks_of_one_workspace_take_turns() -> None:
     lanes = Lanes(places=10, widest=50)
     lanes.wanting(1, 1)
