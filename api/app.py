@@ -6,7 +6,6 @@ from typing import TypedDict
 
 import orjson
 import strawberry
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,7 +16,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from api.edge import Edge
 from api.execution import coded
-from api.facts import Facts
 from api.graphql_http import GraphQLEndpoint
 from api.health import healthz, readyz, show_metrics
 from api.metrics import Metrics
@@ -26,8 +24,6 @@ from api.process import Process, starting
 from api.session import SessionEndpoint
 from domain.settings import Settings
 from schema.schema import schema as hookline_schema
-
-log = structlog.get_logger(__name__)
 
 
 class State(TypedDict):
@@ -58,7 +54,7 @@ def create(settings: Settings, schema: strawberry.Schema = hookline_schema) -> S
             Mount("/", Pages()),
         ],
         middleware=[Middleware(Edge, metrics=metrics), *_cross_origin(settings)],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        exception_handlers={HTTPException: _refused},
         lifespan=lifespan,
     )
 
@@ -81,16 +77,5 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
 async def _refused(request: Request, error: Exception) -> Response:
     """404, 405 and the like, as JSON."""
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, error.detail, "BAD_USER_INPUT", dict(error.headers or {}))
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """What nobody expected."""
-    request_id = Facts.of(request.scope).request_id
-    log.error("unexpected error", request_id=request_id, exc_info=error)
-    return _answer(500, f"Something went wrong on our side (request {request_id}).", "INTERNAL", {})
-
-
-def _answer(status: int, message: str, code: str, headers: dict[str, str]) -> Response:
-    body = orjson.dumps({"errors": [coded(message, code).formatted]})
-    return Response(body, status, headers, "application/json")
+    body = orjson.dumps({"errors": [coded(error.detail, "BAD_USER_INPUT").formatted]})
+    return Response(body, error.status_code, dict(error.headers or {}), "application/json")

@@ -249,8 +249,9 @@ class Ruler:
 
     def _page_size(self, node: FieldNode) -> int:
         sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]
-        whole = [size for size in sizes if isinstance(size, int)]
-        return max(0, min(max(whole, default=DEFAULT_PAGE), LARGEST_PAGE))
+        # GraphQL takes 10.0 for 10.
+        whole = [int(min(size, LARGEST_PAGE)) for size in sizes if isinstance(size, int | float)]
+        return max(0, max(whole, default=DEFAULT_PAGE))
 
     def _ids(self, node: FieldNode) -> int:
         for each in node.arguments or ():

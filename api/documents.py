@@ -70,7 +70,7 @@ class Document:
 
     def cost(self, node: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
         """What executing this operation may cost. Raises BadDocument where that is more than is allowed."""
-        key = (id(node), *(repr(variables.get(name, "left out"))[:100] for name in self.page_variables))
+        key = (id(node), *(_size_in(variables, name) for name in self.page_variables))
         cost = self._costs.get(key)
         if cost is None:
             cost = Ruler(self.schema, self.tree, variables).operation(node).cost
@@ -80,6 +80,16 @@ class Document:
         if cost > LIMITS.cost:
             raise bad(excess(Measure(cost=cost), 0) or "", QUERY_TOO_COMPLEX)
         return cost
+
+
+def _size_in(variables: Mapping[str, Any], name: str) -> Any:
+    """All that the cost can depend on: the size of a page, or how many ids there are."""
+    if name not in variables:
+        return "left out"
+    value = variables[name]
+    if isinstance(value, list):
+        return "ids", len(value)
+    return value if isinstance(value, int | float) else "no size"
 
 
 def bad(message: str, code: str = BAD_USER_INPUT) -> BadDocument:

@@ -3,9 +3,12 @@
 import time
 from typing import Any, Final
 
+import orjson
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.execution import coded
 from api.facts import Facts
 from api.metrics import Metrics
 
@@ -58,6 +61,12 @@ class Edge:
 
         try:
             await self.app(scope, receive, send_safely)
+        except Exception as error:
+            # Starlette's own answer to what nobody expected would pass us by, and go out without our headers.
+            log.error("unexpected error", request_id=facts.request_id, exc_info=error)
+            if scope["type"] != "http" or status:
+                raise
+            await _failure(facts)(scope, receive, send_safely)
         finally:
             self._tell(scope, facts, status, time.perf_counter() - started)
 
@@ -78,6 +87,13 @@ class Edge:
             **facts.told(),
         }
         log.info("request", **{name: value for name, value in told.items() if value is not None})
+
+
+def _failure(facts: Facts) -> Response:
+    facts.codes = {"INTERNAL"}
+    message = f"Something went wrong on our side (request {facts.request_id})."
+    body = orjson.dumps({"errors": [coded(message, "INTERNAL").formatted]})
+    return Response(body, 500, media_type="application/json")
 
 
 def _headers(scope: Scope, facts: Facts) -> list[tuple[bytes, bytes]]:

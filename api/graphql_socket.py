@@ -74,8 +74,11 @@ def origin_allowed(headers: Headers, scheme: str, allowed: tuple[str, ...]) -> b
     if origin is None:
         return True
     secure = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    own = urlsplit(f"{secure}://{headers.get('host', '')}")
-    found = urlsplit(origin)
+    try:
+        own = urlsplit(f"{secure}://{headers.get('host', '')}")
+        found = urlsplit(origin)
+    except ValueError:  # half an IPv6 address
+        return False
     if found.hostname and (found.scheme, found.netloc.lower()) == (own.scheme, own.netloc.lower()):
         return True
     return origin in allowed

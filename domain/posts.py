@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from domain import audit, database, events, payloads, providers
 from domain.errors import FaultCode, Faults, not_found, wrong_state
 from domain.ids import is_id
-from domain.post_checks import Content, check_content, check_time
+from domain.post_checks import LONGEST_BODY, Content, check_content, check_time
 from domain.post_records import announce, entries_of, put_on, tell
 from domain.providers.interface import TextMeasure
 from domain.tables import Account, Post, PostAccount, Workspace
@@ -177,6 +177,9 @@ async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
 
 async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasure:
     """How an account's network would count a text, what it allows, and what it would link. Raises Refused."""
+    faults = Faults()
+    check_text(faults, body, "body", longest=LONGEST_BODY, what="The text", required=False, lines=True)
+    faults.raise_if_any()
     mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
     account = await mine.first() if is_id(account_id) else None
     if account is None:

@@ -180,17 +180,9 @@ async def _publish_on(domain: Domain, claimed: Claimed, held: Held) -> None:
 
 async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
     account = held.account
-    credentials = accounts.opened_credentials(domain.vault, account)
-    publication = Publication(
-        account=PublishingAccount(account.provider_id, account.username, account.data, credentials),
-        text=held.text,
-        key=held.key,
-        now=claimed.now,
-        progress=held.tries.memory,
-        remember=partial(_remember, domain, claimed, held),
-    )
     try:
         async with asyncio.timeout(ACCOUNT_DEADLINE.total_seconds()):
+            publication = _publication(domain, claimed, held)
             return await providers.client_for(account.provider).publish(domain.sender, publication)
     except LostLease:
         raise
@@ -199,6 +191,20 @@ async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
     except Exception:
         log.exception("post.provider_broke", post_id=claimed.post_id, account_id=account.id)
         return TryLater(SHORTEST_WAIT, "Hookline could not publish to this account just now.")
+
+
+def _publication(domain: Domain, claimed: Claimed, held: Held) -> Publication:
+    account = held.account
+    # Raises CannotOpen where a key is missing: that holds up this account alone.
+    credentials = accounts.opened_credentials(domain.vault, account)
+    return Publication(
+        account=PublishingAccount(account.provider_id, account.username, account.data, credentials),
+        text=held.text,
+        key=held.key,
+        now=claimed.now,
+        progress=held.tries.memory,
+        remember=partial(_remember, domain, claimed, held),
+    )
 
 
 async def _remember(domain: Domain, claimed: Claimed, held: Held, memory: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ class Mastodon:
         """Characters as Mastodon counts them: a link as 23, a mention without its domain."""
         per_link = account_data.get("characters_per_link", DEFAULT_PER_LINK)
         limit = account_data.get("max_characters", DEFAULT_LIMIT)
-        return TextMeasure(count(text, per_link), limit, tuple(linked(text)))
+        return TextMeasure(count(text, per_link), limit, linked(text))
 
     async def publish(self, caller: Caller, publication: Publication) -> PublishResult:
         """Post a status, unless an earlier try has."""

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from starlette.requests import Request
 from yarl import URL
 
 from api import pages
 from api.app import create
 from api.health import readyz
+from domain import database
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
@@ -174,6 +176,22 @@ async def test_every_answer_has_safe_headers(api: Api) -> None:
             assert len(answer.headers["x-request-id"]) == 16
             assert "server" not in answer.headers
             assert "strict-transport-security" not in answer.headers
+
+
+async def test_even_what_nobody_expected_is_answered_with_safe_headers_and_masked(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down() -> bool:
+        raise RuntimeError("the secret of the inside")
+
+    monkeypatch.setattr(database, "is_migrated", break_down)
+    async with api.http.get(f"{api.url}/readyz") as answer:
+        error = (await answer.json())["errors"][0]
+        assert (answer.status, error["extensions"]["code"]) == (500, "INTERNAL")
+        assert answer.headers["x-request-id"] in error["message"]
+        assert "secret" not in str(error)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 async def test_pages_of_other_origins_may_ask_only_where_the_settings_name_them(settings: Settings) -> None:

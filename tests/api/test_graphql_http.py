@@ -13,6 +13,7 @@ from graphql import IntrospectionQuery, build_client_schema, get_introspection_q
 from yarl import URL
 
 from domain.settings import Settings
+from schema.ids import make
 from tests import node
 from tests.api.conftest import GRAPHQL, JSON, Api, running
 
@@ -74,6 +75,23 @@ MALFORMED: dict[str, tuple[bytes, str, int]] = {
     "a missing variable": (b'{"query": "query($a: Int!) { webhooks(first: $a) { nodes { id } } }"}', JSON, 400),
     "an Int of more than 32 bits": (
         b'{"query": "query($a: Int) { webhooks(first: $a) { nodes { id } } }", "variables": {"a": 99999999999}}',
+        JSON,
+        400,
+    ),
+    "a page size nested 1,000 deep": (
+        b'{"query": "query($a: Int) { webhooks(first: $a) { nodes { id } } }", "variables": {"a": '
+        + b"[" * 1_000
+        + b"]" * 1_000
+        + b"}}",
+        JSON,
+        400,
+    ),
+    "ids nested 1,000 deep": (
+        b'{"query": "query($a: [ID!]!) { nodes(ids: $a) { id } }", "variables": {"a": '
+        + b'[{"a":' * 500
+        + b"1"
+        + b"}]" * 500
+        + b"}}",
         JSON,
         400,
     ),
@@ -183,6 +201,15 @@ async def test_a_query_too_dear_is_refused_before_it_runs(api: Api) -> None:
     status, body = await api.post(query, n=100)
     assert (status, body["errors"][0]["extensions"]["code"]) == (400, "QUERY_TOO_COMPLEX")
     assert (await api.post(query, n=10))[0] == 200
+
+
+async def test_many_ids_cost_what_they_cost_though_they_begin_as_few_did(api: Api) -> None:
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Webhook { deliveries(first: 100) { nodes { id } } } } }"
+    ids = [make("Webhook", number) for number in range(1, 101)]
+    status, body = await api.post(query, ids=ids[:20])
+    assert (status, body["extensions"]["cost"]["requested"]) == (200, 2_040)
+    status, body = await api.post(query, ids=ids)
+    assert (status, body["errors"][0]["extensions"]["code"]) == (400, "QUERY_TOO_COMPLEX")
 
 
 async def test_the_introspection_of_graphiql_passes(api: Api) -> None:

@@ -177,6 +177,8 @@ async def test_the_origin_is_checked(settings: Settings) -> None:
             api.url.replace("http:", "https:"),
             f"{api.url}.evil.example",
             "",
+            "http://[",
+            "http://a]b",
         ):
             with pytest.raises(InvalidStatus) as refused:
                 async with opened(ws(api), origin=None, additional_headers={"Origin": origin}):

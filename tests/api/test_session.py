@@ -142,6 +142,7 @@ async def test_the_origin_is_checked_before_the_code_is_used(settings: Settings)
             "null",
             api.url.replace("127.0.0.1", "localhost"),
             "https://app.example.",
+            "https://[::1",
         ):
             status, body = await exchange(api, code, origin=origin)
             assert (status, code_of(body)) == (403, "FORBIDDEN")

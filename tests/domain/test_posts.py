@@ -381,6 +381,22 @@ async def test_a_preview_counts_as_the_network_does(admin: Actor, account: Accou
     assert (measure.length, measure.limit, measure.links) == (23, 500, ("https://example.com",))
 
 
+async def test_a_text_that_no_post_could_have_is_not_counted(admin: Actor, account: Account) -> None:
+    for text, code in (("x" * 20_001, FaultCode.TOO_LONG), ("\x00", FaultCode.INVALID)):
+        with pytest.raises(Refused) as refused:
+            await posts.preview(admin.workspace, text, account.id)
+        assert faults_of(refused) == {("body", code)}
+    assert (await posts.preview(admin.workspace, "", account.id)).length == 0
+
+
+async def test_a_text_far_too_long_is_one_fault_and_not_one_for_each_account(
+    domain: Domain, admin: Actor, account: Account
+) -> None:
+    with pytest.raises(Refused) as refused:
+        await write(domain, admin, account, body="x" * 20_001)
+    assert len(refused.value.faults) == 1
+
+
 async def test_a_failed_unit_leaves_no_trace_of_a_post(domain: Domain, admin: Actor, account: Account) -> None:
     async def fail_late() -> None:
         async with domain.unit(admin) as unit:

@@ -357,6 +357,16 @@ async def test_a_fault_of_ours_on_one_account_does_not_hold_back_the_others(
     assert "pl4nted" not in json.dumps(broken.errors)
 
 
+async def test_credentials_that_no_key_opens_hold_back_their_account_alone(domain: Domain, admin: Actor) -> None:
+    post = await ready(domain, admin, "slow", "ok")
+    locked, _ = await entries_of(post)
+    await Account.filter(id=locked.account_id).update(sealed_credentials=b"\x01" + bytes(40))
+    await publish_due(domain)
+    locked, good = await entries_of(post)
+    assert (locked.status, good.status) == (PostAccountStatus.PENDING, PostAccountStatus.PUBLISHED)
+    assert locked.errors == ["Hookline could not publish to this account just now."]
+
+
 async def test_each_account_says_its_own_text(domain: Domain, admin: Actor, network: Network) -> None:
     one, two = await add_account(domain, admin), await add_account(domain, admin)
     variants = (posts.Variant(two.id, "own words"),)
