@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ SUBSCRIBERS = 1000
 # Changes that are measured; each of a thousand different subscriptions executes every one of them.
 CHANGES, CHANGES_FOR_DIFFERENT = 50, 20
 WARM_UP = 5
+# Sockets that are being opened.
+AT_ONCE = 20
 HEAR_SECONDS = 30
 ROWS = (
     "cpu_per_subscriber", "last_subscriber", "last_subscriber_p95", "idle_sockets", "cpu_per_different_subscriber",
@@ -40,6 +42,7 @@ WEBHOOK = 1
 # No change is told twice to one Redis, so each has a delivery of its own.
 _deliveries = itertools.count(10**6)
 
+Socket = aiohttp.ClientWebSocketResponse
 Tell = Callable[[], Awaitable[None]]
 Variables = dict[str, Any]
 
@@ -49,7 +52,7 @@ class Crowd:
     """Clients of one server, and how to tell them something."""
 
     process: psutil.Process
-    sockets: Sequence[aiohttp.ClientWebSocketResponse]
+    sockets: Sequence[Socket]
     tell: Tell
     cpu: float = 0.0
     heard: str = ""
@@ -166,14 +169,19 @@ async def _subscribed(place: Place, to: Api, each: Sequence[Variables]) -> Async
         async def tell() -> None:
             await live.append([_change(workspace, next(_deliveries))])
 
-        sockets = [await _subscribe(stack, client, to, variables) for variables in each]
+        sockets = await _some_at_once(_subscribe(stack, client, to, variables) for variables in each)
         await _until_watched(client, to, len(sockets))
         yield Crowd(to.process, sockets, tell)
 
 
-async def _subscribe(
-    stack: AsyncExitStack, client: aiohttp.ClientSession, to: Api, variables: Variables
-) -> aiohttp.ClientWebSocketResponse:
+async def _some_at_once(opening: Iterable[Awaitable[Socket]]) -> list[Socket]:
+    left, sockets = iter(opening), list[Socket]()
+    while some := list(itertools.islice(left, AT_ONCE)):
+        sockets += await asyncio.gather(*some)
+    return sockets
+
+
+async def _subscribe(stack: AsyncExitStack, client: aiohttp.ClientSession, to: Api, variables: Variables) -> Socket:
     socket = await stack.enter_async_context(client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]))
     await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
     await socket.receive_str(timeout=HEAR_SECONDS)  # that it is acknowledged
@@ -197,7 +205,9 @@ async def _raw(url: str, process: psutil.Process, text: str) -> AsyncIterator[Cr
     """As many sockets of plain Starlette, which are sent the very text that ours get."""
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        sockets = [await stack.enter_async_context(client.ws_connect(f"{url}/ws")) for _ in range(SUBSCRIBERS)]
+        sockets = await _some_at_once(
+            stack.enter_async_context(client.ws_connect(f"{url}/ws")) for _ in range(SUBSCRIBERS)
+        )
 
         async def tell() -> None:
             async with client.post(f"{url}/send", data=text) as answer:
