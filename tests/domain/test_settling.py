@@ -15,12 +15,17 @@ from domain.unit import Actor, Domain
 from domain.verdicts import result_of
 from tests.domain.doing import add_account, happen, listen, publish, write
 from tests.domain.test_deliveries import ILL, LEASE, SENT, WELL, lease_ran_out
+from tests.waiting import until
 
 WAITING = ("waiting_for", "next_attempt_at")
 
 
 async def check_now() -> None:
     await rows("UPDATE unsettled SET check_at = now()")
+
+
+async def is_settled() -> bool:
+    return not await Unsettled.exists()
 
 
 async def begin_long_ago(domain: Domain, actor: Actor) -> None:
@@ -97,8 +102,9 @@ async def test_what_was_announced_in_time_is_not_told_again(domain: Domain, admi
     changes = await deliveries.record([result_of(row, SENT, WELL, 0.0)])
     domain.outlet.announce([*deliveries.begun([row]), *changes])
     await domain.outlet.flush()
+    await until(is_settled)
 
-    await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery ON CONFLICT DO NOTHING")
+    await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery")
     await check_now()
     await settling.settle(domain.hub.live, 10)
 
@@ -170,11 +176,12 @@ async def test_what_is_told_late_is_what_would_have_been_told_in_time(domain: Do
         changes = await deliveries.record([result_of(row, SENT, outcome, 0.0)])
         domain.outlet.announce([*deliveries.begun([row]), *changes])
     await domain.outlet.flush()
+    await until(is_settled)
     in_time = await entries(domain, admin)
 
     await domain.redis.flushall()
     await begin_long_ago(domain, admin)
-    await rows("INSERT INTO unsettled (delivery_id, from_change) VALUES ($1, 1) ON CONFLICT DO NOTHING", delivery.id)
+    await rows("INSERT INTO unsettled (delivery_id, from_change) VALUES ($1, 1)", delivery.id)
     await check_now()
     await settling.settle(domain.hub.live, 10)
 
