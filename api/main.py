@@ -13,7 +13,7 @@ from websockets.http11 import Request
 
 from api.app import create
 from api.outbox import WRITE_NOW
-from domain import logs
+from domain import logs, open_files
 from domain.settings import Settings
 from schema.schema import schema as hookline_schema
 
@@ -93,6 +93,7 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
 def run(settings: Settings) -> None:
     """Serve until a signal ends it."""
     logs.configure(settings)
+    open_files.allow_many()
     # What uvicorn says at "info" repeats our own lines, paths with their query strings included.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = config_of(settings)

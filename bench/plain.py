@@ -4,7 +4,6 @@
 every websocket at /ws.
 """
 
-import asyncio
 import sys
 
 import uvicorn
@@ -31,7 +30,8 @@ class Plain:
     async def send(self, request: Request) -> JSONResponse:
         """Send a text to every socket."""
         text = (await request.body()).decode()
-        await asyncio.gather(*(socket.send_text(text) for socket in self.sockets))
+        for socket in self.sockets:
+            await socket.send_text(text)
         return JSONResponse(len(self.sockets))
 
     async def socket(self, socket: WebSocket) -> None:

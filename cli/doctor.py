@@ -98,15 +98,19 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
 
 
 def files(settings: Settings) -> Finding:
-    """Whether a worker may open as many sockets as it is told to hold."""
+    """Whether the processes may open as many sockets as they are told to hold."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.worker_concurrency + 200
+    sockets, name = max(
+        (settings.worker_concurrency, "HOOKLINE_WORKER_CONCURRENCY"),
+        (settings.sockets_per_process, "HOOKLINE_SOCKETS_PER_PROCESS"),
+    )
+    needed = sockets + 200
     if most != resource.RLIM_INFINITY and most < needed:
         return Finding(
             "files",
             Verdict.WARNING,
-            f"a process may open {most} files, and HOOKLINE_WORKER_CONCURRENCY wants {settings.worker_concurrency}",
-            f"Raise the limit (ulimit -Hn {needed}), or lower HOOKLINE_WORKER_CONCURRENCY.",
+            f"a process may open {most} files, and {name} wants {sockets}",
+            f"Raise the limit (ulimit -Hn {needed}), or lower {name}.",
         )
     return Finding("files", Verdict.OK, "enough files may be open at once")
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import resource
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from domain import logs, queue, tasks
+from domain import logs, open_files, queue, tasks
 from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
 from domain.settings import Settings
 from domain.unit import Domain, opened
@@ -50,7 +49,7 @@ async def work(settings: Settings) -> None:
     stopping = asyncio.Event()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stopping.set)
-    _allow_many_sockets()
+    open_files.allow_many()
     _collect_garbage_seldom()
     async with AsyncExitStack() as stack:
         domain = await stack.enter_async_context(opened(settings))
@@ -128,8 +127,3 @@ def _collect_garbage_seldom() -> None:
     # allocations cost a tenth of the worker's time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _allow_many_sockets() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

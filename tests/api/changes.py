@@ -21,6 +21,7 @@ def delivery_change(
     *,
     event_type: EventType = EventType.POST_PUBLISHED,
     webhook_id: int = 7,
+    event_id: int = 5,
     attempt: dict[str, Any] | None = None,
 ) -> Change:
     """One change of a delivery that is in no table."""
@@ -36,10 +37,10 @@ def delivery_change(
         "waiting_for": None,
         "retry_of_id": None,
         "webhook_id": webhook_id,
-        "event_id": 5,
+        "event_id": event_id,
         "webhook_deleted": False,
     }
-    event = {"id": 5, "uuid": "00000000-0000-0000-0000-000000000005", "type": event_type, "occurred_at": AT}
+    event = {"id": event_id, "uuid": "00000000-0000-0000-0000-000000000005", "type": event_type, "occurred_at": AT}
     data = {"status": status, "occurred_at": AT, "delivery": delivery, "event": event, "attempt": attempt}
     return Change("delivery", workspace_id, subject, number, Order.CLEAR, AT, data)
 

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import random
-from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -13,16 +10,13 @@ import pytest
 from api.execution import Asked
 from api.feed import Member
 from api.live_feed import Subscription
+from domain import workspaces
 from domain.live import order_of
 from domain.unit import Actor
 from domain.vocabulary import DeliveryStatus, EventType, Role
 from schema import ids
-from schema.context import Context
-from schema.schema import schema
-from tests.api.changes import announce, delivery_change, some_changes, succeeded
+from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api
-from tests.schema.conftest import Client
-from tests.schema.world import furnish
 
 WATCH = "subscription($after: String) { deliveryStatusChanged(after: $after) { cursor status delivery { uuid } } }"
 
@@ -222,77 +216,16 @@ async def test_one_that_has_read_further_elsewhere_gets_nothing_again(api: Api) 
     assert ahead.payloads == told[2:]
 
 
-DOCUMENTS = (
-    "subscription { deliveryStatusChanged { cursor occurredAt status } }",
-    "subscription { a: deliveryStatusChanged { b: status c: status } }",
-    "subscription { deliveryStatusChanged { attempt { id number outcome durationMs error responseStatus } } }",
-    "subscription { deliveryStatusChanged { attempt { requestUrl requestHeaders { name value } responseBody } } }",
-    "subscription { deliveryStatusChanged { delivery { id uuid status webhook { name callbackUrl events } } } }",
-    "subscription { deliveryStatusChanged { delivery { attempts { number } "
-    "event { type payload deliveries { totalCount } } } } }",
-    "subscription { deliveryStatusChanged { delivery { retryOf { id } waitingFor nextAttemptAt finishedAt } } }",
-    "subscription { deliveryStatusChanged { ...f } } fragment f on DeliveryStatusChange { status delivery { ...g } } "
-    "fragment g on Delivery { __typename id ... on Delivery { uuid } }",
-    "subscription { deliveryStatusChanged { __typename request { url body headers { name value } } } }",
-    "subscription($yes: Boolean!) { deliveryStatusChanged { status @include(if: $yes) cursor @skip(if: $yes) } }",
-    "subscription($w: ID) { deliveryStatusChanged(webhookId: $w) { delivery { id } } }",
-    "subscription($t: [EventType!]) { deliveryStatusChanged(eventTypes: $t) { delivery { event { type } } } }",
-    "subscription { deliveryStatusChanged(statuses: [SUCCEEDED, FAILED]) { status } }",
-    "subscription { ...root } fragment root on Subscription { deliveryStatusChanged { status } }",
-    "subscription { deliveryStatusChanged { delivery { webhook { "
-    "deliveries(first: 2) { nodes { id } } stats { deliveries } } } } }",
-)
+BUSY_FEEDS, BUSY_CHANGES = 20, 600
 
 
-async def test_results_are_those_of_strawberrys_own_execution(api: Api) -> None:
-    domain, workspace_id = api.process.domain, api.actor.workspace.id
-    world = await furnish(Client(domain, api.actor))
-    variables = {"yes": True, "w": ids.make("Webhook", world.webhook.id), "t": ["POST_CREATED", "POST_DELETED"]}
-    changes = [
-        delivery_change(
-            workspace_id,
-            world.delivery.id,
-            91,
-            webhook_id=world.webhook.id,
-            attempt=succeeded(),
-            event_type=EventType.POST_CREATED,
-        ),
-        delivery_change(workspace_id, world.delivery.id, 92, DeliveryStatus.FAILED, webhook_id=world.webhook.id),
-        *some_changes(workspace_id, 3, event_type=EventType.POST_DELETED),
-        *some_changes(workspace_id, 3),
-    ]
-    await announce(domain, changes)
-    compared: Counter[str] = Counter()
-    for text in DOCUMENTS:
-        listener, subscription = await listen(api, resuming(text), **used(text, variables))
-        subscription.close()
-        assert listener.results == await stock_results(api, resuming(text), variables, len(listener.results)), text
-        compared[text] = len(listener.results)
-    assert sum(compared.values()) > 60
-    assert all(compared.values())
-
-
-def resuming(text: str) -> str:
-    """The document, from the oldest change on."""
-    head, name, rest = text.partition("deliveryStatusChanged")
-    return f'{head}{name}(after: "0", {rest[1:]}' if rest.startswith("(") else f'{head}{name}(after: "0"){rest}'
-
-
-def used(text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """The variables that a document declares."""
-    return {name: value for name, value in variables.items() if f"${name}:" in text}
-
-
-async def stock_results(api: Api, text: str, variables: dict[str, Any], number: int) -> list[Any]:
-    """The first results that Strawberry itself gives."""
-    context = Context(api.process.domain, api.actor, "live")
-    results: AsyncGenerator[Any, None] = await schema.subscribe(text, used(text, variables), context)
-    found: list[Any] = []
-    async with asyncio.timeout(10), aclosing(results):
-        while len(found) < number:
-            result = await anext(results)
-            body: dict[str, Any] = {"data": result.data}
-            if result.errors:
-                body["errors"] = [error.formatted for error in result.errors]
-            found.append(json.loads(json.dumps(body)))
-    return found
+async def test_a_busy_workspace_does_not_keep_another_waiting(api: Api) -> None:
+    domain, busy = api.process.domain, api.actor.workspace.id
+    calm = Actor(await workspaces.create("Calm"), None, Role.ADMIN)
+    many = [await listen(api, WATCH + " " * number) for number in range(BUSY_FEEDS)]
+    quiet, _ = await listen(api, WATCH, calm)
+    await announce(domain, some_changes(busy, BUSY_CHANGES))
+    await announce(domain, some_changes(calm.workspace.id, 1))
+    await quiet.until(1)
+    # What was told after all of the others' changes is heard long before them.
+    assert max(len(listener.payloads) for listener, _ in many) < BUSY_CHANGES / 2

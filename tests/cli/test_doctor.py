@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ def told(database_url: str, redis_url: str) -> dict[str, str]:
         "HOOKLINE_REDIS_URL": redis_url,
         "HOOKLINE_SECRET_KEYS": KEY,
         "HOOKLINE_PORT": str(free_port()),
+        "HOOKLINE_SOCKETS_PER_PROCESS": "500",  # as many as any machine allows
     }
 
 
@@ -127,6 +129,14 @@ async def test_a_lease_that_is_too_short(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_LEASE": "16"}, "settings")
     assert finding.says.startswith("HOOKLINE_LEASE (16 s) must be at least 5 s longer than HOOKLINE_REQUEST_TIMEOUT")
     assert finding.remedy == "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."
+
+
+@pytest.mark.parametrize("name", ["HOOKLINE_WORKER_CONCURRENCY", "HOOKLINE_SOCKETS_PER_PROCESS"])
+async def test_more_sockets_than_a_process_may_open(told: dict[str, str], name: str) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    finding = (await found(told | {name: str(most)}))["files"]
+    assert (finding.verdict, f"and {name} wants {most}" in finding.says) == (Verdict.WARNING, True)
+    assert finding.remedy.endswith(f"or lower {name}.")
 
 
 async def test_a_port_that_is_taken(told: dict[str, str]) -> None:

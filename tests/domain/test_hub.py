@@ -82,6 +82,21 @@ async def test_a_workspace_that_is_watched_later_joins_the_same_reader(hub: Hub)
     assert two.heard.empty()
 
 
+async def test_one_reader_serves_all_subscribers_of_all_workspaces(hub: Hub, redis: Redis) -> None:
+    workspaces = range(1, 21)
+    listeners = [(await attach(hub, workspace))[0] for workspace in workspaces for _ in range(5)]
+
+    await hub.live.append([each for workspace in workspaces for each in changes(1, workspace=workspace)])
+
+    assert [await listener.next(1) for listener in listeners] == [[1]] * 100
+    await until(lambda: _readers(redis, 1))
+
+
+async def _readers(redis: Redis, count: int) -> bool:
+    """Whether so many connections of the server wait for changes."""
+    return len([client for client in await redis.client_list() if client["cmd"].startswith("xread")]) == count
+
+
 async def test_who_has_closed_hears_nothing_more(hub: Hub) -> None:
     gone, stays = Listener(), Listener()
     (await hub.attach(7, gone.heard.put_nowait, gone.lost.put_nowait)).close()

@@ -3,20 +3,35 @@
 import asyncio
 from typing import Any
 
+import pytest
 from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling
 from domain.database import rows
-from domain.live import Entry
-from domain.tables import Delivery, Unsettled
+from domain.live import Entry, stream_of
+from domain.post_records import announce, entries_of
+from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain
 from domain.verdicts import result_of
-from tests.domain.doing import happen, listen
+from tests.domain.doing import add_account, happen, listen, publish, write
 from tests.domain.test_deliveries import ILL, LEASE, SENT, WELL, lease_ran_out
+from tests.waiting import until
+
+WAITING = ("waiting_for", "next_attempt_at")
 
 
 async def check_now() -> None:
     await rows("UPDATE unsettled SET check_at = now()")
+
+
+async def is_settled() -> bool:
+    return not await Unsettled.exists()
+
+
+async def begin_long_ago(domain: Domain, actor: Actor) -> None:
+    """A stream before which nothing happened, so far as the loop can tell."""
+    await domain.hub.live.open(actor.workspace.id)
+    await domain.redis.set(f"{stream_of(actor.workspace.id)}:since", 0)
 
 
 async def entries(domain: Domain, actor: Actor) -> list[Entry]:
@@ -87,8 +102,9 @@ async def test_what_was_announced_in_time_is_not_told_again(domain: Domain, admi
     changes = await deliveries.record([result_of(row, SENT, WELL, 0.0)])
     domain.outlet.announce([*deliveries.begun([row]), *changes])
     await domain.outlet.flush()
+    await until(is_settled)
 
-    await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery ON CONFLICT DO NOTHING")
+    await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery")
     await check_now()
     await settling.settle(domain.hub.live, 10)
 
@@ -148,3 +164,72 @@ async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: 
 
     await lease_ran_out(delivery)
     assert await deliveries.interrupt_expired(10) == 1, "or nobody would know when its worker dies"
+
+
+async def test_what_is_told_late_is_what_would_have_been_told_in_time(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    event = await happen(domain, admin)
+    delivery = await Delivery.get(event_id=event.id)
+    for outcome in (ILL, WELL):
+        await rows("UPDATE delivery SET due_at = now()")
+        (row,) = await deliveries.claim([delivery.id], LEASE)
+        changes = await deliveries.record([result_of(row, SENT, outcome, 0.0)])
+        domain.outlet.announce([*deliveries.begun([row]), *changes])
+    await domain.outlet.flush()
+    await until(is_settled)
+    in_time = await entries(domain, admin)
+
+    await domain.redis.flushall()
+    await begin_long_ago(domain, admin)
+    await rows("INSERT INTO unsettled (delivery_id, from_change) VALUES ($1, 1)", delivery.id)
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+
+    assert [stripped(entry) for entry in await entries(domain, admin)] == [stripped(entry) for entry in in_time]
+    assert len(in_time) == 5
+
+
+def stripped(entry: Entry) -> dict[str, Any]:
+    """A change without what the database does not keep: when exactly, and until when it waited then."""
+    delivery = {name: value for name, value in entry.data["delivery"].items() if name not in WAITING}
+    return {**entry.data, "delivery": delivery, "occurred_at": None}
+
+
+async def untold_post(domain: Domain, actor: Actor) -> Post:
+    """A post that was written and published by a process that announced nothing of it."""
+    await begin_long_ago(domain, actor)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(domain.outlet, "announce", lambda changes: None)
+        post = await write(domain, actor, await add_account(domain, actor))
+        await publish(domain, actor, post.id)
+    return post
+
+
+async def posts_told(domain: Domain, actor: Actor) -> list[tuple[str, str]]:
+    return [(entry.kind, entry.data["status"]) for entry in await entries(domain, actor)]
+
+
+async def test_a_post_s_changes_that_nobody_announced_are_told_in_order_and_once(domain: Domain, admin: Actor) -> None:
+    await untold_post(domain, admin)
+    await settling.settle_posts(domain.hub.live, 10)
+    assert await posts_told(domain, admin) == [], "whoever committed may be about to tell"
+
+    await rows("UPDATE post_change SET occurred_at = occurred_at - interval '2 seconds'")
+    await settling.settle_posts(domain.hub.live, 10)
+    await settling.settle_posts(domain.hub.live, 10)
+
+    assert await posts_told(domain, admin) == [("post", "draft"), ("post", "publishing")]
+    assert await PostChange.all().count() == 0
+
+
+async def test_a_post_s_next_change_waits_until_the_ones_before_it_are_told(domain: Domain, admin: Actor) -> None:
+    post = await untold_post(domain, admin)
+    async with domain.unit(admin) as unit:
+        await announce(unit, await Post.get(id=post.id), await entries_of(post))
+    await domain.outlet.flush()
+    assert await posts_told(domain, admin) == []
+
+    await rows("UPDATE post_change SET occurred_at = occurred_at - interval '2 seconds'")
+    await settling.settle_posts(domain.hub.live, 10)
+
+    assert [status for _, status in await posts_told(domain, admin)] == ["draft", "publishing", "publishing"]

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 
+import aiohttp
 import pytest
 
 from tests.e2e.system import until
@@ -13,6 +14,10 @@ SUBSCRIBERS = 1_000
 # Changes before the API dies, while it is gone, and after that.
 DELIVERIES = 10
 CHANGES = 3 * 3 * DELIVERIES
+
+
+# With which some machines begin.
+FEW_FILES = 256
 
 
 @pytest.fixture
@@ -46,3 +51,18 @@ async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_chan
     assert [watcher for watcher in watchers if watcher.changes != first or watcher.gaps] == []
     assert set(map(tuple, histories(first).values())) == {("PENDING", "DELIVERING", "SUCCEEDED")}
     assert len(histories(first)) == 3 * DELIVERIES
+
+
+async def test_an_api_that_begins_with_few_files_allows_itself_as_many_as_it_may_have(world: World) -> None:
+    api = world.system.api
+    api.kill()
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, most))
+    try:
+        api.launch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    await api.ready()
+    async with aiohttp.ClientSession() as session, session.get(f"{world.system.url}/metrics") as answer:
+        (line,) = [line for line in (await answer.text()).splitlines() if line.startswith("process_max_fds ")]
+    assert float(line.split()[1]) > FEW_FILES
