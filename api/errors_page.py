@@ -20,8 +20,8 @@ of an input at once, each with `code`, `message` (one sentence, to show as it is
 OF_REQUESTS = """\
 Over HTTP the answer has the status below; over a WebSocket or an event stream the operation ends with the same error,
 and [the socket itself](subscriptions.md#when-a-websocket-is-closed) closes with a code where it cannot go on. A
-mutation that was answered with `UNAVAILABLE` or `TIMED_OUT` may have been carried out: give it an `idempotencyKey` where
-it takes one, and send it again.
+mutation that was answered with `UNAVAILABLE` or `TIMED_OUT` may have been carried out: give it an `idempotencyKey`
+where it takes one, and send it again.
 """
 
 # What each code of a top-level error means, and what a client does about it.
