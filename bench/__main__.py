@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import engine, graphql, latency, live, scale
+from bench import engine, graphql, latency, live, pruning, scale
 from bench.figures import Figure
 from bench.place import Place, prepared
 
@@ -27,6 +27,7 @@ GROUPS: dict[tuple[str, ...], Group] = {
     latency.STEADY_ROWS: latency.steady,
     latency.HANGING_ROWS: latency.hanging,
     latency.BUSY_ROWS: latency.busy,
+    pruning.ROWS: pruning.pruning,
     graphql.ACCEPT_ROWS: graphql.accept,
     graphql.LIST_ROWS: graphql.listing,
     live.ROWS: live.fan_out,

@@ -42,7 +42,7 @@ async def _steady(place: Place, to: Api, url: str) -> tuple[list[float], list[fl
         watching = asyncio.create_task(_watch(client, to, seen))
         await _events(client, to)
         watching.cancel()
-    return await _waits(place, await _arrivals(url), url), await _waits(place, seen, url)
+    return await waits(place, await arrivals(url), url), await waits(place, seen, url)
 
 
 async def _events(client: aiohttp.ClientSession, to: Api) -> None:
@@ -55,12 +55,13 @@ async def _events(client: aiohttp.ClientSession, to: Api) -> None:
     await asyncio.sleep(2)
 
 
-async def _arrivals(url: str) -> dict[str, float]:
-    arrivals: Any = await asyncio.to_thread(ask_receiver, url, "/times")
-    return dict(arrivals)
+async def arrivals(url: str) -> dict[str, float]:
+    """When each delivery first came to a receiver."""
+    told: Any = await asyncio.to_thread(ask_receiver, url, "/times")
+    return dict(told)
 
 
-async def _waits(place: Place, ended: dict[str, float], url: str) -> list[float]:
+async def waits(place: Place, ended: dict[str, float], url: str) -> list[float]:
     """Milliseconds from each delivery's transaction to when it came; raises where one to `url` never came."""
     connection = await connect(place)
     made = await connection.fetch(
@@ -102,7 +103,7 @@ async def _healthy_p99(place: Place, to: Api, url: str, *, hang: bool) -> float:
             # Each event makes one delivery for either: half of all go to the one that hangs.
             await webhook(client, to, f"{url}/hang")
         await _events(client, to)
-    return percentile(await _waits(place, await _arrivals(url), url), 0.99)
+    return percentile(await waits(place, await arrivals(url), url), 0.99)
 
 
 def busy(place: Place) -> list[Figure]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from redis.exceptions import ResponseError
 
+from domain.database import credentials
 from domain.errors import Misconfigured
 
 REMEDIES = (
@@ -43,8 +44,9 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
+    place = credentials(url)
     return (
-        f"PostgreSQL does not answer ({words_of(error)})",
+        f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
         "Start it, or correct host and port in HOOKLINE_DATABASE_URL.",
     )
 
@@ -54,9 +56,14 @@ def is_refused_command(error: Exception) -> bool:
     return isinstance(error, ResponseError) and ("unknown command" in str(error) or "NOPERM" in str(error))
 
 
-def words_of(error: Exception) -> str:
-    """What an error says of itself, or else what it is."""
-    return str(error).strip() or type(error).__name__
+def words_of(error: BaseException) -> str:
+    """What an error says of itself, or else what it is; without a full stop."""
+    match error:
+        case ConnectionRefusedError() | FileNotFoundError():
+            return "nobody listens there"
+        case OSError(strerror=str(words)):
+            return words
+    return str(error).strip().rstrip(".") or type(error).__name__
 
 
 def duration(time: timedelta) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncpg
 from redis.exceptions import RedisError
+from rich.table import Table
+from rich.text import Text
 
 from cli import ailments
 from cli.output import Output
@@ -69,9 +71,18 @@ def show(finding: Finding, output: Output, *, as_json: bool) -> None:
         output.say(json.dumps(fields))
         return
     mark, style = MARKS[finding.verdict]
-    output.line((f"{mark:>7}  ", style), (f"{finding.check:<9} ", "bold"), (finding.says, ""))
+    output.show(_row(Text(mark, style), Text(finding.check, "bold"), Text(finding.says)))
     if finding.remedy:
-        output.line((" " * 19, ""), (finding.remedy, "cyan"))
+        output.show(_row(Text(), Text(), Text(finding.remedy, "cyan")))
+
+
+def _row(mark: Text, check: Text, says: Text) -> Table:
+    """What is too long for the terminal goes on below itself."""
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=7, justify="right")
+    row.add_column(width=8)
+    row.add_row(mark, check, says)
+    return row
 
 
 async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
@@ -250,10 +261,10 @@ async def work() -> Finding:
         return Finding(
             "work",
             Verdict.WARNING,
-            f"{owed.due:,} deliveries are due, the oldest for {ailments.duration(owed.oldest_due)}",
+            f"deliveries due: {owed.due:,}, the oldest for {ailments.duration(owed.oldest_due)}",
             "Start `hookline worker`, or more of them; `hookline status` shows how it goes.",
         )
-    return Finding("work", Verdict.OK, f"{owed.due:,} deliveries are due, {owed.in_flight:,} in flight")
+    return Finding("work", Verdict.OK, f"deliveries due: {owed.due:,}, in flight: {owed.in_flight:,}")
 
 
 _SEALED = """

@@ -4,41 +4,48 @@ import asyncio
 import os
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api import main as api_process
+from cli import access, operating, rotation, welcome
 from cli import listen as listening
-from cli import operating, rotation, welcome
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
-from cli.opening import Data, Json, find_workspace, print_result, require_migrated, said, settings_of
+from cli.opening import Data, Json, print_result, require_migrated, said, settings_of
 from cli.output import Output
-from domain import database, unit, workspaces
+from domain import database, logs
 from domain.settings import Settings
-from domain.unit import Actor
-from domain.vocabulary import Role
-from domain.workspaces import NewToken
-from schema import ids
+from domain.version import VERSION
 from workers import main as worker_process
-
-TOKEN_NAME = "hookline token create"  # noqa: S105
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True)
 workspace_commands = typer.Typer(no_args_is_help=True)
 token_commands = typer.Typer(no_args_is_help=True)
 key_commands = typer.Typer(no_args_is_help=True)
-app.add_typer(workspace_commands, name="workspace", help="Make and erase workspaces.")
-app.add_typer(token_commands, name="token", help="Make tokens, which open a workspace.")
+app.add_typer(workspace_commands, name="workspace", help="Make, list and erase workspaces.")
+app.add_typer(token_commands, name="token", help="Make, list and revoke tokens, which open a workspace.")
 app.add_typer(key_commands, name="keys", help="Make and change the keys that seal secrets at rest.")
 
 
+def show_version(asked: bool) -> None:
+    """Print the version, and end."""
+    if asked:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
 @app.callback()
-def hookline() -> None:
+def hookline(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Signed, realtime webhooks for social publishing workspaces, over GraphQL."""
+    # Each command says itself what it cannot reach.
+    logs.hush()
 
 
 @app.command()
@@ -88,44 +95,6 @@ def migrate(data: Data = None, as_json: Json = False) -> None:
         print_result("migrated", True, as_json=True)
 
 
-@workspace_commands.command("create")
-def create_workspace(name: str, data: Data = None, as_json: Json = False) -> None:
-    """Make a workspace and print its id."""
-
-    async def create(settings: Settings) -> str:
-        async with database.connected(settings):
-            await require_migrated()
-            return ids.make("Workspace", (await workspaces.create(name)).id)
-
-    with said():
-        print_result("id", asyncio.run(create(settings_of(data))), as_json=as_json)
-
-
-@token_commands.command("create")
-def create_token(
-    *,
-    workspace: Annotated[str, typer.Option(help="The name or the id of the workspace.")],
-    role: Annotated[Role, typer.Option(help="What the token may do.")],
-    name: Annotated[str, typer.Option(help="What people recognise the token by.")] = TOKEN_NAME,
-    expires_in: Annotated[int | None, typer.Option(min=1, max=36500, help="Days; without it the token stays.")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Make a token and print it. It cannot be shown again."""
-    now = datetime.now(UTC)
-    new = NewToken(name, role, None if expires_in is None else now + timedelta(days=expires_in))
-
-    async def create(settings: Settings) -> str:
-        async with unit.opened(settings) as domain:
-            await require_migrated()
-            actor = Actor(await find_workspace(workspace), None, Role.ADMIN)
-            async with domain.unit(actor) as opened:
-                return (await workspaces.create_token(opened, new, now))[1]
-
-    with said():
-        print_result("token", asyncio.run(create(settings_of(data))), as_json=as_json)
-
-
 @key_commands.command("generate")
 def generate_key(as_json: Json = False) -> None:
     """Make a key for HOOKLINE_SECRET_KEYS and print it."""
@@ -133,13 +102,13 @@ def generate_key(as_json: Json = False) -> None:
 
 
 @key_commands.command("rotate")
-def rotate_keys(data: Data = None) -> None:
+def rotate_keys(data: Data = None, as_json: Json = False) -> None:
     """Seal everything with the first of HOOKLINE_SECRET_KEYS, so that the others may go. Safe while Hookline runs."""
 
     async def rotate(settings: Settings) -> bool:
         async with database.connected(settings):
             await require_migrated()
-            return await rotation.rotate(settings, Output())
+            return await rotation.rotate(settings, Output(), as_json=as_json)
 
     with said():
         raise typer.Exit(0 if asyncio.run(rotate(settings_of(data))) else 1)
@@ -170,6 +139,7 @@ def finish_well() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
+access.register(workspace_commands, token_commands)
 operating.register(app, workspace_commands)
 
 if __name__ == "__main__":

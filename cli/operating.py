@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import suppress
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -22,7 +23,13 @@ from domain.settings import Settings
 from domain.tables import Workspace
 from domain.vocabulary import DeliveryStatus
 
-FINISHED = ", ".join(status.value for status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED))
+
+class Ended(StrEnum):
+    """Deliveries that can be sent again are those that have ended."""
+
+    SUCCEEDED = DeliveryStatus.SUCCEEDED.value
+    FAILED = DeliveryStatus.FAILED.value
+    CANCELLED = DeliveryStatus.CANCELLED.value
 
 
 def register(app: typer.Typer, workspaces: typer.Typer) -> None:
@@ -53,9 +60,9 @@ def status(
     with said(), suppress(KeyboardInterrupt):
         settings = settings_of(data)
         if watch:
-            asyncio.run(looking.watch(settings, timedelta(seconds=every), as_json=as_json))
+            asyncio.run(looking.watch(settings, Output(), timedelta(seconds=every), as_json=as_json))
         else:
-            asyncio.run(looking.run(settings, as_json=as_json))
+            asyncio.run(looking.run(settings, Output(), as_json=as_json))
 
 
 def replay(
@@ -63,13 +70,13 @@ def replay(
     webhook: Annotated[str, typer.Option(help="The id of the webhook, as the API and `hookline status` show it.")],
     since: Annotated[str, typer.Option(help="Deliveries made since then: 90m, 2h, 3d, 1w or 2026-05-01T08:00:00Z.")],
     until: Annotated[str | None, typer.Option(help="And before then; now, where it is left out.")] = None,
-    only: Annotated[list[DeliveryStatus] | None, typer.Option(help=f"Those that ended so: {FINISHED}, ...")] = None,
+    only: Annotated[list[Ended] | None, typer.Option(help="Those that ended so; may be given several times.")] = None,
     wait: Annotated[bool, typer.Option(help="Show how far it is, up to its end.")] = True,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Send finished deliveries of one webhook again: the failed ones, unless --only says others."""
-    wanted = Wanted(webhook, tuple(only or (DeliveryStatus.FAILED,)), since, until)
+    wanted = Wanted(webhook, tuple(DeliveryStatus(each) for each in only or (Ended.FAILED,)), since, until)
     with said():
         settings = settings_of(data)
         asyncio.run(replaying.run(settings, wanted, Output(), wait=wait, as_json=as_json))

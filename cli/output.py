@@ -1,13 +1,16 @@
 """What commands show: coloured on a terminal, plain lines everywhere else."""
 
 import os
+import sys
 from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
+WIDEST = 1000
 
 
 class _Console(Console):
@@ -25,8 +28,15 @@ class Output:
     """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop."""
 
     def __init__(self) -> None:
-        self._console = _Console(highlight=False, soft_wrap=True, markup=False)
-        self._errors = _Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+        # What reads a pipe cuts lines itself; a table for it is as wide as it needs.
+        width = None if sys.stdout.isatty() else WIDEST
+        self._console = _Console(highlight=False, markup=False, width=width)
+        self._errors = _Console(highlight=False, markup=False, stderr=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks on."""
+        return self._console.is_terminal
 
     def say(self, text: str, style: str = "") -> None:
         """One sentence of our own."""
@@ -49,12 +59,24 @@ class Output:
         for name, value in rows:
             self._print(self._console, Text.assemble((f"  {name:<10}", "dim"), (value, "bold")))
 
+    def show(self, what: RenderableType) -> None:
+        """Something larger, a table for example, within the width of the terminal."""
+        self._print(self._console, what, soft_wrap=False)
+
     def log(self, name: str, line: str) -> None:
         """A line that one of the processes has written."""
         self._print(self._console, Text.assemble((f"{name:<{NAME_WIDTH}} | ", COLOURS.get(name, "dim")), line))
 
-    def _print(self, console: Console, text: Text) -> None:
+    def _print(self, console: Console, what: RenderableType, *, soft_wrap: bool = True) -> None:
         try:
-            console.print(text)
+            console.print(what, soft_wrap=soft_wrap)
         except OSError:  # the terminal is gone
             console.quiet = True
+
+
+def columns(*names: str) -> Table:
+    """A table of these columns, without lines."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+    for name in names:
+        table.add_column(name, header_style="dim")
+    return table

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.opening import require_migrated
 from cli.output import Output
 from domain import replays, unit
 from domain.errors import Misconfigured, Unavailable, not_found
@@ -39,6 +40,7 @@ async def run(settings: Settings, wanted: Wanted, output: Output, *, wait: bool,
     now = datetime.now(UTC)
     since, until = moment(wanted.since, now), moment(wanted.until, now) if wanted.until else None
     async with unit.opened(settings) as domain:
+        await require_migrated()
         webhook = await Webhook.get_or_none(id=ids.key("Webhook", wanted.webhook), deleted_at=None)
         if webhook is None:
             not_found("webhook")

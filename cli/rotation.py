@@ -1,5 +1,7 @@
 """`hookline keys rotate`: seals everything with the newest key, and says when the old ones may go."""
 
+import json
+from dataclasses import dataclass, field
 from time import monotonic
 
 from cli.output import Output
@@ -13,36 +15,67 @@ EVERY_SECONDS = 1.0
 MOST_NAMED = 20
 
 
-async def rotate(settings: Settings, output: Output) -> bool:
+@dataclass
+class Rotation:
+    """How far it is: `left` values are still sealed with another key than the first."""
+
+    vault: Vault
+    left: int
+    resealed: int = 0
+    unopened: list[resealing.Stale] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing needs the old keys any more."""
+        return self.left == 0
+
+
+async def rotate(settings: Settings, output: Output, *, as_json: bool) -> bool:
     """Reseal, in a connected database; tells whether the old keys may go. Raises Unavailable."""
     vault = Vault(settings.secret_keys)
-    left = await resealing.left(vault)
-    if left == 0:
-        output.say("Everything is sealed with the first key.")
-        _say_what_may_go(vault, output)
-        return True
-    output.say(f"{left:,} values are sealed with another key than the first.")
-    unopened = await _reseal_all(vault, left, output)
-    left = await resealing.left(vault)
-    if left == 0:
+    rotation = Rotation(vault, await resealing.left(vault))
+    tell = _tell_programs if as_json else _tell_people
+    if rotation.left:
+        if not as_json:
+            output.say(f"{rotation.left:,} values are sealed with another key than the first.")
+        told = monotonic()
+        async for batch in resealing.batches(vault):
+            rotation.resealed += batch.resealed
+            rotation.left = max(rotation.left - batch.resealed, 0)
+            rotation.unopened += batch.unopened
+            if monotonic() - told > EVERY_SECONDS:
+                told = monotonic()
+                tell(rotation, output, finished=False)
+        rotation.left = await resealing.left(vault)
+    tell(rotation, output, finished=True)
+    return rotation.done
+
+
+def _tell_programs(rotation: Rotation, output: Output, *, finished: bool) -> None:
+    fields = {
+        "resealed": rotation.resealed,
+        "left": rotation.left,
+        "unopened": [str(value) for value in rotation.unopened],
+        "finished": finished,
+        "old_keys_may_go": finished and rotation.done and rotation.vault.has_old_keys,
+    }
+    output.say(json.dumps(fields))
+
+
+def _tell_people(rotation: Rotation, output: Output, *, finished: bool) -> None:
+    if not finished:
+        output.say(f"{rotation.resealed:,} sealed anew, {rotation.left:,} left", "dim")
+        return
+    if rotation.resealed or rotation.left:
+        output.say(f"{rotation.resealed:,} sealed anew.")
+    if not rotation.done:
+        _say_why_not(rotation, output)
+        return
+    if rotation.resealed:
         output.say("All of them are sealed with the first key now.", "bold green")
-        _say_what_may_go(vault, output)
-        return True
-    _say_why_not(left, unopened, output)
-    return False
-
-
-async def _reseal_all(vault: Vault, left: int, output: Output) -> list[resealing.Stale]:
-    done, told = 0, monotonic()
-    unopened: list[resealing.Stale] = []
-    async for batch in resealing.batches(vault):
-        done += batch.resealed
-        unopened += batch.unopened
-        if monotonic() - told > EVERY_SECONDS:
-            told = monotonic()
-            output.say(f"{done:,} sealed anew, {max(left - done, 0):,} left", "dim")
-    output.say(f"{done:,} sealed anew.")
-    return unopened
+    else:
+        output.say("Everything is sealed with the first key.")
+    _say_what_may_go(rotation.vault, output)
 
 
 def _say_what_may_go(vault: Vault, output: Output) -> None:
@@ -54,10 +87,11 @@ def _say_what_may_go(vault: Vault, output: Output) -> None:
         output.say("There is no other key that could be removed.")
 
 
-def _say_why_not(left: int, unopened: list[resealing.Stale], output: Output) -> None:
+def _say_why_not(rotation: Rotation, output: Output) -> None:
+    unopened = rotation.unopened
     if not unopened:
         output.fail(
-            f"{left:,} values were sealed with an old key meanwhile: some process still has it in front. "
+            f"{rotation.left:,} values were sealed with an old key meanwhile: some process still has it in front. "
             "Keep the old keys, restart every process with the new one in front, and rotate again."
         )
         return

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
+from cli.ailments import words_of
 from domain.database import OUT_OF_REACH
 from domain.errors import Unavailable
 
@@ -15,4 +16,13 @@ def of_the_database() -> Iterator[None]:
     try:
         yield
     except (*OUT_OF_REACH, asyncpg.PostgresError) as error:
-        raise Unavailable(f"The database cannot be used: {str(error) or type(error).__name__}.") from error
+        raise _said(error) from error
+    except Unavailable as error:
+        if not isinstance(error.__cause__, OUT_OF_REACH):
+            raise
+        # It has the words for clients of the API.
+        raise _said(error.__cause__) from error
+
+
+def _said(error: BaseException) -> Unavailable:
+    return Unavailable(f"The database cannot be used: {words_of(error)}. `hookline doctor` says what to do.")

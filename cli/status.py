@@ -7,16 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from cli import sentences
 from cli.ailments import duration
+from cli.opening import require_migrated
+from cli.output import Output, columns
 from domain import backlog, database
 from domain.backlog import MOST_COUNTED, Backlog, Troubled
-from domain.errors import Unavailable
+from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
 from domain.vocabulary import DeliveryStatus
 from schema import ids
@@ -38,7 +40,8 @@ class Status:
 
 
 async def look() -> Status:
-    """Ask the database. Raises Unavailable."""
+    """Ask the database. Raises Misconfigured where it is not migrated, and Unavailable."""
+    await require_migrated()
     return Status(
         at=await database.now(),
         backlog=await backlog.measure(),
@@ -48,23 +51,22 @@ async def look() -> Status:
     )
 
 
-async def run(settings: Settings, *, as_json: bool) -> None:
-    """Show it once. Raises Unavailable."""
+async def run(settings: Settings, output: Output, *, as_json: bool) -> None:
+    """Show it once. Raises Misconfigured and Unavailable."""
     async with database.connected(settings):
-        status = await look()
-    _print(as_line(status) if as_json else shown(status))
+        _show(await look(), output, as_json=as_json)
 
 
-async def watch(settings: Settings, every: timedelta, *, as_json: bool) -> None:
+async def watch(settings: Settings, output: Output, every: timedelta, *, as_json: bool) -> None:
     """Show it again and again, until cancelled; a database that is away is said and waited for."""
     async with database.connected(settings):
-        if as_json:
+        if as_json or not output.is_terminal:
             async for found in _looks(every):
-                _print(json.dumps({"error": found}) if isinstance(found, str) else as_line(found))
+                _show(found, output, as_json=as_json)
             return
-        with Live(screen=False, auto_refresh=False) as live:
+        with Live(auto_refresh=False) as live:
             async for found in _looks(every):
-                live.update(Text(found, "bold red") if isinstance(found, str) else shown(found), refresh=True)
+                live.update(_watched(found), refresh=True)
 
 
 async def _looks(every: timedelta) -> AsyncIterator[Status | str]:
@@ -72,14 +74,25 @@ async def _looks(every: timedelta) -> AsyncIterator[Status | str]:
         try:
             with sentences.of_the_database():
                 found: Status | str = await look()
-        except Unavailable as error:
+        except (Misconfigured, Unavailable) as error:
             found = str(error)
         yield found
         await asyncio.sleep(every.total_seconds())
 
 
-def _print(what: RenderableType) -> None:
-    Console(highlight=False, soft_wrap=True, markup=False).print(what)
+def _show(found: Status | str, output: Output, *, as_json: bool) -> None:
+    if as_json:
+        output.say(json.dumps({"error": found}) if isinstance(found, str) else as_line(found))
+    else:
+        output.show(_in_words(found))
+
+
+def _watched(found: Status | str) -> RenderableType:
+    return Group(_in_words(found), "", Text(f"{datetime.now(UTC):%H:%M:%S} UTC; Ctrl-C ends it", "dim"))
+
+
+def _in_words(found: Status | str) -> RenderableType:
+    return Text(found, "bold red") if isinstance(found, str) else shown(found)
 
 
 def as_line(status: Status) -> str:
@@ -121,13 +134,11 @@ def shown(status: Status) -> RenderableType:
         figures.add_row(Text(name, "dim"), Text(value, style))
     if not status.troubled:
         return Group(figures, Text("No webhook is failing.", "green"))
-    return Group(figures, _table(status))
+    return Group(figures, "", Text("Webhooks in trouble", "bold"), _table(status))
 
 
 def _table(status: Status) -> Table:
-    table = Table(title="Webhooks in trouble", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("webhook", "workspace", "id", "failing for", "state", "waiting"):
-        table.add_column(column, header_style="dim")
+    table = columns("webhook", "workspace", "id", "failing for", "state", "waiting")
     for each in status.troubled:
         since = duration(status.at - each.failing_since) if each.failing_since else ""
         table.add_row(

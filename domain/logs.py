@@ -47,9 +47,16 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    hush()
+
+
+def hush() -> None:
+    """Let the libraries say no more than they must."""
     # A line for every job and statement helps nobody.
-    for name in ("arq", "tortoise", "asyncpg", "aiohttp.access"):
+    for name in ("arq", "tortoise", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns, with the whole stack, each time that a database that is away is still away. We say so ourselves.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
 
 
 class Lines:

@@ -109,6 +109,13 @@ def test_the_tests_above_find_what_they_look_for() -> None:
         check(typer.main.get_command(app), ["token", "create", "--king"])
 
 
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)", index.read_text())}
+    assert {page for page in (ROOT / "docs").glob("*.md") if page != index} <= linked
+    assert (ROOT / "docs" / "decisions") in linked
+
+
 def test_every_decision_has_its_four_parts() -> None:
     for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         text = page.read_text().lower()

@@ -1,8 +1,10 @@
 """The commands of a real deployment."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,6 +14,7 @@ from domain import database, workspaces
 from domain.errors import Unauthenticated
 from domain.settings import Settings
 from domain.unit import Actor
+from domain.version import VERSION
 from domain.vocabulary import Role
 from tests.conftest import settings_of
 from tests.running import hookline
@@ -76,15 +79,60 @@ def test_a_token_is_made_by_the_workspaces_id_with_a_name_a_role_and_an_end(data
         actor_of(made.stdout.strip(), settings, now + timedelta(days=2, seconds=1))
 
 
+def told_by(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_workspaces_and_tokens_are_listed_and_a_token_is_revoked(database_url: str) -> None:
+    assert run(database_url, "workspace", "list").stderr == "There are none yet.\n"
+    acme = run(database_url, "workspace", "create", "Acme").stdout.strip()
+    of_acme = ("--workspace", "Acme")
+    secrets = [
+        run(database_url, "token", "create", *of_acme, "--role", "admin", "--name", name).stdout for name in "ab"
+    ]
+    (workspace,) = told_by(run(database_url, "workspace", "list", "--json"))
+    assert (workspace["id"], workspace["name"]) == (acme, "Acme")
+    tokens = told_by(run(database_url, "token", "list", *of_acme, "--json"))
+    assert [(each["name"], each["role"], each["revoked_at"]) for each in tokens] == [
+        ("a", "admin", None),
+        ("b", "admin", None),
+    ]
+    assert [each["begins"] for each in tokens] == [secret[:9] for secret in secrets]
+
+    (revoked,) = told_by(run(database_url, "token", "revoke", tokens[0]["id"], *of_acme, "--json"))
+
+    assert datetime.fromisoformat(revoked["revoked_at"]) <= datetime.now(UTC)
+    settings = settings_of(database_url, "redis://127.0.0.1:1")
+    with pytest.raises(Unauthenticated):
+        actor_of(secrets[0].strip(), settings, datetime.now(UTC))
+    shown = run(database_url, "token", "list", *of_acme).stdout
+    assert [line.split()[0] for line in shown.splitlines()] == ["id", tokens[0]["id"], tokens[1]["id"]]
+    assert not any(secret.strip() in shown for secret in secrets)
+
+
+def test_it_says_its_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"{VERSION}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("token", "revoke", "x", "--workspace", "Acme"), "There is no such token."),
+        (("token", "list", "--workspace", "Nobody"), "There is no such workspace."),
         (("token", "create", "--workspace", "Nobody", "--role", "admin"), "There is no such workspace."),
         (("token", "create", "--workspace", "Acme", "--role", "admin", "--name", " "), "The name"),
         (("workspace", "create", "Acme"), "There is a workspace of that name already."),
         (("workspace", "create", "x" * 201), "The name"),
     ],
-    ids=["an unknown workspace", "a token without a name", "a name that is taken", "a name that is too long"],
+    ids=[
+        "an unknown token",
+        "tokens of an unknown workspace",
+        "an unknown workspace",
+        "a token without a name",
+        "a name that is taken",
+        "a name that is too long",
+    ],
 )
 def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[str, ...], sentence: str) -> None:
     assert run(database_url, "workspace", "create", "Acme").exit_code == 0

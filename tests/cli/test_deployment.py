@@ -1,5 +1,6 @@
 """What can be known of Dockerfile and docker-compose.yml without a container engine."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from cli.processes import wait_until
 from cli.programs import CHECKOUT
@@ -59,6 +61,43 @@ def _variable(match: re.Match[str]) -> str:
     name, kind, rest = match.groups()
     assert kind == ":-", f"{name} has no default: a secret belongs into a file"
     return rest
+
+
+def judged(composition: dict[str, Any]) -> None:
+    """As `docker compose config` does: keys, units, conditions and what is referred to. Raises ValueError."""
+    # It does not know that the specification lets restarts be counted.
+    text = json.dumps(composition).replace('"on-failure:5"', '"on-failure"')
+    PyCompose.from_json(text).validate()
+
+
+def test_the_composition_is_one_by_the_compose_specification() -> None:
+    composition = composed()
+    judged(composition)
+    # Which volumes there are it does not ask.
+    used = {
+        each.partition(":")[0] for service in composition["services"].values() for each in service.get("volumes", ())
+    }
+    assert used == set(composition["volumes"])
+
+
+@pytest.mark.parametrize(
+    ("service", "change"),
+    [
+        ("redis", {"healtcheck": {}}),
+        ("redis", {"restart": "sometimes"}),
+        ("redis", {"deploy": {"resources": {"limits": {"memory": "much"}}}}),
+        ("redis", {"healthcheck": {"test": ["CMD", "true"], "interval": "often"}}),
+        ("redis", {"networks": ["elsewhere"]}),
+        ("api", {"secrets": ["lost"]}),
+        ("api", {"depends_on": {"migrate": {"condition": "service_is_well"}}}),
+    ],
+    ids=["a key", "a policy", "a size", "a time", "a network", "a secret", "a condition"],
+)
+def test_the_judge_refuses_what_is_wrong(service: str, change: dict[str, Any]) -> None:
+    composition = composed()
+    composition["services"][service] |= change
+    with pytest.raises(ValueError, match=r"."):
+        judged(composition)
 
 
 def in_order(services: dict[str, Any]) -> list[str]:
@@ -167,7 +206,6 @@ def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> No
                 assert (CHECKOUT / source).exists(), line
 
 
-@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint comes as a wheel for Linux on x86-64 alone")
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
     linted = subprocess.run([HADOLINT, "Dockerfile"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")

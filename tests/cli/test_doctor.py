@@ -73,7 +73,7 @@ async def test_where_nothing_is_wrong_it_finds_nothing(told: dict[str, str], dom
 
 async def test_a_database_that_is_down(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_DATABASE_URL": "postgresql://h:s3cret@127.0.0.1:1/h"}, "database")
-    assert finding.says.startswith("PostgreSQL does not answer (")
+    assert finding.says == "PostgreSQL does not answer at 127.0.0.1:1 (nobody listens there)"
     assert finding.remedy == "Start it, or correct host and port in HOOKLINE_DATABASE_URL."
     assert "s3cret" not in str(finding)
 
@@ -155,7 +155,7 @@ async def test_work_that_nobody_does(told: dict[str, str], domain: Domain, admin
     await happen(domain, admin)
     await rows("UPDATE delivery SET due_at = now() - interval '10 minutes'")
     finding = (await found(told))["work"]
-    assert (finding.verdict, finding.says) == (Verdict.WARNING, "1 deliveries are due, the oldest for 10 min")
+    assert (finding.verdict, finding.says) == (Verdict.WARNING, "deliveries due: 1, the oldest for 10 min")
     assert finding.remedy.startswith("Start `hookline worker`")
 
 

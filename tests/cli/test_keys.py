@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -22,13 +23,13 @@ def encoded(*keys: bytes) -> str:
     return ",".join(base64.urlsafe_b64encode(key).decode() for key in keys)
 
 
-def run(database_url: str, *keys: bytes) -> Result:
+def run(database_url: str, *keys: bytes, options: tuple[str, ...] = ()) -> Result:
     variables = {
         "HOOKLINE_DATABASE_URL": database_url,
         "HOOKLINE_REDIS_URL": NOWHERE,
         "HOOKLINE_SECRET_KEYS": encoded(*keys),
     }
-    return CliRunner().invoke(app, ["keys", "rotate"], env=variables)
+    return CliRunner().invoke(app, ["keys", "rotate", *options], env=variables)
 
 
 def fresh_key() -> bytes:
@@ -89,6 +90,20 @@ def test_without_the_old_key_nothing_is_touched_and_the_values_are_named(databas
     assert "5 values open with none of HOOKLINE_SECRET_KEYS. Keep the old keys" in refused.stderr
     assert refused.stderr.count("sealed_secret") == 5
     assert opened(database_url, secrets, SECRET_KEY) == [f"secret-{number}" for number in range(5)]
+
+
+def test_programs_hear_what_came_of_it(database_url: str, secrets: list[int]) -> None:
+    fresh = fresh_key()
+    for keys, code, told in (
+        ((fresh,), 1, {"resealed": 0, "left": 5, "old_keys_may_go": False}),
+        ((fresh, SECRET_KEY), 0, {"resealed": 5, "left": 0, "old_keys_may_go": True, "unopened": []}),
+        ((fresh,), 0, {"resealed": 0, "left": 0, "old_keys_may_go": False}),
+    ):
+        rotated = run(database_url, *keys, options=("--json",))
+        last = json.loads(rotated.stdout.splitlines()[-1])
+        assert (rotated.exit_code, rotated.stderr, last["finished"]) == (code, "", True)
+        assert told.items() <= last.items()
+        assert len(last["unopened"]) == (5 if code else 0)
 
 
 def test_an_empty_database_needs_nothing(database_url: str) -> None:

@@ -145,7 +145,6 @@ def test_the_servers_are_out_of_reach_of_the_terminals_ctrl_c_and_listen_on_no_p
             assert not psutil.Process(pid).net_connections(kind="inet")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give its rights up")
 def test_postgresql_does_not_run_as_root(tmp_path: Path) -> None:
     with PrivatePostgres(tmp_path / "p", FAST) as postgres:
         assert 0 not in psutil.Process(pid_of(postgres)).uids()

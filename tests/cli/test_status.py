@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 from datetime import timedelta
 from typing import Any
+
+import asyncpg
 
 from domain import backlog
 from domain.backlog import Backlog
 from domain.database import rows
 from domain.unit import Actor, Domain
 from schema import ids
+from tests.conftest import Servers
 from tests.domain.doing import happen, listen
 from tests.running import HOOKLINE, environment, hookline
 
@@ -83,20 +87,57 @@ async def test_people_read_it_as_a_table(domain: Domain, admin: Actor) -> None:
 async def test_it_watches_until_it_is_told_to_stop(domain: Domain, admin: Actor) -> None:
     process = watching(domain)
     try:
-        assert process.stdout is not None
-        first = json.loads(await asyncio.to_thread(process.stdout.readline))
+        first = json.loads(await next_line(process))
         await listen(domain, admin)
         await happen(domain, admin)
-        second = json.loads(await asyncio.to_thread(process.stdout.readline))
-        while not second["due"]:
-            second = json.loads(await asyncio.to_thread(process.stdout.readline))
+        while not (second := json.loads(await next_line(process)))["due"]:
+            pass
         assert (first["due"], second["due"]) == (0, 1)
         process.send_signal(signal.SIGINT)
         _, errors = await asyncio.to_thread(process.communicate, None, 60)
         assert (process.returncode, errors) == (0, "")
     finally:
-        process.kill()
-        process.wait()
+        end(process)
+
+
+async def test_a_database_that_goes_away_is_said_and_nothing_else_is(domain: Domain, servers: Servers) -> None:
+    process = watching(domain)
+    name = domain.settings.database_url.partition("?")[0].rpartition("/")[2]
+    try:
+        assert "due" in json.loads(await next_line(process))
+        await shut(servers, name)
+        while "error" not in (said := json.loads(await next_line(process))):
+            pass
+        assert said["error"].startswith("The database cannot be used: ")
+        # asyncpg tries again each second, and would tell of it each time with the whole stack.
+        for _ in range(4):
+            await next_line(process)
+        process.send_signal(signal.SIGINT)
+        _, errors = await asyncio.to_thread(process.communicate, None, 60)
+        assert (process.returncode, errors) == (0, "")
+    finally:
+        end(process)
+
+
+async def shut(servers: Servers, name: str) -> None:
+    """Let nobody into a database any more, and put everybody out who is in it."""
+    connection = await asyncpg.connect(servers.postgres.url)
+    try:
+        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    finally:
+        await connection.close()
+
+
+async def next_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        return await asyncio.to_thread(process.stdout.readline)
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
 
 
 def watching(domain: Domain) -> "subprocess.Popen[str]":
@@ -113,4 +154,22 @@ def test_a_database_that_is_away_is_a_sentence() -> None:
         HOOKLINE_SECRET_KEYS=KEY,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
+    said = "The database cannot be used: nobody listens there. `hookline doctor` says what to do.\n"
+    assert done.stderr == said
+
+
+def test_tables_that_are_not_there_are_a_sentence(empty_database_url: str) -> None:
+    done = hookline(
+        "status", HOOKLINE_DATABASE_URL=empty_database_url, HOOKLINE_REDIS_URL="redis://127.0.0.1:1",
+        HOOKLINE_SECRET_KEYS=KEY,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "The database is not migrated; run `hookline migrate` first.\n")
+
+
+async def test_what_is_piped_is_not_cut_off(domain: Domain, admin: Actor) -> None:
+    name = "A webhook with a name that is rather long, as people make them who have many of them"
+    await listen(domain, admin, name=name)
+    await happen(domain, admin)
+    await rows("UPDATE webhook SET failing_since = now() - interval '3 days'")
+    (line,) = [line for line in (await status(domain)).splitlines() if line.startswith(name[:40])]
+    assert re.search(r"Test +V\w+ +3 days +failing +1", line)

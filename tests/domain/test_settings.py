@@ -114,6 +114,23 @@ def test_every_setting_is_documented_and_nothing_else_is(page: str) -> None:
     assert named == variables()
 
 
+def defaults_in(page: str) -> dict[str, str]:
+    text = (ROOT / page).read_text()
+    pattern = r"^(HOOKLINE_[A-Z_]+)=(.*)$" if page == ".env.example" else r"^\| `(HOOKLINE_[A-Z_]+)` \| (.*?) ?\| "
+    return dict(re.findall(pattern, text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", [".env.example", "docs/settings.md"])
+def test_the_documented_defaults_are_those_that_hold(page: str) -> None:
+    told = defaults_in(page)
+
+    assert set(told) == variables()
+    assert Settings.from_environment({**told, **NEEDED}) == Settings.from_environment(NEEDED)
+    without = {name for name in variables() - set(NEEDED) if not told[name]}
+    unset = Settings.from_environment(NEEDED)
+    assert without == {f"HOOKLINE_{field.name.upper()}" for field in fields(Settings) if not getattr(unset, field.name)}
+
+
 def test_only_one_file_reads_the_environment() -> None:
     readers = [
         str(path.relative_to(ROOT))

@@ -1,20 +1,29 @@
-"""F17 in a mount namespace of its own, where PostgreSQL's data lie on a disk of a few megabytes that is then full.
+"""F17: PostgreSQL has no room left to write. It is tried in two ways, each in a process of its own.
 
-`python -m tests.e2e.full_disk` runs it; mounting needs no root where the kernel lets anybody make user namespaces.
+On a disk of a few megabytes, mounted in a namespace, that is then filled: mounting needs no root where the kernel lets
+anybody make user namespaces. And by taking from the running server what its files may hold, which anybody can.
 """
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from tests.e2e.system import System
 from tests.e2e.world import World, entered
 
+DISK, LIMIT = "a full disk", "files that may not grow"
 DISK_MEGABYTES = 160
-DEADLINE_SECONDS = 180
+# Smaller than a segment of the write-ahead log.
+LIMIT_BYTES = 64 * 1024
+DEADLINE_SECONDS = 240
 # As root: mount, and go on as root. Else: root of a namespace to mount, and then nobody special again, for PostgreSQL
 # does not run as root.
 MOUNT = 'mount -t tmpfs -o size="$2"m none "$1/postgres-disk" && chmod 711 "$1" && '
@@ -25,36 +34,93 @@ AS_ANYBODY = (
 )  # fmt: skip
 
 
-def run_apart() -> "subprocess.CompletedProcess[str] | None":
-    """Run it in a namespace; None where there can be none."""
+def ways() -> list[str]:
+    """The ways that this machine allows."""
     with tempfile.TemporaryDirectory(prefix="hookline-disk-") as folder:
         (Path(folder) / "postgres-disk").mkdir()
-        place = (*(AS_ROOT if os.geteuid() == 0 else AS_ANYBODY), folder, str(DISK_MEGABYTES))
         try:
-            subprocess.run([*place, "true"], check=True, capture_output=True, timeout=30)
+            subprocess.run([*_mounted(folder), "true"], check=True, capture_output=True, timeout=30)
         except (OSError, subprocess.SubprocessError):
-            return None
-        command = [*place, sys.executable, "-m", "tests.e2e.full_disk", folder]
+            return [LIMIT]
+    return [DISK, LIMIT]
+
+
+def run_apart(way: str) -> "subprocess.CompletedProcess[str]":
+    """Try it in this way."""
+    with tempfile.TemporaryDirectory(prefix="hookline-disk-") as folder:
+        (Path(folder) / "postgres-disk").mkdir()
+        command = [*(_mounted(folder) if way == DISK else ()), sys.executable, "-m", "tests.e2e.full_disk", folder, way]
         return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_SECONDS, check=False
         )
+
+
+def _mounted(folder: str) -> tuple[str, ...]:
+    return (*(AS_ROOT if os.geteuid() == 0 else AS_ANYBODY), folder, str(DISK_MEGABYTES))
 
 
 class OnADisk(System):
     """PostgreSQL's data on the small disk, everything else beside it."""
 
     @property
-    def disk(self) -> Path:
-        """The disk."""
-        return self.folder / "postgres-disk"
+    def ballast(self) -> Path:
+        """What fills the disk."""
+        return self.folder / "postgres-disk" / "ballast"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, data=folder / "postgres-disk" / "data", more={"max_wal_size": "32MB"})
 
+    def fill(self) -> None:
+        """Write until there is no room, down to the last block."""
+        with self.ballast.open("wb", buffering=0) as file:
+            for size in (1024 * 1024, 4096, 512):
+                try:
+                    while True:
+                        file.write(b"\0" * size)
+                except OSError:
+                    continue
 
-async def main(folder: Path) -> None:
-    """Fill the disk under load, and make room again."""
-    system = OnADisk(folder)
+    def make_room(self) -> None:
+        """The disk has room again."""
+        self.ballast.unlink()
+
+
+class Limited(OnADisk):
+    """The kernel refuses every write beyond the first bytes of a file: EFBIG, where a full disk says ENOSPC."""
+
+    def fill(self) -> None:
+        """Take it from every process of the server; what it starts from now on inherits that."""
+        self._limit(LIMIT_BYTES)
+
+    def make_room(self) -> None:
+        """Give it back to those that still run."""
+        self._limit(resource.getrlimit(resource.RLIMIT_FSIZE)[0])
+
+    def _limit(self, most: int) -> None:
+        assert self.postgres.process is not None
+        if self.postgres.process.poll() is not None:
+            return
+        server = psutil.Process(self.postgres.process.pid)
+        pids = [server.pid, *(child.pid for child in server.children(recursive=True))]
+        # Root in a container may do so to its own processes alone, and the server is nobody's: become that for it.
+        user, group = (server.uids().real, server.gids().real) if os.geteuid() == 0 else (None, None)
+        groups = None if user is None else ()
+        limit = partial(limit_files, pids, most)
+        subprocess.run(["true"], check=True, user=user, group=group, extra_groups=groups, preexec_fn=limit)
+
+
+def limit_files(pids: list[int], most: int) -> None:
+    """Let these processes write no file beyond so many bytes."""
+    for pid in pids:
+        # It may have ended meanwhile.
+        with suppress(ProcessLookupError):
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))
+
+
+async def main(folder: Path, way: str) -> None:
+    """Leave it no room under load, and make room again."""
+    system = (OnADisk if way == DISK else Limited)(folder)
     try:
         await system.start(workers=1)
         async with entered(system) as world:
@@ -70,12 +136,11 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
     async with world.load(per_second=50):
         await world.written(20)
         with world.fault(outage=True):
-            ballast = system.disk / "ballast"
-            fill(ballast)
+            system.fill()
             await until_refused(world)
             # What is full stays so for a while.
             await asyncio.sleep(3)
-            ballast.unlink()
+            system.make_room()
             if system.postgres.process is None or system.postgres.process.poll() is not None:
                 # PostgreSQL gives up where it cannot write its log; whoever watches over it starts it again.
                 system.postgres.start()
@@ -86,17 +151,6 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
     print(tally, dict(world.refused), world.unanswered)
 
 
-def fill(ballast: Path) -> None:
-    """Write until there is no room, down to the last block."""
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1024 * 1024, 4096, 512):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-
-
 async def until_refused(world: World) -> None:
     """Wait until mutations fail. PostgreSQL goes on for a while in the room that it has set aside."""
     async with asyncio.timeout(60):
@@ -105,4 +159,4 @@ async def until_refused(world: World) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 
 from cli.opening import settings_of
 from cli.programs import CHECKOUT
@@ -69,8 +68,8 @@ async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
     return webhook_id
 
 
-@pytest.mark.skipif(not BUILT.exists(), reason="the pages are not built: make web")
 def test_the_dashboard_does_in_a_real_browser_what_its_documentation_says(tmp_path: Path) -> None:
+    assert BUILT.exists(), "the pages are not built: make web"
     node.install(HERE)
     data = tmp_path / "data"
     with up(data) as running:

@@ -4,8 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from cli.programs import CHECKOUT
 from tests import node
 from tests.running import environment, up
@@ -15,8 +13,8 @@ BUILT = CHECKOUT / "web" / "dist" / "index.html"
 SECONDS = 120
 
 
-@pytest.mark.skipif(not BUILT.exists(), reason="the pages are not built: make web")
 def test_the_link_of_the_first_screen_opens_the_dashboard_signed_in_and_works_once(tmp_path: Path) -> None:
+    assert BUILT.exists(), "the pages are not built: make web"
     node.install(HERE)
     with up(tmp_path / "data") as running:
         (link,) = re.findall(r"^http://\S+/signin#code=\S+$", running.until_ready().output, re.MULTILINE)

@@ -1,0 +1,91 @@
+"""The page about errors for who writes clients: `python -m api.errors_page > docs/errors.md`."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from api.statuses import REFUSED
+from schema.schema import schema
+
+INTRODUCTION = """\
+# Errors
+
+Made from the code by `.venv/bin/python -m api.errors_page > docs/errors.md`.
+
+There are two kinds. What a person can mend is in the payload of a mutation, as `errors: [UserError!]!`: all faults
+of an input at once, each with `code`, `message` (one sentence, to show as it is) and `field` (the path to the value, as
+`["input", "callbackUrl"]`). Everything else is a top-level error of GraphQL, always with a code in `extensions.code`.
+"""
+
+OF_REQUESTS = """\
+Over HTTP the answer has the status below; over a WebSocket or an event stream the operation ends with the same error,
+and [the socket itself](subscriptions.md#when-a-websocket-is-closed) closes with a code where it cannot go on. A
+mutation that was answered with `UNAVAILABLE` or `TIMED_OUT` may have been carried out: give it an `idempotencyKey`
+where it takes one, and send it again.
+"""
+
+# What each code of a top-level error means, and what a client does about it.
+CODES = {
+    "BAD_USER_INPUT": ("The request, its document or its variables cannot be understood.", "Mend the client."),
+    "QUERY_TOO_COMPLEX": (
+        "The query is too deep, too long, or may cost too much; `extensions.cost` of an answer says what it cost.",
+        "Ask for less at once.",
+    ),
+    "UNAUTHENTICATED": (
+        "No valid token came with the request.",
+        "Send `Authorization: Bearer hl_...`, or get another.",
+    ),
+    "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
+    "RATE_LIMITED": ("Too many requests, sockets or failed logins.", "Wait as long as `Retry-After` says, then go on."),
+    "CURSOR_EXPIRED": (
+        "The place to resume from is gone; `extensions.cursor` is the oldest that is left.",
+        "Read the state by a query, and subscribe from that cursor.",
+    ),
+    "UNAVAILABLE": ("A server of ours is out of reach.", "Try again after a moment (`Retry-After`)."),
+    "TIMED_OUT": ("The operation took longer than it may and was stopped.", "Ask for less at once, or try again."),
+    "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),
+}
+
+STATUS_OF_FAULTS = "200, or 400 as `application/graphql-response+json`"
+# Only ever told within a subscription.
+NO_STATUS = {"CURSOR_EXPIRED"}
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *_section("Of a request", OF_REQUESTS, ("`extensions.code`", "HTTP status", "what it means", "what to do")),
+            *(_row(f"`{code}`", _status(code), *words) for code, words in CODES.items()),
+            "",
+            *_section("Of an input", "The `code` of a `UserError`.\n", ("`code`", "what it means")),
+            *(_row(f"`{name}`", words) for name, words in _values("UserErrorCode")),
+            "",
+            *_section("Of an attempt", "The `outcome` of an attempt in the log.\n", ("`outcome`", "what it means")),
+            *(_row(f"`{name}`", words) for name, words in _values("AttemptOutcome")),
+            "",
+        ]
+    )
+
+
+def _section(title: str, words: str, head: Iterable[str]) -> Iterator[str]:
+    columns = list(head)
+    yield from (f"## {title}\n", words, _row(*columns), _row(*("---" for _ in columns)))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _status(code: str) -> str:
+    return "" if code in NO_STATUS else str(REFUSED.get(code, STATUS_OF_FAULTS))
+
+
+def _values(enum: str) -> list[tuple[str, str]]:
+    kind: Any = schema._schema.type_map[enum]  # noqa: SLF001 (shown nowhere else)
+    return [(name, value.description or "") for name, value in kind.values.items()]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
