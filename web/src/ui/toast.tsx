@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useLayoutEffect, useRef, useSyncExternalStore } from 'react';
 
 interface Message {
   key: number;
@@ -31,8 +31,15 @@ export function Toasts() {
     },
     () => messages,
   );
+  const element = useRef<HTMLDivElement>(null);
+  // A popover that is shown last lies on top, above a dialog too.
+  useLayoutEffect(() => {
+    const toasts = element.current;
+    if (toasts?.matches(':popover-open')) toasts.hidePopover();
+    toasts?.showPopover();
+  }, [shown]);
   return (
-    <div className="toasts" role="status" aria-live="polite">
+    <div ref={element} popover="manual" className="toasts" role="status" aria-live="polite">
       {shown.map((message) => (
         <div key={message.key} className={`toast ${message.bad ? 'toast-bad' : ''}`}>
           {message.text}
