@@ -152,6 +152,7 @@ class _Instance:
                 f'Publish a post there: a built-in receiver shows its delivery here, the webhook "{welcome.WEBHOOK}" '
                 "shows it there, live."
             )
+        self._output.say("")
         another = f"{command()} signin --data {shlex.quote(str(self._place.data))}"
         self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token), ("New link", another)])
         self._output.say(f"URL and token stand in {near(self._folder.access)} too, for you alone.")
@@ -159,9 +160,9 @@ class _Instance:
             self._output.say(
                 f"Deliveries may go to this machine itself ({LOOPBACK}); set HOOKLINE_ALLOWED_NETWORKS to change that."
             )
-        self._output.say("To make a webhook of your own, paste this into another terminal:")
+        self._output.say("\nTo make a webhook of your own, paste this into another terminal:")
         self._output.say(example(url, token), "bold")
-        self._output.say(f"Ctrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")
+        self._output.say(f"\nCtrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")
 
     async def _invite(self, settings: Settings, url: str, token: str) -> None:
         try:
@@ -169,7 +170,7 @@ class _Instance:
         except Unavailable as error:
             self._output.say(str(error), "yellow")
             return
-        self._output.say("Open the dashboard, signed in; this link works once, within 15 minutes:")
+        self._output.say("\nOpen the dashboard, signed in; this link works once, within 15 minutes:")
         self._output.say(link, "bold")
 
 

@@ -85,8 +85,8 @@ function AccountChoice({ account, draft, change }: AccountProps) {
         {isChosen && <Counter body={variant ?? draft.body} account={account} />}
       </div>
       {isChosen && variant === undefined && (
-        <Button kind="quiet" onClick={() => setVariant(draft.body)} aria-label={`Say something else on ${account.name}`}>
-          Say something else here
+        <Button kind="quiet" onClick={() => setVariant(draft.body)}>
+          Say something else here<span className="visually-hidden">, on {account.name}</span>
         </Button>
       )}
       {isChosen && variant !== undefined && (

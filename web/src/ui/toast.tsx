@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useSyncExternalStore } from 'react';
+import { useSyncExternalStore } from 'react';
 
 interface Message {
   key: number;
@@ -31,15 +31,8 @@ export function Toasts() {
     },
     () => messages,
   );
-  const element = useRef<HTMLDivElement>(null);
-  // A popover that is shown last lies on top, above a dialog too.
-  useLayoutEffect(() => {
-    const toasts = element.current;
-    if (toasts?.matches(':popover-open')) toasts.hidePopover();
-    toasts?.showPopover();
-  }, [shown]);
   return (
-    <div ref={element} popover="manual" className="toasts" role="status" aria-live="polite">
+    <div className="toasts" role="status" aria-live="polite">
       {shown.map((message) => (
         <div key={message.key} className={`toast ${message.bad ? 'toast-bad' : ''}`}>
           {message.text}
