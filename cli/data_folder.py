@@ -57,8 +57,9 @@ class DataFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
+                where = f", at {url}" if (url := self.known_url()) else ""
                 raise FolderRefusedError(
-                    f"Hookline already runs on {self.path} (process {lock.read().strip() or 'unknown'}). "
+                    f"Hookline already runs on {self.path} (process {lock.read().strip() or 'unknown'}){where}. "
                     "Stop it first, or give another folder with --data."
                 ) from None
             lock.truncate(0)

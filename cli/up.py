@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -108,7 +109,7 @@ class _Instance:
         settings = Settings.from_environment(environment)
         servers = self._servers()
         for server in servers:
-            self._output.say(f"Starting {server.name} in {server.data}", "dim")
+            self._output.say(f"Starting {server.name} in {near(server.data)}", "dim")
         await self._supervisor.start(*servers)
         with sentences.of_the_database():
             await database.migrate(settings)
@@ -145,20 +146,23 @@ class _Instance:
         url = address(settings.host, settings.port)
         self._folder.write_access(url, token)
         self._output.say("Hookline is ready.", "bold green")
-        self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token)])
-        self._output.say(f"Both stand in {self._folder.access}, for you alone. Ctrl-C stops everything.")
+        await self._invite(settings, url, token)
+        if receives:
+            self._output.say(
+                f'Publish a post there: a built-in receiver shows its delivery here, the webhook "{welcome.WEBHOOK}" '
+                "shows it there, live."
+            )
+        self._output.say("")
+        another = f"{command()} signin --data {shlex.quote(str(self._place.data))}"
+        self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token), ("New link", another)])
+        self._output.say(f"URL and token stand in {near(self._folder.access)} too, for you alone.")
         if "HOOKLINE_ALLOWED_NETWORKS" not in self._environ:
             self._output.say(
                 f"Deliveries may go to this machine itself ({LOOPBACK}); set HOOKLINE_ALLOWED_NETWORKS to change that."
             )
-        await self._invite(settings, url, token)
-        if receives:
-            self._output.say(
-                f'A built-in receiver listens for the webhook "{welcome.WEBHOOK}": publish a post, and its delivery is '
-                "seen here."
-            )
-        self._output.say("To make a webhook, paste this:")
+        self._output.say("\nTo make a webhook of your own, paste this into another terminal:")
         self._output.say(example(url, token), "bold")
+        self._output.say(f"\nCtrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")
 
     async def _invite(self, settings: Settings, url: str, token: str) -> None:
         try:
@@ -166,11 +170,18 @@ class _Instance:
         except Unavailable as error:
             self._output.say(str(error), "yellow")
             return
-        another = f"hookline signin --data {shlex.quote(str(self._place.data))}"
-        self._output.say(
-            f"To open the dashboard signed in, within 15 minutes and once (`{another}` prints another link):"
-        )
+        self._output.say("\nOpen the dashboard, signed in; this link works once, within 15 minutes:")
         self._output.say(link, "bold")
+
+
+def command() -> str:
+    """How one runs `hookline` from here: as this process was run, where that tells."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "hookline" else "hookline"
+
+
+def near(path: Path) -> str:
+    """A path as one would type it from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
@@ -211,7 +222,7 @@ def free_port(host: str, port: int) -> int:
 
 def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"Port {port} of {host} is taken by another program; choose another one with --port."
+        return f"Port {port} of {host} is taken by another program; `{command()} up --port 0` takes a free one."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"Cannot listen on port {port} of {host}: {reason}."
 

@@ -63,7 +63,7 @@ class Up:
 
     def until_ready(self) -> "Up":
         """Waits until it says so. Raises AssertionError where it ends instead, or takes too long."""
-        is_over = wait_until(lambda: "paste this" in self.output or self.process.poll() is not None, READY)
+        is_over = wait_until(lambda: "Ctrl-C stops everything" in self.output or self.process.poll() is not None, READY)
         assert is_over, self.output
         assert self.process.poll() is None, self.output
         self.parts()

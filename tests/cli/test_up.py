@@ -90,12 +90,13 @@ async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_
         second = hookline("up", "--data", str(data), "--port", "0")
         assert second.returncode == 1
         assert second.stdout == ""
-        assert f"Hookline already runs on {data} (process {running.process.pid})" in second.stderr
+        already = f"Hookline already runs on {data} (process {running.process.pid}), at {running.access['url']}. "
+        assert already in second.stderr
         port = running.access["url"].rpartition(":")[2]
         other = hookline("up", "--data", str(tmp_path / "other"), "--port", port)
         assert other.returncode == 1
         assert other.stderr.strip() == (
-            f"Port {port} of 127.0.0.1 is taken by another program; choose another one with --port."
+            f"Port {port} of 127.0.0.1 is taken by another program; `hookline up --port 0` takes a free one."
         )
 
         for name in PARTS:

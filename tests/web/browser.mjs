@@ -11,7 +11,8 @@ import puppeteer from 'puppeteer-core';
 
 const require = createRequire(import.meta.url);
 const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
-export const PATIENCE_MS = 15_000;
+/** Ample: what takes this long on a slow machine under load is not late but broken. */
+export const PATIENCE_MS = 40_000;
 
 // The package's own flags switch web security off, and with it what these tests are to prove.
 const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
@@ -32,7 +33,7 @@ export async function launch() {
 }
 
 /** A page of a tab of its own that notes what must never happen: console errors, broken policies, foreign requests. */
-export async function openPage(browser, { token = null, width = 1280, height = 800, dark = false } = {}) {
+export async function openPage(browser, { token = null, width = 1280, height = 800, dark = false, still = false } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   page.faults = [];
@@ -48,7 +49,10 @@ export async function openPage(browser, { token = null, width = 1280, height = 8
   });
   page.setDefaultTimeout(PATIENCE_MS);
   await page.setViewport({ width, height });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
+  await page.emulateMediaFeatures([
+    { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' },
+    { name: 'prefers-reduced-motion', value: still ? 'reduce' : 'no-preference' },
+  ]);
   if (token !== null) {
     await page.evaluateOnNewDocument((value) => {
       if (!sessionStorage.getItem('hookline.token')) sessionStorage.setItem('hookline.token', value);
@@ -72,6 +76,16 @@ export function click(page, role, name) {
   return page.locator(`::-p-aria([name="${name}"][role="${role}"])`).click();
 }
 
+/** Presses Tab until the focus is on what has this name. */
+export async function tabTo(page, name) {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab');
+    const focused = await page.evaluate(() => document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.textContent);
+    if (focused?.trim() === name) return;
+  }
+  throw new Error(`The keyboard does not come to ${name}`);
+}
+
 /** Types into the field with this label, in place of what stands there. */
 export async function fill(page, label, text) {
   const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
@@ -82,6 +96,23 @@ export async function fill(page, label, text) {
 export async function choose(page, label, value) {
   const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
   await field.select(value);
+}
+
+/** Where the page was and what it said, beside what went wrong there. */
+export async function told(page, error) {
+  const text = await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(0, 1_500)).catch(() => 'nothing any more');
+  return new Error(`${error.message}\n  at ${page.url()}\n  faults: ${page.faults.join(' | ') || 'none'}\n  the page says: ${text}`, { cause: error });
+}
+
+/** What hides a part of itself without saying so: text that ends in dots does, and rows that are drawn as they are seen. */
+export function clipped(page) {
+  return page.evaluate(() => {
+    const hides = (element) => {
+      const { overflowX, textOverflow } = getComputedStyle(element);
+      return ['clip', 'hidden'].includes(overflowX) && textOverflow !== 'ellipsis' && element.clientWidth > 1 && element.scrollWidth > element.clientWidth + 1;
+    };
+    return [...document.querySelectorAll('main *')].filter(hides).map((element) => `${element.tagName}.${element.className}`);
+  });
 }
 
 /** What axe-core finds, as lines to read. */

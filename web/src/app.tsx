@@ -17,6 +17,7 @@ import { match, navigate, paths, usePath } from './router';
 import { useSession } from './session';
 import { Shell } from './shell';
 import { ButtonLink, Empty, Loading, PageHead, Problem } from './ui/basics';
+import { Broken } from './ui/broken';
 import { Toasts } from './ui/toast';
 
 const ROUTES: readonly (readonly [string, (found: Record<string, string>) => ReactNode])[] = [
@@ -59,12 +60,15 @@ function NotFound() {
 
 function Workspace({ socket }: { socket: Socket }) {
   const [{ data, error, fetching }, reload] = useQuery({ query: ViewerDocument });
+  const path = usePath();
   if (data) {
     return (
       <ViewerContext value={data.viewer}>
         <SocketContext value={socket}>
           <Shell viewer={data.viewer}>
-            <Page />
+            <Broken page={path}>
+              <Page />
+            </Broken>
           </Shell>
         </SocketContext>
       </ViewerContext>

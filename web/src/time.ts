@@ -8,6 +8,7 @@ const instant = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
+  timeZoneName: 'short',
 });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const shortDay = new Intl.DateTimeFormat('en-GB', { month: 'short', day: '2-digit' });
@@ -22,8 +23,11 @@ export function full(time: string): string {
   return instant.format(new Date(time));
 }
 
-export function clockTime(time: string): string {
-  return clock.format(new Date(time));
+/** The time of day, with the day where that is another one than today. */
+export function moment(time: string): string {
+  const at = new Date(time);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(at) : `${shortDay.format(at)}, ${clock.format(at)}`;
 }
 
 /** The label of a bucket of a chart that spans `spanMs`. */
@@ -45,7 +49,9 @@ export function ago(time: string, now: number): string {
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-  return `${Math.round(ms / 60_000)} min`;
+  if (ms < 2 * HOUR) return `${Math.round(ms / MINUTE)} min`;
+  if (ms < 2 * DAY) return `${Math.round(ms / HOUR)} h`;
+  return `${Math.round(ms / DAY)} days`;
 }
 
 /** The present, renewed every `everyMs`, so that "2 minutes ago" does not go stale. */

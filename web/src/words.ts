@@ -26,6 +26,11 @@ export const EVENTS: Record<EventType, string> = {
 
 export const EVENT_TYPES = Object.keys(EVENTS) as EventType[];
 
+/** In one order everywhere, whatever the order they come in. */
+export function eventNames(types: readonly EventType[]): string[] {
+  return EVENT_TYPES.filter((type) => types.includes(type)).map((type) => EVENTS[type]);
+}
+
 export type Tone = 'good' | 'bad' | 'warn' | 'busy' | 'idle' | 'off';
 
 export const STATUSES: Record<DeliveryStatus, { label: string; tone: Tone }> = {

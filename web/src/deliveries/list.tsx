@@ -1,8 +1,8 @@
-import { useEffect, useMemo, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import type { DeliveryStatus, EventType } from '../generated/graphql';
 import { Link, paths, useParameter } from '../router';
 import { DAY, duration, HOUR, MINUTE } from '../time';
-import { Ago, Badge, Empty, Loading, Problem } from '../ui/basics';
+import { Ago, Badge, Button, Empty, Loading, Problem } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { VirtualRows } from '../ui/virtual-rows';
@@ -44,7 +44,10 @@ function useFilter(webhookId: string | null) {
     eventType: isEvent(event) ? event : null,
     createdAfter,
   };
-  return { filter, span: span ?? '', setStatus, setEvent, setSpan };
+  const clear = (): void => {
+    for (const set of [setStatus, setEvent, setSpan]) set(null);
+  };
+  return { filter, span: span ?? '', setStatus, setEvent, setSpan, clear };
 }
 
 function Filters({ filters }: { filters: ReturnType<typeof useFilter> }) {
@@ -72,14 +75,14 @@ function Cells({ row, withWebhook }: { row: Row; withWebhook: boolean }) {
         <Link href={paths.delivery(row.id)} className="row-link">
           {EVENTS[row.event.type]}
         </Link>
-        {withWebhook && <span className="cell-webhook">{row.webhook?.name ?? 'Deleted webhook'}</span>}
+        {withWebhook && <span className="cell-webhook" dir="auto">{row.webhook?.name ?? 'Deleted webhook'}</span>}
       </span>
       <span role="cell" className="cell-status">
         <Badge tone={tone}>{label}</Badge>
       </span>
       <span role="cell" className="cell-attempts">
         {row.attemptCount} of {row.maxAttempts}
-        <span className="cell-unit"> attempts</span>
+        <span className="cell-unit"> {row.maxAttempts === 1 ? 'attempt' : 'attempts'}</span>
       </span>
       <span role="cell" className="cell-took">
         {waits ?? took(row)}
@@ -92,7 +95,7 @@ function Cells({ row, withWebhook }: { row: Row; withWebhook: boolean }) {
 }
 
 function useNarrow(): boolean {
-  const query = '(max-width: 46rem)';
+  const query = '(max-width: 62rem)';
   const [narrow, setNarrow] = useState(() => matchMedia(query).matches);
   useEffect(() => {
     const list = matchMedia(query);
@@ -134,9 +137,11 @@ interface DeliveryListProps {
   webhookId: string | null;
   /** Told how many changes were seen, so that figures can be read again. */
   onChanges?: (changes: number) => void;
+  /** What brings about the first delivery, where there is none. */
+  firstStep: ReactNode;
 }
 
-export function DeliveryList({ webhookId, onChanges }: DeliveryListProps) {
+export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListProps) {
   const filters = useFilter(webhookId);
   const log = useDeliveryLog(filters.filter);
   const { status, eventType } = filters.filter;
@@ -145,14 +150,14 @@ export function DeliveryList({ webhookId, onChanges }: DeliveryListProps) {
   return (
     <section className="panel panel-flush" aria-label="Deliveries">
       <div className="panel-head">
-        <h2>Deliveries</h2>
+        {webhookId !== null && <h2>Deliveries</h2>}
         <LiveBadge state={log.live} />
         <Filters filters={filters} />
       </div>
       {log.problem && <Problem message={log.problem} retry={log.retry} />}
       {log.rows.length > 0 && <Table log={log} withWebhook={webhookId === null} />}
       {log.rows.length === 0 && log.hasMore === false && (
-        <Empty title={isFiltered ? 'Nothing fits this filter' : 'No deliveries yet'}>
+        <Empty title={isFiltered ? 'Nothing fits this filter' : 'No deliveries yet'} icon="deliveries" action={isFiltered ? <Button onClick={filters.clear}>Show all deliveries</Button> : firstStep}>
           {isFiltered ? 'New ones that fit appear here as they happen.' : 'They appear here the moment something happens. A test event is the quickest way to see one.'}
         </Empty>
       )}

@@ -1,7 +1,7 @@
 import type { AttemptFullFragment, DeliveryQuery } from '../generated/graphql';
-import { clockTime, duration, full } from '../time';
+import { duration, full, moment } from '../time';
 import { CodeBlock, CopyButton, Tabs } from '../ui/code';
-import { adviceOnStatus, isFinished, OUTCOMES, type Tone } from '../words';
+import { adviceOnStatus, OUTCOMES, type Tone } from '../words';
 import { asCurl, bodyOf } from './curl';
 
 type Delivery = NonNullable<DeliveryQuery['delivery']>;
@@ -61,7 +61,7 @@ function Attempt({ attempt, delivery, open }: { attempt: AttemptFullFragment; de
           <span className="step-result">{status ?? OUTCOMES[attempt.outcome].label}</span>
           <span className="muted">{duration(attempt.durationMs)}</span>
           <time dateTime={attempt.startedAt} title={full(attempt.startedAt)}>
-            {clockTime(attempt.startedAt)}
+            {moment(attempt.startedAt)}
           </time>
         </summary>
         {attempt.error && <p className="step-error">{attempt.error}</p>}
@@ -84,7 +84,7 @@ function Plain({ tone, title, time }: { tone: Tone; title: string; time: string 
       <strong>{title}</strong>
       {time && (
         <time dateTime={time} title={full(time)}>
-          {clockTime(time)}
+          {moment(time)}
         </time>
       )}
     </li>
@@ -111,7 +111,7 @@ export function Timeline({ delivery }: { delivery: Delivery }) {
     <ol className="timeline">
       <Plain tone="off" title="The event happened" time={delivery.event.occurredAt} />
       {delivery.attempts.map((attempt) => (
-        <Attempt key={attempt.id} attempt={attempt} delivery={delivery} open={attempt === last || !isFinished(delivery.status)} />
+        <Attempt key={attempt.id} attempt={attempt} delivery={delivery} open={attempt === last} />
       ))}
       <End delivery={delivery} />
     </ol>

@@ -33,7 +33,11 @@ export function Verification({ example }: { example: Example }) {
         Each is a whole program with this delivery's body and signature. Run it with <code>WEBHOOK_SECRET</code> set.
       </p>
       <Tabs label="Language" tabs={LANGUAGES.map(({ key, label, code }) => ({ key, label, body: () => <CodeBlock text={code(example)} what={`${label} code`} /> }))} />
-      {globalThis.isSecureContext && <Check example={example} />}
+      {globalThis.isSecureContext && (
+        <div className="try-secret">
+          <Check example={example} />
+        </div>
+      )}
     </Panel>
   );
 }

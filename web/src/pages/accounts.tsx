@@ -155,27 +155,30 @@ function EditDialog({ account, onClose }: { account: Account; onClose(): void })
 function DeleteDialog({ account, onClose, onDeleted }: { account: Account; onClose(): void; onDeleted(): void }) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
   const remove = async (): Promise<void> => {
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', AccountDeleteDocument, { id: account.id });
     setBusy(false);
-    const fault = problem ?? data?.accountDelete.errors[0]?.message;
-    if (fault) return say(fault, true);
+    const found = problem ?? data?.accountDelete.errors[0]?.message ?? null;
+    if (found !== null) return setFault(found);
     say(`${account.name} was deleted`);
     onDeleted();
     onClose();
   };
   return (
-    <Confirm title={`Delete ${account.name}?`} action="Delete the account" busy={busy} onConfirm={() => void remove()} onClose={onClose}>
+    <Confirm title={`Delete ${account.name}?`} action="Delete the account" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
       <p>Nothing more is published to it. What is published stays on the network.</p>
     </Confirm>
   );
 }
 
-function serverOf(account: Account): string {
-  const { data } = account;
-  if (typeof data === 'object' && data !== null && 'server' in data && typeof data.server === 'string') return data.server.replace(/^https?:\/\//, '');
-  return '';
+/** Where it is; of a sandbox account, what happens there. */
+function serverOf({ provider, data }: Account): string {
+  if (typeof data !== 'object' || data === null || !('server' in data) || typeof data.server !== 'string') return '';
+  const { server } = data;
+  const behaviour = provider === 'SANDBOX' && BEHAVIOURS.find(([name]) => name === server)?.[1].toLowerCase();
+  return behaviour || server.replace(/^https?:\/\//, '');
 }
 
 interface RowProps {
@@ -189,19 +192,22 @@ function Row({ account, onEdit, onDelete }: RowProps) {
   return (
     <tr>
       <td className="account-name">
-        <span className={`avatar avatar-${account.provider.toLowerCase()}`} aria-hidden="true">
-          {account.name.slice(0, 1).toUpperCase() || '?'}
-        </span>
-        <span>
-          <strong>{account.name}</strong>
-          {account.username && <span className="url">@{account.username.replace(/^@/, '')}</span>}
-        </span>
+        <div className="account-line">
+          <span className={`avatar avatar-${account.provider.toLowerCase()}`} aria-hidden="true">
+            {Array.from(account.name)[0]?.toUpperCase() ?? '?'}
+          </span>
+          <span>
+            <strong dir="auto">{account.name}</strong>
+            {account.username && <span className="url">@{account.username.replace(/^@/, '')}</span>}
+          </span>
+        </div>
       </td>
       <td>
         {PROVIDERS[account.provider]} <span className="muted">{serverOf(account)}</span>
       </td>
       <td>{account.authorized ? <Badge tone="good">Authorised</Badge> : <Badge tone="bad">Refused: authorise again</Badge>}</td>
-      <td>
+      <td className="when">
+        <span className="only-narrow">Added </span>
         <Ago time={account.createdAt} />
       </td>
       <td className="row-actions">
@@ -237,7 +243,7 @@ export function AccountsPage() {
       {!data && !error && <Loading />}
       {data && accounts.length === 0 && (
         <div className="panel">
-          <Empty title="No accounts yet" action={add || undefined}>
+          <Empty title="No accounts yet" icon="accounts" action={add}>
             Connect Mastodon or Bluesky, or begin with a sandbox account, which publishes nowhere.
           </Empty>
         </div>

@@ -90,14 +90,15 @@ function Bars({ bars, span }: { bars: readonly Bar[]; span: Span }) {
 /** One path for each unbroken run of buckets that have a figure. */
 function line(values: readonly (number | null)[], most: number): string {
   let path = '';
-  let isDown = false;
   for (const [index, value] of values.entries()) {
-    if (value !== null) {
-      const point = `${index * STEP + STEP / 2},${SHORT - 4 - (value / most) * (SHORT - 10)}`;
-      // A lone point is drawn as a dot: a line of no length with round ends.
-      path += isDown ? `L${point}` : `M${point}l0.01,0`;
-    }
-    isDown = value !== null;
+    if (value === null) continue;
+    const [x, y] = [index * STEP + STEP / 2, SHORT - 4 - (value / most) * (SHORT - 10)];
+    const hasLeft = (values[index - 1] ?? null) !== null;
+    const hasRight = (values[index + 1] ?? null) !== null;
+    if (hasLeft) path += `L${x},${y}`;
+    else if (hasRight) path += `M${x},${y}`;
+    // With nothing on either side it is as wide as its bucket, or nobody would see it.
+    else path += `M${x - STEP / 2 + 2},${y}h${STEP - 4}`;
   }
   return path;
 }
@@ -197,7 +198,7 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
   if (data?.webhook) kept.current = { webhook: data.webhook, times };
   const shown = kept.current;
   const bars = shown && barsOf(shown.webhook, shown.times);
-  const isTimed = bars?.some((bar) => bar.p50Ms !== null) ?? false;
+  const slowest = bars?.reduce<number | null>((most, { p95Ms }) => (p95Ms === null ? most : Math.max(most ?? 0, p95Ms)), null) ?? null;
   return (
     <section className="panel chart" aria-label="Success and response times">
       <div className="panel-head">
@@ -214,10 +215,10 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
             <span className="key-good">Succeeded</span>
             <span className="key-bad">Failed</span>
             <span className="key-open">Pending</span>
-            {isTimed && <span className="key-p50">Median time</span>}
-            {isTimed && <span className="key-p95">95 % within</span>}
+            {slowest !== null && <span className="key-p50">Median time</span>}
+            {slowest !== null && <span className="key-p95">95 % within, at most {duration(slowest)}</span>}
           </p>
-          {isTimed && <Times bars={bars} />}
+          {slowest !== null && <Times bars={bars} />}
           <Axis bars={bars} span={span} />
           <AsTable bars={bars} span={span} />
         </>

@@ -85,14 +85,15 @@ function AccountChoice({ account, draft, change }: AccountProps) {
         {isChosen && <Counter body={variant ?? draft.body} account={account} />}
       </div>
       {isChosen && variant === undefined && (
-        <Button kind="quiet" onClick={() => setVariant(draft.body)} aria-label={`Say something else on ${account.name}`}>
-          Say something else here
+        <Button kind="quiet" onClick={() => setVariant(draft.body)}>
+          Say something else here<span className="visually-hidden">, on {account.name}</span>
         </Button>
       )}
       {isChosen && variant !== undefined && (
         <TextArea
           label={`On ${account.name}`}
           rows={3}
+          dir="auto"
           value={variant}
           onChange={(event) => setVariant(event.target.value)}
           beside={
@@ -108,6 +109,15 @@ function AccountChoice({ account, draft, change }: AccountProps) {
 
 type Intent = 'draft' | 'schedule' | 'publish';
 
+/** What can be told without the server, so that nothing is stored before it can go out. */
+function check(draft: Draft, intent: Intent): Faults {
+  const found = new Map<string, string>();
+  if (draft.body.trim() === '') found.set('body', 'The text must not be blank.');
+  if (intent !== 'draft' && draft.chosen.length === 0) found.set('accountIds', 'Choose at least one account.');
+  if (intent === 'schedule' && fromLocal(draft.scheduledAt) === null) found.set('scheduledAt', 'Say when.');
+  return found;
+}
+
 interface ComposerProps {
   accounts: readonly AccountCoreFragment[];
   start: Draft;
@@ -122,12 +132,9 @@ function Composer({ accounts, start, save }: ComposerProps) {
   const change = (part: Partial<Draft>): void => setDraft((before) => ({ ...before, ...part }));
   const send = async (intent: Intent): Promise<void> => {
     if (busy) return;
-    if (intent === 'schedule' && fromLocal(draft.scheduledAt) === null) {
-      setFaults(new Map([['scheduledAt', 'Say when.']]));
-      return focusFirstFault(form.current);
-    }
     setBusy(intent);
-    const found = await save(draft, intent);
+    const missing = check(draft, intent);
+    const found = missing.size > 0 ? missing : await save(draft, intent);
     setBusy(null);
     if (found === null) return;
     setFaults(found);
@@ -142,7 +149,7 @@ function Composer({ accounts, start, save }: ComposerProps) {
     <form className="sheet" ref={form} onSubmit={submit} noValidate>
       <OtherFaults faults={faults} known={FIELDS} />
       <Group title="Post">
-        <TextArea label="Text" rows={6} required value={draft.body} error={faults.get('body')} onChange={(event) => change({ body: event.target.value })} />
+        <TextArea label="Text" rows={6} dir="auto" required value={draft.body} error={faults.get('body')} onChange={(event) => change({ body: event.target.value })} />
       </Group>
       <Group title="Accounts" about="Each network counts in its own way." error={faults.get('accountIds') ?? variantFault}>
         {accounts.map((account) => (
@@ -246,9 +253,9 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
       <PageHead title={post ? 'Edit post' : 'Write Post'} back={{ href: paths.posts, label: 'Posts' }} />
       {error && !data && <Problem message={sentence(error)} />}
       {!data && !error && <Loading />}
-      {!publish && <Empty title="Your token may only read">Ask an administrator of the workspace.</Empty>}
+      {!publish && <Empty title="Your token may only read" icon="posts">Ask an administrator of the workspace.</Empty>}
       {data && publish && accounts.length === 0 && (
-        <Empty title="There is no account to publish to" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
+        <Empty title="There is no account to publish to" icon="accounts" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
           Add one first; a sandbox account will do for a try.
         </Empty>
       )}

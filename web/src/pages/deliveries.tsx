@@ -1,11 +1,12 @@
 import { DeliveryList } from '../deliveries/list';
-import { PageHead } from '../ui/basics';
+import { paths } from '../router';
+import { ButtonLink, PageHead } from '../ui/basics';
 
 export function DeliveriesPage() {
   return (
     <>
       <PageHead title="Deliveries" lead="Every request to every webhook of this workspace, as it happens." />
-      <DeliveryList webhookId={null} />
+      <DeliveryList webhookId={null} firstStep={<ButtonLink href={paths.webhooks}>Choose a webhook to test</ButtonLink>} />
     </>
   );
 }

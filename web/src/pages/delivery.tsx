@@ -9,7 +9,7 @@ import { useFeed } from '../live';
 import { Link, navigate, paths } from '../router';
 import { ago, full, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
-import { CodeBlock, copy, Tabs } from '../ui/code';
+import { CodeBlock, copy, CopyButton, Tabs } from '../ui/code';
 import { LiveBadge } from '../ui/live-badge';
 import { say } from '../ui/toast';
 import { EVENTS, isFinished, STATUSES, WAITS } from '../words';
@@ -89,7 +89,7 @@ function Facts({ delivery }: { delivery: Delivery }) {
     <dl className="facts">
       <div>
         <dt>Webhook</dt>
-        <dd>{delivery.webhook ? <Link href={paths.webhook(delivery.webhook.id)}>{delivery.webhook.name}</Link> : 'Deleted since'}</dd>
+        <dd>{delivery.webhook ? <Link href={paths.webhook(delivery.webhook.id)} dir="auto">{delivery.webhook.name}</Link> : 'Deleted since'}</dd>
       </div>
       <div>
         <dt>Created</dt>
@@ -113,14 +113,16 @@ function Facts({ delivery }: { delivery: Delivery }) {
       )}
       <div className="wide">
         <dt>Delivery</dt>
-        <dd>
+        <dd className="with-copy">
           <code>{delivery.uuid}</code>
+          <CopyButton text={delivery.uuid} what="Delivery id" />
         </dd>
       </div>
       <div className="wide">
         <dt>Event</dt>
-        <dd>
+        <dd className="with-copy">
           <code>{delivery.event.uuid}</code>
+          <CopyButton text={delivery.event.uuid} what="Event id" />
         </dd>
       </div>
     </dl>
@@ -153,6 +155,7 @@ function Detail({ delivery, renew, badge }: { delivery: Delivery; renew(): void;
     <>
       <PageHead
         title={EVENTS[delivery.event.type]}
+        tab={`${EVENTS[delivery.event.type]} to ${delivery.webhook?.name ?? 'a deleted webhook'}`}
         back={back}
         badge={
           <>

@@ -14,6 +14,8 @@ import { ComposePage } from './compose';
 
 type Post = PostCoreFragment;
 
+const TAB_LENGTH = 60;
+
 function safeLink(url: string): string | null {
   return /^https?:\/\//i.test(url) ? url : null;
 }
@@ -25,11 +27,15 @@ function Account({ entry, variant }: { entry: Post['accounts'][number]; variant:
     <li className="post-account">
       <div className="post-account-head">
         <span>
-          <strong>{entry.account.name}</strong> <span className="muted">{PROVIDERS[entry.account.provider]}</span>
+          <strong dir="auto">{entry.account.name}</strong> <span className="muted">{PROVIDERS[entry.account.provider]}</span>
         </span>
         <Badge tone={tone}>{label}</Badge>
       </div>
-      {variant !== undefined && <p className="post-text">{variant}</p>}
+      {variant !== undefined && (
+        <p className="post-text" dir="auto">
+          {variant}
+        </p>
+      )}
       {entry.errors.map((error) => (
         <p key={error} className="step-error">
           {error}
@@ -37,7 +43,7 @@ function Account({ entry, variant }: { entry: Post['accounts'][number]; variant:
       ))}
       {link && (
         <a href={link} rel="noreferrer noopener" target="_blank">
-          See it there
+          See it on {entry.account.name}
         </a>
       )}
     </li>
@@ -47,24 +53,25 @@ function Account({ entry, variant }: { entry: Post['accounts'][number]; variant:
 function useVerbs(post: Post, renew: () => void) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
   const publish = async (): Promise<void> => {
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', PostPublishDocument, { id: post.id });
     setBusy(false);
-    const fault = problem ?? data?.postPublish.errors[0]?.message;
-    if (fault) say(fault, true);
+    const found = problem ?? data?.postPublish.errors[0]?.message;
+    if (found) say(found, true);
     renew();
   };
   const remove = async (): Promise<void> => {
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', PostDeleteDocument, { ids: [post.id], toTrash: false });
     setBusy(false);
-    const fault = problem ?? data?.postDelete.errors[0]?.message;
-    if (fault) return say(fault, true);
+    const found = problem ?? data?.postDelete.errors[0]?.message ?? null;
+    if (found !== null) return setFault(found);
     say('The post was deleted here');
     navigate(paths.posts);
   };
-  return { busy, publish, remove };
+  return { busy, fault, publish, remove };
 }
 
 function Scheduled({ post }: { post: Post }) {
@@ -79,7 +86,7 @@ function Scheduled({ post }: { post: Post }) {
 
 function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; badge: React.ReactNode; onEdit(): void }) {
   const { publish: mayPublish } = useMay();
-  const { busy, publish, remove } = useVerbs(post, renew);
+  const { busy, fault, publish, remove } = useVerbs(post, renew);
   const [asking, setAsking] = useState(false);
   const { label, tone } = POST_STATUSES[post.status];
   const isOpen = post.status === 'DRAFT' || post.status === 'SCHEDULED';
@@ -88,6 +95,7 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
     <>
       <PageHead
         title="Post"
+        tab={Array.from(post.body).slice(0, TAB_LENGTH).join('') || 'Post'}
         back={{ href: paths.posts, label: 'Posts' }}
         badge={
           <>
@@ -117,7 +125,9 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
       />
       <Scheduled post={post} />
       <Panel title="Text">
-        <p className="post-text">{post.body}</p>
+        <p className="post-text" dir="auto">
+          {post.body}
+        </p>
         <p className="muted">
           Written <Ago time={post.createdAt} />
           {post.publishedAt && (
@@ -136,7 +146,7 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
         </ul>
       </Panel>
       {asking && (
-        <Confirm title="Delete this post?" action="Delete the post" busy={busy} onConfirm={() => void remove()} onClose={() => setAsking(false)}>
+        <Confirm title="Delete this post?" action="Delete the post" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={() => setAsking(false)}>
           <p>It is deleted here and is not published any more. What is on the networks already stays there.</p>
         </Confirm>
       )}

@@ -4,8 +4,8 @@ import { run, sentence, useMay } from '../api';
 import { PostChangesDocument, type PostCoreFragment, type PostsQuery, PostsDocument, type PostStatus } from '../generated/graphql';
 import { useFeed } from '../live';
 import { Link, paths, useParameter } from '../router';
-import { full } from '../time';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { full, moment } from '../time';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, PageHead, Problem } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
@@ -16,16 +16,22 @@ const STATUS_OPTIONS = [['', 'Any status'], ...Object.entries(POST_STATUSES).map
 
 function When({ post }: { post: Post }) {
   if (post.publishedAt) return <Ago time={post.publishedAt} />;
-  if (post.status === 'SCHEDULED' && post.scheduledAt) return <time dateTime={post.scheduledAt}>{full(post.scheduledAt)}</time>;
+  if (post.status === 'SCHEDULED' && post.scheduledAt) {
+    return (
+      <time dateTime={post.scheduledAt} title={full(post.scheduledAt)}>
+        {moment(post.scheduledAt)}
+      </time>
+    );
+  }
   return <Ago time={post.updatedAt} />;
 }
 
 function Item({ post }: { post: Post }) {
   const { label, tone } = POST_STATUSES[post.status];
   return (
-    <tr>
+    <tr onClick={followRow}>
       <td className="post-body">
-        <Link href={paths.post(post.id)} className="row-link">
+        <Link href={paths.post(post.id)} className="row-link" dir="auto">
           {post.body || 'Empty post'}
         </Link>
       </td>
@@ -39,7 +45,7 @@ function Item({ post }: { post: Post }) {
           ))}
         </span>
       </td>
-      <td>
+      <td className="when">
         <When post={post} />
       </td>
     </tr>
@@ -93,11 +99,13 @@ export function PostsPage() {
       {!data && !error && <Loading />}
       {data && (
         <section className="panel panel-flush" aria-label="Posts">
-          <div className="panel-head">
-            <div className="filters">
-              <SelectField label="Status" value={chosen ?? ''} options={STATUS_OPTIONS as readonly (readonly [string, string])[]} onChange={choose} />
+          {(posts.length > 0 || chosen) && (
+            <div className="panel-head">
+              <div className="filters">
+                <SelectField label="Status" value={chosen ?? ''} options={STATUS_OPTIONS as readonly (readonly [string, string])[]} onChange={choose} />
+              </div>
             </div>
-          </div>
+          )}
           {posts.length > 0 ? (
             <table className="post-table">
               <thead>
@@ -115,7 +123,7 @@ export function PostsPage() {
               </tbody>
             </table>
           ) : (
-            <Empty title={chosen ? 'No post has this status' : 'No posts yet'} action={(!chosen && write) || undefined}>
+            <Empty title={chosen ? 'No post has this status' : 'No posts yet'} icon="posts" action={chosen ? <Button onClick={() => choose('')}>Show all posts</Button> : write}>
               {chosen ? null : 'Publish one and see the webhooks that listen hear of it.'}
             </Empty>
           )}

@@ -32,6 +32,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
     event.preventDefault();
     const from = fromLocal(since);
     if (from === null) return setFaults(new Map([['since', 'Say from when on.']]));
+    if (found === 0) return setFaults(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
     setBusy(true);
     const input = { webhookId: webhook.id, statuses: [...statuses], since: from, until: fromLocal(until) };
     const { data, problem } = await run(client, 'mutation', DeliveriesReplayDocument, { input });
@@ -95,6 +96,7 @@ export function ReplayProgress({ id, onDismiss }: { id: string; onDismiss(): voi
   const title = isDone ? `Replayed ${replay.done.toLocaleString('en')} deliveries` : `Replaying: ${replay.done.toLocaleString('en')} of ${replay.total.toLocaleString('en')}`;
   return (
     <Notice tone={isDone ? 'good' : 'busy'} title={title} actions={close}>
+      {isDone ? 'Each is a new delivery in the list below.' : 'It goes on if you leave this page.'}
       <progress aria-label="Replay" max={Math.max(replay.total, 1)} value={isDone && replay.total === 0 ? 1 : replay.done} />
     </Notice>
   );

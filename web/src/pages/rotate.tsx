@@ -3,7 +3,7 @@ import { useClient } from 'urql';
 import { byField, type Faults, run } from '../api';
 import { type WebhookCoreFragment, WebhookRotateSecretDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { Button } from '../ui/basics';
-import { Dialog } from '../ui/dialog';
+import { Confirm, Dialog } from '../ui/dialog';
 import { focusFirstFault, OtherFaults, SelectField, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 
@@ -13,6 +13,26 @@ const OVERLAPS = [
   ['86400', 'One day'],
   ['604800', 'One week'],
 ] as const;
+
+function StopSigning({ webhook, onClose }: { webhook: WebhookCoreFragment; onClose(): void }) {
+  const client = useClient();
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
+  const stop = async (): Promise<void> => {
+    setBusy(true);
+    const { data, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id: webhook.id, input: { secret: null } });
+    setBusy(false);
+    const found = problem ?? data?.webhookUpdate.errors[0]?.message ?? null;
+    if (found !== null) return setFault(found);
+    say('Deliveries are not signed any more');
+    onClose();
+  };
+  return (
+    <Confirm title="Stop signing?" action="Stop signing" busy={busy} problem={fault} onConfirm={() => void stop()} onClose={onClose}>
+      <p>The secret is deleted here. A receiver that checks signatures refuses what it gets from now on.</p>
+    </Confirm>
+  );
+}
 
 interface RotateProps {
   webhook: WebhookCoreFragment;
@@ -27,6 +47,7 @@ export function RotateDialog({ webhook, onSecret, onClose }: RotateProps) {
   const [overlap, setOverlap] = useState<(typeof OVERLAPS)[number][0]>('86400');
   const [faults, setFaults] = useState<Faults>(new Map());
   const [busy, setBusy] = useState(false);
+  const [stopping, setStopping] = useState(false);
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -43,14 +64,7 @@ export function RotateDialog({ webhook, onSecret, onClose }: RotateProps) {
     onClose();
   };
 
-  const remove = async (): Promise<void> => {
-    const { data, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id: webhook.id, input: { secret: null } });
-    const fault = problem ?? data?.webhookUpdate.errors[0]?.message;
-    if (fault) return say(fault, true);
-    say('Deliveries are not signed any more');
-    onClose();
-  };
-
+  if (stopping) return <StopSigning webhook={webhook} onClose={onClose} />;
   return (
     <Dialog title={webhook.hasSecret ? 'Rotate the secret' : 'Set a secret'} onClose={onClose}>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
@@ -77,7 +91,7 @@ export function RotateDialog({ webhook, onSecret, onClose }: RotateProps) {
         )}
         <div className="dialog-actions">
           {webhook.hasSecret && (
-            <Button kind="danger" className="at-start" onClick={() => void remove()}>
+            <Button kind="danger" className="at-start" onClick={() => setStopping(true)}>
               Stop signing
             </Button>
           )}

@@ -13,7 +13,10 @@ export function useSecret(webhookId: string): { secret: string | null; show(secr
   const [secret, setSecret] = useState(() => waiting.get(webhookId) ?? null);
   return {
     secret,
-    show: setSecret,
+    show: (shown) => {
+      keepSecret(webhookId, shown);
+      setSecret(shown);
+    },
     forget: () => {
       waiting.delete(webhookId);
       setSecret(null);

@@ -9,8 +9,7 @@ import { TextField } from '../ui/form';
 const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
 
 function takeCode(): string | null {
-  if (!location.hash.startsWith('#code=')) return null;
-  return decodeURIComponent(location.hash.slice('#code='.length));
+  return location.hash.startsWith('#code=') ? location.hash.slice('#code='.length) : null;
 }
 
 /** Gives the problem, or null once the token is taken. */

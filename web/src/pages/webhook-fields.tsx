@@ -148,7 +148,7 @@ export function Headers({ draft, faults, change }: PartProps) {
   return (
     <Group title="Headers" about="Sent with every request, for example an API key that your server asks for." error={faults.get('headers')}>
       {draft.headers.map((header, index) => (
-        // Rows have no identity of their own, and only the last of them comes and goes.
+        // Rows have no identity of their own, and hold nothing that is not in the draft.
         <div className="header-row" key={index}>
           <TextField label="Header name" autoComplete="off" value={header.name} onChange={(event) => set(index, { name: event.target.value })} error={faults.get(`headers.${index}.name`) ?? faults.get(`headers.${index}`)} />
           <TextField label="Value" autoComplete="off" value={header.value} onChange={(event) => set(index, { value: event.target.value })} error={faults.get(`headers.${index}.value`)} />

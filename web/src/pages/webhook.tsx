@@ -8,7 +8,7 @@ import { Ago, Button, ButtonLink, Chip, Empty, Loading, Notice, PageHead, Proble
 import { CopyButton } from '../ui/code';
 import { Confirm } from '../ui/dialog';
 import { say } from '../ui/toast';
-import { DISABLED, EVENTS } from '../words';
+import { DISABLED, eventNames } from '../words';
 import { Chart } from './chart';
 import { ReplayDialog, ReplayProgress } from './replay';
 import { RotateDialog } from './rotate';
@@ -50,7 +50,7 @@ function StateNotice({ webhook }: { webhook: Webhook }) {
       {webhook.disabledAt && (
         <>
           {' '}
-          Since <Ago time={webhook.disabledAt} />.
+          It was switched off <Ago time={webhook.disabledAt} />.
         </>
       )}
     </Notice>
@@ -64,7 +64,9 @@ function Facts({ webhook, onRotate }: { webhook: Webhook; onRotate(): void }) {
       <div className="wide">
         <dt>Callback URL</dt>
         <dd className="with-copy">
-          <code>{webhook.callbackUrl}</code>
+          <code className="callback" title={webhook.callbackUrl}>
+            {webhook.callbackUrl}
+          </code>
           <CopyButton text={webhook.callbackUrl} what="Callback URL" />
         </dd>
       </div>
@@ -104,8 +106,8 @@ function Facts({ webhook, onRotate }: { webhook: Webhook; onRotate(): void }) {
       <div className="wide">
         <dt>Events</dt>
         <dd className="chips">
-          {webhook.events.map((type) => (
-            <Chip key={type}>{EVENTS[type]}</Chip>
+          {eventNames(webhook.events).map((name) => (
+            <Chip key={name}>{name}</Chip>
           ))}
         </dd>
       </div>
@@ -116,17 +118,18 @@ function Facts({ webhook, onRotate }: { webhook: Webhook; onRotate(): void }) {
 function DeleteDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void }) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
   const remove = async (): Promise<void> => {
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', WebhookDeleteDocument, { id: webhook.id });
     setBusy(false);
-    const fault = problem ?? data?.webhookDelete.errors[0]?.message;
-    if (fault) return say(fault, true);
+    const found = problem ?? data?.webhookDelete.errors[0]?.message ?? null;
+    if (found !== null) return setFault(found);
     say(`${webhook.name} was deleted`);
     navigate(paths.webhooks);
   };
   return (
-    <Confirm title={`Delete ${webhook.name}?`} action="Delete the webhook" busy={busy} onConfirm={() => void remove()} onClose={onClose}>
+    <Confirm title={`Delete ${webhook.name}?`} action="Delete the webhook" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
       <p>What still waits to be delivered is cancelled. The log of what was delivered stays.</p>
     </Confirm>
   );
@@ -158,6 +161,7 @@ function Detail({ webhook }: { webhook: Webhook }) {
   const [changes, setChanges] = useState(0);
   const [replay, setReplay] = useParameter('replay');
   const { secret, show, forget } = useSecret(webhook.id);
+  const { manageWebhooks } = useMay();
   const close = (): void => open(null);
   return (
     <>
@@ -176,7 +180,17 @@ function Detail({ webhook }: { webhook: Webhook }) {
         </div>
         <Chart webhookId={webhook.id} changes={changes} />
       </div>
-      <DeliveryList webhookId={webhook.id} onChanges={setChanges} />
+      <DeliveryList
+        webhookId={webhook.id}
+        onChanges={setChanges}
+        firstStep={
+          manageWebhooks && (
+            <Button icon="send" onClick={() => open('test')}>
+              Send the first one
+            </Button>
+          )
+        }
+      />
       {dialog === 'test' && <TestDialog webhook={webhook} onClose={close} />}
       {dialog === 'rotate' && <RotateDialog webhook={webhook} onSecret={show} onClose={close} />}
       {dialog === 'replay' && <ReplayDialog webhook={webhook} onStarted={setReplay} onClose={close} />}

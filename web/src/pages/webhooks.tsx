@@ -1,17 +1,19 @@
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { run, sentence, useMay } from '../api';
 import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { Link, paths } from '../router';
 import { DAY } from '../time';
-import { Ago, Badge, Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
-import { EVENTS, STATUSES } from '../words';
+import { EVENT_TYPES, eventNames, STATUSES } from '../words';
 
 type Webhook = WebhooksQuery['webhooks']['nodes'][number];
 type LastDelivery = Webhook['deliveries']['nodes'][number];
+
+const SEARCH_AFTER_MS = 200;
 
 export function WebhookState({ webhook }: { webhook: Pick<Webhook, 'active' | 'disabledReason'> }) {
   if (webhook.active) return <Badge tone="good">Active</Badge>;
@@ -20,19 +22,19 @@ export function WebhookState({ webhook }: { webhook: Pick<Webhook, 'active' | 'd
 }
 
 function Events({ webhook }: { webhook: Webhook }) {
-  const names = webhook.events.map((type) => EVENTS[type]).join(', ');
-  return <span title={names}>{names}</span>;
+  const names = eventNames(webhook.events).join(', ');
+  return <span title={names}>{webhook.events.length === EVENT_TYPES.length ? 'All events' : names}</span>;
 }
 
 export function rate(value: number | null): string {
   if (value === null) return '–';
   const percent = value * 100;
-  return `${percent === 100 ? '100' : percent.toFixed(1)} %`;
+  return `${percent === 100 || percent === 0 ? percent : percent.toFixed(1)} %`;
 }
 
 function Rate({ webhook }: { webhook: Webhook }) {
   const { successRate, succeeded, failed } = webhook.stats;
-  if (successRate === null) return <span className="muted">–</span>;
+  if (successRate === null) return <span className="muted no-rate">–</span>;
   return (
     <span className="rate" title={`${succeeded} succeeded, ${failed} failed in the last 24 hours`}>
       {rate(successRate)}
@@ -43,9 +45,9 @@ function Rate({ webhook }: { webhook: Webhook }) {
 
 function Item({ webhook, last }: { webhook: Webhook; last: LastDelivery | undefined }) {
   return (
-    <tr>
+    <tr onClick={followRow}>
       <td className="webhook-name">
-        <Link href={paths.webhook(webhook.id)} className="row-link">
+        <Link href={paths.webhook(webhook.id)} className="row-link" dir="auto">
           {webhook.name}
         </Link>
         <span className="url">{webhook.callbackUrl}</span>
@@ -65,7 +67,7 @@ function Item({ webhook, last }: { webhook: Webhook; last: LastDelivery | undefi
             <Badge tone={STATUSES[last.status].tone}>{STATUSES[last.status].label}</Badge> <Ago time={last.createdAt} />
           </>
         ) : (
-          <span className="muted">None yet</span>
+          <span className="muted">No delivery yet</span>
         )}
       </td>
     </tr>
@@ -122,10 +124,30 @@ function useFurtherPages(since: string) {
   return { further, load };
 }
 
+/** What is typed, once typing pauses. */
+function usePaused(text: string): string {
+  const [paused, setPaused] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setPaused(text), SEARCH_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return paused;
+}
+
+/** For the first visit: everything is there, and nothing has happened yet. */
+function FirstSteps() {
+  return (
+    <Notice tone="idle" title="Nothing was delivered yet">
+      Open a webhook and send it a test event, or <Link href={paths.newPost}>publish a post</Link> and see who hears of it.
+    </Notice>
+  );
+}
+
 export function WebhooksPage() {
   const since = useMemo(() => new Date(Date.now() - DAY).toISOString(), []);
-  const [search, setSearch] = useState('');
-  const filter = search.trim() ? { search: search.trim() } : null;
+  const [typed, setSearch] = useState('');
+  const search = usePaused(typed.trim());
+  const filter = search ? { search } : null;
   const [{ data, error, fetching }, reload] = useQuery({ query: WebhooksDocument, variables: { since, filter } });
   const { last, live } = useLastDeliveries(() => reload({ requestPolicy: 'network-only' }));
   const { further, load } = useFurtherPages(since);
@@ -133,6 +155,7 @@ export function WebhooksPage() {
   const pages = data ? [data.webhooks, ...(search ? [] : further)] : [];
   const webhooks = pages.flatMap((page) => page.nodes);
   const end = pages.at(-1)?.pageInfo;
+  const isNew = webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
   const create = manageWebhooks && (
     <ButtonLink href={paths.newWebhook} kind="primary" icon="plus">
       Create Webhook
@@ -142,12 +165,13 @@ export function WebhooksPage() {
     <>
       <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and at once." actions={create} />
       {error && !data && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
-      {(webhooks.length > 5 || search) && (
+      {(webhooks.length > 5 || typed || search) && (
         <div className="search">
-          <TextField label="Find by name or URL" type="search" value={search} onChange={(event) => setSearch(event.target.value)} />
+          <TextField label="Find by name or URL" type="search" value={typed} onChange={(event) => setSearch(event.target.value)} />
         </div>
       )}
       {fetching && !data && <Loading what="Reading the webhooks" />}
+      {isNew && <FirstSteps />}
       {webhooks.length > 0 && <Table webhooks={webhooks} last={last} />}
       {data && webhooks.length === 0 && search === '' && (
         <div className="panel">
@@ -156,7 +180,13 @@ export function WebhooksPage() {
           </Empty>
         </div>
       )}
-      {data && webhooks.length === 0 && search !== '' && <Empty title="No webhook fits">Neither a name nor a callback URL has this in it.</Empty>}
+      {data && webhooks.length === 0 && search !== '' && (
+        <div className="panel">
+          <Empty title="No webhook fits" action={<Button onClick={() => setSearch('')}>Show all webhooks</Button>}>
+            Neither a name nor a callback URL has “{search}” in it.
+          </Empty>
+        </div>
+      )}
       {end?.hasNextPage && end.endCursor && <Button onClick={() => void load(end.endCursor ?? '')}>Show more</Button>}
     </>
   );

@@ -1,4 +1,4 @@
-import { type ButtonHTMLAttributes, type ReactNode, useEffect, useRef } from 'react';
+import { type ButtonHTMLAttributes, type MouseEvent, type ReactNode, useEffect, useRef } from 'react';
 import { hasNavigated, Link } from '../router';
 import { ago, full, useNow } from '../time';
 import type { Tone } from '../words';
@@ -46,6 +46,9 @@ const TONE_ICONS: Record<Tone, IconName> = {
   off: 'minus',
 };
 
+/** What a person must know before going on looks different from what happens by itself. */
+const NOTICE_ICONS: Record<Tone, IconName> = { ...TONE_ICONS, warn: 'alert', bad: 'alert' };
+
 /** A state in words and shape, never in colour alone. */
 export function Badge({ tone, children }: { tone: Tone; children: ReactNode }) {
   return (
@@ -72,7 +75,8 @@ export function Ago({ time, className }: { time: string; className?: string }) {
 
 interface PageHeadProps {
   title: string;
-  /** What the browser's tab says, where the heading is more than text. */
+  /** What the browser's tab says, where the heading alone would not tell one such page from another. */
+  tab?: string;
   back?: { href: string; label: string };
   badge?: ReactNode;
   lead?: ReactNode;
@@ -80,11 +84,11 @@ interface PageHeadProps {
 }
 
 /** The heading of a page. It takes the focus after a navigation, so that a screen reader says where one has arrived. */
-export function PageHead({ title, back, badge, lead, actions }: PageHeadProps) {
+export function PageHead({ title, tab = title, back, badge, lead, actions }: PageHeadProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    document.title = `${title} · Hookline`;
-  }, [title]);
+    document.title = `${tab} · Hookline`;
+  }, [tab]);
   useEffect(() => {
     if (hasNavigated) heading.current?.focus({ preventScroll: true });
   }, []);
@@ -93,12 +97,12 @@ export function PageHead({ title, back, badge, lead, actions }: PageHeadProps) {
       {back && (
         <Link href={back.href} className="back">
           <Icon name="back" />
-          {back.label}
+          <span dir="auto">{back.label}</span>
         </Link>
       )}
       <div className="page-head-row">
         <div className="page-title">
-          <h1 ref={heading} tabIndex={-1}>
+          <h1 ref={heading} tabIndex={-1} dir="auto">
             {title}
           </h1>
           {badge}
@@ -110,18 +114,21 @@ export function PageHead({ title, back, badge, lead, actions }: PageHeadProps) {
   );
 }
 
-export function Panel({ title, aside, children, flush = false }: { title?: string; aside?: ReactNode; children: ReactNode; flush?: boolean }) {
+export function Panel({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <section className={`panel ${flush ? 'panel-flush' : ''}`} aria-label={title}>
-      {(title !== undefined || aside) && (
-        <div className="panel-head">
-          {title !== undefined && <h2>{title}</h2>}
-          {aside}
-        </div>
-      )}
+    <section className="panel" aria-label={title}>
+      <div className="panel-head">
+        <h2>{title}</h2>
+      </div>
       {children}
     </section>
   );
+}
+
+/** A row is the target of its one link. What says more on hover lies above that link, so a click on it is handed on. */
+export function followRow(event: MouseEvent<HTMLElement>): void {
+  if (event.target instanceof Element && event.target.closest('a, button')) return;
+  event.currentTarget.querySelector<HTMLElement>('.row-link')?.click();
 }
 
 interface NoticeProps {
@@ -136,7 +143,7 @@ interface NoticeProps {
 export function Notice({ tone, title, children, actions, urgent = false }: NoticeProps) {
   return (
     <div className={`notice tone-${tone}`} role={urgent ? 'alert' : undefined}>
-      <Icon name={TONE_ICONS[tone]} />
+      <Icon name={NOTICE_ICONS[tone]} />
       <div className="notice-text">
         <strong>{title}</strong>
         {children && <div>{children}</div>}
@@ -150,10 +157,18 @@ export function Problem({ message, retry }: { message: string; retry?: () => voi
   return <Notice tone="bad" urgent title={message} actions={retry && <Button onClick={retry}>Try again</Button>} />;
 }
 
-export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+interface EmptyProps {
+  title: string;
+  icon?: IconName;
+  children?: ReactNode;
+  /** What to do next. */
+  action?: ReactNode;
+}
+
+export function Empty({ title, icon = 'hook', children, action }: EmptyProps) {
   return (
     <div className="empty">
-      <Icon name="hook" />
+      <Icon name={icon} />
       <strong>{title}</strong>
       {children && <p>{children}</p>}
       {action}

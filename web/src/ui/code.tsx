@@ -2,25 +2,32 @@ import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from 'rea
 import { Button } from './basics';
 import { say } from './toast';
 
-/** Needs no permission where the page has one; falls back to a selection on plain http. */
+/** The way of plain http, where there is no clipboard to write to. Gives the keyboard back to where it was. */
+function copySelected(text: string): boolean {
+  const before = document.activeElement;
+  const area = document.createElement('textarea');
+  area.value = text;
+  area.className = 'visually-hidden';
+  (document.querySelector('dialog[open]') ?? document.body).append(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  if (before instanceof HTMLElement) before.focus();
+  return done;
+}
+
 export async function copy(text: string, what: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = document.createElement('textarea');
-    area.value = text;
-    area.className = 'visually-hidden';
-    (document.querySelector('dialog[open]') ?? document.body).append(area);
-    area.select();
-    document.execCommand('copy');
-    area.remove();
-  }
-  say(`${what} copied`);
+  const done = await navigator.clipboard?.writeText(text).then(
+    () => true,
+    () => false,
+  );
+  if (done || copySelected(text)) say(`${what} copied`);
+  else say('The browser did not let it be copied: select the text and copy it by hand', true);
 }
 
 export function CopyButton({ text, what, label = 'Copy' }: { text: string; what: string; label?: string }) {
   return (
-    <Button kind="quiet" icon="copy" onClick={() => void copy(text, what)} aria-label={label === 'Copy' ? `Copy ${what.toLowerCase()}` : undefined}>
+    <Button kind="quiet" icon="copy" onClick={() => void copy(text, what)} aria-label={label === 'Copy' ? `Copy ${what.slice(0, 1).toLowerCase()}${what.slice(1)}` : undefined}>
       {label}
     </Button>
   );
@@ -66,17 +73,20 @@ export interface Tab {
   body: () => ReactNode;
 }
 
-/** Tabs after the ARIA pattern: arrows move between them, Tab goes into the panel. */
+/** Tabs after the ARIA pattern: arrows, Home and End move between them, Tab goes into the panel. */
 export function Tabs({ tabs, label }: { tabs: readonly Tab[]; label: string }) {
   const [current, setCurrent] = useState(tabs[0]?.key);
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
   const active = tabs.find((tab) => tab.key === current) ?? tabs[0];
   const onKey = (event: KeyboardEvent): void => {
-    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-    if (step === 0 || active === undefined) return;
+    if (active === undefined) return;
+    const here = tabs.indexOf(active);
+    const aims: Record<string, number> = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: tabs.length - 1 };
+    const aim = aims[event.key];
+    if (aim === undefined) return;
     event.preventDefault();
-    const next = (tabs.indexOf(active) + step + tabs.length) % tabs.length;
+    const next = (aim + tabs.length) % tabs.length;
     setCurrent(tabs[next]?.key);
     list.current?.querySelectorAll<HTMLElement>('[role=tab]')[next]?.focus();
   };

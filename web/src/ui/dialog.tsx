@@ -1,5 +1,5 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
-import { Button } from './basics';
+import { Button, Notice } from './basics';
 
 interface DialogProps {
   title: string;
@@ -10,6 +10,7 @@ interface DialogProps {
 /** The browser's own modal dialog: it holds the focus, closes on Escape and gives the focus back. */
 export function Dialog({ title, children, onClose }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
+  const pressedBeside = useRef(false);
   const id = useId();
   // A layout effect, because it is undone while the dialog still stands in the page: only then does the focus go back.
   useLayoutEffect(() => {
@@ -25,7 +26,11 @@ export function Dialog({ title, children, onClose }: DialogProps) {
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === element.current && onClose()}
+      // A press beside it closes it, but not a selection that began in a field and ended out there.
+      onPointerDown={(event) => {
+        pressedBeside.current = event.target === element.current;
+      }}
+      onClick={(event) => event.target === element.current && pressedBeside.current && onClose()}
     >
       <div className="dialog-body">
         <h2 id={id}>{title}</h2>
@@ -40,14 +45,17 @@ interface ConfirmProps {
   children: ReactNode;
   action: string;
   busy: boolean;
+  /** Why it was not done, said here: what is said beside a dialog is neither seen nor heard. */
+  problem?: string | null;
   onConfirm(): void;
   onClose(): void;
 }
 
-export function Confirm({ title, children, action, busy, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({ title, children, action, busy, problem = null, onConfirm, onClose }: ConfirmProps) {
   return (
     <Dialog title={title} onClose={onClose}>
       <div className="dialog-text">{children}</div>
+      {problem !== null && <Notice tone="bad" urgent title={problem} />}
       <div className="dialog-actions">
         <Button onClick={onClose}>Keep it</Button>
         <Button kind="danger" busy={busy} onClick={onConfirm}>

@@ -1,0 +1,26 @@
+import { Component, type ReactNode } from 'react';
+import { Button, Notice } from './basics';
+
+interface BrokenProps {
+  /** What is shown: a fault of one page ends with that page. */
+  page: string;
+  children: ReactNode;
+}
+
+/** Says that a page broke, in place of an empty window. */
+export class Broken extends Component<BrokenProps, { page: string | null }> {
+  override state = { page: null };
+
+  static getDerivedStateFromError(): { page: string } {
+    return { page: location.pathname };
+  }
+
+  override render(): ReactNode {
+    if (this.state.page !== this.props.page) return this.props.children;
+    return (
+      <Notice tone="bad" urgent title="This page has a fault" actions={<Button onClick={() => location.reload()}>Load it again</Button>}>
+        It is none of yours, and nothing was lost. If it stays, the browser's console says what an engineer needs to know.
+      </Notice>
+    );
+  }
+}
