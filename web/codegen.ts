@@ -6,7 +6,7 @@ const config: CodegenConfig = {
   schema: '../schema/schema.graphql',
   // The examples are among them so that a change of the schema that breaks one is noticed.
   documents: ['src/operations/*.graphql', 'src/graphiql/examples/*.graphql'],
-  silent: true,
+  errorsOnly: true,
   generates: {
     'src/generated/graphql.ts': {
       plugins: ['typescript-operations', 'typed-document-node'],
