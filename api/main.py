@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 import uvicorn
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -19,9 +20,44 @@ from schema.schema import schema as hookline_schema
 
 # Of what a client may send in one message.
 MAX_MESSAGE_BYTES = 131_072
+# Of a request's line and headers, and of what comes after a chunked body.
+MAX_HEAD_BYTES = 64 * 1024
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
+    b"x-content-type-options: nosniff\r\n\r\n"
+)
 # For a client that has stopped reading to take the close frame.
 FLUSH_SECONDS = 10.0
 BACKLOG = 2_048
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, but with a bound on heads and trailers: httptools gathers a header of any length, before any token."""
+
+    _headed = 0
+
+    def data_received(self, data: bytes) -> None:
+        """See uvicorn."""
+        self._headed += len(data)
+        super().data_received(data)
+        if self._headed > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """See uvicorn."""
+        self._headed = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See uvicorn."""
+        self._headed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """See uvicorn."""
+        self._headed = 0
+        super().on_message_complete()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -76,7 +112,7 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         create(settings, schema),
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=HttpProtocol,
         loop="asyncio",
         ws=WebSocketProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,

@@ -35,7 +35,7 @@ class BadCursor(HooklineError):
 
 
 class CursorExpired(HooklineError):
-    """Some changes since that cursor are no longer kept: read the list again, then go on from `resume_from`."""
+    """Some changes since that cursor are no longer kept: read the list again, then go on from the cursor given here."""
 
     def __init__(self, resume_from: str) -> None:
         super().__init__()

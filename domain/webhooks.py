@@ -20,6 +20,7 @@ MOST_WEBHOOKS = 1000
 LONGEST_OVERLAP = timedelta(days=7)
 # What `stats` looks at where nobody says since when.
 STATS_SPAN = timedelta(days=30)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -165,7 +166,8 @@ async def stats(webhook_ids: list[int], since: datetime | None, until: datetime 
     Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
     """
     until = until or datetime.now(UTC)
-    found = await database.rows(_STATS, webhook_ids, since or until - STATS_SPAN, until)
+    # No delivery is older than EPOCH, and the calendar has a first day.
+    found = await database.rows(_STATS, webhook_ids, since or max(until, EPOCH) - STATS_SPAN, until)
     return {webhook_id: Stats() for webhook_id in webhook_ids} | {row["webhook_id"]: _stats_of(row) for row in found}
 
 
