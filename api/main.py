@@ -14,7 +14,7 @@ from websockets.http11 import Request
 
 from api.app import create
 from api.outbox import WRITE_NOW
-from domain import logs, open_files
+from domain import logs, open_files, unit
 from domain.settings import Settings
 from schema.schema import schema as hookline_schema
 
@@ -127,7 +127,9 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it. Raises Misconfigured."""
+    # uvicorn would tell of it with the whole stack.
+    unit.check(settings)
     logs.configure(settings)
     open_files.allow_many()
     # What uvicorn says at "info" repeats our own lines, paths with their query strings included.

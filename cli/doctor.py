@@ -20,7 +20,7 @@ from rich.text import Text
 from cli import ailments
 from cli.output import Output
 from cli.programs import is_our_api
-from domain import backlog, database, queue
+from domain import backlog, database, queue, tracing
 from domain import settings as reading
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
@@ -93,6 +93,7 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
     try:
         settings.check()
+        tracing.check(settings)
     except Misconfigured as error:
         yield Finding("settings", Verdict.FAULT, str(error), ailments.remedy_for_setting(str(error)))
     else:

@@ -92,15 +92,24 @@ class NoTraces:
 
 def tracer(settings: Settings) -> Tracer:
     """What these settings ask for. Raises Misconfigured where the packages are missing."""
+    spans = _packages(settings)
+    made: Tracer = spans.Spans(settings.traces_endpoint) if spans else NoTraces()
+    return made
+
+
+def check(settings: Settings) -> None:
+    """Raises Misconfigured where traces are asked for and the packages are missing."""
+    _packages(settings)
+
+
+def _packages(settings: Settings) -> Any:
     if not settings.traces_endpoint:
-        return NoTraces()
+        return None
     try:
         # By name, for the packages are optional, and importing them takes 130 ms that nobody else should wait for.
-        spans = importlib.import_module("domain.spans")
+        return importlib.import_module("domain.spans")
     except ImportError as error:
         raise Misconfigured(
             "HOOKLINE_TRACES_ENDPOINT is set, but the packages for traces are not installed: "
             "install requirements-traces.lock, or empty the variable."
         ) from error
-    made: Tracer = spans.Spans(settings.traces_endpoint)
-    return made

@@ -9,9 +9,9 @@ from datetime import datetime
 from redis.asyncio import Redis
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from domain import queue
+from domain import queue, tracing
 from domain.addresses import AddressPolicy
-from domain.database import committed_until, connected, transaction
+from domain.database import committed_until, connected, credentials, transaction
 from domain.hub import Hub
 from domain.live import Change, Live
 from domain.outlet import Outlet
@@ -19,7 +19,7 @@ from domain.queue import Owed, Queue
 from domain.sender import Sender, SenderLimits
 from domain.settings import Settings
 from domain.tables import Token, Workspace
-from domain.tracing import Tracer, tracer
+from domain.tracing import Tracer
 from domain.vault import Vault
 from domain.version import VERSION
 from domain.vocabulary import Role
@@ -101,6 +101,13 @@ class Unit:
             outlet.publish(post_id, at)
 
 
+def check(settings: Settings) -> None:
+    """Raises Misconfigured where `opened` could not even begin."""
+    credentials(settings.database_url)
+    queue.redis_settings(settings.redis_url)
+    tracing.check(settings)
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Domain]:
     """All that a process needs, connected for as long as the block lasts.
@@ -119,7 +126,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         live = Live(redis, committed_until)
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())
-        traces = tracer(settings)
+        traces = tracing.tracer(settings)
         # In a thread: what waits is sent first.
         stack.push_async_callback(asyncio.to_thread, traces.close)
         yield Domain(settings, Vault(settings.secret_keys), policy, sender, redis, outlet, hub, traces)

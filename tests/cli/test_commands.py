@@ -3,6 +3,9 @@
 import asyncio
 import json
 import re
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from cli.programs import CHECKOUT
 from domain import database, workspaces
 from domain.errors import Unauthenticated
 from domain.settings import Settings
@@ -17,7 +21,7 @@ from domain.unit import Actor
 from domain.version import VERSION
 from domain.vocabulary import Role
 from tests.conftest import settings_of
-from tests.running import hookline
+from tests.running import environment, hookline
 
 KEY = "A" * 43 + "="
 
@@ -173,3 +177,34 @@ def test_a_folder_that_up_has_never_used_is_a_sentence(tmp_path_factory: pytest.
     refused = CliRunner().invoke(app, ["workspace", "create", "Acme", "--data", str(folder)])
     assert refused.exit_code == 1
     assert refused.stderr == f"{folder} is not the data folder of a `hookline up`.\n"
+
+
+def started(program: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """What a process says that cannot start; `program` goes before it."""
+    command = [sys.executable, "-c", f"import sys\n{program}\nfrom cli.main import app; app(sys.argv[1:])", *arguments]
+    told = environment(**variables("postgresql://127.0.0.1:1/none") | changes)
+    return subprocess.run(command, cwd=CHECKOUT, env=told, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_traces_without_their_packages_are_a_sentence_and_without_an_endpoint_nothing(command: str) -> None:
+    without = "sys.modules['opentelemetry'] = None"
+    refused = started(without, command, HOOKLINE_TRACES_ENDPOINT="http://127.0.0.1:1/v1/traces")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("HOOKLINE_TRACES_ENDPOINT is set, but the packages for traces are not installed")
+    assert refused.stderr.count("\n") == 1
+    # The next fault is found: so this one was none.
+    further = started(without, command, HOOKLINE_REDIS_URL="http://127.0.0.1:1")
+    assert (further.returncode, further.stderr.count("\n")) == (1, 1)
+    assert further.stderr.startswith("HOOKLINE_REDIS_URL must look like")
+
+
+def test_a_worker_whose_port_is_taken_blames_the_port() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = started("", "worker", HOOKLINE_METRICS_PORT=str(port))
+    assert (refused.returncode, refused.stderr) == (
+        1, f"HOOKLINE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n",
+    )  # fmt: skip
