@@ -26,6 +26,8 @@ HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
     b"x-content-type-options: nosniff\r\n\r\n"
 )
+# Silent sockets are asked whether anybody is there, which also keeps proxies from closing them.
+PING_SECONDS = 20.0
 # For a client that has stopped reading to take the close frame.
 FLUSH_SECONDS = 10.0
 BACKLOG = 2_048
@@ -117,6 +119,8 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         ws=WebSocketProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
@@ -139,4 +143,7 @@ def run(settings: Settings) -> None:
     # and again. Measured, for 100 deliveries of 8 fields: 3.8 ms instead of 6.3 with eight requests at once.
     gc.collect()
     gc.freeze()
+    # A change that a thousand different subscriptions execute at once makes many young objects and little garbage:
+    # going through them every 700 allocations took two thirds of it (550 us of CPU each instead of 300).
+    gc.set_threshold(50_000, 20, 50)
     Server(config).run()

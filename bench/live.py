@@ -22,8 +22,8 @@ from schema import ids
 
 SUBSCRIBERS = 1000
 # Changes that are measured; each of a thousand different subscriptions executes every one of them.
-CHANGES, CHANGES_FOR_DIFFERENT = 50, 20
-WARM_UP = 5
+CHANGES, CHANGES_FOR_DIFFERENT = 50, 10
+WARM_UP = 3
 # Sockets that are being opened.
 AT_ONCE = 20
 HEAR_SECONDS = 30

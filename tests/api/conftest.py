@@ -91,7 +91,7 @@ class Api:
 
     async def until_watched_by(self, number: int) -> None:
         """Returns once so many subscriptions are live: the protocol does not tell."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.process.feeds.members != number:
                 await asyncio.sleep(0.005)
 

@@ -20,7 +20,7 @@ from tests.api.protocol import pipe
 
 JUDGES = Path(__file__).parent / "judges"
 PAGE = Path(__file__).parents[2] / "docs" / "subscriptions.md"
-SECONDS = 30
+SECONDS = 120
 
 
 @pytest.fixture(scope="session", autouse=True)

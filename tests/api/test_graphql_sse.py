@@ -31,7 +31,7 @@ class Stream:
     async def event(self) -> tuple[str, Any]:
         """Kind and data of the next event; ":" for a comment, "" at the end."""
         kind, data = "", ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while line := (await self.answer.content.readline()).decode():
                 field, _, value = line.rstrip("\n").partition(":")
                 if line == "\n" and kind:
@@ -77,7 +77,7 @@ async def test_changes_are_streamed_as_they_happen(api: Api) -> None:
         for _ in range(3):
             kind, result = await stream.event()
             assert (kind, result["data"]["deliveryStatusChanged"]["status"]) == ("next", "SUCCEEDED")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(api.process.connections) or len(api.process.feeds):
             await asyncio.sleep(0.01)
 
@@ -156,10 +156,8 @@ async def test_a_reader_that_stalls_is_dropped(api: Api, monkeypatch: pytest.Mon
     aliases = " ".join(f"a{number}: uuid" for number in range(90))
     async with streaming(api, f"subscription {{ deliveryStatusChanged {{ delivery {{ {aliases} }} }} }}"):
         await api.until_watched_by(1)
-        for _ in range(40):
-            await announce(api.process.domain, some_changes(api.actor.workspace.id, 400))
-            await asyncio.sleep(0.05)
-            if not len(api.process.connections):
-                break
-        assert len(api.process.connections) == 0
+        async with asyncio.timeout(60):
+            while len(api.process.connections):
+                await announce(api.process.domain, some_changes(api.actor.workspace.id, 400))
+                await asyncio.sleep(0.05)
         assert len(api.process.feeds) == 0

@@ -122,7 +122,7 @@ async def stock_results(api: Api, text: str, variables: dict[str, Any], number: 
     context = Context(api.process.domain, api.actor, "live")
     results: AsyncGenerator[Any, None] = await schema.subscribe(text, used(text, variables), context)
     found: list[Any] = []
-    async with asyncio.timeout(10), aclosing(results):
+    async with asyncio.timeout(60), aclosing(results):
         while len(found) < number:
             result = await anext(results)
             body: dict[str, Any] = {"data": result.data}

@@ -27,7 +27,7 @@ class Listener:
         self.lost: asyncio.Queue[CursorExpired] = asyncio.Queue()
 
     async def next(self, count: int) -> list[int]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return [(await self.heard.get()).data["n"] for _ in range(count)]
 
 
@@ -121,7 +121,7 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
 
     await hub.live.append(changes(1))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         lost = await listener.lost.get()
     again, position = await attach(hub)
     await hub.live.append(changes(2))

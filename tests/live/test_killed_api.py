@@ -11,6 +11,9 @@ from tests.live.watcher import Watcher, following, histories, order_of
 from tests.live.world import World
 
 SUBSCRIBERS = 1_000
+# Between two attempts of each: a thousand at once would keep the API from starting.
+AGAIN = 0.5
+SECONDS = 180.0
 # Changes before the API dies, while it is gone, and after that.
 DELIVERIES = 10
 CHANGES = 3 * 3 * DELIVERIES
@@ -30,21 +33,21 @@ def many_sockets() -> None:
 async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_change_once(world: World) -> None:
     system = world.system
     await world.listen(1)
-    watchers = [Watcher(system.url, world.token) for _ in range(SUBSCRIBERS)]
+    watchers = [Watcher(system.url, world.token, again=AGAIN) for _ in range(SUBSCRIBERS)]
     async with following(*watchers):
-        await until(lambda: all(watcher.connections for watcher in watchers), 60, "a thousand connections")
+        await until(lambda: all(watcher.connections for watcher in watchers), SECONDS, "a thousand connections")
         making = asyncio.create_task(world.happen(DELIVERIES, at_once=1, pause=0.02))
         # Somewhere in the middle of what they are being sent.
-        await until(lambda: sum(len(watcher.changes) for watcher in watchers) > SUBSCRIBERS * DELIVERIES, 60)
+        await until(lambda: sum(len(watcher.changes) for watcher in watchers) > SUBSCRIBERS * DELIVERIES, SECONDS)
         system.api.kill()
         await making
         await world.happen(DELIVERIES)
-        await world.all_finished(2 * DELIVERIES, 30)
+        await world.all_finished(2 * DELIVERIES, SECONDS)
         system.api.launch()
         await system.api.ready()
-        await until(lambda: all(watcher.connections > 1 for watcher in watchers), 60, "a thousand connections again")
+        await until(lambda: all(watcher.connections > 1 for watcher in watchers), SECONDS, "all again")
         await world.happen(DELIVERIES)
-        await until(lambda: all(len(watcher.changes) >= CHANGES for watcher in watchers), 60, "all changes")
+        await until(lambda: all(len(watcher.changes) >= CHANGES for watcher in watchers), SECONDS, "all changes")
     first = watchers[0].changes
     cursors = [order_of(change["cursor"]) for change in first]
     assert cursors == sorted(set(cursors))

@@ -73,10 +73,10 @@ async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every
         making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))
         await _kill_and_empty(world.system, dice)
         await making
-        await world.all_finished(DELIVERIES, 60)
+        await world.all_finished(DELIVERIES, 240)
         truth = await world.statuses()
         with suppress(AssertionError):
-            await until(lambda: reader.known() == truth, 20)
+            await until(lambda: reader.known() == truth, 60)
     unknown = {
         uuid: (status, reader.history(uuid)) for uuid, status in truth.items() if reader.known().get(uuid) != status
     }

@@ -16,7 +16,8 @@ from tests.running import environment
 COUNT = 20
 WHOLE = ["PENDING", "DELIVERING", "SUCCEEDED"]
 # The loop looks each second or so, and at a delivery that is new after five.
-SOON = 10.0
+# That takes six seconds at most; the rest is for a machine that is busy with other things.
+SOON = 40.0
 
 
 def assert_whole(watcher: Watcher, count: int) -> None:
@@ -52,7 +53,7 @@ async def test_a_worker_that_dies_before_it_could_announce_anything_loses_no_cha
     watcher = Watcher(system.url, world.token)
     async with following(watcher):
         await world.happen(COUNT)
-        await world.all_finished(COUNT, 20)
+        await world.all_finished(COUNT, SOON)
         assert {change["status"] for change in watcher.changes} <= {"PENDING"}
         deaf.kill()
         await system.with_workers(1)
@@ -71,9 +72,9 @@ async def test_while_redis_is_away_subscribers_stay_and_then_get_what_they_misse
         await until(lambda: len(watcher.changes) >= 3 * COUNT, SOON)
         kill_server(system.redis, signal.SIGKILL)
         await world.happen(COUNT)
-        await world.all_finished(2 * COUNT, 20)
+        await world.all_finished(2 * COUNT, SOON)
         start_again(system.redis)
-        await until(lambda: len(watcher.changes) >= 6 * COUNT, SOON + SOON, "what was missed")
+        await until(lambda: len(watcher.changes) >= 6 * COUNT, SOON, "what was missed")
         await world.happen(COUNT)
         await until(lambda: len(watcher.changes) >= 9 * COUNT, SOON, "what came after")
     assert_whole(watcher, 3 * COUNT)
@@ -89,7 +90,7 @@ async def test_where_redis_lost_everything_subscribers_stay_and_are_told_to_read
         await until(lambda: len(watcher.changes) >= 3 * COUNT, SOON)
         kill_server(system.redis, signal.SIGKILL)
         await world.happen(COUNT)
-        await world.all_finished(2 * COUNT, 20)
+        await world.all_finished(2 * COUNT, SOON)
         for file in system.redis.data.glob("appendonlydir/*"):
             file.unlink()
         start_again(system.redis)

@@ -19,7 +19,6 @@ subscription ($after: String) {
   }
 }
 """
-AGAIN_SECONDS = 0.02
 
 Json = dict[str, Any]
 
@@ -34,7 +33,11 @@ class Watcher:
     reread: Callable[[], Awaitable[None]] | None = None
     query: str = WATCH
     changes: list[Json] = field(default_factory=list)
+    # Between one connection and the next.
+    again: float = 0.02
     connections: int = 0
+    # How often it was told that the server goes, or that one of its servers is away.
+    away: int = 0
     # The close codes of its sockets.
     closed: list[int | None] = field(default_factory=list)
     # How long the list was when it was told to read again.
@@ -48,7 +51,7 @@ class Watcher:
                     f"{self.url}/graphql", protocols=("graphql-transport-ws",), max_msg_size=0
                 ) as socket:
                     await self._talk(socket)
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(self.again)
 
     async def follow_events(self, session: aiohttp.ClientSession) -> None:
         """Over event streams, one after the other, until cancelled."""
@@ -60,7 +63,7 @@ class Watcher:
                     assert answer.status == 200, await answer.text()
                     self.connections += 1
                     await self._read_events(answer)
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(self.again)
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await _say(socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {self.token}"}})
@@ -109,6 +112,7 @@ class Watcher:
             self.cursor = error["extensions"]["cursor"]
         else:
             assert code == "UNAVAILABLE", error
+            self.away += 1
             await asyncio.sleep(0.2)
 
 
