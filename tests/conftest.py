@@ -1,6 +1,7 @@
 """What tests stand on: a real PostgreSQL, a real Redis, a real receiver; tests share the servers and nothing else."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ TEMPLATE = "template_of_tests"
 SECRET_KEY = bytes(range(32))
 
 _numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands under test: in the background of a script they would inherit that it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
