@@ -89,6 +89,9 @@ def ask_receiver(url: str, path: str) -> object:
 def workers(place: Place, count: int = 1, **settings: str) -> Iterator[list[psutil.Process]]:
     """Worker processes; they are ended, and waited for, at the end."""
     ready = [place.folder / f"ready-{number}" for number in range(count)]
+    for path in ready:
+        # A worker touches its file again and again: those before this one have left theirs behind.
+        path.unlink(missing_ok=True)
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "cli.main", "worker"],
@@ -112,8 +115,6 @@ def _wait_for(files: list[Path]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("the workers did not start")
         time.sleep(0.05)
-    for file in files:
-        file.unlink()
 
 
 async def connect(place: Place) -> asyncpg.Connection:
