@@ -83,28 +83,13 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start_until_the_we
     data = tmp_path / "var"
     with up(data) as first:
         access = first.until_ready().access
-        (code,) = codes_in(first.output, access["url"])
-        assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
-        assert post(f"{access['url']}/session", {"code": code})[0] == 401
+        signs_in_once(access, first.output)
         another = hookline("signin", "--data", str(data))
         assert (another.returncode, another.stdout.count("\n")) == (0, 1), another.stderr
-        (code,) = codes_in(another.stdout, access["url"])
-        assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
+        signs_in_once(access, another.stdout)
         old = first.output
-
-        assert ask(access, "{ accounts { nodes { name provider } } }")["accounts"]["nodes"] == [
-            {"name": "Sandbox", "provider": "SANDBOX"}
-        ]
         (made,) = webhooks_of(access)
-        assert (made["name"], made["active"]) == ("Built-in receiver", True)
-        assert "POST_PUBLISHED" in made["events"]
-        assert stat.S_IMODE((data / "receiver.json").stat().st_mode) == 0o600
-        secret = json.loads((data / "receiver.json").read_text())["secret"]
-        publish(access, "Hello,\nworld")
-        assert is_shown(first, 'genuine post.published "Hello, world"'), first.output
-        forge(made["callbackUrl"])
-        assert is_shown(first, "FORGED post.deleted: not signed with the secret of the built-in receiver")
-        assert secret not in first.output
+        receives_what_is_genuine(first, access, made, data)
         assert first.stop() == 0
         assert not first.left()
 
@@ -132,6 +117,29 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start_until_the_we
         assert webhooks_of(access) == []
         assert "built-in receiver" not in third.output
         assert third.stop() == 0
+
+
+def signs_in_once(access: dict[str, Any], told: str) -> None:
+    """The one link in what was told leads in, and does not lead in again."""
+    (code,) = codes_in(told, access["url"])
+    assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
+    assert post(f"{access['url']}/session", {"code": code})[0] == 401
+
+
+def receives_what_is_genuine(running: Up, access: dict[str, Any], webhook: dict[str, Any], data: Path) -> None:
+    """What was set up for the newcomer works, keeps its secret, and tells a forgery."""
+    assert ask(access, "{ accounts { nodes { name provider } } }")["accounts"]["nodes"] == [
+        {"name": "Sandbox", "provider": "SANDBOX"}
+    ]
+    assert (webhook["name"], webhook["active"]) == ("Built-in receiver", True)
+    assert "POST_PUBLISHED" in webhook["events"]
+    assert stat.S_IMODE((data / "receiver.json").stat().st_mode) == 0o600
+    secret = json.loads((data / "receiver.json").read_text())["secret"]
+    publish(access, "Hello,\nworld")
+    assert is_shown(running, 'genuine post.published "Hello, world"'), running.output
+    forge(webhook["callbackUrl"])
+    assert is_shown(running, "FORGED post.deleted: not signed with the secret of the built-in receiver")
+    assert secret not in running.output
 
 
 def forge(url: str) -> None:

@@ -1,11 +1,12 @@
 """Verbs, each in a unit of its own, as the API calls them; and what they leave behind."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from domain import accounts, events, posts, webhooks
+from domain import accounts, dispatch, events, posts, webhooks
 from domain.accounts import NewAccount
 from domain.errors import FaultCode, Refused
 from domain.posts import NewPost, PostChanges
@@ -58,6 +59,24 @@ async def happen(domain: Domain, actor: Actor, event_type: EventType = EventType
     async with domain.unit(actor) as unit:
         event_id = await events.record(unit, event_type, {"uuid": "x"})
     return await Event.get(id=event_id)
+
+
+async def happen_while_deleting(domain: Domain, actor: Actor, webhook_id: int) -> None:
+    """An event whose delivery to this webhook is committed after the webhook was deleted."""
+    made, deleted = asyncio.Event(), asyncio.Event()
+
+    async def delete() -> None:
+        await made.wait()
+        async with domain.unit(actor) as unit:
+            await webhooks.delete(unit, webhook_id)
+        deleted.set()
+
+    deleting = asyncio.create_task(delete())
+    async with domain.unit(actor) as unit:
+        await dispatch.create_with_event(unit, EventType.ACCOUNT_DELETED, "{}")
+        made.set()
+        await deleted.wait()
+    await deleting
 
 
 async def documents() -> list[tuple[str, dict[str, Any]]]:

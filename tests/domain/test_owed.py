@@ -3,13 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-from domain import deliveries, dispatch, owed, webhooks
+from domain import deliveries, owed, webhooks
 from domain.database import rows
 from domain.deliveries import Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType
-from tests.domain.doing import happen, listen
+from tests.domain.doing import happen, happen_while_deleting, listen
 from tests.domain.explaining import rows_read
 from tests.domain.test_deliveries import LEASE
 
@@ -88,20 +88,7 @@ async def test_a_delivery_that_was_made_while_its_webhook_was_deleted_is_cancell
     domain: Domain, admin: Actor
 ) -> None:
     webhook = await listen(domain, admin)
-    made, deleted = asyncio.Event(), asyncio.Event()
-
-    async def delete() -> None:
-        await made.wait()
-        async with domain.unit(admin) as unit:
-            await webhooks.delete(unit, webhook.id)
-        deleted.set()
-
-    deleting = asyncio.create_task(delete())
-    async with domain.unit(admin) as unit:
-        await dispatch.create_with_event(unit, EventType.ACCOUNT_DELETED, "{}")
-        made.set()
-        await deleted.wait()
-    await deleting
+    await happen_while_deleting(domain, admin, webhook.id)
     assert (await Delivery.get()).status is DeliveryStatus.PENDING
 
     assert await due() == [(webhook.id, True)]

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from domain import dispatch, webhooks, workspaces
+from domain import workspaces
 from domain.database import rows
 from domain.settings import Settings
 from domain.tables import Delivery
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
-from domain.vocabulary import DeliveryStatus, EventType, Role
+from domain.vocabulary import DeliveryStatus, Role
 from tests.away import close, fall_silent, gated, reopen
-from tests.domain.doing import happen, listen
+from tests.domain.doing import happen, happen_while_deleting, listen
 from tests.receiver import Receiver
 from tests.waiting import until
 from workers.engine import Engine
@@ -115,20 +115,7 @@ async def test_what_was_made_while_its_webhook_was_deleted_ends_and_is_never_sen
     domain: Domain, engine: Engine, admin: Actor, receiver: Receiver
 ) -> None:
     webhook = await listen(domain, admin, callback_url=receiver.url)
-    made, deleted = asyncio.Event(), asyncio.Event()
-
-    async def delete() -> None:
-        await made.wait()
-        async with domain.unit(admin) as unit:
-            await webhooks.delete(unit, webhook.id)
-        deleted.set()
-
-    deleting = asyncio.create_task(delete())
-    async with domain.unit(admin) as unit:
-        await dispatch.create_with_event(unit, EventType.ACCOUNT_DELETED, "{}")
-        made.set()
-        await deleted.wait()
-    await deleting
+    await happen_while_deleting(domain, admin, webhook.id)
 
     await Rescue(domain, engine).once()
 
