@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 from tortoise.exceptions import IntegrityError
 
 from domain import audit, events, payloads, providers
-from domain.database import read
 from domain.errors import Fault, FaultCode, Faults, Refused, not_found
 from domain.ids import is_id
 from domain.payloads import AccountRecord
@@ -20,6 +19,7 @@ from domain.providers.interface import (
     ProviderFault,
     ProviderUnreachable,
 )
+from domain.reading import read
 from domain.tables import Account, Workspace
 from domain.texts import check_text, cleaned
 from domain.unit import Actor, Domain, Unit

@@ -35,12 +35,8 @@ def waiting_for(row: Row, now: datetime) -> DeliveryWaitReason | None:
     return DeliveryWaitReason.QUEUED
 
 
-def next_attempt_at(row: Row, now: datetime) -> datetime | None:
-    """When a waiting delivery is tried next; None where it is not waiting, or nobody knows when. `row` as above."""
-    return _next_attempt_at(row, waiting_for(row, now))
-
-
-def _next_attempt_at(row: Row, reason: DeliveryWaitReason | None) -> datetime | None:
+def next_attempt_at(row: Row, reason: DeliveryWaitReason | None) -> datetime | None:
+    """When a delivery that waits for this is tried next; None where nobody knows. `row` as above."""
     if reason is None or reason is DeliveryWaitReason.WEBHOOK_INACTIVE:
         return None
     due: datetime = row["due_at"]
@@ -83,7 +79,7 @@ def _delivery(row: Row, now: datetime) -> dict[str, Any]:
         "max_attempts": row["max_attempts"],
         "created_at": row["created_at"],
         "finished_at": row["finished_at"],
-        "next_attempt_at": _next_attempt_at(row, reason),
+        "next_attempt_at": next_attempt_at(row, reason),
         "waiting_for": reason,
         "retry_of_id": row["retry_of_id"],
         "webhook_id": row["webhook_id"],

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -15,14 +15,11 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
 from tortoise.migrations.api import migrate as run_migrations
-from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
 from domain import migrations
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
-
-Row = TypeVar("Row", bound=Model)
 
 POOL_SIZE = 10
 # A statement of ours that takes longer than this is a fault, not a load.
@@ -178,12 +175,6 @@ async def rows(sql: str, *values: Any) -> Sequence[Any]:
             return records
     except OUT_OF_REACH as error:
         raise Unavailable from error
-
-
-async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:
-    """Run one statement of our own that returns whole rows of a table. Raises Unavailable."""
-    # Tortoise's own way to do so, Model.raw(), takes no values.
-    return [table._init_from_db(**record) for record in await rows(sql, *values)]  # noqa: SLF001
 
 
 async def committed_until() -> datetime:

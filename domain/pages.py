@@ -10,6 +10,7 @@ from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
 from domain.ids import is_id
+from domain.reading import select
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
@@ -52,7 +53,7 @@ async def page(queryset: QuerySet[Row], request: PageRequest, *, descending: boo
     if high is not None:
         queryset = queryset.filter(id__lt=high)
     # One row more than asked for tells whether the list goes on.
-    found = await queryset.order_by("-id" if descending != backwards else "id").limit(size + 1)
+    found = await select(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
     nodes, more = found[:size], len(found) > size
     if backwards:
         nodes.reverse()

@@ -144,7 +144,7 @@ class Delivery(Node):
             "circuit_open_until": webhook and webhook.circuit_open_until,
         }
         self.reason = changes.waiting_for(waiting, now)
-        self.next_at = changes.next_attempt_at(waiting, now)
+        self.next_at = changes.next_attempt_at(waiting, self.reason)
 
 
 async def judge(context: Context, deliveries: Iterable[Delivery]) -> None:

@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
 from domain import tables, webhooks
+from domain.reading import read, select
 
 Row = TypeVar("Row", bound=Model)
 Span = tuple[int, datetime | None, datetime | None]
@@ -20,9 +22,21 @@ class Loaders:
     def __init__(self, workspace_id: int) -> None:
         self._workspace_id = workspace_id
         self._by_table: dict[type[Model], DataLoader[int, Any]] = {}
-        self.attempts = DataLoader[int, list[tables.Attempt]](self._load_attempts)
-        self.post_accounts = DataLoader[int, list[tables.PostAccount]](self._load_post_accounts)
-        self.stats = DataLoader[Span, webhooks.Stats](_load_stats)
+
+    @cached_property
+    def attempts(self) -> DataLoader[int, list[tables.Attempt]]:
+        """The attempts of a delivery, in their order."""
+        return DataLoader(self._load_attempts)
+
+    @cached_property
+    def post_accounts(self) -> DataLoader[int, list[tables.PostAccount]]:
+        """Where a post goes."""
+        return DataLoader(self._load_post_accounts)
+
+    @cached_property
+    def stats(self) -> DataLoader[Span, webhooks.Stats]:
+        """How a webhook fared in a span."""
+        return DataLoader(_load_stats)
 
     async def one(self, table: type[Row], key: int | None) -> Row | None:
         """The row with this key, among all that are asked for in the same turn."""
@@ -43,27 +57,31 @@ class Loaders:
 
     def _rows_of(self, table: type[Model]) -> Callable[[list[int]], Coroutine[Any, Any, list[Model | None]]]:
         owner = "id" if table is tables.Workspace else "workspace_id"
+        sql = _MINE.replace("TABLE", table._meta.db_table).replace("OWNER", owner)  # noqa: SLF001
 
         async def load(keys: list[int]) -> list[Model | None]:
-            rows = await table.filter(id__in=keys, **{owner: self._workspace_id})
+            rows = await read(table, sql, keys, self._workspace_id)
             found = {row.pk: row for row in rows}
             return [found.get(key) for key in keys]
 
         return load
 
     async def _load_attempts(self, keys: list[int]) -> list[list[tables.Attempt]]:
-        rows = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=self._workspace_id)
+        mine = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=self._workspace_id)
         found: defaultdict[int, list[tables.Attempt]] = defaultdict(list)
-        for row in await rows.order_by("delivery_id", "number"):
+        for row in await select(mine.order_by("delivery_id", "number")):
             found[row.delivery_id].append(row)
         return [found[key] for key in keys]
 
     async def _load_post_accounts(self, keys: list[int]) -> list[list[tables.PostAccount]]:
-        rows = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=self._workspace_id)
+        mine = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=self._workspace_id)
         found: defaultdict[int, list[tables.PostAccount]] = defaultdict(list)
-        for row in await rows.order_by("post_id", "id"):
+        for row in await select(mine.order_by("post_id", "id")):
             found[row.post_id].append(row)
         return [found[key] for key in keys]
+
+
+_MINE = "SELECT * FROM TABLE WHERE id = ANY ($1) AND OWNER = $2"
 
 
 async def _load_stats(spans: list[Span]) -> list[webhooks.Stats]:

@@ -46,7 +46,7 @@ def test_a_waiting_delivery_says_why_and_until_when(
     found = row(status=status, **columns)
 
     assert waiting_for(found, NOW) is DeliveryWaitReason[reason]
-    assert next_attempt_at(found, NOW) == at
+    assert next_attempt_at(found, waiting_for(found, NOW)) == at
 
 
 @pytest.mark.parametrize("status", [*FINISHED, DeliveryStatus.DELIVERING])
@@ -55,4 +55,4 @@ def test_what_is_under_way_or_finished_waits_for_nothing(status: DeliveryStatus,
     found = row(status=status, **columns)
 
     assert waiting_for(found, NOW) is None
-    assert next_attempt_at(found, NOW) is None
+    assert next_attempt_at(found, None) is None

@@ -74,6 +74,10 @@ class Query:
     def named(self) -> list[Named]:
         return [thing for thing in self.things if thing is not None]
 
+    @strawberry.field
+    def groups(self) -> list[list[Thing | None] | None]:
+        return [self.things[:2], None, self.things, self.things[1:]]
+
 
 CONFIG = StrawberryConfig(scalar_map=SCALARS)
 STOCK = strawberry.Schema(query=Query, config=CONFIG)
@@ -129,9 +133,9 @@ def good() -> dict[str, Any]:
 
 @st.composite
 def things(draw: st.DrawFn) -> list[Thing | None]:
-    """Some things with some fields that are not what they should be."""
-    found: list[Thing | None] = []
-    for _ in range(draw(st.integers(0, 5))):
+    """Some things with some fields that are not what they should be, and some entries that are no things."""
+    found: list[Any] = []
+    for _ in range(draw(st.integers(0, 6))):
         odd = draw(st.dictionaries(st.sampled_from(LEAVES), st.sampled_from(VALUES), max_size=2))
         thing = Thing(**{**good(), **odd})
         if draw(st.booleans()):
@@ -139,7 +143,9 @@ def things(draw: st.DrawFn) -> list[Thing | None]:
         thing.held = draw(st.sampled_from([UNSET, UNSET, *VALUES]))
         if draw(st.booleans()):
             thing.other = Thing(**good())
-        found.append(draw(st.sampled_from([thing, thing, thing, None])))
+        found.append(
+            draw(st.sampled_from([*[thing] * 6, None, Later(thing), ValueError("an error as an entry"), "text"]))
+        )
     return found
 
 
@@ -163,7 +169,12 @@ FIELDS = [
 ]
 
 
-ROOTS = ["things { %s }", "named { __typename ... on Thing { %s } }", "things { %s } more: things { id }"]
+ROOTS = [
+    "things { %s }",
+    "named { __typename ... on Thing { %s } }",
+    "things { %s } more: things { id }",
+    "groups { %s }",
+]
 FRAGMENTS = "fragment Some on Thing { id colour other { ...More } } fragment More on Thing { data }"
 
 
@@ -216,6 +227,25 @@ async def test_the_short_way_is_taken_from_the_second_object_on(monkeypatch: pyt
     result = await SHORT.execute("{ things { id name text whole flag colour at } }", root_value=root)
     assert result.errors is None
     assert calls == ["Query"] + ["Thing"] * 7
+
+
+async def test_entries_of_plain_fields_alone_are_written_at_once_from_the_third_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    completed = []
+    usual = StrawberryGraphQLCoreExecutionContext.complete_object_value
+
+    def noted(self: Any, return_type: Any, *rest: Any) -> Any:
+        completed.append(return_type.name)
+        return usual(self, return_type, *rest)
+
+    monkeypatch.setattr(PlainFieldsExecutor, "complete_object_value", noted, raising=False)
+    root = Query(things=[Thing(**good()) for _ in range(50)])
+    for text, times in (("{ things { id colour __typename } }", 2), ("{ things { id shout } }", 50)):
+        completed.clear()
+        result = await SHORT.execute(text, root_value=root)
+        assert result.errors is None
+        assert completed == ["Thing"] * times
 
 
 async def test_a_value_at_hand_needs_no_resolver() -> None:
