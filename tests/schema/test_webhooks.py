@@ -247,3 +247,16 @@ async def test_what_the_system_switched_off_says_why(ask: Client) -> None:
     read = "query ($id: ID!) { webhook(id: $id) { active disabledReason disabledAt } }"
     told = (await ask(read, id=webhook["id"]))["webhook"]
     assert told == {"active": False, "disabledReason": "GONE", "disabledAt": webhook["createdAt"]}
+
+
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_stats_up_to_the_ends_of_the_calendar_are_no_error(ask: Client, until: str) -> None:
+    made = await create(ask)
+
+    told = await ask(
+        "query ($id: ID!, $until: DateTime!) { webhook(id: $id) { stats(until: $until) { deliveries } } }",
+        id=made["webhook"]["id"],
+        until=until,
+    )
+
+    assert told["webhook"]["stats"] == {"deliveries": 0}

@@ -1,0 +1,89 @@
+"""What comes before and after a body: bounded, whatever a client sends, and in nobody's way otherwise."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import repeat
+from urllib.parse import urlsplit
+
+import pytest
+
+from api.main import MAX_HEAD_BYTES
+from tests.api.conftest import Api
+
+PIECE = 16 * 1024
+# Far more than may be sent, and far less than would do harm.
+MOST_PIECES = 200
+
+
+async def told_at(api: Api, *pieces: bytes) -> tuple[bytes, int]:
+    """What is answered to these bytes, up to the end of the connection, and how many of them were taken."""
+    parts = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    sent = 0
+    try:
+        async with asyncio.timeout(30):
+            for piece in pieces:
+                writer.write(piece)
+                try:
+                    await writer.drain()
+                except ConnectionError:
+                    break
+                sent += len(piece)
+                # Let the server read it: what lies in the kernel's buffers has not been taken.
+                await asyncio.sleep(0.001)
+            try:
+                return await reader.read(), sent
+            except ConnectionError:
+                return b"", sent
+    finally:
+        writer.close()
+
+
+def endless(begin: bytes, piece: bytes) -> Iterator[bytes]:
+    yield begin
+    yield from repeat(piece, MOST_PIECES)
+
+
+HEAD = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        pytest.param(HEAD + b"X-Long: ", b"a" * PIECE, id="a header without an end"),
+        pytest.param(HEAD, b"X-Many: a\r\n" * (PIECE // 11), id="headers without an end"),
+        pytest.param(b"GET /", b"a" * PIECE, id="a path without an end"),
+        pytest.param(CHUNKED, b"X-Trailer: a\r\n" * (PIECE // 14), id="trailers without an end"),
+    ],
+)
+async def test_a_head_or_a_trailer_without_an_end_is_cut_off(api: Api, begin: bytes, piece: bytes) -> None:
+    answer, sent = await told_at(api, *endless(begin, piece))
+
+    assert b" 431 " in answer.partition(b"\r\n")[0] or not answer
+    # Besides what it may take, the kernel holds some megabytes.
+    assert sent < MOST_PIECES * PIECE
+    assert (await api.post("{ viewer { workspace { name } } }"))[0] == 200
+
+
+async def test_a_head_that_is_too_large_is_said_to_be(api: Api) -> None:
+    answer, _ = await told_at(api, b"GET / HTTP/1.1\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES + 1))
+
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+async def test_requests_on_one_connection_are_counted_one_by_one(api: Api) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES // 2) + b"\r\n\r\n"
+    last = request.replace(b"Host: a", b"Host: a\r\nConnection: close")
+
+    answer, _ = await told_at(api, request, request, request, request, last)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 5
+
+
+async def test_a_body_is_no_head(api: Api) -> None:
+    query = b'{"query": "{ viewer { workspace { name } } } #' + b"x" * (MAX_HEAD_BYTES + PIECE) + b'"}'
+
+    status, _ = await api.raw("POST", query, content_type="application/json")
+
+    assert status == 200
