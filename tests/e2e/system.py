@@ -103,7 +103,7 @@ class Process:
         if self._process is not None:
             self._process.wait()
 
-    async def gone(self, seconds: float) -> int:
+    async def gone(self, seconds: float = SHUTDOWN + 20) -> int:
         """Its exit code, once it has ended. Raises AssertionError where that takes longer."""
         process = self._process
         assert process is not None

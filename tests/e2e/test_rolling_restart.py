@@ -17,7 +17,7 @@ import pytest
 
 from cli.programs import api_answers
 from tests.e2e.client import SUBSCRIPTION
-from tests.e2e.system import SHUTDOWN, Process, System, until
+from tests.e2e.system import Process, System, until
 from tests.e2e.world import World, entered
 
 ROUNDS = 10
@@ -170,14 +170,14 @@ async def replace_api(system: System, service: Service) -> None:
     service.target, system.api = port, new
     await asyncio.sleep(PAUSE_SECONDS)
     old.send(signal.SIGTERM)
-    assert await old.gone(SHUTDOWN + 5) == 0, old.last_lines()
+    assert await old.gone() == 0, old.last_lines()
 
 
 async def replace_worker(system: System) -> None:
     old = system.workers.pop(0)
     await system.add_worker().ready()
     old.send(signal.SIGTERM)
-    assert await old.gone(SHUTDOWN + 5) == 0, old.last_lines()
+    assert await old.gone() == 0, old.last_lines()
 
 
 def free_port() -> int:
