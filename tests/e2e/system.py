@@ -38,7 +38,7 @@ POSTGRES = {"max_connections": "60", "log_min_messages": "fatal"}
 LINES_SHOWN = 15
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0, what: str = "") -> None:
     """Returns once the condition holds. Raises AssertionError where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
