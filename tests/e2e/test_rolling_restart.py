@@ -24,7 +24,7 @@ from tests.e2e.world import World, entered
 ROUNDS = 10
 EVENTS_PER_SECOND = 100
 WRITERS = 16
-SUBSCRIBERS = 5
+SUBSCRIBERS = 2
 # As deploy/kubernetes/api.yaml waits, though shorter: who has just connected may send its request yet.
 PAUSE_SECONDS = 0.5
 RESTARTING = 1012
