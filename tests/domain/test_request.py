@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +33,7 @@ from domain.request import (
 from domain.signing import generate_secret
 from domain.vocabulary import ContentType, EventType, HttpMethod
 from tests import node
-from tests.receivers import php
+from tests.receivers import php, ruby
 
 GUIDE = Path(__file__).parents[2] / "docs" / "receiving.md"
 PLAIN = "correct horse battery"
@@ -293,6 +294,61 @@ def test_the_short_node_of_the_guide_tells_ours_from_others(
         (request.body + b" ", headers, secret),
         (request.body, {}, secret),
     ) == [True, False, False, False]
+
+
+GO = """package main
+
+import ("crypto/hmac"; "crypto/sha256"; "encoding/hex"; "encoding/json"; "os")
+
+func main() {
+	var calls []struct{ Body, Signature, Secret string }
+	json.NewDecoder(os.Stdin).Decode(&calls)
+	answers := []bool{}
+	for _, call := range calls {
+		answers = append(answers, isGenuine([]byte(call.Body), call.Signature, call.Secret))
+	}
+	json.NewEncoder(os.Stdout).Encode(answers)
+}
+"""
+RUBY = """
+require "json"
+calls = JSON.parse(ENV.fetch("CALLS"))
+puts JSON.dump(calls.map { |call| genuine?(call["body"], call["signature"], call["secret"]) })
+"""
+
+
+def in_go(folder: Path, calls: str) -> list[bool]:
+    """What the guide's function says to each call."""
+    program = folder / "guide.go"
+    program.write_text(GO + from_the_guide("go", "func isGenuine", folder / "piece.go").read_text())
+    command = [str(Path(sys.executable).with_name("go")), "run", str(program)]
+    done = subprocess.run(command, input=calls, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: list[bool] = json.loads(done.stdout)
+    return answers
+
+
+def in_ruby(folder: Path, calls: str) -> list[bool]:
+    """What the guide's function says to each call."""
+    program = from_the_guide("ruby", "def genuine?", folder / "guide.rb")
+    program.write_text(program.read_text() + RUBY)
+    answers: list[bool] = json.loads(ruby.run(program, {"CALLS": calls}))
+    return answers
+
+
+@pytest.mark.parametrize("in_language", [in_go, in_ruby])
+def test_the_go_and_the_ruby_of_the_guide_tell_ours_from_others(
+    tmp_path: Path, in_language: Callable[[Path, str], list[bool]]
+) -> None:
+    calls, genuine = [], []
+    for request in (sent(secret=PLAIN), sent(secret=PLAIN, content_type=ContentType.FORM)):
+        body, signature = request.body.decode(), lower(request)["x-signature"]
+        calls += [(body, signature, PLAIN), (body, signature, OTHER), (body + " ", signature, PLAIN), (body, "", PLAIN)]
+        genuine += [True, False, False, False]
+
+    told = json.dumps([dict(zip(("body", "signature", "secret"), call, strict=True)) for call in calls])
+
+    assert in_language(tmp_path, told) == genuine
 
 
 @each_secret

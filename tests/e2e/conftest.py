@@ -16,7 +16,7 @@ from tests.e2e.world import World, entered
 WORKERS = 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seed() -> int:
     """The dice of this run; E2E_SEED=n throws them again."""
     number = int(os.environ.get("E2E_SEED") or random.SystemRandom().randrange(10**6))
@@ -24,7 +24,7 @@ def seed() -> int:
     return number
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_system() -> Iterator[System]:
     """PostgreSQL, Redis, an API and two workers."""
     # Not pytest's own folder: the path of a unix socket must be short.

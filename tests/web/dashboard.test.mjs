@@ -49,7 +49,7 @@ async function usingLine(body) {
   const page = await openPage(browser, { token });
   try {
     await body(page, wire);
-    assert.deepEqual(page.faults.filter((fault) => !/WebSocket|ERR_(EMPTY_RESPONSE|CONNECTION)/.test(fault)), []);
+    assert.deepEqual(page.faults.filter((fault) => !/WebSocket|ERR_(EMPTY_RESPONSE|CONNECTION|SOCKET_NOT_CONNECTED)/.test(fault)), []);
   } catch (error) {
     throw await told(page, error);
   } finally {

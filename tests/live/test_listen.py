@@ -18,14 +18,13 @@ from domain.workspaces import NewToken
 from schema import ids
 from tests.domain.doing import happen, listen
 from tests.e2e.system import System, until
-from tests.live.conftest import dice, running_system, system, world
 from tests.live.network import breaking
 from tests.live.world import EVENT, World
 from tests.receiver import Received, Receiver, receiving
 from tests.running import environment, hookline
 from tests.workers.conftest import closed_port
 
-__all__ = ["closed_port", "dice", "running_system", "system", "world"]
+__all__ = ["closed_port"]
 
 # For a machine that is busy with other things.
 SECONDS = 90.0
