@@ -90,7 +90,8 @@ def worker() -> None:
 def migrate(data: Data = None, as_json: Json = False) -> None:
     """Bring the tables of the database up to date."""
     with said():
-        asyncio.run(database.migrate(settings_of(data)))
+        tell = (lambda _: None) if as_json else Output().note
+        asyncio.run(database.migrate(settings_of(data), tell))
     if as_json:
         print_result("migrated", True, as_json=True)
 

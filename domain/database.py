@@ -4,7 +4,7 @@ Tortoise reads and writes where people read; the hot statements are SQL of our o
 """
 
 import pkgutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -102,8 +102,16 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
         await Tortoise.close_connections()
 
 
-async def migrate(settings: Settings) -> None:
-    """Bring the tables up to date. Two processes may do so at once: the second waits for the first."""
+async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Bring the tables up to date. Two processes may do so at once: the second waits for the first.
+
+    `tell` hears the name of each migration as it begins.
+    """
+
+    def progress(event: str, _app: str, name: str) -> None:
+        if event == "apply_start":
+            tell(name)
+
     place = credentials(settings.database_url)
     for name in ("minsize", "maxsize", "command_timeout"):
         place.pop(name)
@@ -111,7 +119,7 @@ async def migrate(settings: Settings) -> None:
     try:
         # Any constant will do, so long as it is ours.
         await lock.execute("SELECT pg_advisory_lock(724855)")
-        await run_migrations(config=configuration(settings))
+        await run_migrations(config=configuration(settings), progress=progress)
         await Tortoise.close_connections()
     finally:
         await lock.close()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-DEADLINE = timedelta(seconds=10)
+DEADLINE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)

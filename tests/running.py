@@ -17,8 +17,8 @@ import psutil
 from cli.processes import wait_until
 from cli.programs import CHECKOUT
 
-READY = timedelta(seconds=40)
-GONE = timedelta(seconds=30)
+READY = timedelta(seconds=120)
+GONE = timedelta(seconds=60)
 HOOKLINE = (sys.executable, "-m", "cli.main")
 
 

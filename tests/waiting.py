@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-DEADLINE = timedelta(seconds=15)
+DEADLINE = timedelta(seconds=60)
 LOOK_AGAIN_SECONDS = 0.005
 
 

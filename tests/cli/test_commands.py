@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import pkgutil
 import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.programs import CHECKOUT
-from domain import database, workspaces
+from domain import database, migrations, workspaces
 from domain.errors import Unauthenticated
 from domain.settings import Settings
 from domain.unit import Actor
@@ -50,6 +53,10 @@ def test_a_deployment_is_migrated_and_opened_by_commands_that_print_their_result
     told = variables(empty_database_url)
     migrated = hookline("migrate", **told)
     assert (migrated.returncode, migrated.stdout) == (0, ""), migrated.stderr
+    # How far it is, for whoever waits for it.
+    assert migrated.stderr.split() == sorted(module.name for module in pkgutil.iter_modules(migrations.__path__))
+    again = hookline("migrate", "--json", **told)
+    assert (again.returncode, json.loads(again.stdout), again.stderr) == (0, {"migrated": True}, "")
     workspace = hookline("workspace", "create", "Acme", **told)
     assert re.fullmatch(r"[\w-]+\n", workspace.stdout), workspace.stderr
     token = hookline("token", "create", "--workspace", "Acme", "--role", "admin", **told)
@@ -113,6 +120,44 @@ def test_workspaces_and_tokens_are_listed_and_a_token_is_revoked(database_url: s
     shown = run(database_url, "token", "list", *of_acme).stdout
     assert [line.split()[0] for line in shown.splitlines()] == ["id", tokens[0]["id"], tokens[1]["id"]]
     assert not any(secret.strip() in shown for secret in secrets)
+
+
+def commands(tree: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command of a tree, with the words that lead to it."""
+    if not hasattr(tree, "commands"):
+        yield words, tree
+        return
+    for name, command in tree.commands.items():
+        yield from commands(command, *words, name)
+
+
+def test_every_command_that_ends_can_tell_programs_what_came_of_it() -> None:
+    without = {
+        " ".join(words)
+        for words, command in commands(typer.main.get_command(app))
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == {"up", "api", "worker"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("hookline wor", {"worker", "workspace"}),
+        ("hookline status --wat", {"--watch"}),
+        ("hookline keys ro", {"rotate"}),
+    ],
+    ids=["a command", "an option", "a command below"],
+)
+def test_a_shell_can_complete_what_is_typed(typed: str, offered: set[str]) -> None:
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_HOOKLINE_COMPLETE": "complete_bash"}
+    # As the installed program is called, which is where the variable has its name from.
+    program = "from cli.main import app; app(prog_name='hookline')"
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(
+        command, cwd=CHECKOUT, env=environment(**asked), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (told.returncode, set(told.stdout.split()), told.stderr) == (0, offered, "")
 
 
 def test_it_says_its_version() -> None:
@@ -199,12 +244,13 @@ def test_traces_without_their_packages_are_a_sentence_and_without_an_endpoint_no
     assert further.stderr.startswith("HOOKLINE_REDIS_URL must look like")
 
 
-def test_a_worker_whose_port_is_taken_blames_the_port() -> None:
+@pytest.mark.parametrize(("command", "setting"), [("api", "HOOKLINE_PORT"), ("worker", "HOOKLINE_METRICS_PORT")])
+def test_a_process_whose_port_is_taken_blames_the_port(command: str, setting: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        refused = started("", "worker", HOOKLINE_METRICS_PORT=str(port))
+        refused = started("", command, **{setting: str(port)})
     assert (refused.returncode, refused.stderr) == (
-        1, f"HOOKLINE_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.\n",
+        1, f"{setting}: cannot listen on 127.0.0.1:{port}: Address already in use.\n",
     )  # fmt: skip

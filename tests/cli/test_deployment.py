@@ -155,7 +155,7 @@ def running(command: list[str], variables: dict[str, str]) -> Iterator["subproce
 def is_healthy(service: dict[str, Any], variables: dict[str, str]) -> bool:
     kind, program, *arguments = service["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "python")
-    checked = subprocess.run([sys.executable, *arguments], env=variables, capture_output=True, check=False, timeout=10)
+    checked = subprocess.run([sys.executable, *arguments], env=variables, capture_output=True, check=False, timeout=60)
     return checked.returncode == 0
 
 

@@ -36,7 +36,7 @@ async def test_failed_deliveries_are_sent_again_and_their_progress_is_told(domai
     webhook = await failed(domain, admin, 3)
     command = ("replay", "--webhook", webhook, "--since", "1h", "--json")
     running = asyncio.create_task(asyncio.to_thread(hookline, *command, **told(domain)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (open_ := await replays.open_replays(1)):
             await asyncio.sleep(0.02)
         # As a worker does.
@@ -122,5 +122,5 @@ def typing(text: str, *arguments: str, **variables: str) -> subprocess.Completed
     """Run a command and type that."""
     return subprocess.run(
         [*HOOKLINE, *arguments], env=environment(**variables), input=text, capture_output=True, text=True, check=False,
-        timeout=30,
+        timeout=90,
     )  # fmt: skip

@@ -71,7 +71,7 @@ async def test_a_part_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
     part = Script("part", "raise SystemExit(3)", tmp_path)
     await supervisor.start(part)
     with pytest.raises(PartFailedError, match="part keeps ending as soon as it is started, the last time with 3"):
-        await asyncio.wait_for(supervisor.watch(), 10)
+        await asyncio.wait_for(supervisor.watch(), 60)
     assert part.starts == 3
     await supervisor.stop()
 
@@ -108,7 +108,7 @@ async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
     await asyncio.wait({stopping}, timeout=0.2)
     assert not stopping.done()
     supervisor.hurry()
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 15)
     assert part.process is None
 
 

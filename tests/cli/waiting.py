@@ -6,7 +6,7 @@ from collections.abc import Callable
 POLL_SECONDS = 0.01
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Returns once the condition holds. Raises TimeoutError where it does not in time."""
     async with asyncio.timeout(seconds):
         # What a process does is no event of ours.

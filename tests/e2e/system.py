@@ -38,7 +38,7 @@ POSTGRES = {"max_connections": "60", "log_min_messages": "fatal"}
 LINES_SHOWN = 15
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0, what: str = "") -> None:
     """Returns once the condition holds. Raises AssertionError where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -103,7 +103,7 @@ class Process:
         if self._process is not None:
             self._process.wait()
 
-    async def gone(self, seconds: float) -> int:
+    async def gone(self, seconds: float = SHUTDOWN + 20) -> int:
         """Its exit code, once it has ended. Raises AssertionError where that takes longer."""
         process = self._process
         assert process is not None

@@ -27,7 +27,9 @@ def test_the_tour_ends_with_a_genuine_delivery_that_was_seen_live(tmp_path: Path
         url = running.until_ready().access["url"]
         receiver, *rest = steps(url, free_port("127.0.0.1", 0), running.data)
         received, seen = tmp_path / "received", tmp_path / "seen"
-        watching = [step.replace(" &\n", f" > {seen} & sleep 2\n") for step in rest]
+        # A person takes longer to type the next step than the watcher takes to begin.
+        begun = f"until curl -s {url}/metrics | grep -q '^hookline_live_subscriptions 1'; do sleep 0.1; done"
+        watching = [step.replace(" &\n", f" > {seen} &\n{begun}\n") for step in rest]
         script = f"{receiver.strip()} > {received} &\n" + "".join(watching)
         shell = subprocess.Popen(["bash", "-c", f"{script}\nwait"], cwd=CHECKOUT, start_new_session=True)
         try:
@@ -35,7 +37,7 @@ def test_the_tour_ends_with_a_genuine_delivery_that_was_seen_live(tmp_path: Path
             changes = _wait_for(seen, "SUCCEEDED")
         finally:
             subprocess.run(["kill", "--", f"-{shell.pid}"], check=False)
-            shell.wait(10)
+            shell.wait(60)
     assert "'provider': 'sandbox'" in told
     assert re.findall(r"ACCOUNT_ADDED (\w+)", changes) == ["PENDING", "DELIVERING", "SUCCEEDED"]
 

@@ -45,7 +45,7 @@ def rescue(domain: Domain, engine: Engine) -> Rescue:
 
 async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Delivery]:
     """All deliveries, once this many attempts are recorded and none is under way."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while await Attempt.all().count() < count or await Delivery.filter(status=DeliveryStatus.DELIVERING).exists():
             await asyncio.sleep(0.01)
     return await Delivery.all().order_by("id")

@@ -112,7 +112,7 @@ async def test_leaving_waits_no_longer_than_the_deadline_and_begins_nothing_more
     async with gated(settings) as gates, opened(gates.settings) as domain:
         admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
         post = await due_post(domain, admin)
-        async with Publisher(domain).running() as publisher, asyncio.timeout(10):
+        async with Publisher(domain).running() as publisher, asyncio.timeout(60):
             gates.postgres.tell("silent", "")
             publisher.take(post.id)
             await publisher.stop()
