@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.e2e.client import calling
@@ -19,6 +21,8 @@ KILLS = 20
 WORKERS = 3
 # After which kills Redis is emptied.
 EMPTIED_AFTER = (7, 14)
+# What the dead had begun is to be taken again while the test goes on.
+HASTY = {"HOOKLINE_CONNECT_TIMEOUT": "1", "HOOKLINE_REQUEST_TIMEOUT": "2", "HOOKLINE_LEASE": "7"}
 
 LIST = """
 query ($after: String) {
@@ -62,12 +66,20 @@ class Reader(Watcher):
         ]
 
 
+@pytest.fixture
+async def hasty_workers(system: System) -> AsyncIterator[None]:
+    """Only such workers, and none of them after the test."""
+    await system.with_workers(WORKERS, **HASTY)
+    yield
+    system.kill_workers()
+
+
+@pytest.mark.usefixtures("hasty_workers")
 async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
     world: World, dice: random.Random
 ) -> None:
     world.receivers.behaviours.default_factory = lambda: Behaviour(seconds=dice.uniform(0, 0.3))
     await world.listen(WEBHOOKS)
-    await world.system.with_workers(WORKERS)
     reader = Reader(world.system.url, world.token)
     async with following(reader):
         making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))
@@ -93,7 +105,7 @@ async def _kill_and_empty(system: System, dice: random.Random) -> None:
             victim = dice.choice([worker for worker in system.workers if worker.is_running])
             victim.kill()
             system.workers.remove(victim)
-            system.add_worker()
+            system.add_worker(**HASTY)
             if kill in EMPTIED_AFTER:
                 await asyncio.sleep(dice.uniform(0, 0.3))
                 await redis.flushall()
