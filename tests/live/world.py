@@ -21,7 +21,12 @@ EVENT = EventType.POST_CREATED
 
 # A receiver shares its loop with a thousand subscribers. On a busy machine it may be seconds before it answers, and an
 # attempt that was given up would be a change more than these tests count.
-PATIENT = {"HOOKLINE_CONNECT_TIMEOUT": "30", "HOOKLINE_REQUEST_TIMEOUT": "60", "HOOKLINE_LEASE": "90"}
+PATIENT = {
+    "HOOKLINE_CONNECT_TIMEOUT": "30",
+    "HOOKLINE_REQUEST_TIMEOUT": "60",
+    "HOOKLINE_SHUTDOWN_DEADLINE": "60",
+    "HOOKLINE_LEASE": "90",
+}
 
 
 class LiveSystem(System):
@@ -30,7 +35,7 @@ class LiveSystem(System):
     def variables(self, who: str) -> dict[str, str]:
         """See System."""
         direct = {"HOOKLINE_DATABASE_URL": self.postgres.url, "HOOKLINE_REDIS_URL": self.redis.url}
-        return {**super().variables(who), **PATIENT, **direct}
+        return {**super().variables(who), **(PATIENT if who == "worker" else {}), **direct}
 
 
 @dataclass
