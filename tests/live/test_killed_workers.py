@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -13,7 +12,7 @@ from tests.e2e.client import calling
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import System, until
 from tests.live.watcher import Json, Watcher, following
-from tests.live.world import World
+from tests.live.world import HASTY, World
 
 WEBHOOKS, EVENTS = 10, 200
 DELIVERIES = WEBHOOKS * EVENTS
@@ -21,8 +20,6 @@ KILLS = 20
 WORKERS = 3
 # After which kills Redis is emptied.
 EMPTIED_AFTER = (7, 14)
-# What the dead had begun is to be taken again while the test goes on.
-HASTY = {"HOOKLINE_CONNECT_TIMEOUT": "1", "HOOKLINE_REQUEST_TIMEOUT": "2", "HOOKLINE_LEASE": "7"}
 
 LIST = """
 query ($after: String) {
@@ -66,20 +63,13 @@ class Reader(Watcher):
         ]
 
 
-@pytest.fixture
-async def hasty_workers(system: System) -> AsyncIterator[None]:
-    """Only such workers, and none of them after the test."""
-    await system.with_workers(WORKERS, **HASTY)
-    yield
-    system.kill_workers()
-
-
 @pytest.mark.usefixtures("hasty_workers")
 async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
     world: World, dice: random.Random
 ) -> None:
     world.receivers.behaviours.default_factory = lambda: Behaviour(seconds=dice.uniform(0, 0.3))
     await world.listen(WEBHOOKS)
+    await world.system.with_workers(WORKERS, **HASTY)
     reader = Reader(world.system.url, world.token)
     async with following(reader):
         making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))

@@ -27,6 +27,8 @@ PATIENT = {
     "HOOKLINE_SHUTDOWN_DEADLINE": "60",
     "HOOKLINE_LEASE": "90",
 }
+# For workers that are killed: what they had begun is taken again while the test goes on.
+HASTY = {"HOOKLINE_CONNECT_TIMEOUT": "1", "HOOKLINE_REQUEST_TIMEOUT": "2", "HOOKLINE_LEASE": "7"}
 
 
 class LiveSystem(System):
