@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import System
-from tests.live.world import LiveSystem, World, entered
+from tests.live.world import HASTY, LiveSystem, World, entered
 
 WORKERS = 1
 
@@ -50,6 +50,14 @@ async def system(running_system: System, dice: random.Random) -> System:
         running_system.add_worker()
     await running_system.healthy()
     return running_system
+
+
+@pytest.fixture
+async def hasty_workers(system: System) -> AsyncIterator[None]:
+    """Workers with short leases, and none of them after the test."""
+    await system.with_workers(WORKERS, **HASTY)
+    yield
+    system.kill_workers()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_chan
         await world.happen(DELIVERIES)
         await world.all_finished(2 * DELIVERIES, SECONDS)
         system.api.launch()
-        await system.api.ready()
+        await system.api.ready(SECONDS)
         await until(lambda: all(watcher.connections > 1 for watcher in watchers), SECONDS, "all again")
         await world.happen(DELIVERIES)
         await until(lambda: all(len(watcher.changes) >= CHANGES for watcher in watchers), SECONDS, "all changes")

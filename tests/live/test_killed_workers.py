@@ -5,13 +5,14 @@ import random
 from collections import Counter
 from contextlib import suppress
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.e2e.client import calling
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import System, until
 from tests.live.watcher import Json, Watcher, following
-from tests.live.world import World
+from tests.live.world import HASTY, World
 
 WEBHOOKS, EVENTS = 10, 200
 DELIVERIES = WEBHOOKS * EVENTS
@@ -62,12 +63,13 @@ class Reader(Watcher):
         ]
 
 
+@pytest.mark.usefixtures("hasty_workers")
 async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
     world: World, dice: random.Random
 ) -> None:
     world.receivers.behaviours.default_factory = lambda: Behaviour(seconds=dice.uniform(0, 0.3))
     await world.listen(WEBHOOKS)
-    await world.system.with_workers(WORKERS)
+    await world.system.with_workers(WORKERS, **HASTY)
     reader = Reader(world.system.url, world.token)
     async with following(reader):
         making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))
@@ -93,7 +95,7 @@ async def _kill_and_empty(system: System, dice: random.Random) -> None:
             victim = dice.choice([worker for worker in system.workers if worker.is_running])
             victim.kill()
             system.workers.remove(victim)
-            system.add_worker()
+            system.add_worker(**HASTY)
             if kill in EMPTIED_AFTER:
                 await asyncio.sleep(dice.uniform(0, 0.3))
                 await redis.flushall()

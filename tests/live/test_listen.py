@@ -199,6 +199,7 @@ async def test_a_receiver_that_is_down_costs_no_more_than_its_deliveries(world: 
     assert all("failed" in line and f"cannot reach {closed_port}" in line for line in lines)
 
 
+@pytest.mark.usefixtures("hasty_workers")
 async def test_what_followed_an_attempt_whose_worker_died_is_forwarded(world: World, local: Receiver) -> None:
     system = world.system
     await world.listen(1)

@@ -20,6 +20,9 @@ subscription ($after: String) {
 }
 """
 
+# What a server answers that cannot ask its own servers in time.
+AGAIN_LATER = 503
+
 Json = dict[str, Any]
 
 
@@ -60,9 +63,10 @@ class Watcher:
             body = {"query": self.query, "variables": {"after": self.cursor}}
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with session.post(f"{self.url}/graphql", json=body, headers=headers) as answer:
-                    assert answer.status == 200, await answer.text()
-                    self.connections += 1
-                    await self._read_events(answer)
+                    assert answer.status in (200, AGAIN_LATER), await answer.text()
+                    if answer.status == 200:
+                        self.connections += 1
+                        await self._read_events(answer)
             await asyncio.sleep(self.again)
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:

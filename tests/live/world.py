@@ -19,13 +19,25 @@ from tests.e2e.system import System
 EVENT = EventType.POST_CREATED
 
 
+# A receiver shares its loop with a thousand subscribers. On a busy machine it may be seconds before it answers, and an
+# attempt that was given up would be a change more than these tests count.
+PATIENT = {
+    "HOOKLINE_CONNECT_TIMEOUT": "30",
+    "HOOKLINE_REQUEST_TIMEOUT": "60",
+    "HOOKLINE_SHUTDOWN_DEADLINE": "60",
+    "HOOKLINE_LEASE": "90",
+}
+# For workers that are killed: what they had begun is taken again while the test goes on.
+HASTY = {"HOOKLINE_CONNECT_TIMEOUT": "1", "HOOKLINE_REQUEST_TIMEOUT": "2", "HOOKLINE_LEASE": "7"}
+
+
 class LiveSystem(System):
-    """Processes that reach their servers directly: nothing between them is to break here, and it costs less."""
+    """Processes that reach their servers directly, and wait for receivers: nothing between them is to break here."""
 
     def variables(self, who: str) -> dict[str, str]:
         """See System."""
         direct = {"HOOKLINE_DATABASE_URL": self.postgres.url, "HOOKLINE_REDIS_URL": self.redis.url}
-        return {**super().variables(who), **direct}
+        return {**super().variables(who), **(PATIENT if who == "worker" else {}), **direct}
 
 
 @dataclass
