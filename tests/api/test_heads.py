@@ -1,6 +1,7 @@
 """What comes before and after a body: bounded, whatever a client sends, and in nobody's way otherwise."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from itertools import repeat
 from urllib.parse import urlsplit
@@ -87,3 +88,29 @@ async def test_a_body_is_no_head(api: Api) -> None:
     status, _ = await api.raw("POST", query, content_type="application/json")
 
     assert status == 200
+
+
+async def test_the_head_and_the_body_of_an_answer_come_together(api: Api) -> None:
+    parts = urlsplit(api.url)
+
+    def answers() -> list[bytes]:
+        with socket.create_connection((parts.hostname, parts.port), timeout=30) as client:
+            found = []
+            for _ in range(50):
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                # No more than what is there once anything is.
+                found.append(client.recv(MAX_HEAD_BYTES))
+            return found
+
+    # In a thread: on the server's own loop it would read when all is written.
+    for answer in await asyncio.to_thread(answers):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert body
+        assert f"content-length: {len(body)}".encode() in head
+
+
+async def test_a_head_without_a_body_arrives(api: Api) -> None:
+    answer, _ = await told_at(api, b"HEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert answer.endswith(b"\r\n\r\n")
