@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.live import Change, Order
-from domain.vocabulary import FINISHED, AttemptOutcome, DeliveryStatus, DeliveryWaitReason
+from domain.vocabulary import FINISHED, WAITING, AttemptOutcome, DeliveryStatus, DeliveryWaitReason
 
 Row = Mapping[str, Any]
+
+_UNTIL_SOMEBODY_ACTS = (None, DeliveryWaitReason.WEBHOOK_INACTIVE)
 
 # What a change needs to know of a delivery `d` and its webhook `w`, beside `event_uuid` and `event_occurred_at`.
 STATE = """
@@ -23,7 +25,7 @@ def waiting_for(row: Row, now: datetime) -> DeliveryWaitReason | None:
     `row` holds status, is_test, due_at and retry_after of the delivery, and active and circuit_open_until of its
     webhook.
     """
-    if row["status"] not in (DeliveryStatus.PENDING, DeliveryStatus.RETRYING):
+    if row["status"] not in WAITING:
         return None
     if not row["is_test"]:
         if not row["active"]:
@@ -37,10 +39,11 @@ def waiting_for(row: Row, now: datetime) -> DeliveryWaitReason | None:
 
 def next_attempt_at(row: Row, reason: DeliveryWaitReason | None) -> datetime | None:
     """When a delivery that waits for this is tried next; None where nobody knows. `row` as above."""
-    if reason is None or reason is DeliveryWaitReason.WEBHOOK_INACTIVE:
+    if reason in _UNTIL_SOMEBODY_ACTS:
         return None
     due: datetime = row["due_at"]
-    return max(due, row["circuit_open_until"]) if reason is DeliveryWaitReason.CIRCUIT_OPEN else due
+    probed = row["circuit_open_until"]
+    return max(due, probed) if probed and reason is DeliveryWaitReason.CIRCUIT_OPEN else due
 
 
 def change_of(row: Row, occurred_at: datetime, order: Order, attempt: Mapping[str, Any] | None = None) -> Change:

@@ -61,6 +61,7 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+WAITING = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
 FINISHED = frozenset({DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED})
 
 

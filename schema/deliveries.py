@@ -15,7 +15,7 @@ from tortoise.queryset import QuerySet
 
 from domain import changes, tables
 from domain.pages import PageRequest
-from domain.vocabulary import UNSET, DeliveryStatus, DeliveryWaitReason, EventType, Unset
+from domain.vocabulary import UNSET, WAITING, DeliveryStatus, DeliveryWaitReason, EventType, Unset
 from schema import events, ids, webhooks
 from schema.attempts import Attempt
 from schema.context import Context, Info, mentions
@@ -25,7 +25,6 @@ from schema.pages import After, Before, Connection, First, Last
 from schema.plain_fields import AT_HAND
 from schema.webhooks import Webhook
 
-WAITING = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
 
 

@@ -2,16 +2,17 @@
 
 Most of an answer is fields that are attributes of an object and of a simple type. graphql-core gives each a path, an
 info object, a resolver call and a completion: fine for one, and most of the time of a list. Here they are read and
-written directly, for the second object of a selection on; and entries of a list that have no other fields are written
-without any of the steps between a list and its fields. Whatever is not exactly as simple as that (another Python type,
-null where there must be none, an error) is left to graphql-core together with its whole object, so that the answer is
-the same; tests/schema/test_plain_fields.py compares the two.
+written directly, for the second object of a selection on; and a list whose entries have no other fields is written
+field by field for all of them at once. Whatever is not exactly as simple as that (another Python type, null where there
+must be none, an error) is left to graphql-core together with its whole object and list, so that the answer is the same;
+tests/schema/test_plain_fields.py compares the two.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from graphql import (
@@ -26,6 +27,7 @@ from graphql.execution.middleware import MiddlewareManager
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
+from strawberry.types.base import has_object_definition
 from strawberry.types.field import StrawberryField
 
 from schema.scalars import write_instant
@@ -40,48 +42,27 @@ class _Unfit(Exception):
     """Not as simple as that."""
 
 
-def _text(value: Any) -> Any:
-    if type(value) is not str:
+def _number(value: int) -> int:
+    if not -INT_LIMIT <= value < INT_LIMIT:
         raise _Unfit
     return value
 
 
-def _flag(value: Any) -> Any:
-    if type(value) is not bool:
-        raise _Unfit
-    return value
+Write = Callable[[Any], Any]
 
-
-def _number(value: Any) -> Any:
-    if type(value) is not int or not -INT_LIMIT <= value < INT_LIMIT:
-        raise _Unfit
-    return value
-
-
-def _instant(value: Any) -> Any:
-    if type(value) is not datetime:
-        raise _Unfit
-    return write_instant(value)
-
-
-_WRITERS: dict[str, Callable[[Any], Any]] = {
-    "ID": _text,
-    "String": _text,
-    "Boolean": _flag,
-    "Int": _number,
-    "DateTime": _instant,
+# By the name of a type: the only Python type that is simple, and how it is written where it is not as it is.
+_WRITERS: dict[str, tuple[type, Write | None]] = {
+    "ID": (str, None),
+    "String": (str, None),
+    "Boolean": (bool, None),
+    "Int": (int, _number),
+    "DateTime": (datetime, write_instant),
 }
 
 
-def _enum_writer(type_: CustomGraphQLEnumType) -> Callable[[Any], Any]:
+def _enum_writer(type_: CustomGraphQLEnumType) -> tuple[type, Write]:
     names: dict[Enum, str] = {type_.wrapped_cls(value.value): name for name, value in type_.values.items()}
-
-    def write(value: Any) -> Any:
-        if type(value) is not type_.wrapped_cls:
-            raise _Unfit
-        return names[value]
-
-    return write
+    return type_.wrapped_cls, names.__getitem__
 
 
 class _Plain(NamedTuple):
@@ -89,8 +70,9 @@ class _Plain(NamedTuple):
 
     name: str
     attribute: str
-    write: Callable[[Any], Any]
-    nullable: bool
+    # The Python types that its values may have.
+    types: frozenset[type]
+    write: Write | None
 
 
 @dataclass(slots=True)
@@ -108,40 +90,34 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans: dict[tuple[str, int], _Plan] = {}
-        # By the id of what graphql-core knows the field by; it keeps that for as long as the executor lives.
-        self._plans_of_entries: dict[int, list[_Plain]] = {}
         self._watched = _is_between(self.middleware_manager)
 
-    def complete_list_item_value(  # noqa: PLR0917 (graphql-core calls it so)
+    def complete_iterable_value(  # noqa: PLR0917 (graphql-core calls it so)
         self,
-        item: Any,
-        complete_results: list[Any],
         item_type: GraphQLOutputType,
         field_details_list: Any,
         info: "GraphQLResolveInfo[Any]",
-        item_path: Path,
+        path: Path,
+        items: Any,
         position_context: Any,
-    ) -> bool:
-        """As in graphql-core: adds the result of one entry, and tells whether it is to be waited for."""
-        plan = self._plans_of_entries.get(id(field_details_list))
+    ) -> Any:
+        """As in graphql-core: the results of a list's entries, or something to wait for."""
         type_ = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
-        if plan is not None and isinstance(type_, GraphQLObjectType):
-            entry = _entry(plan, type_, item, info)
-            if entry is not None:
-                complete_results.append(entry)
-                return False
-        is_awaited = super().complete_list_item_value(
-            item, complete_results, item_type, field_details_list, info, item_path, position_context
-        )
-        if plan is None and position_context is None and isinstance(type_, GraphQLObjectType):
-            self._plan_entries(type_, field_details_list)
-        return is_awaited
+        if isinstance(type_, GraphQLObjectType) and type(items) is list and position_context is None:
+            plan = self._plan_of_entries(type_, field_details_list, len(items))
+            entries = None if plan is None else _entries(plan, type_, items, info)
+            if entries is not None:
+                return entries
+        return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
-    def _plan_entries(self, type_: GraphQLObjectType, field_details_list: Any) -> None:
+    def _plan_of_entries(self, type_: GraphQLObjectType, field_details_list: Any, count: int) -> list[_Plain] | None:
+        """How to write so many entries at once; None where they have other fields than plain ones, or none at all."""
+        if count <= 1 or self._watched:
+            return None
         selection, deferred, _ = self.collect_subfields(type_, field_details_list)
-        plan = self._plans.get((type_.name, id(selection)))
-        if plan is not None and plan.plain is not None and not plan.rest and not deferred and not self._watched:
-            self._plans_of_entries[id(field_details_list)] = plan.plain
+        # It will come a second time.
+        plan = self._plan(type_, selection) or self._plan(type_, selection)
+        return None if plan is None or plan.rest or deferred else plan.plain or None
 
     def execute_fields(
         self,
@@ -200,15 +176,34 @@ def _is_between(manager: MiddlewareManager | None) -> bool:
     return manager is not None and bool(manager.middlewares)
 
 
-def _entry(
-    plan: list[_Plain], type_: GraphQLObjectType, item: Any, info: "GraphQLResolveInfo[Any]"
-) -> dict[str, Any] | None:
-    """The result of an entry; None where it is not as simple as that."""
+def _entries(
+    plan: list[_Plain], type_: GraphQLObjectType, items: list[Any], info: "GraphQLResolveInfo[Any]"
+) -> list[dict[str, Any]] | None:
+    """The results of a list's entries; None where they are not as simple as that."""
     try:
-        is_one = type_.is_type_of is None or type_.is_type_of(item, info) is True
-        return _written(plan, item) if is_one else None
+        # One of each class: it takes strawberry.cast, which nobody here uses, to make two of one class differ.
+        if not all(_is_one(type_, item, info) for item in dict(zip(map(type, items), items, strict=True)).values()):
+            return None
+        columns = [_column(field, items) for field in plan]
     except Exception:  # noqa: BLE001 (graphql-core meets it again, and says where)
         return None
+    names = [field.name for field in plan]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _is_one(type_: GraphQLObjectType, item: Any, info: "GraphQLResolveInfo[Any]") -> bool:
+    if type_.is_type_of is None:
+        return has_object_definition(item)
+    return type_.is_type_of(item, info) is True
+
+
+def _column(field: _Plain, items: list[Any]) -> Sequence[Any]:
+    """What a field is in each entry."""
+    values = list(map(attrgetter(field.attribute), items))
+    if not field.types.issuperset(map(type, values)):
+        raise _Unfit
+    write = field.write
+    return values if write is None else [None if value is None else write(value) for value in values]
 
 
 def _plain(name: str, field: GraphQLField) -> _Plain | None:
@@ -217,25 +212,25 @@ def _plain(name: str, field: GraphQLField) -> _Plain | None:
         return None
     attribute = definition.python_name if definition.is_basic_field else definition.metadata.get(AT_HAND)
     type_ = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
-    write = _enum_writer(type_) if isinstance(type_, CustomGraphQLEnumType) else _WRITERS.get(str(type_))
-    if write is None or attribute is None:
+    writer = _enum_writer(type_) if isinstance(type_, CustomGraphQLEnumType) else _WRITERS.get(str(type_))
+    if writer is None or attribute is None:
         return None
-    return _Plain(name, attribute, write, nullable=not isinstance(field.type, GraphQLNonNull))
+    simple, write = writer
+    types = {simple} if isinstance(field.type, GraphQLNonNull) else {simple, type(None)}
+    return _Plain(name, attribute, frozenset(types), write)
 
 
 def _constant(name: str, value: Any) -> _Plain:
-    return _Plain(name, "__class__", lambda _: value, nullable=True)
+    return _Plain(name, "__class__", frozenset({type}), lambda _: value)
 
 
 def _written(plan: list[_Plain], source: Any) -> dict[str, Any]:
     results = {}
-    for name, attribute, write, nullable in plan:
+    for name, attribute, types, write in plan:
         value = getattr(source, attribute)
-        if value is not None:
-            value = write(value)
-        elif not nullable:
+        if type(value) not in types:
             raise _Unfit
-        results[name] = value
+        results[name] = value if write is None or value is None else write(value)
     return results
 
 
