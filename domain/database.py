@@ -172,14 +172,14 @@ async def _begun(context: TransactionContext) -> BaseDBAsyncClient:
         raise
 
 
-async def rows(sql: str, *values: Any) -> Sequence[Any]:
+async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None = None) -> Sequence[Any]:
     """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
     try:
         # Tortoise would copy each record into a dictionary.
         client = connection()
         client.log.debug("%s: %s", sql, values)
         async with client.acquire_connection() as raw:
-            records: Sequence[Any] = await raw.fetch(sql, *values)
+            records: Sequence[Any] = await raw.fetch(sql, *values, record_class=record_class)
             return records
     except OUT_OF_REACH as error:
         raise Unavailable from error

@@ -2,20 +2,23 @@
 
 import base64
 import binascii
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
-from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
 from domain.ids import is_id
-from domain.reading import select
+from domain.reading import select as whole_rows
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")
+# Reads the rows of a queryset, in any order; each has a `pk`.
+Select = Callable[[QuerySet[Any]], Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class Page(Generic[Row]):
     end_cursor: str | None
 
 
-async def page(queryset: QuerySet[Row], request: PageRequest, *, descending: bool = True) -> Page[Row]:
+async def page(
+    queryset: QuerySet[Any], request: PageRequest, *, descending: bool = True, select: Select = whole_rows
+) -> Page[Any]:
     """The rows that were asked for, newest first unless `descending` is False; one query, 50 rows by default.
 
     Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
@@ -54,9 +59,10 @@ async def page(queryset: QuerySet[Row], request: PageRequest, *, descending: boo
         queryset = queryset.filter(id__lt=high)
     # One row more than asked for tells whether the list goes on.
     found = await select(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
-    nodes, more = found[:size], len(found) > size
-    if backwards:
-        nodes.reverse()
+    nodes = sorted(found, key=attrgetter("pk"), reverse=descending)
+    more = len(nodes) > size
+    if more:
+        nodes = nodes[1:] if backwards else nodes[:-1]
     return Page(
         nodes=nodes,
         has_next=before is not None if backwards else more,

@@ -26,10 +26,16 @@ async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:
 
 async def select(queryset: QuerySet[Row]) -> list[Row]:
     """The rows of a queryset that asks for whole rows of its table and nothing beside. Raises Unavailable."""
+    sql, values = statement(queryset)
+    return await read(queryset.model, sql, *values)
+
+
+def statement(queryset: QuerySet[Any]) -> tuple[str, list[Any]]:
+    """The SQL of a queryset, and its values."""
     asked = queryset.using_db(connection())
     asked._make_query()  # noqa: SLF001 (Tortoise shows a statement's values nowhere else)
     sql, values = asked.query.get_parameterized_sql()
-    return await read(queryset.model, sql, *values)
+    return sql, values
 
 
 def filled(table: type[Row], records: Sequence[Any]) -> list[Row]:

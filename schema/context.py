@@ -37,9 +37,3 @@ class Context:
 
 
 Info = strawberry.Info[Context, None]
-
-
-def mentions(info: Info, *fields: str) -> bool:
-    """Whether the document may ask for any of these fields. True for any text that has their names; a hint, cheaply."""
-    location = info._raw_info.operation.loc  # noqa: SLF001 (Strawberry shows it nowhere else)
-    return location is None or any(name in location.source.body for name in fields)

@@ -4,7 +4,6 @@ A delivery comes from the database, or from a live change that tells enough of i
 does not tell is read from the database when somebody asks for it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -13,18 +12,20 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from tortoise.queryset import QuerySet
 
-from domain import changes, tables
+from domain import changes, delivery_log, tables
+from domain.delivery_log import LoggedDelivery
 from domain.pages import PageRequest
-from domain.vocabulary import UNSET, WAITING, DeliveryStatus, DeliveryWaitReason, EventType, Unset
+from domain.vocabulary import DeliveryStatus, DeliveryWaitReason, EventType
 from schema import events, ids, webhooks
 from schema.attempts import Attempt
-from schema.context import Context, Info, mentions
+from schema.context import Info
 from schema.events import Event
-from schema.nodes import Node, shows
+from schema.nodes import Node, shown, shows
 from schema.pages import After, Before, Connection, First, Last
-from schema.plain_fields import AT_HAND
 from schema.webhooks import Webhook
 
+# Looked up in an enumeration's own way, each takes 0.3 us: a tenth of what a delivery takes.
+_STATUSES = {status.value: status for status in DeliveryStatus}
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
 
 
@@ -36,7 +37,7 @@ class Seen:
     webhook_deleted: bool
 
 
-@shows(tables.Delivery)
+@shows(tables.Delivery, LoggedDelivery)
 @strawberry.type(description="One event on its way to one webhook.")
 class Delivery(Node):
     uuid: str = strawberry.field(
@@ -47,35 +48,36 @@ class Delivery(Node):
     max_attempts: int = strawberry.field(description="How many attempts there may be in all.")
     created_at: datetime = strawberry.field(description="When it was created.")
     finished_at: datetime | None = strawberry.field(description="When it succeeded, failed for good or was cancelled.")
+    next_attempt_at: datetime | None = strawberry.field(
+        description="When it is tried next; null where it is not waiting, or nobody can tell."
+    )
+    waiting_for: DeliveryWaitReason | None = strawberry.field(
+        description="What it is waiting for; null where it is not waiting."
+    )
     key: strawberry.Private[int]
     event_key: strawberry.Private[int]
     webhook_key: strawberry.Private[int]
     retry_of_key: strawberry.Private[int | None]
-    row: strawberry.Private[tables.Delivery | None] = None
     told: strawberry.Private[Seen | None] = None
-    # What it waits for and until when, once that is known.
-    reason: strawberry.Private[DeliveryWaitReason | Unset | None] = UNSET
-    next_at: strawberry.Private[datetime | Unset | None] = UNSET
 
     @classmethod
-    def of(cls, row: tables.Delivery) -> Self:
-        delivery = cls(
-            id=ids.make("Delivery", row.id),
-            uuid=str(row.uuid),
-            status=row.status,
-            attempt_count=row.attempt_count,
-            max_attempts=row.max_attempts,
-            created_at=row.created_at,
-            finished_at=row.finished_at,
-            key=row.id,
-            event_key=row.event_id,
-            webhook_key=row.webhook_id,
-            retry_of_key=row.retry_of_id,
-            row=row,
+    def of(cls, row: LoggedDelivery) -> Self:
+        reason = changes.waiting_for(row, datetime.now(UTC))
+        return cls(
+            id=ids.make("Delivery", row["id"]),
+            uuid=row["uuid"],
+            status=_STATUSES[row["status"]],
+            attempt_count=row["attempt_count"],
+            max_attempts=row["max_attempts"],
+            created_at=row["created_at"],
+            finished_at=row["finished_at"],
+            next_attempt_at=changes.next_attempt_at(row, reason),
+            waiting_for=reason,
+            key=row["id"],
+            event_key=row["event_id"],
+            webhook_key=row["webhook_id"],
+            retry_of_key=row["retry_of_id"],
         )
-        if row.status not in WAITING:
-            delivery.reason = delivery.next_at = None
-        return delivery
 
     @classmethod
     def seen(cls, data: dict[str, Any], event: dict[str, Any]) -> Self:
@@ -93,8 +95,8 @@ class Delivery(Node):
             webhook_key=data["webhook_id"],
             retry_of_key=data["retry_of_id"],
             told=_seen(data, event),
-            reason=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
-            next_at=_instant(data["next_attempt_at"]),
+            waiting_for=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
+            next_attempt_at=_instant(data["next_attempt_at"]),
         )
 
     @strawberry.field(description="What happened.")
@@ -107,52 +109,13 @@ class Delivery(Node):
     async def webhook(self, info: Info) -> Webhook | None:
         return await webhooks.load(info.context, self.webhook_key)
 
-    @strawberry.field(
-        description="When it is tried next; null where it is not waiting, or nobody can tell.",
-        metadata={AT_HAND: "next_at"},
-    )
-    async def next_attempt_at(self, info: Info) -> datetime | None:
-        if self.next_at is UNSET:
-            await judge(info.context, [self])
-        return cast("datetime | None", self.next_at)
-
-    @strawberry.field(description="What it is waiting for; null where it is not waiting.", metadata={AT_HAND: "reason"})
-    async def waiting_for(self, info: Info) -> DeliveryWaitReason | None:
-        if self.reason is UNSET:
-            await judge(info.context, [self])
-        return cast("DeliveryWaitReason | None", self.reason)
-
     @strawberry.field(description="The delivery that this one repeats, where somebody had it sent again.")
     async def retry_of(self, info: Info) -> Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None:
-        row = await info.context.loaders.one(tables.Delivery, self.retry_of_key)
-        return None if row is None else Delivery.of(row)
+        return cast("Delivery | None", shown(await info.context.loaders.one(tables.Delivery, self.retry_of_key)))
 
     @strawberry.field(description="Every try of it so far, in their order.")
     async def attempts(self, info: Info) -> list[Attempt]:
         return [Attempt.of(row) for row in await info.context.loaders.attempts.load(self.key)]
-
-    def wait(self, webhook: tables.Webhook | None, now: datetime) -> None:
-        """Find out what it waits for, from its row and its webhook's."""
-        assert self.row is not None
-        waiting = {
-            "status": self.status,
-            "is_test": self.row.is_test,
-            "due_at": self.row.due_at,
-            "retry_after": self.row.retry_after,
-            "active": webhook is not None and webhook.active,
-            "circuit_open_until": webhook and webhook.circuit_open_until,
-        }
-        self.reason = changes.waiting_for(waiting, now)
-        self.next_at = changes.next_attempt_at(waiting, self.reason)
-
-
-async def judge(context: Context, deliveries: Iterable[Delivery]) -> None:
-    """Find out what each of these waits for, with one look at all of their webhooks."""
-    waiting = [delivery for delivery in deliveries if delivery.reason is UNSET]
-    webhooks = await context.loaders.many(tables.Webhook, {delivery.webhook_key for delivery in waiting})
-    now = datetime.now(UTC)
-    for delivery in waiting:
-        delivery.wait(webhooks[delivery.webhook_key], now)
 
 
 def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
@@ -223,7 +186,7 @@ class DeliveryQuery:
     @strawberry.field(description="One delivery; null where the id leads to none.")
     async def delivery(self, info: Info, id: DeliveryId) -> Delivery | None:
         row = await info.context.loaders.one(tables.Delivery, ids.key("Delivery", id))
-        return None if row is None else Delivery.of(row)
+        return cast("Delivery | None", shown(row))
 
     @strawberry.field(description="The delivery log: what was sent and what is about to be, newest first unless told.")
     async def deliveries(
@@ -238,11 +201,9 @@ class DeliveryQuery:
         order_by: Annotated[DeliveryOrder | None, strawberry.argument(description="How to order them.")] = None,
     ) -> Connection[Delivery]:
         rows = tables.Delivery.filter(workspace_id=info.context.workspace_id)
-        page = await Connection[Delivery].of(
+        return await Connection[Delivery].of(
             rows if filter is None else filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
+            select=delivery_log.select,
         )
-        if mentions(info, "nextAttemptAt", "waitingFor"):
-            await judge(info.context, page.nodes)
-        return page

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 import strawberry
 
-from domain import deliveries, dispatch, replays, tables
+from domain import deliveries, delivery_log, dispatch, replays, tables
 from domain.vocabulary import DeliveryStatus, Role
 from schema import ids, webhooks
 from schema.context import Info
@@ -83,13 +83,15 @@ class DeliveryMutation:
     @mutation(Role.ADMIN, "Sends a finished delivery again: as a new delivery of the same event, to the same webhook.")
     async def delivery_retry(self, info: Info, id: DeliveryId) -> DeliveryRetryPayload:
         async with info.context.unit() as unit:
-            row = await dispatch.retry(unit, ids.key("Delivery", id))
+            made = await dispatch.retry(unit, ids.key("Delivery", id))
+            row = await delivery_log.one(made.id)
         return DeliveryRetryPayload(delivery=Delivery.of(row))
 
     @mutation(Role.ADMIN, "Stops a delivery that has not finished. What is already on the wire may still arrive.")
     async def delivery_cancel(self, info: Info, id: DeliveryId) -> DeliveryCancelPayload:
         async with info.context.unit() as unit:
-            row = await deliveries.cancel(unit, ids.key("Delivery", id))
+            cancelled = await deliveries.cancel(unit, ids.key("Delivery", id))
+            row = await delivery_log.one(cancelled.id)
         return DeliveryCancelPayload(delivery=Delivery.of(row))
 
     @mutation(

@@ -1,7 +1,7 @@
 """Reading what many rows of an answer need in one statement each, and nothing of another workspace."""
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
-from domain import tables, webhooks
+from domain import delivery_log, tables, webhooks
 from domain.reading import read, select
 
 Row = TypeVar("Row", bound=Model)
@@ -45,22 +45,18 @@ class Loaders:
         row: Row | None = await self._of(table).load(key)
         return row
 
-    async def many(self, table: type[Row], keys: Iterable[int]) -> dict[int, Row | None]:
-        """The rows with these keys."""
-        wanted = list(keys)
-        return dict(zip(wanted, await self._of(table).load_many(wanted), strict=True)) if wanted else {}
-
     def _of(self, table: type[Model]) -> DataLoader[int, Any]:
         if table not in self._by_table:
             self._by_table[table] = DataLoader(self._rows_of(table))
         return self._by_table[table]
 
-    def _rows_of(self, table: type[Model]) -> Callable[[list[int]], Coroutine[Any, Any, list[Model | None]]]:
+    def _rows_of(self, table: type[Model]) -> Callable[[list[int]], Coroutine[Any, Any, list[Any]]]:
         owner = "id" if table is tables.Workspace else "workspace_id"
         sql = _MINE.replace("TABLE", table._meta.db_table).replace("OWNER", owner)  # noqa: SLF001
 
-        async def load(keys: list[int]) -> list[Model | None]:
-            rows = await read(table, sql, keys, self._workspace_id)
+        async def load(keys: list[int]) -> list[Any]:
+            values = (keys, self._workspace_id)
+            rows = await (delivery_log.read(sql, *values) if table is tables.Delivery else read(table, sql, *values))
             found = {row.pk: row for row in rows}
             return [found.get(key) for key in keys]
 

@@ -20,22 +20,22 @@ class Node:
     )
 
 
-_types: dict[type[Model], Any] = {}
+_types: dict[type, Any] = {}
 _tables: dict[str, type[Model]] = {}
 
 
-def shows(table: type[Model]) -> Callable[[T], T]:
-    """Declare that a type (with a class method `of(row)`) stands for the rows of this table."""
+def shows(table: type[Model], read_as: type | None = None) -> Callable[[T], T]:
+    """Declare that a type (with a class method `of(row)`) stands for the rows of this table, read as this class."""
 
     def register(type_: T) -> T:
-        _types[table] = type_
+        _types[read_as or table] = type_
         _tables[type_.__name__] = table
         return type_
 
     return register
 
 
-def shown(row: Model | None) -> Any:
+def shown(row: Any) -> Any:
     """The object of the schema for a row; None for None."""
     return None if row is None else _types[type(row)].of(row)
 

@@ -33,9 +33,6 @@ from strawberry.types.field import StrawberryField
 from schema.scalars import write_instant
 
 INT_LIMIT: Final = 2**31
-# In the metadata of a field with a resolver: the attribute that holds its value where it is at hand already. What no
-# field of its type may hold (UNSET) says that it is not.
-AT_HAND: Final = "at_hand"
 
 
 class _Unfit(Exception):
@@ -208,16 +205,15 @@ def _column(field: _Plain, items: list[Any]) -> Sequence[Any]:
 
 def _plain(name: str, field: GraphQLField) -> _Plain | None:
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    if not isinstance(definition, StrawberryField) or field.args:
+    if not isinstance(definition, StrawberryField) or not definition.is_basic_field:
         return None
-    attribute = definition.python_name if definition.is_basic_field else definition.metadata.get(AT_HAND)
     type_ = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
     writer = _enum_writer(type_) if isinstance(type_, CustomGraphQLEnumType) else _WRITERS.get(str(type_))
-    if writer is None or attribute is None:
+    if writer is None:
         return None
     simple, write = writer
     types = {simple} if isinstance(field.type, GraphQLNonNull) else {simple, type(None)}
-    return _Plain(name, attribute, frozenset(types), write)
+    return _Plain(name, definition.python_name, frozenset(types), write)
 
 
 def _constant(name: str, value: Any) -> _Plain:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain import webhooks
+from domain import delivery_log, webhooks
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role, Unset
 from schema import ids
 from schema.arguments import given
@@ -187,7 +187,8 @@ class WebhookMutation:
         event_type: Annotated[EventType, strawberry.argument(description="Whose example to send.")],
     ) -> WebhookTestPayload:
         async with info.context.unit() as unit:
-            row = await webhooks.test(unit, ids.key("Webhook", id), event_type)
+            made = await webhooks.test(unit, ids.key("Webhook", id), event_type)
+            row = await delivery_log.one(made.id)
         return WebhookTestPayload(delivery=shown(row))
 
 

@@ -78,3 +78,9 @@ async def test_what_cannot_be_a_page_is_refused(
 
 def test_a_cursor_gives_its_row_back() -> None:
     assert pages.row_at(cursor_of(42)) == 42
+
+
+@pytest.mark.parametrize("request_", [PageRequest(first=0), PageRequest(last=0)])
+async def test_a_page_of_nothing_says_that_the_list_goes_on(ids: list[int], request_: PageRequest) -> None:
+    found = await page(Event.all(), request_)
+    assert (found.nodes, found.has_next or found.has_previous) == ([], bool(ids))

@@ -10,6 +10,7 @@ from tests.schema.world import World, attempted, furnish, many_deliveries
 DOCUMENTS = [
     pytest.param("deliveries", "id uuid status attemptCount createdAt finishedAt", 1, id="plain fields"),
     pytest.param("deliveries", "event { type payload }", 2, id="events"),
+    pytest.param("deliveries", "waitingFor nextAttemptAt", 1, id="what they wait for"),
     pytest.param("deliveries", "webhook { name headers { name } } waitingFor nextAttemptAt", 2, id="webhooks"),
     pytest.param("deliveries", "attempts { number responseBody requestHeaders { name } }", 2, id="attempts"),
     pytest.param("deliveries", "retryOf { id event { type } }", 3, id="what they repeat"),

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from domain.vocabulary import UNSET
-from schema.plain_fields import AT_HAND, PlainFieldsExecutor
+from schema.plain_fields import PlainFieldsExecutor
 from schema.scalars import JSON, SCALARS
 from schema.schema import schema
 from tests.schema.conftest import Client
@@ -47,15 +46,6 @@ class Thing(Named):
     at: datetime
     data: JSON
     other: "Thing | None"
-    held: strawberry.Private[Any] = UNSET
-
-    @strawberry.field(description="Held.", metadata={AT_HAND: "held"})
-    async def maybe(self) -> datetime | None:
-        return None if self.held is UNSET else self.held
-
-    @strawberry.field(description="Held.", metadata={AT_HAND: "held"})
-    def mood(self) -> Colour | None:
-        return Colour.RED if self.held is UNSET else self.held
 
     @strawberry.field
     def shout(self, louder: bool = False) -> str:
@@ -152,7 +142,6 @@ def things(draw: st.DrawFn) -> list[Thing | None]:
         thing = Thing(**{**good(), **odd})
         if draw(st.booleans()):
             del thing.text
-        thing.held = draw(st.sampled_from([UNSET, UNSET, *VALUES]))
         if draw(st.booleans()):
             thing.other = Thing(**good())
         found.append(
@@ -169,8 +158,6 @@ FIELDS = [
     "shout",
     "loud: shout(louder: true)",
     "later",
-    "maybe",
-    "mood",
     "other { whole at }",
     "other { __typename later other { id } }",
     "... on Thing { text name }",
@@ -265,31 +252,6 @@ async def test_entries_of_plain_fields_alone_are_written_at_once(
         result = await SHORT.execute(text, root_value=root)
         assert result.errors is None
         assert completed == ["Thing"] * times
-
-
-async def test_a_value_at_hand_needs_no_resolver() -> None:
-    resolved = []
-
-    @strawberry.type
-    class Known:
-        at: strawberry.Private[Any]
-
-        @strawberry.field(description="Known.", metadata={AT_HAND: "at"})
-        async def when(self) -> datetime | None:
-            resolved.append(self)
-            return INSTANT
-
-    @strawberry.type
-    class Root:
-        known: list[Known]
-
-    short = strawberry.Schema(query=Root, config=CONFIG, execution_context_class=PlainFieldsExecutor)
-    root = Root(known=[Known(at=at) for at in (INSTANT, INSTANT, UNSET, None)])
-    result = await short.execute("{ known { when } }", root_value=root)
-    assert result.errors is None
-    assert result.data is not None
-    assert [known["when"] for known in result.data["known"]] == ["2026-03-01T12:00:00Z"] * 3 + [None]
-    assert resolved == [root.known[2]]
 
 
 CORPUS = [

@@ -1,0 +1,48 @@
+"""The delivery log: deliveries as people see them, each with the state of its webhook, which says what it waits for.
+
+A page of the log is the list that is read most. It is one statement, of no more columns than somebody sees, and its
+records are taken as asyncpg gives them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncpg import Record
+from tortoise.queryset import QuerySet
+
+from domain.database import rows
+from domain.reading import statement
+from domain.tables import Delivery
+
+
+class LoggedDelivery(Record):
+    """A delivery with its webhook's `active` and `circuit_open_until`; `domain.changes` tells what it waits for."""
+
+    @property
+    def pk(self) -> int:
+        """The delivery's key."""
+        key: int = self["id"]
+        return key
+
+
+async def read(sql: str, *values: Any) -> Sequence[LoggedDelivery]:
+    """What a statement that returns whole rows of deliveries finds, in any order. Raises Unavailable."""
+    return await rows(_SEEN.replace("DELIVERIES", sql), *values, record_class=LoggedDelivery)
+
+
+async def select(queryset: QuerySet[Delivery]) -> Sequence[LoggedDelivery]:
+    """The deliveries of a queryset, in any order. Raises Unavailable."""
+    sql, values = statement(queryset)
+    return await read(sql, *values)
+
+
+async def one(key: int) -> LoggedDelivery:
+    """A delivery that is there, as the transaction that is open sees it. Raises Unavailable."""
+    return (await read("SELECT * FROM delivery WHERE id = $1", key))[0]
+
+
+_SEEN = """
+SELECT d.id, d.uuid::text, d.event_id, d.webhook_id, d.retry_of_id, d.status, d.is_test, d.attempt_count,
+    d.max_attempts, d.created_at, d.finished_at, d.due_at, d.retry_after, w.active, w.circuit_open_until
+FROM (DELIVERIES) AS d LEFT JOIN webhook AS w ON w.id = d.webhook_id
+"""
