@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.servers import PrivatePostgres
 from tests.e2e.system import System
 from tests.e2e.world import World, entered
 
@@ -141,14 +142,21 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
             # What is full stays so for a while.
             await asyncio.sleep(3)
             system.make_room()
-            if system.postgres.process is None or system.postgres.process.poll() is not None:
-                # PostgreSQL gives up where it cannot write its log; whoever watches over it starts it again.
-                system.postgres.start()
+            watch = asyncio.create_task(watch_over(system.postgres))
             await system.healthy()
+            watch.cancel()
         await world.written(20)
     assert not [answer for answer in world.refused if not answer.startswith("503 ")], world.refused
     tally = await world.keeps_the_rule()
     print(tally, dict(world.refused), world.unanswered)
+
+
+async def watch_over(postgres: PrivatePostgres) -> None:
+    """PostgreSQL gives up where it cannot write its log, perhaps a moment after there is room; start it again."""
+    while True:
+        if postgres.process is None or postgres.process.poll() is not None:
+            postgres.start()
+        await asyncio.sleep(0.1)
 
 
 async def until_refused(world: World) -> None:
