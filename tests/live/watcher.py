@@ -139,8 +139,9 @@ async def following(*watchers: Watcher, events: bool = False) -> AsyncIterator[N
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        for task in broken:
-            task.result()
+            # Even where the block waited for one of them in vain: this is why.
+            for task in broken:
+                task.result()
 
 
 def order_of(cursor: str) -> tuple[int, int]:
