@@ -10,7 +10,7 @@ from domain.live import Change, Order
 from domain.vocabulary import FINISHED, WAITING, AttemptOutcome, DeliveryStatus, DeliveryWaitReason
 
 Row = Mapping[str, Any]
-State = Row | Record
+AnyRow = Row | Record
 
 _UNTIL_SOMEBODY_ACTS = (None, DeliveryWaitReason.WEBHOOK_INACTIVE)
 
@@ -22,7 +22,7 @@ STATE = """
 """
 
 
-def waiting_for(row: State, now: datetime) -> DeliveryWaitReason | None:
+def waiting_for(row: AnyRow, now: datetime) -> DeliveryWaitReason | None:
     """Why a delivery is not being sent right now; None where it is not waiting.
 
     `row` holds status, is_test, due_at and retry_after of the delivery, and active and circuit_open_until of its
@@ -40,7 +40,7 @@ def waiting_for(row: State, now: datetime) -> DeliveryWaitReason | None:
     return DeliveryWaitReason.QUEUED
 
 
-def next_attempt_at(row: State, reason: DeliveryWaitReason | None) -> datetime | None:
+def next_attempt_at(row: AnyRow, reason: DeliveryWaitReason | None) -> datetime | None:
     """When a delivery that waits for this is tried next; None where nobody knows. `row` as above."""
     if reason in _UNTIL_SOMEBODY_ACTS:
         return None

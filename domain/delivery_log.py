@@ -5,14 +5,11 @@ records are taken as asyncpg gives them.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from asyncpg import Record
-from tortoise.queryset import QuerySet
 
 from domain.database import rows
-from domain.reading import statement
-from domain.tables import Delivery
 
 
 class LoggedDelivery(Record):
@@ -24,21 +21,15 @@ class LoggedDelivery(Record):
         key: int = self["id"]
         return key
 
-
-async def read(sql: str, *values: Any) -> Sequence[LoggedDelivery]:
-    """What a statement that returns whole rows of deliveries finds, in any order. Raises Unavailable."""
-    return await rows(_SEEN.replace("DELIVERIES", sql), *values, record_class=LoggedDelivery)
-
-
-async def select(queryset: QuerySet[Delivery]) -> Sequence[LoggedDelivery]:
-    """The deliveries of a queryset, in any order. Raises Unavailable."""
-    sql, values = statement(queryset)
-    return await read(sql, *values)
+    @classmethod
+    async def read(cls, sql: str, *values: Any) -> Sequence[Self]:
+        """What a statement that returns whole rows of deliveries finds, in any order. Raises Unavailable."""
+        return await rows(_SEEN.replace("DELIVERIES", sql), *values, record_class=cls)
 
 
 async def one(key: int) -> LoggedDelivery:
     """A delivery that is there, as the transaction that is open sees it. Raises Unavailable."""
-    return (await read("SELECT * FROM delivery WHERE id = $1", key))[0]
+    return (await LoggedDelivery.read("SELECT * FROM delivery WHERE id = $1", key))[0]
 
 
 _SEEN = """

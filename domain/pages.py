@@ -2,23 +2,20 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
 from domain.ids import is_id
-from domain.reading import select as whole_rows
+from domain.reading import Read, statement
+from domain.reading import read as read_whole
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
-
-Row = TypeVar("Row")
-# Reads the rows of a queryset, in any order; each has a `pk`.
-Select = Callable[[QuerySet[Any]], Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +29,10 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
+class Page:
     """A part of a list, in the list's order. The cursor of any row is `cursor_of(row.pk)`."""
 
-    nodes: list[Row]
+    nodes: list[Any]
     has_next: bool
     has_previous: bool
     start_cursor: str | None
@@ -43,9 +40,11 @@ class Page(Generic[Row]):
 
 
 async def page(
-    queryset: QuerySet[Any], request: PageRequest, *, descending: bool = True, select: Select = whole_rows
-) -> Page[Any]:
+    queryset: QuerySet[Any], request: PageRequest, *, descending: bool = True, read: Read | None = None
+) -> Page:
     """The rows that were asked for, newest first unless `descending` is False; one query, 50 rows by default.
+
+    `read` makes rows of what the query finds, rows of its table unless told; each has a `pk`.
 
     Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
     its other side: the row that the cursor came from.
@@ -58,7 +57,8 @@ async def page(
     if high is not None:
         queryset = queryset.filter(id__lt=high)
     # One row more than asked for tells whether the list goes on.
-    found = await select(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
+    sql, values = statement(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
+    found = await (read or partial(read_whole, queryset.model))(sql, *values)
     nodes = sorted(found, key=attrgetter("pk"), reverse=descending)
     more = len(nodes) > size
     if more:

@@ -4,7 +4,7 @@ Tortoise asks each field about each value, for every driver that there is: 1 ms 
 what reading them costs. asyncpg's values are what the fields want already, but for enums and JSON.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +17,8 @@ from domain.database import connection, rows
 
 Row = TypeVar("Row", bound=Model)
 Conversion = Callable[[Any], Any]
+# Runs a statement that returns whole rows of a table, and makes of them what somebody wants to have of it.
+Read = Callable[..., Awaitable[Sequence[Any]]]
 
 
 async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:

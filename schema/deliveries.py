@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from tortoise.queryset import QuerySet
 
-from domain import changes, delivery_log, tables
+from domain import changes, tables
 from domain.delivery_log import LoggedDelivery
 from domain.pages import PageRequest
 from domain.vocabulary import DeliveryStatus, DeliveryWaitReason, EventType
@@ -24,8 +24,6 @@ from schema.nodes import Node, shown, shows
 from schema.pages import After, Before, Connection, First, Last
 from schema.webhooks import Webhook
 
-# Looked up in an enumeration's own way, each takes 0.3 us: a tenth of what a delivery takes.
-_STATUSES = {status.value: status for status in DeliveryStatus}
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
 
 
@@ -66,7 +64,7 @@ class Delivery(Node):
         return cls(
             id=ids.make("Delivery", row["id"]),
             uuid=row["uuid"],
-            status=_STATUSES[row["status"]],
+            status=DeliveryStatus(row["status"]),
             attempt_count=row["attempt_count"],
             max_attempts=row["max_attempts"],
             created_at=row["created_at"],
@@ -205,5 +203,4 @@ class DeliveryQuery:
             rows if filter is None else filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
-            select=delivery_log.select,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self, cast
 
 import strawberry
 
-from domain import delivery_log, tables
+from domain import tables
 from domain.catalogue import EVENT_TYPES
 from domain.pages import PageRequest
 from domain.vocabulary import EventType
@@ -54,9 +54,7 @@ class Event(Node):
         self, info: Info, *, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated["Delivery", strawberry.lazy("schema.deliveries")]]:
         rows = tables.Delivery.filter(workspace_id=info.context.workspace_id, event_id=self.key)
-        return await Connection["Delivery"].of(
-            rows, PageRequest(first, after, last, before), select=delivery_log.select
-        )
+        return await Connection["Delivery"].of(rows, PageRequest(first, after, last, before))
 
 
 async def _load_payload(context: Context, key: int) -> JSON:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
-from domain import delivery_log, tables, webhooks
-from domain.reading import read, select
+from domain import tables, webhooks
+from domain.reading import select
+from schema.nodes import reader
 
 Row = TypeVar("Row", bound=Model)
 Span = tuple[int, datetime | None, datetime | None]
@@ -55,8 +56,7 @@ class Loaders:
         sql = _MINE.replace("TABLE", table._meta.db_table).replace("OWNER", owner)  # noqa: SLF001
 
         async def load(keys: list[int]) -> list[Any]:
-            values = (keys, self._workspace_id)
-            rows = await (delivery_log.read(sql, *values) if table is tables.Delivery else read(table, sql, *values))
+            rows = await reader(table)(sql, keys, self._workspace_id)
             found = {row.pk: row for row in rows}
             return [found.get(key) for key in keys]
 

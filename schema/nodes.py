@@ -5,10 +5,13 @@ so that the files need not.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import strawberry
 from tortoise.models import Model
+
+from domain.reading import Read, read
 
 T = TypeVar("T", bound=type)
 
@@ -21,18 +24,29 @@ class Node:
 
 
 _types: dict[type, Any] = {}
+_read_as: dict[type[Model], Any] = {}
 _tables: dict[str, type[Model]] = {}
 
 
 def shows(table: type[Model], read_as: type | None = None) -> Callable[[T], T]:
-    """Declare that a type (with a class method `of(row)`) stands for the rows of this table, read as this class."""
+    """Declare that a type (with a class method `of(row)`) stands for the rows of this table.
+
+    Where they are read as another class than the table's, that has a class method `read(sql, *values)`.
+    """
 
     def register(type_: T) -> T:
         _types[read_as or table] = type_
+        if read_as is not None:
+            _read_as[table] = read_as
         _tables[type_.__name__] = table
         return type_
 
     return register
+
+
+def reader(table: type[Model]) -> Read:
+    """What reads rows of this table as `shown` wants them."""
+    return _read_as[table].read if table in _read_as else partial(read, table)
 
 
 def shown(row: Any) -> Any:

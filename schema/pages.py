@@ -6,9 +6,8 @@ import strawberry
 from tortoise.queryset import QuerySet
 
 from domain import pages
-from domain.pages import PageRequest, Select
-from domain.reading import select as whole_rows
-from schema.nodes import shown
+from domain.pages import PageRequest
+from schema.nodes import reader, shown
 
 N = TypeVar("N")
 
@@ -65,11 +64,9 @@ class Connection(Generic[N]):
         return await self.whole.count()
 
     @classmethod
-    async def of(
-        cls, whole: QuerySet[Any], request: PageRequest, *, descending: bool = True, select: Select = whole_rows
-    ) -> Self:
+    async def of(cls, whole: QuerySet[Any], request: PageRequest, *, descending: bool = True) -> Self:
         """One page of a list that is ordered by id. Raises Refused for a request that makes no sense."""
-        page = await pages.page(whole, request, descending=descending, select=select)
+        page = await pages.page(whole, request, descending=descending, read=reader(whole.model))
         return cls(
             nodes=[shown(row) for row in page.nodes],
             page_info=PageInfo(

@@ -7,7 +7,7 @@ import strawberry
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from domain import delivery_log, request, tables, texts, webhooks
+from domain import request, tables, texts, webhooks
 from domain.pages import PageRequest
 from domain.vocabulary import ContentType, EventType, HttpMethod, WebhookDisabledReason
 from schema import ids
@@ -116,7 +116,6 @@ class Webhook(Node):
             rows if filter is None else filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
-            select=delivery_log.select,
         )
 
     @strawberry.field(

@@ -55,7 +55,7 @@ async def test_a_page_reads_its_own_rows_whatever_lies_beside_them_and_keeps_the
     mine = Delivery.filter(workspace_id=admin.workspace.id)
     for descending in (True, False):
         async with rows_read("delivery") as count:
-            newest = await page(mine, PageRequest(first=PAGE), descending=descending, select=delivery_log.select)
+            newest = await page(mine, PageRequest(first=PAGE), descending=descending, read=LoggedDelivery.read)
         assert [row.pk for row in newest.nodes] == (keys[::-1] if descending else keys)[:PAGE]
         # From the index and from the table, and the one more that tells whether the list goes on.
         assert count.rows <= 2 * (PAGE + 1)

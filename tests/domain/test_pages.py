@@ -1,10 +1,13 @@
 """Lists are read by key, forwards and backwards."""
 
+from typing import Any
+
 import pytest
 
 from domain import pages
 from domain.errors import FaultCode, Refused
 from domain.pages import PageRequest, cursor_of, page
+from domain.reading import read
 from domain.tables import Event, Workspace
 from domain.vocabulary import EventType
 
@@ -83,4 +86,18 @@ def test_a_cursor_gives_its_row_back() -> None:
 @pytest.mark.parametrize("request_", [PageRequest(first=0), PageRequest(last=0)])
 async def test_a_page_of_nothing_says_that_the_list_goes_on(ids: list[int], request_: PageRequest) -> None:
     found = await page(Event.all(), request_)
-    assert (found.nodes, found.has_next or found.has_previous) == ([], bool(ids))
+    assert (found.nodes, found.has_next or found.has_previous) == ([], True)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(("request_", "first"), [(PageRequest(first=3), True), (PageRequest(last=3), False)])
+async def test_a_page_is_in_order_though_its_rows_are_read_in_none(
+    ids: list[int], request_: PageRequest, first: bool, descending: bool
+) -> None:
+    async def jumbled(sql: str, *values: Any) -> list[Event]:
+        found = await read(Event, sql, *values)
+        return found[1::2] + found[::2]
+
+    found = await page(Event.all(), request_, descending=descending, read=jumbled)
+    whole = sorted(ids, reverse=descending)
+    assert [event.id for event in found.nodes] == (whole[:3] if first else whole[-3:])

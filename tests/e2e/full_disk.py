@@ -142,9 +142,10 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
             # What is full stays so for a while.
             await asyncio.sleep(3)
             system.make_room()
-            watch = asyncio.create_task(watch_over(system.postgres))
-            await system.healthy()
-            watch.cancel()
+            async with asyncio.TaskGroup() as together:
+                watch = together.create_task(watch_over(system.postgres))
+                await system.healthy()
+                watch.cancel()
         await world.written(20)
     assert not [answer for answer in world.refused if not answer.startswith("503 ")], world.refused
     tally = await world.keeps_the_rule()
