@@ -19,9 +19,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.complexity import LIMITS, Measure, Ruler, excess
+from schema.errors import BAD_USER_INPUT, without_value
 
 QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
-BAD_USER_INPUT: Final = "BAD_USER_INPUT"
 
 MAX_TOKENS = 2_000
 MAX_ERRORS = 5
@@ -172,7 +172,7 @@ def _told(error: GraphQLError) -> GraphQLError:
     strange = error.original_error is not None and not isinstance(error.original_error, GraphQLError)
     return GraphQLError(
         # What Python has to say, for example about numbers of 5,000 digits, helps nobody.
-        "A value in the request cannot be read." if strange else error.message,
+        "A value in the request cannot be read." if strange else without_value(error.message),
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,

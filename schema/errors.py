@@ -4,6 +4,7 @@ What a person can mend (Refused) stands in the payload of a mutation, each fault
 else is a top-level error with `extensions.code`; what nobody expected is masked, and logged under the request's id.
 """
 
+import re
 from typing import Final
 
 import strawberry
@@ -27,6 +28,14 @@ CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ..
     (CursorExpired, "CURSOR_EXPIRED"),
     ((Refused, BadCursor), BAD_USER_INPUT),
     (Unavailable, "UNAVAILABLE"),
+)
+
+# A value comes last in a message of graphql-core, and then whatever it holds.
+_VALUES: Final = (
+    (re.compile(r", found: .*", re.DOTALL), "."),
+    (re.compile(r" Found: .*", re.DOTALL), ""),
+    (re.compile(r"(?<! invalid) value: .*", re.DOTALL), " value."),
+    (re.compile(r"\b((?:Block)?String) '.*", re.DOTALL), r"\1."),
 )
 
 
@@ -79,7 +88,8 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
     cause = _cause(error)
     if isinstance(cause, GraphQLError):
         # Syntax, validation and coercion carry no code of their own.
-        return _with(error, error.message, {"code": BAD_USER_INPUT, **(cause.extensions or {})})
+        message = error.message if cause.extensions else without_value(error.message)
+        return _with(error, message, {"code": BAD_USER_INPUT, **(cause.extensions or {})})
     for classes, code in CODES:
         if isinstance(cause, classes):
             return _with(error, str(cause), {"code": code, **_details(cause)})
@@ -88,6 +98,13 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
         return _with(error, str(Unavailable()), {"code": "UNAVAILABLE"})
     log.error("unexpected error", request_id=request_id, path=error.path, exc_info=cause)
     return _with(error, f"Something went wrong on our side (request {request_id}).", _internal(request_id))
+
+
+def without_value(message: str) -> str:
+    """A message of graphql-core without the value that it was given; programs keep errors, and it may be a secret."""
+    for shows_value, instead in _VALUES:
+        message = shows_value.sub(instead, message)
+    return message
 
 
 def _cause(error: GraphQLError) -> Exception:

@@ -36,6 +36,74 @@ def test_every_error_gets_its_code_and_keeps_a_message(error: GraphQLError, code
     assert "10.1.2.3" not in shown.message
 
 
+DOCUMENT = "mutation ($new: WebhookCreateInput!) { webhookCreate(input: $new) { secret } }"
+NEW = {"name": "n", "callbackUrl": "http://x/", "secret": "planted", "events": ["POST_CREATED"]}
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("planted", "Expected value of type 'WebhookCreateInput' to be an object."),
+        (
+            {**NEW, "secrets": "planted"},
+            "Expected value of type 'WebhookCreateInput' not to include unknown field 'secrets'."
+            " Did you mean 'secret'?",
+        ),
+        (
+            {**NEW, "headerz": ["planted"]},
+            "Expected value of type 'WebhookCreateInput' not to include unknown field 'headerz'."
+            " Did you mean 'headers'?",
+        ),
+        (
+            {**NEW, "quite": ", found: planted"},
+            "Expected value of type 'WebhookCreateInput' not to include unknown field 'quite'.",
+        ),
+        (
+            {"secret": "planted", "name": "n", "callbackUrl": "x"},
+            "Expected value of type 'WebhookCreateInput' to include required field 'events'.",
+        ),
+        ({**NEW, "secret": ["planted"]}, "at .secret: String cannot represent a non string value."),
+        ({**NEW, "secret": {"a": " value: planted"}}, "at .secret: String cannot represent a non string value."),
+        ({**NEW, "maxAttempts": "planted"}, "at .maxAttempts: Int cannot represent non-integer value."),
+        ({**NEW, "active": "planted\n, found: planted"}, "at .active: Boolean cannot represent a non boolean value."),
+        ({**NEW, "method": ["planted"]}, "at .method: Enum 'HttpMethod' cannot represent non-string value."),
+        (
+            {**NEW, "headers": [{"name": "planted"}]},
+            "at .headers[0]: Expected value of type 'HttpHeaderInput' to include required field 'value'.",
+        ),
+    ],
+)
+async def test_a_value_of_the_wrong_type_is_not_repeated(ask: Client, new: object, message: str) -> None:
+    answer = await ask.answer(DOCUMENT, new=new)
+    assert any(error["message"].endswith(message) for error in answer["errors"])
+    assert "planted" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        'mutation { webhookCreate(input: { secret "planted" }) { secret } }',
+        'mutation { webhookCreate(input: { secret """planted""" }) { secret } }',
+        '{ posts("planted") }',
+        '{ a } "planted" "planted"',
+        'mutation { webhookCreate(input: { secret: { a: "planted" } }) { secret } }',
+        'mutation { webhookCreate(input: { secrets: "planted", name: "n", events: [], callbackUrl: "" }) { secret } }',
+        'mutation { webhookCreate(input: "planted") { secret } }',
+        'mutation { webhookCreate(input: { events: "planted" }) { secret } }',
+        "mutation { webhookCreate(input: { secret: [planted] }) { secret } }",
+        '{ node(id: { a: "planted" }) { id } }',
+        '{ node(id: "a") @include(if: "planted") { id } }',
+        '{ deliveries(first: "planted") { totalCount } }',
+        'query ($id: ID! = ["planted"]) { node(id: $id) { id } }',
+    ],
+)
+async def test_a_value_in_a_faulty_document_is_not_repeated(ask: Client, document: str) -> None:
+    answer = await ask.answer(document)
+    assert all(error["extensions"]["code"] == "BAD_USER_INPUT" for error in answer["errors"])
+    assert answer["errors"]
+    assert "planted" not in str(answer)
+
+
 def test_an_expired_cursor_comes_with_one_to_go_on_from() -> None:
     assert present(raised(CursorExpired("5-0")), "req-1").extensions == {"code": "CURSOR_EXPIRED", "cursor": "5-0"}
 
