@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+# Test files run at once: most wait for processes that they have started.
+SIDE_BY_SIDE ?= 3
 CODE := api schema workers domain cli bench tests
 
 .DEFAULT_GOAL := help
@@ -38,7 +40,8 @@ run: setup web ## Everything on this machine, at http://127.0.0.1:8000 (Ctrl-C s
 
 .PHONY: test
 test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not alone" -n $(SIDE_BY_SIDE) --dist=loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m alone
 
 .PHONY: test-providers
 test-providers: setup ## The networks' real servers alone, and none of them may be missing

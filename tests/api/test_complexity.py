@@ -44,6 +44,7 @@ def nested_bomb(levels: int) -> str:
     return "query { webhooks { nodes { ...f0 } } } " + " ".join(fragments) + f" fragment f{levels} on Webhook {{ id }}"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "query",
     [

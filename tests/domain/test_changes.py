@@ -49,7 +49,7 @@ def test_a_waiting_delivery_says_why_and_until_when(
     assert next_attempt_at(found, waiting_for(found, NOW)) == at
 
 
-@pytest.mark.parametrize("status", [*FINISHED, DeliveryStatus.DELIVERING])
+@pytest.mark.parametrize("status", [*sorted(FINISHED), DeliveryStatus.DELIVERING])
 @pytest.mark.parametrize("columns", [{}, {"due_at": LATER}, {"active": False}, {"circuit_open_until": LATER}])
 def test_what_is_under_way_or_finished_waits_for_nothing(status: DeliveryStatus, columns: dict[str, Any]) -> None:
     found = row(status=status, **columns)

@@ -140,6 +140,7 @@ def frozen() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frozen")
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+@pytest.mark.alone
 @pytest.mark.parametrize("stranger", RECEIVERS.values(), ids=RECEIVERS)
 async def test_ten_of_a_kind_cost_little_and_harm_nobody(stranger: Hostile, corpus: Corpus, receiver: Receiver) -> None:
     url, stop = corpus.url_of(stranger), asyncio.Event()

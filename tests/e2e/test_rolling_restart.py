@@ -22,6 +22,7 @@ from tests.e2e.system import Process, System, until
 from tests.e2e.world import World, entered
 
 ROUNDS = 10
+WORKERS = 2
 EVENTS_PER_SECOND = 100
 EVENTS_PER_REQUEST = 4
 WRITERS = 16
@@ -135,10 +136,11 @@ async def world(system: System, service: Service) -> AsyncIterator[World]:
         yield world
 
 
+@pytest.mark.alone
 async def test_everything_is_replaced_ten_times_under_load_and_nobody_notices(world: World, service: Service) -> None:
     system = world.system
     world.lease = 30.0
-    await system.with_workers(2, **told(system))
+    await system.with_workers(WORKERS, **told(system))
     await world.hook()
     token = world.client._session.headers["Authorization"].removeprefix("Bearer ")
     subscribers = [Subscriber(service.url, token) for _ in range(SUBSCRIBERS)]
@@ -147,8 +149,7 @@ async def test_everything_is_replaced_ten_times_under_load_and_nobody_notices(wo
     async with steadily(world):
         for _ in range(ROUNDS):
             await replace_api(system, service)
-            for _ in range(2):
-                await replace_worker(system)
+            await asyncio.gather(*(replace_worker(system) for _ in range(WORKERS)))
     rate = len(world.acknowledged) / (time.monotonic() - begun)
 
     tally = await world.keeps_the_rule()

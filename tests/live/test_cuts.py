@@ -3,6 +3,8 @@
 import random
 from contextlib import AsyncExitStack
 
+import pytest
+
 from domain.vocabulary import DeliveryStatus
 from tests.e2e.system import until
 from tests.live.network import breaking
@@ -16,6 +18,7 @@ CUTS = 50
 CUT_WITHIN_BYTES = CHANGES * 110
 
 
+@pytest.mark.alone
 async def test_who_is_cut_off_50_times_while_10_000_changes_happen_sees_each_once_and_in_order(
     world: World, dice: random.Random
 ) -> None:

@@ -29,6 +29,7 @@ def many_sockets() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("many_sockets")
 async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_change_once(world: World) -> None:
     system = world.system

@@ -63,6 +63,7 @@ class Reader(Watcher):
         ]
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("hasty_workers")
 async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every_end_and_sees_no_change_twice(
     world: World, dice: random.Random

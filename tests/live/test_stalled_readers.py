@@ -73,6 +73,7 @@ async def closed_with(connection: ClientConnection) -> int:
         return closed.rcvd.code if closed.rcvd else 1006
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("many_sockets")
 async def test_100_stalled_readers_are_closed_in_time_and_900_others_hear_everything_at_once(world: World) -> None:
     system = world.system

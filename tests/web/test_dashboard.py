@@ -114,6 +114,7 @@ def in_browser(running: Up, settings: Settings, report: Path) -> "subprocess.Com
     return done
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", NAMES)
 def test_in_a_real_browser(name: str, verdicts: dict[str, str | None]) -> None:
     assert verdicts[name] is None, verdicts[name]
