@@ -214,10 +214,11 @@ class Feed:
                 return position  # another one has brought it meanwhile
             past = self._past(position, until)
             found, whole = await self._gather(past)
-            if whole:
+            # Meanwhile the feed may have forgotten what lies between these and what it still has.
+            if whole and self._recent.start == until:
                 self._recent.add_before(position, found)
                 return position
-        # Too much to remember for all: this subscriber gets it alone, at its own pace.
+        # Too much to remember for all, or too late: this subscriber gets it alone, at its own pace.
         async with contextlib.aclosing(past):
             for _, payload in found:
                 await sink.room()

@@ -10,6 +10,7 @@ import pytest
 from api.execution import Asked
 from api.feed import Member
 from api.live_feed import Subscription
+from api.recent import RECENT_CHANGES
 from domain import workspaces
 from domain.live import order_of
 from domain.unit import Actor
@@ -128,7 +129,13 @@ async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None
     assert executed(api) == 1
 
 
-async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while_changes_pour_in(api: Api) -> None:
+@pytest.mark.parametrize("remembered", [RECENT_CHANGES, 200, 20])
+async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while_changes_pour_in(
+    api: Api, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
+    # With less than all of them, the feed forgets some while others are being brought back.
+    monkeypatch.setattr("api.recent.RECENT_CHANGES", remembered)
+    monkeypatch.setattr("api.feed.RECENT_CHANGES", remembered)
     rand = random.Random(7)
     first, held = await listen(api)
     number = 1_500
