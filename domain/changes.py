@@ -105,7 +105,7 @@ def recalled(row: Row, attempts: Sequence[Row], from_change: int) -> list[Change
         was = {"status": status, "attempt_count": counted, "change": number, "finished_at": None, "due_at": at}
         if number >= from_change:
             # Of a retry the database keeps when the attempt ended, not when that was recorded.
-            rough = latest and status is DeliveryStatus.RETRYING
+            rough = latest and row["status"] == DeliveryStatus.RETRYING
             order = Order.ROUGHLY if rough else Order.RECALLED
             when = row["finished_at"] or at if latest else at
             changes.append(change_of(row if latest else {**row, **was}, when, order, attempt))
@@ -118,6 +118,8 @@ def _history(row: Row, attempts: Sequence[Row]) -> Iterator[tuple[int, DeliveryS
     yield 1, DeliveryStatus.PENDING, 0, row["created_at"], None
     for attempt in attempts:
         began = 2 * attempt["number"]
+        if began >= row["change"]:
+            break  # it ended after the row was read: the row still has it under way
         yield began, DeliveryStatus.DELIVERING, counted, attempt["started_at"], None
         counted += attempt["outcome"] != AttemptOutcome.INTERRUPTED
         ended = attempt["started_at"] + timedelta(milliseconds=attempt["duration_ms"])

@@ -1,6 +1,7 @@
 """Settling: what a dying process left untold is told within seconds, in order, once."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -109,6 +110,40 @@ async def test_what_was_announced_in_time_is_not_told_again(domain: Domain, admi
     await settling.settle(domain.hub.live, 10)
 
     assert await statuses(domain, admin) == ["pending", "delivering", "succeeded"]
+
+
+async def test_an_end_that_the_readers_of_a_new_stream_find_in_the_database_is_not_told_to_them(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await untold_delivery(domain, admin)
+    await attempt(delivery, WELL)
+    await domain.redis.flushall()
+    await domain.hub.live.open(admin.workspace.id)
+    await check_now()
+
+    await settling.settle(domain.hub.live, 10)
+
+    assert await statuses(domain, admin) == []
+    assert await is_settled()
+
+
+async def test_an_attempt_that_ends_well_as_the_loop_looks_is_not_told_as_a_failed_one(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = await untold_delivery(domain, admin)
+    (claimed,) = await deliveries.claim([delivery.id], LEASE)
+    read = settling._attempts_of
+
+    async def ended_meanwhile(delivery_ids: Sequence[int]) -> dict[int, list[Any]]:
+        await deliveries.record([result_of(claimed, SENT, WELL, 0.0)])
+        return await read(delivery_ids)
+
+    monkeypatch.setattr(settling, "_attempts_of", ended_meanwhile)
+    for told in (["pending", "delivering"], ["pending", "delivering", "succeeded"]):
+        await check_now()
+        await settling.settle(domain.hub.live, 10)
+
+        assert await statuses(domain, admin) == told
 
 
 async def test_an_attempt_under_way_is_told_and_looked_at_again_when_its_lease_has_run_out(
