@@ -345,6 +345,7 @@ async def test_another_workspaces_delivery_does_not_exist(domain: Domain, admin:
         assert faults_of(refused) == {("id", FaultCode.NOT_FOUND)}
 
 
+@pytest.mark.unused_database
 async def test_looking_for_the_dead_does_not_read_what_has_finished(domain: Domain, admin: Actor) -> None:
     delivery = await owe(domain, admin)
     (row,) = await claim(delivery)

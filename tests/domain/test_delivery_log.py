@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from domain import delivery_log
 from domain.changes import next_attempt_at, waiting_for
 from domain.database import rows
@@ -44,6 +46,7 @@ async def test_a_delivery_whose_webhook_is_gone_is_still_seen(domain: Domain, ad
     assert reason_of(await only()) is DeliveryWaitReason.WEBHOOK_INACTIVE
 
 
+@pytest.mark.unused_database
 async def test_a_page_reads_its_own_rows_whatever_lies_beside_them_and_keeps_their_order(
     domain: Domain, admin: Actor
 ) -> None:

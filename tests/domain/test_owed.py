@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from domain import deliveries, owed, webhooks
 from domain.database import rows
 from domain.deliveries import Room
@@ -69,6 +71,7 @@ async def test_a_test_is_found_past_the_backlog_of_a_webhook_that_is_spared(doma
     assert [row["id"] for row in claimed] == [test.id]
 
 
+@pytest.mark.unused_database
 async def test_the_backlog_of_a_webhook_that_is_spared_is_not_read(domain: Domain, admin: Actor) -> None:
     webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
     await rows(

@@ -1,0 +1,134 @@
+"""A migrated database for each test: emptied where that is enough, else dropped and copied anew."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import asyncpg
+
+from cli.servers import PrivatePostgres
+from domain import database
+from domain.settings import Settings
+
+TEMPLATE = "template_of_tests"
+# The dead rows that a test may leave to the next one.
+FEW = 1_000
+
+
+class Databases:
+    """The databases of one server. Make the template before anything else."""
+
+    def __init__(self, postgres: PrivatePostgres) -> None:
+        self._postgres = postgres
+        self._numbers = count(1)
+        # A migrated and empty one that nobody uses.
+        self._spare: str | None = None
+        self._shape = self._delete = self._refill = ""
+
+    async def make_template(self, settings: Settings) -> None:
+        """Migrate the database that others are copied from. Only the database's address is taken from the settings."""
+        await self._execute(f"CREATE DATABASE {TEMPLATE}")
+        await database.migrate(settings)
+        connection = await asyncpg.connect(self._postgres.url_of(TEMPLATE))
+        try:
+            self._shape = await connection.fetchval(_SHAPE)
+            self._delete = await connection.fetchval(_DELETE)
+            tables = [row["relname"] for row in await connection.fetch(_TABLES)]
+            self._refill = "; ".join([await connection.fetchval(_REFILL.format(table=table)) for table in tables])
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def migrated(self, *, unused: bool = False) -> AsyncIterator[str]:
+        """The URL of one that is as the migrations left it; `unused` by any test before, where dead rows matter."""
+        name, self._spare = (None, self._spare) if unused else (self._spare, None)
+        if name is None:
+            name = await self._copy(TEMPLATE)
+        try:
+            yield self._postgres.url_of(name)
+        finally:
+            if self._spare is None and await self._emptied(name):
+                self._spare = name
+            else:
+                await self._drop(name)
+
+    @asynccontextmanager
+    async def bare(self) -> AsyncIterator[str]:
+        """The URL of one without a table."""
+        name = await self._copy("template1")
+        try:
+            yield self._postgres.url_of(name)
+        finally:
+            await self._drop(name)
+
+    async def _copy(self, template: str) -> str:
+        name = f"test_{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    async def _drop(self, name: str) -> None:
+        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _emptied(self, name: str) -> bool:
+        """Put everybody out and delete every row; False where it would not be as good as new."""
+        try:
+            # No trigger fires, also none of those that hold foreign keys.
+            connection = await asyncpg.connect(
+                self._postgres.url_of(name), server_settings={"session_replication_role": "replica"}
+            )
+            try:
+                await connection.execute(_PUT_OUT)
+                if await connection.fetchval(_SHAPE) != self._shape:
+                    return False
+                deleted: int = await connection.fetchval(self._delete)
+                await connection.execute(self._refill)
+                return deleted <= FEW
+            finally:
+                await connection.close()
+        except asyncpg.PostgresError:
+            return False  # one that lets nobody in any more, for example
+
+    async def _execute(self, sql: str) -> None:
+        connection: Any = await asyncpg.connect(self._postgres.url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+_PUT_OUT = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+# How many entries the catalogues have, and which transaction made the newest: any change of a table shows in it.
+_SHAPE = """
+SELECT concat(count(*), ' ', max(xmin::text::bigint)) FROM (
+    SELECT xmin FROM pg_class UNION ALL SELECT xmin FROM pg_attribute UNION ALL SELECT xmin FROM pg_attrdef
+    UNION ALL SELECT xmin FROM pg_constraint UNION ALL SELECT xmin FROM pg_trigger UNION ALL SELECT xmin FROM pg_proc
+) AS catalogues
+"""
+
+_TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+
+# Makes a statement that deletes every row, sets all counters back, and tells how many rows there were.
+_DELETE = f"""
+WITH emptied AS (
+    SELECT string_agg(format('%1$I AS (DELETE FROM %1$I RETURNING 1)', relname), ', ') AS deletions,
+        string_agg(format('(SELECT count(*) FROM %I)', relname), ' + ') AS counts
+    FROM ({_TABLES}) AS tables
+), restarted AS (
+    SELECT string_agg(
+        format('setval(%L, %s, %L)', sequencename, coalesce(last_value, 1), last_value IS NOT NULL), ', '
+    ) AS restarts
+    FROM pg_sequences WHERE schemaname = 'public'
+)
+SELECT format('WITH %s SELECT %s, %s', deletions, counts, restarts) FROM emptied, restarted
+"""
+
+# Makes one that brings back the rows that a migration has made.
+_REFILL = """
+SELECT format('INSERT INTO %1$I SELECT * FROM json_populate_recordset(NULL::%1$I, %2$L)', '{table}',
+    coalesce(json_agg(t), '[]')) FROM {table} t
+"""
