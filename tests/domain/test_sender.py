@@ -171,6 +171,7 @@ def _is_fit_to_be_shown(outcome: Outcome) -> bool:
     return encodable and len(answer.body) <= 16 * 1024 and len(answer.headers) <= 64
 
 
+@pytest.mark.alone
 async def test_a_hundred_that_hang_keep_nobody_waiting(corpus: Corpus, receiver: Receiver) -> None:
     url, stop = corpus.url_of(RECEIVERS["never_answers"]), asyncio.Event()
     async with sending() as sender, asyncio.TaskGroup() as group:
