@@ -15,7 +15,7 @@ from domain.settings import Settings
 from domain.tables import Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
-from tests.databases import TEMPLATE, Databases
+from tests.databases import Databases
 from tests.receiver import Receiver, receiving
 
 # What is lost in a crash of the machine is of no use to a test.
@@ -52,7 +52,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with PrivatePostgres(data / "postgres", FAST) as postgres, PrivateRedis(data / "redis") as redis:
         databases = Databases(postgres)
         with asyncio.Runner() as runner:
-            runner.run(databases.make_template(settings_of(postgres.url_of(TEMPLATE), "redis://unused")))
+            runner.run(databases.make_template(settings_of(postgres.url, "redis://unused")))
         yield Servers(postgres, redis, databases)
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
-from typing import Any
 
 import asyncpg
 
@@ -27,24 +27,23 @@ class Databases:
         self._shape = self._delete = self._refill = ""
 
     async def make_template(self, settings: Settings) -> None:
-        """Migrate the database that others are copied from. Only the database's address is taken from the settings."""
+        """Migrate the database that others are copied from, under these settings but for its address."""
         await self._execute(f"CREATE DATABASE {TEMPLATE}")
-        await database.migrate(settings)
-        connection = await asyncpg.connect(self._postgres.url_of(TEMPLATE))
-        try:
+        url = self._postgres.url_of(TEMPLATE)
+        await database.migrate(replace(settings, database_url=url))
+        async with connected(url) as connection:
             self._shape = await connection.fetchval(_SHAPE)
             self._delete = await connection.fetchval(_DELETE)
             tables = [row["relname"] for row in await connection.fetch(_TABLES)]
             self._refill = "; ".join([await connection.fetchval(_REFILL.format(table=table)) for table in tables])
-        finally:
-            await connection.close()
 
     @asynccontextmanager
     async def migrated(self, *, unused: bool = False) -> AsyncIterator[str]:
         """The URL of one that is as the migrations left it; `unused` by any test before, where dead rows matter."""
-        name, self._spare = (None, self._spare) if unused else (self._spare, None)
-        if name is None:
+        if unused or self._spare is None:
             name = await self._copy(TEMPLATE)
+        else:
+            name, self._spare = self._spare, None
         try:
             yield self._postgres.url_of(name)
         finally:
@@ -74,27 +73,29 @@ class Databases:
         """Put everybody out and delete every row; False where it would not be as good as new."""
         try:
             # No trigger fires, also none of those that hold foreign keys.
-            connection = await asyncpg.connect(
-                self._postgres.url_of(name), server_settings={"session_replication_role": "replica"}
-            )
-            try:
+            async with connected(self._postgres.url_of(name), session_replication_role="replica") as connection:
                 await connection.execute(_PUT_OUT)
                 if await connection.fetchval(_SHAPE) != self._shape:
                     return False
                 deleted: int = await connection.fetchval(self._delete)
                 await connection.execute(self._refill)
                 return deleted <= FEW
-            finally:
-                await connection.close()
         except asyncpg.PostgresError:
             return False  # one that lets nobody in any more, for example
 
     async def _execute(self, sql: str) -> None:
-        connection: Any = await asyncpg.connect(self._postgres.url)
-        try:
+        async with connected(self._postgres.url) as connection:
             await connection.execute(sql)
-        finally:
-            await connection.close()
+
+
+@asynccontextmanager
+async def connected(url: str, **session: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own with these settings of its session, for as long as the block lasts."""
+    connection = await asyncpg.connect(url, server_settings=session)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 _PUT_OUT = """

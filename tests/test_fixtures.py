@@ -14,6 +14,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from tests.conftest import Servers
+from tests.databases import connected
 from tests.receiver import Answer, Receiver
 
 NEW_WORKSPACE = "INSERT INTO workspace (uuid, name, created_at) VALUES (gen_random_uuid(), 'w', now()) RETURNING id"
@@ -24,38 +25,26 @@ MANY_SWEEPS = "INSERT INTO sweep (name) SELECT 'sweep ' || number FROM generate_
 async def test_every_test_has_a_migrated_database_and_a_redis_of_its_own(settings: Settings, turn: str) -> None:
     async with database.connected(settings):
         assert await database.is_migrated()
-    connection = await asyncpg.connect(settings.database_url)
-    assert await connection.fetchval("SELECT count(*) FROM workspace") == 0
-    await connection.execute(NEW_WORKSPACE)
-    await connection.close()
+    async with connected(settings.database_url) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM workspace") == 0
+        await connection.execute(NEW_WORKSPACE)
     async with Redis.from_url(settings.redis_url) as redis:
         assert await redis.dbsize() == 0
         await redis.set(turn, 1)
 
 
-async def execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
 async def test_a_database_that_is_used_again_has_what_the_migrations_made_and_no_more(servers: Servers) -> None:
     async with servers.databases.migrated() as url:
-        connection = await asyncpg.connect(url)
-        sweeps = await connection.fetch("SELECT * FROM sweep ORDER BY name")
-        await connection.execute(f"DELETE FROM sweep; {NEW_WORKSPACE}")
-        # This connection stays open.
-    async with servers.databases.migrated() as again:
+        left_open = await asyncpg.connect(url)
+        sweeps = await left_open.fetch("SELECT * FROM sweep ORDER BY name")
+        await left_open.execute(f"DELETE FROM sweep; {NEW_WORKSPACE}")
+    async with servers.databases.migrated() as again, connected(again) as connection:
         assert again == url
         with pytest.raises(asyncpg.InterfaceError):
-            await connection.execute("SELECT 1")
-        connection = await asyncpg.connect(again)
+            await left_open.execute("SELECT 1")
         assert sweeps == await connection.fetch("SELECT * FROM sweep ORDER BY name")
         assert len(sweeps) > 0
         assert await connection.fetchval(NEW_WORKSPACE) == 1
-        await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -71,8 +60,8 @@ async def test_a_database_that_is_used_again_has_what_the_migrations_made_and_no
     ],
 )
 async def test_a_database_that_cannot_be_made_good_is_given_to_no_other_test(servers: Servers, change: str) -> None:
-    async with servers.databases.migrated() as url:
-        await execute(url, change)
+    async with servers.databases.migrated() as url, connected(url) as connection:
+        await connection.execute(change)
     async with servers.databases.migrated() as other:
         assert other != url
 

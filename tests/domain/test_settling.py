@@ -1,7 +1,6 @@
 """Settling: what a dying process left untold is told within seconds, in order, once."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -128,22 +127,34 @@ async def test_an_end_that_the_readers_of_a_new_stream_find_in_the_database_is_n
 
 
 async def test_an_attempt_that_ends_well_as_the_loop_looks_is_not_told_as_a_failed_one(
-    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+    domain: Domain, admin: Actor
 ) -> None:
     delivery = await untold_delivery(domain, admin)
     (claimed,) = await deliveries.claim([delivery.id], LEASE)
-    read = settling._attempts_of
+    await check_now()
+    may_settle = asyncio.Event()
 
-    async def ended_meanwhile(delivery_ids: Sequence[int]) -> dict[int, list[Any]]:
-        await deliveries.record([result_of(claimed, SENT, WELL, 0.0)])
-        return await read(delivery_ids)
-
-    monkeypatch.setattr(settling, "_attempts_of", ended_meanwhile)
-    for told in (["pending", "delivering"], ["pending", "delivering", "succeeded"]):
-        await check_now()
+    async def settle() -> None:
+        await may_settle.wait()
         await settling.settle(domain.hub.live, 10)
 
-        assert await statuses(domain, admin) == told
+    # A task of before the transaction is outside of it: it reads the delivery as it was, and waits for the attempts.
+    settling_meanwhile = asyncio.create_task(settle())
+    async with in_transaction():
+        await rows("LOCK TABLE attempt")
+        await deliveries.record([result_of(claimed, SENT, WELL, 0.0)])
+        may_settle.set()
+        await until(somebody_waits_for_attempts)
+    await settling_meanwhile
+    assert await statuses(domain, admin) == ["pending", "delivering"]
+
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+    assert await statuses(domain, admin) == ["pending", "delivering", "succeeded"]
+
+
+async def somebody_waits_for_attempts() -> bool:
+    return bool(await rows("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'attempt'::regclass"))
 
 
 async def test_an_attempt_under_way_is_told_and_looked_at_again_when_its_lease_has_run_out(
