@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from tests.domain.name_server import NameServer, naming
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import ENDPOINT_PLACES, SHIFTED, until
@@ -51,6 +53,7 @@ async def ten_more(world: World, path: str) -> None:
     await until(lambda: len(world.receivers.at(path)) >= goal, what=f"ten more at {path}")
 
 
+@pytest.mark.alone
 async def test_healthy_endpoints_do_not_wait_for_a_hundred_that_hang(world: World) -> None:
     """F21."""
     # As long as in production: each attempt hangs for the whole fifteen seconds.

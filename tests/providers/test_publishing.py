@@ -147,10 +147,10 @@ async def test_a_scheduled_post_is_published_once_though_the_worker_is_killed_be
     domain: Domain, settings: Settings, admin: Actor, pds: Pds, pds_relay: Relay, someone: PdsAccount
 ) -> None:
     account = await add_bluesky(domain, admin, pds_relay.url, someone)
-    scheduled_at = datetime.now(UTC) + timedelta(seconds=5)
-    post = await write(domain, admin, account, scheduled_at=scheduled_at)
     async with worker(settings) as first:
         await first.until_started()
+        scheduled_at = datetime.now(UTC) + timedelta(seconds=5)
+        post = await write(domain, admin, account, scheduled_at=scheduled_at)
     assert datetime.now(UTC) < scheduled_at
     assert (await Post.get(id=post.id)).status is PostStatus.SCHEDULED
     answered = pds_relay.watch_for("putRecord")
