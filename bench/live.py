@@ -15,10 +15,9 @@ import psutil
 from bench.client import Api, api, plain, session
 from bench.figures import Figure, percentile
 from bench.place import Place, connect
-from domain import queue
+from domain import ids, queue
 from domain.live import Change, Live, Order
 from domain.vocabulary import DeliveryStatus, EventType
-from schema import ids
 
 SUBSCRIBERS = 1000
 # Changes that are measured; each of a thousand different subscriptions executes every one of them.

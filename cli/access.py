@@ -11,12 +11,11 @@ from rich.text import Text
 
 from cli.opening import Data, Json, find_workspace, print_result, require_migrated, said, settings_of
 from cli.output import Output, columns
-from domain import unit, workspaces
+from domain import ids, unit, workspaces
 from domain.tables import Token, Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
-from schema import ids
 
 TOKEN_NAME = "hookline token create"  # noqa: S105
 

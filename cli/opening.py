@@ -12,11 +12,10 @@ import typer
 from cli import sentences
 from cli import up as upping
 from cli.data_folder import DataFolder
-from domain import database, workspaces
+from domain import database, ids, workspaces
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
 from domain.tables import Workspace
-from schema import ids
 
 Data = Annotated[
     Path | None,

@@ -12,14 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.opening import require_migrated
 from cli.output import Output
-from domain import replays, unit
+from domain import ids, replays, unit
 from domain.errors import Misconfigured, Unavailable, not_found
 from domain.replays import NewReplay
 from domain.settings import Settings
 from domain.tables import Replay, Webhook, Workspace
 from domain.unit import Actor
 from domain.vocabulary import DeliveryStatus, Role
-from schema import ids
 
 POLL_SECONDS = 0.5
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

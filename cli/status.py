@@ -16,12 +16,11 @@ from cli import sentences
 from cli.ailments import duration
 from cli.opening import require_migrated
 from cli.output import Output, columns
-from domain import backlog, database
+from domain import backlog, database, ids
 from domain.backlog import MOST_COUNTED, Backlog, Troubled
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
 from domain.vocabulary import DeliveryStatus
-from schema import ids
 
 LOOK_BACK = timedelta(hours=1)
 MOST_WEBHOOKS = 20

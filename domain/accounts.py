@@ -9,7 +9,7 @@ from tortoise.exceptions import IntegrityError
 
 from domain import audit, events, payloads, providers
 from domain.errors import Fault, FaultCode, Faults, Refused, not_found
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.payloads import AccountRecord
 from domain.providers.interface import (
     BadInput,
@@ -156,13 +156,13 @@ def opened_credentials(vault: Vault, account: Account) -> dict[str, Any]:
 
 async def _find(workspace: Workspace, account_id: int) -> Account:
     mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
-    found = await mine.first() if is_id(account_id) else None
+    found = await mine.first() if is_key(account_id) else None
     return found or not_found("account")
 
 
 async def _one(unit: Unit, sql: str, account_id: int, *values: object) -> Account:
     """The account, locked until the unit ends. Raises Refused (NOT_FOUND)."""
-    found = await read(Account, sql, unit.workspace.id, account_id, *values) if is_id(account_id) else []
+    found = await read(Account, sql, unit.workspace.id, account_id, *values) if is_key(account_id) else []
     return found[0] if found else not_found("account")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.reading import Read, statement
 from domain.reading import read as read_whole
 
@@ -83,7 +83,7 @@ def row_at(cursor: str) -> int | None:
         kind, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
     except (binascii.Error, ValueError):
         return None
-    if kind != "row" or not digits.isdigit() or len(digits) > 19 or not is_id(int(digits)):
+    if kind != "row" or not digits.isdigit() or len(digits) > 19 or not is_key(int(digits)):
         return None
     return int(digits)
 

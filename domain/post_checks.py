@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from domain import providers
 from domain.errors import FaultCode, Faults
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.tables import Account, Workspace
 from domain.texts import check_text
 
@@ -57,7 +57,7 @@ def check_time(faults: Faults, scheduled_at: datetime, now: datetime) -> None:
 
 
 async def _accounts(workspace: Workspace, account_ids: Collection[int]) -> dict[int, Account]:
-    wanted = [account_id for account_id in account_ids if is_id(account_id)]
+    wanted = [account_id for account_id in account_ids if is_key(account_id)]
     if not wanted:
         return {}
     return {account.id: account for account in await Account.filter(workspace_id=workspace.id, id__in=wanted)}

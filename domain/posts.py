@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from domain import audit, database, events, payloads, providers
 from domain.errors import FaultCode, Faults, not_found, wrong_state
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.post_checks import LONGEST_BODY, Content, check_content, check_time
 from domain.post_records import announce, entries_of, put_on, tell
 from domain.providers.interface import TextMeasure
@@ -161,7 +161,7 @@ async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
     if len(wanted) > MOST_DELETED:
         faults.add(FaultCode.LIMIT_REACHED, f"At most {MOST_DELETED} posts can be deleted at once.", "ids")
     faults.raise_if_any()
-    mine = Post.filter(workspace_id=unit.workspace.id, id__in=[each for each in wanted if is_id(each)])
+    mine = Post.filter(workspace_id=unit.workspace.id, id__in=[each for each in wanted if is_key(each)])
     found = {post.id: post for post in await mine.select_for_update(no_key=to_trash).order_by("id")}
     for index, post_id in enumerate(post_ids):
         _check_deletable(faults, found.get(post_id), to_trash, index)
@@ -181,7 +181,7 @@ async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasu
     check_text(faults, body, "body", longest=LONGEST_BODY, what="The text", required=False, lines=True)
     faults.raise_if_any()
     mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
-    account = await mine.first() if is_id(account_id) else None
+    account = await mine.first() if is_key(account_id) else None
     if account is None:
         not_found("account", "account_id")
     return providers.client_for(account.provider).measure(body, account.data)
@@ -204,7 +204,7 @@ async def _made_with(unit: Unit, key: str) -> Post | None:
 
 async def _locked(unit: Unit, post_id: int) -> Post:
     mine = Post.filter(workspace_id=unit.workspace.id, id=post_id)
-    found = await mine.select_for_update(no_key=True).first() if is_id(post_id) else None
+    found = await mine.select_for_update(no_key=True).first() if is_key(post_id) else None
     return found or not_found("post")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from domain import audit, catalogue, database, deliveries, dispatch, events, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.tables import Delivery, Webhook, Workspace
 from domain.unit import Unit
 from domain.vault import Vault
@@ -208,7 +208,7 @@ def _stats_of(row: Mapping[str, Any]) -> Stats:
 
 async def _locked(unit: Unit, webhook_id: int) -> Webhook:
     mine = Webhook.filter(workspace_id=unit.workspace.id, id=webhook_id, deleted_at=None)
-    found = await mine.select_for_update(no_key=True).first() if is_id(webhook_id) else None
+    found = await mine.select_for_update(no_key=True).first() if is_key(webhook_id) else None
     return found or not_found("webhook")
 
 

@@ -17,7 +17,7 @@ from tortoise.expressions import Q
 from domain import audit
 from domain.database import transaction
 from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
-from domain.ids import is_id
+from domain.ids import is_key
 from domain.tables import Token, Workspace
 from domain.texts import check_text, is_clean
 from domain.unit import Actor, Unit
@@ -134,7 +134,7 @@ async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -
 
 
 async def _revoked_before(unit: Unit, token_id: int) -> Token:
-    found = await Token.get_or_none(workspace_id=unit.workspace.id, id=token_id) if is_id(token_id) else None
+    found = await Token.get_or_none(workspace_id=unit.workspace.id, id=token_id) if is_key(token_id) else None
     return found or not_found("token")
 
 

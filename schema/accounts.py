@@ -5,10 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from domain import accounts, tables
+from domain import accounts, ids, tables
 from domain.pages import PageRequest
 from domain.vocabulary import Provider, Role
-from schema import ids
 from schema.arguments import given
 from schema.context import Info
 from schema.errors import UserError
@@ -39,7 +38,7 @@ class Account(Node):
     @classmethod
     def of(cls, row: tables.Account) -> Self:
         return cls(
-            id=ids.make("Account", row.id),
+            id=strawberry.ID(ids.make("Account", row.id)),
             uuid=str(row.uuid),
             provider=row.provider,
             provider_id=row.provider_id,

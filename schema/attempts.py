@@ -7,9 +7,8 @@ from typing import Any, Self, TypeVar, cast
 
 import strawberry
 
-from domain import tables
+from domain import ids, tables
 from domain.vocabulary import AttemptOutcome, HttpMethod
-from schema import ids
 from schema.context import Context, Info
 from schema.nodes import Node, shows
 from schema.webhooks import HttpHeader
@@ -34,7 +33,7 @@ class Attempt(Node):
     @classmethod
     def of(cls, row: tables.Attempt) -> Self:
         return cls(
-            id=ids.make("Attempt", f"{row.delivery_id}.{row.number}"),
+            id=strawberry.ID(ids.make("Attempt", f"{row.delivery_id}.{row.number}")),
             number=row.number,
             started_at=row.started_at,
             duration_ms=row.duration_ms,
@@ -49,7 +48,7 @@ class Attempt(Node):
     def seen(cls, delivery_key: int, data: dict[str, Any]) -> Self:
         """As a live change tells of it."""
         return cls(
-            id=ids.make("Attempt", f"{delivery_key}.{data['number']}"),
+            id=strawberry.ID(ids.make("Attempt", f"{delivery_key}.{data['number']}")),
             number=data["number"],
             started_at=datetime.fromisoformat(data["started_at"]),
             duration_ms=data["duration_ms"],

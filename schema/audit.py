@@ -5,10 +5,9 @@ from typing import Self, cast
 
 import strawberry
 
-from domain import tables
+from domain import ids, tables
 from domain.pages import PageRequest
 from domain.vocabulary import Role
-from schema import ids
 from schema.context import Info
 from schema.nodes import Node, shown, shows
 from schema.pages import After, Before, Connection, First, Last
@@ -36,7 +35,7 @@ class AuditEvent(Node):
     @classmethod
     def of(cls, row: tables.AuditEvent) -> Self:
         return cls(
-            id=ids.make("AuditEvent", row.id),
+            id=strawberry.ID(ids.make("AuditEvent", row.id)),
             action=row.action,
             subject_type=row.subject_type,
             subject_id=_subject(row),
@@ -53,7 +52,7 @@ class AuditEvent(Node):
 def _subject(row: tables.AuditEvent) -> strawberry.ID | None:
     if row.subject_id is None:
         return None
-    return ids.make(row.subject_type[:1].upper() + row.subject_type[1:], row.subject_id)
+    return strawberry.ID(ids.make(row.subject_type[:1].upper() + row.subject_type[1:], row.subject_id))
 
 
 @strawberry.type

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import strawberry
 
-from domain import request, tables, webhooks
+from domain import ids, request, tables, webhooks
 from domain.live import Entry
 from domain.vocabulary import AttemptOutcome, ContentType, DeliveryStatus, HttpMethod, PostStatus, Role
-from schema import attempts, ids
+from schema import attempts
 from schema.attempts import Attempt
 from schema.context import Context, Info
 from schema.deliveries import Delivery
@@ -112,7 +112,7 @@ class PostStatusChange:
 
 def _post(data: dict[str, Any]) -> Post:
     return Post(
-        id=ids.make("Post", data["id"]),
+        id=strawberry.ID(ids.make("Post", data["id"])),
         uuid=data["uuid"],
         status=PostStatus(data["status"]),
         body=data["body"],

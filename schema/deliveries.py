@@ -12,11 +12,11 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from tortoise.queryset import QuerySet
 
-from domain import changes, tables
+from domain import changes, ids, tables
 from domain.delivery_log import LoggedDelivery
 from domain.pages import PageRequest
 from domain.vocabulary import DeliveryStatus, DeliveryWaitReason, EventType
-from schema import events, ids, webhooks
+from schema import events, webhooks
 from schema.attempts import Attempt
 from schema.context import Info
 from schema.events import Event
@@ -62,7 +62,7 @@ class Delivery(Node):
     def of(cls, row: LoggedDelivery) -> Self:
         reason = changes.waiting_for(row, datetime.now(UTC))
         return cls(
-            id=ids.make("Delivery", row["id"]),
+            id=strawberry.ID(ids.make("Delivery", row["id"])),
             uuid=row["uuid"],
             status=DeliveryStatus(row["status"]),
             attempt_count=row["attempt_count"],
@@ -81,7 +81,7 @@ class Delivery(Node):
     def seen(cls, data: dict[str, Any], event: dict[str, Any]) -> Self:
         """As a live change tells of it."""
         return cls(
-            id=ids.make("Delivery", data["id"]),
+            id=strawberry.ID(ids.make("Delivery", data["id"])),
             uuid=data["uuid"],
             status=DeliveryStatus(data["status"]),
             attempt_count=data["attempt_count"],
@@ -119,7 +119,7 @@ class Delivery(Node):
 def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
     return Seen(
         event=Event(
-            id=ids.make("Event", event["id"]),
+            id=strawberry.ID(ids.make("Event", event["id"])),
             uuid=event["uuid"],
             type=EventType(event["type"]),
             occurred_at=datetime.fromisoformat(event["occurred_at"]),

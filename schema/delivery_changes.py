@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from domain import deliveries, delivery_log, dispatch, replays, tables
+from domain import deliveries, delivery_log, dispatch, ids, replays, tables
 from domain.vocabulary import DeliveryStatus, Role
-from schema import ids, webhooks
+from schema import webhooks
 from schema.context import Info
 from schema.deliveries import Delivery, DeliveryId
 from schema.errors import UserError
@@ -28,7 +28,7 @@ class Replay(Node):
     @classmethod
     def of(cls, row: tables.Replay) -> Self:
         return cls(
-            id=ids.make("Replay", row.id),
+            id=strawberry.ID(ids.make("Replay", row.id)),
             created_at=row.created_at,
             finished_at=row.finished_at,
             total=row.total,

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Self, cast
 
 import strawberry
 
-from domain import tables
+from domain import ids, tables
 from domain.catalogue import EVENT_TYPES
 from domain.pages import PageRequest
 from domain.vocabulary import EventType
-from schema import ids
 from schema.context import Context, Info
 from schema.nodes import Node, shows
 from schema.pages import After, Before, Connection, First, Last
@@ -34,7 +33,7 @@ class Event(Node):
     @classmethod
     def of(cls, row: tables.Event) -> Self:
         return cls(
-            id=ids.make("Event", row.id),
+            id=strawberry.ID(ids.make("Event", row.id)),
             uuid=str(row.uuid),
             type=row.type,
             occurred_at=row.occurred_at,

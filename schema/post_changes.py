@@ -5,9 +5,8 @@ from typing import Annotated
 
 import strawberry
 
-from domain import posts
+from domain import ids, posts
 from domain.vocabulary import Role, Unset
-from schema import ids
 from schema.arguments import given
 from schema.context import Info
 from schema.errors import UserError
@@ -148,7 +147,7 @@ class PostMutation:
     ) -> PostDeletePayload:
         async with info.context.unit() as unit:
             deleted = await posts.delete(unit, ids.keys("Post", ids_), to_trash or False)
-        return PostDeletePayload(deleted_post_ids=[ids.make("Post", key) for key in deleted])
+        return PostDeletePayload(deleted_post_ids=[strawberry.ID(ids.make("Post", key)) for key in deleted])
 
 
 def _changes(input: PostUpdateInput) -> posts.PostChanges:

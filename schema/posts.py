@@ -7,10 +7,9 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from tortoise.queryset import QuerySet
 
-from domain import posts, tables
+from domain import ids, posts, tables
 from domain.pages import PageRequest
 from domain.vocabulary import PostAccountStatus, PostStatus
-from schema import ids
 from schema.accounts import Account
 from schema.context import Context, Info
 from schema.nodes import Node, shows
@@ -84,7 +83,7 @@ class Post(Node):
     @classmethod
     def of(cls, row: tables.Post) -> Self:
         return cls(
-            id=ids.make("Post", row.id),
+            id=strawberry.ID(ids.make("Post", row.id)),
             uuid=str(row.uuid),
             status=row.status,
             body=row.body,

@@ -18,9 +18,9 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
-from domain import tables
+from domain import ids, tables
 from domain.vocabulary import Role
-from schema import attempts, ids
+from schema import attempts
 from schema.accounts import AccountMutation, AccountQuery
 from schema.audit import AuditEvent, AuditQuery
 from schema.context import Context, Info

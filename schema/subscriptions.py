@@ -16,9 +16,9 @@ from typing import Annotated, Any
 
 import strawberry
 
+from domain import ids
 from domain.live import CursorExpired, Entry
 from domain.vocabulary import DeliveryStatus, EventType
-from schema import ids
 from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.context import Context, Info
 

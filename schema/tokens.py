@@ -5,10 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from domain import tables, workspaces
+from domain import ids, tables, workspaces
 from domain.pages import PageRequest
 from domain.vocabulary import Role
-from schema import ids
 from schema.context import Info
 from schema.errors import UserError
 from schema.nodes import Node, shows
@@ -34,7 +33,7 @@ class Token(Node):
     @classmethod
     def of(cls, row: tables.Token) -> Self:
         return cls(
-            id=ids.make("Token", row.id),
+            id=strawberry.ID(ids.make("Token", row.id)),
             name=row.name,
             role=row.role,
             prefix=row.prefix,
@@ -54,7 +53,9 @@ class Workspace(Node):
 
     @classmethod
     def of(cls, row: tables.Workspace) -> Self:
-        return cls(id=ids.make("Workspace", row.id), name=row.name, created_at=row.created_at, key=row.id)
+        return cls(
+            id=strawberry.ID(ids.make("Workspace", row.id)), name=row.name, created_at=row.created_at, key=row.id
+        )
 
     @strawberry.field(description="Its tokens, newest first, the revoked ones too.")
     async def tokens(

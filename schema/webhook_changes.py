@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from domain import delivery_log, webhooks
+from domain import delivery_log, ids, webhooks
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role, Unset
-from schema import ids
 from schema.arguments import given
 from schema.context import Info
 from schema.errors import UserError

@@ -7,10 +7,9 @@ import strawberry
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from domain import request, tables, texts, webhooks
+from domain import ids, request, tables, texts, webhooks
 from domain.pages import PageRequest
 from domain.vocabulary import ContentType, EventType, HttpMethod, WebhookDisabledReason
-from schema import ids
 from schema.context import Context, Info
 from schema.errors import bad_input
 from schema.nodes import Node, shows
@@ -71,7 +70,7 @@ class Webhook(Node):
     @classmethod
     def of(cls, row: tables.Webhook) -> Self:
         return cls(
-            id=ids.make("Webhook", row.id),
+            id=strawberry.ID(ids.make("Webhook", row.id)),
             uuid=str(row.uuid),
             name=row.name,
             callback_url=row.callback_url,

@@ -10,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.rates import Rates, network_of
-from domain import workspaces
+from domain import ids, workspaces
 from domain.settings import Settings
 from domain.tables import Token
 from domain.unit import Actor
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
-from schema import ids
 from tests.api.conftest import JSON, Api, running
 
 NAME = "{ viewer { workspace { name } } }"

@@ -12,8 +12,8 @@ import strawberry
 from graphql import IntrospectionQuery, build_client_schema, get_introspection_query
 from yarl import URL
 
+from domain.ids import make
 from domain.settings import Settings
-from schema.ids import make
 from tests import node
 from tests.api.conftest import GRAPHQL, JSON, Api, running
 

@@ -11,11 +11,10 @@ from api.execution import Asked
 from api.feed import Member
 from api.live_feed import Subscription
 from api.recent import RECENT_CHANGES
-from domain import workspaces
+from domain import ids, workspaces
 from domain.live import order_of
 from domain.unit import Actor
 from domain.vocabulary import DeliveryStatus, EventType, Role
-from schema import ids
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api
 

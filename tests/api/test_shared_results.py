@@ -11,8 +11,8 @@ from typing import Any
 
 from api.documents import BadDocument
 from api.execution import Asked
+from domain import ids
 from domain.vocabulary import DeliveryStatus, EventType
-from schema import ids
 from schema.context import Context
 from schema.schema import schema
 from tests.api.changes import announce, delivery_change, some_changes, succeeded

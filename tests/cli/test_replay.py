@@ -10,12 +10,11 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.replay import moment
-from domain import replays, workspaces
+from domain import ids, replays, workspaces
 from domain.database import rows
 from domain.errors import Misconfigured
 from domain.tables import Delivery, Replay, Workspace
 from domain.unit import Actor, Domain
-from schema import ids
 from tests.cli.test_status import told
 from tests.domain.doing import happen, listen
 from tests.running import HOOKLINE, environment, hookline

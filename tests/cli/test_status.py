@@ -10,11 +10,10 @@ from typing import Any
 
 import asyncpg
 
-from domain import backlog
+from domain import backlog, ids
 from domain.backlog import Backlog
 from domain.database import rows
 from domain.unit import Actor, Domain
-from schema import ids
 from tests.conftest import Servers
 from tests.domain.doing import happen, listen
 from tests.running import HOOKLINE, environment, hookline

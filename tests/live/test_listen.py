@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from cli.programs import CHECKOUT
-from domain import workspaces
+from domain import ids, workspaces
 from domain.tables import Attempt
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role
 from domain.workspaces import NewToken
-from schema import ids
 from tests.domain.doing import happen, listen
 from tests.e2e.system import System, until
 from tests.live.network import breaking

@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from domain import tables
+from domain import ids, tables
 from domain.vocabulary import DeliveryStatus
-from schema import ids
 from tests.schema.conftest import Client
 from tests.schema.world import furnish, many_deliveries
 

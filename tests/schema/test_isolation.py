@@ -27,9 +27,8 @@ from graphql import (
     is_required_input_field,
 )
 
-from domain import pages, tables
+from domain import ids, pages, tables
 from domain.live import Entry
-from schema import ids
 from schema.schema import schema
 from schema.subscriptions import FEEDS, follow
 from tests.schema.conftest import Client

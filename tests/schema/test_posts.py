@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from domain import tables
-from schema import ids
+from domain import ids, tables
 from tests.schema.conftest import Client
 from tests.schema.test_accounts import add
 

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from domain import tables
-from schema import ids
+from domain import ids, tables
 from tests.schema.conftest import Client
 
 CREATE = """

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from domain import accounts, posts, replays, tables, webhooks
+from domain import accounts, ids, posts, replays, tables, webhooks
 from domain.accounts import NewAccount
 from domain.posts import NewPost
 from domain.replays import NewReplay
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, HttpMethod, Provider
 from domain.webhooks import NewWebhook
-from schema import ids
 from tests.schema.conftest import Client
 
 STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)

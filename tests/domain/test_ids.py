@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from schema import ids
+from domain import ids
 
 
 def spelled(plain: str) -> str:
