@@ -41,6 +41,19 @@ def run(database_url: str, *arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, env=variables(database_url))
 
 
+def test_only_the_api_loads_the_libraries_for_graphql() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, cli.main; print(*sys.modules)"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "workers.main" in loaded
+    assert not loaded & {"api", "schema", "strawberry", "graphql", "starlette", "uvicorn"}
+
+
 def actor_of(secret: str, settings: Settings, now: datetime) -> Actor:
     async def ask() -> Actor:
         async with database.connected(settings):
