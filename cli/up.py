@@ -21,7 +21,7 @@ from cli.programs import Program, api_answers, reachable, worker_answers
 from cli.receiver import Receiver
 from cli.servers import PrivatePostgres, PrivateRedis, PrivateServer
 from cli.supervisor import Supervisor
-from domain import database, unit, workspaces
+from domain import database, tasks, unit, workspaces
 from domain.errors import HooklineError, Refused, Unauthenticated, Unavailable
 from domain.settings import Settings
 from domain.tables import Workspace
@@ -80,22 +80,23 @@ class _Instance:
     async def run(self) -> None:
         """Start everything, watch it, and end it all when told to. Raises HooklineError where a part fails for good."""
         work = asyncio.create_task(self._work())
-        stopped = asyncio.Event()
+        told = asyncio.Event()
 
         def stop() -> None:
-            if stopped.is_set():
+            if told.is_set():
                 self._supervisor.hurry()
-            stopped.set()
-            work.cancel()
+            told.set()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # `nohup` has us ignore a terminal that goes away.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, stop)
+        stopping = asyncio.create_task(told.wait())
         try:
-            await asyncio.wait({work})
-            if stopped.is_set():
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if told.is_set():
                 self._output.say("Stopping; once more to do it at once.")
+            await tasks.end(work, stopping)
         finally:
             await self._supervisor.stop()
             # Last, so that what the worker still finishes arrives.

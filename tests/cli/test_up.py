@@ -1,12 +1,15 @@
 """`hookline up`, as a person runs it: real processes, real servers."""
 
+import asyncio
 import os
 import re
 import shlex
 import signal
 import stat
 import subprocess
+import threading
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from cli.processes import wait_until
 from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres
 from cli.up import Place, run
+from domain import sign_in
 from tests.running import GONE, HOOKLINE, READY, Up, environment, hookline, setpriv_without_capabilities, up
 
 PARTS = {"api", "worker", "postgres", "valkey-server"}
@@ -154,12 +158,34 @@ def test_it_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path, databa
         assert process.stdout is not None
         process.stdout.close()
         running = Up(process, tmp_path / "var", tmp_path / "none")
-        assert wait_until((tmp_path / "var" / "hookline.json").exists, READY)
-        assert wait_until(lambda: is_up(running), READY)
-        assert running.stop() == 0
+        try:
+            assert wait_until((tmp_path / "var" / "hookline.json").exists, READY)
+            assert wait_until(lambda: is_up(running), READY)
+            assert running.stop() == 0
+        finally:
+            process.kill()
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert not running.left()
+
+
+def test_a_ctrl_c_that_a_library_swallows_stops_everything_all_the_same(
+    tmp_path: Path, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swallow(*_: object) -> str:
+        """As `asyncio.wait_for` did until Python 3.12 where a cancellation came as Redis answered."""
+        os.kill(os.getpid(), signal.SIGINT)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(READY.total_seconds())
+        return "code"
+
+    monkeypatch.setattr(sign_in, "make", swallow)
+    told = environment(HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url)
+    second = threading.Timer(GONE.total_seconds(), os.kill, (os.getpid(), signal.SIGINT))
+    second.start()
+    assert run(Place(tmp_path / "var", "127.0.0.1", 0), told, Output()) == 0
+    assert second.is_alive(), "it took a second Ctrl-C"
+    second.cancel()
 
 
 def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
