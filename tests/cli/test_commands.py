@@ -41,6 +41,14 @@ def run(database_url: str, *arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, env=variables(database_url))
 
 
+def actor_of(secret: str, settings: Settings, now: datetime) -> Actor:
+    async def ask() -> Actor:
+        async with database.connected(settings):
+            return await workspaces.authenticate(secret, now)
+
+    return asyncio.run(ask())
+
+
 def test_only_the_api_loads_the_libraries_for_graphql() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys, cli.main; print(*sys.modules)"],
@@ -52,14 +60,6 @@ def test_only_the_api_loads_the_libraries_for_graphql() -> None:
     loaded = set(done.stdout.split())
     assert "workers.main" in loaded
     assert not loaded & {"api", "schema", "strawberry", "graphql", "starlette", "uvicorn"}
-
-
-def actor_of(secret: str, settings: Settings, now: datetime) -> Actor:
-    async def ask() -> Actor:
-        async with database.connected(settings):
-            return await workspaces.authenticate(secret, now)
-
-    return asyncio.run(ask())
 
 
 def test_a_deployment_is_migrated_and_opened_by_commands_that_print_their_result_alone(empty_database_url: str) -> None:

@@ -183,9 +183,11 @@ def test_a_ctrl_c_that_a_library_swallows_stops_everything_all_the_same(
     told = environment(HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url)
     second = threading.Timer(GONE.total_seconds(), os.kill, (os.getpid(), signal.SIGINT))
     second.start()
-    assert run(Place(tmp_path / "var", "127.0.0.1", 0), told, Output()) == 0
-    assert second.is_alive(), "it took a second Ctrl-C"
-    second.cancel()
+    try:
+        assert run(Place(tmp_path / "var", "127.0.0.1", 0), told, Output()) == 0
+        assert second.is_alive(), "it took a second Ctrl-C"
+    finally:
+        second.cancel()
 
 
 def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
