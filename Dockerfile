@@ -20,7 +20,7 @@ RUN python -m venv /opt/packages \
 FROM python:3.11-slim
 # A number, so that Kubernetes can see that it is not root.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin hookline \
- && printf '#!/opt/packages/bin/python\nfrom cli.main import app\n\napp()\n' > /usr/local/bin/hookline \
+ && printf '#!/opt/packages/bin/python\nfrom cli.__main__ import main\n\nmain()\n' > /usr/local/bin/hookline \
  && chmod 755 /usr/local/bin/hookline
 ENV PATH=/opt/packages/bin:$PATH \
     PYTHONPATH=/app \

@@ -55,13 +55,13 @@ def api(place: Place, **settings: str) -> Iterator[Api]:
 
     def told(*command: str) -> str:
         ran = subprocess.run(
-            [sys.executable, "-m", "cli.main", *command], env=environment, check=True, capture_output=True, text=True
+            [sys.executable, "-m", "cli", *command], env=environment, check=True, capture_output=True, text=True
         )
         return ran.stdout.strip()
 
     workspace = told("workspace", "create", f"bench on {port}")
     token = told("token", "create", "--workspace", workspace, "--role", "admin")
-    with subprocess.Popen([sys.executable, "-m", "cli.main", "api"], env=environment) as process:
+    with subprocess.Popen([sys.executable, "-m", "cli", "api"], env=environment) as process:
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/readyz")
             yield Api(f"http://127.0.0.1:{port}", token, psutil.Process(process.pid))

@@ -94,7 +94,7 @@ def workers(place: Place, count: int = 1, **settings: str) -> Iterator[list[psut
         path.unlink(missing_ok=True)
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "worker"],
+            [sys.executable, "-m", "cli", "worker"],
             env={**place.environment, "HOOKLINE_READY_FILE": str(path), **settings},
         )
         for path in ready

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from cli import access, operating, rotation, welcome
 from cli import listen as listening
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
+from cli.loading import load
 from cli.opening import Data, Json, print_result, require_migrated, said, settings_of
 from cli.output import Output
 from domain import database, logs
@@ -77,7 +77,7 @@ def api() -> None:
         settings = Settings.from_environment()
         finish_well()
         # Only here: a worker would spend a third of its start and 18 MiB on libraries for GraphQL.
-        import_module("api.main").run(settings)
+        load("api.main").run(settings)
 
 
 @app.command()
@@ -143,6 +143,3 @@ def finish_well() -> None:
 
 access.register(workspace_commands, token_commands)
 operating.register(app, workspace_commands)
-
-if __name__ == "__main__":
-    app()

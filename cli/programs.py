@@ -40,7 +40,7 @@ class Program:
     def launch(self) -> subprocess.Popen[bytes]:
         """See Part."""
         # From the checkout, so that its own modules are found wherever `hookline up` was called.
-        command = [sys.executable, "-m", "cli.main", self.name]
+        command = [sys.executable, "-m", "cli", self.name]
         self.process = spawn(command, environment=self._environment, output=subprocess.PIPE, folder=CHECKOUT)
         return self.process
 

@@ -19,7 +19,7 @@ from cli.programs import CHECKOUT
 
 READY = timedelta(seconds=120)
 GONE = timedelta(seconds=60)
-HOOKLINE = (sys.executable, "-m", "cli.main")
+HOOKLINE = (sys.executable, "-m", "cli")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Up:
                 command = child.cmdline()
                 self._seen |= {child, *child.children(recursive=True)}
                 if command and child.status() != psutil.STATUS_ZOMBIE:
-                    found[command[-1] if "cli.main" in command else child.name()] = child
+                    found[command[-1] if "cli" in command else child.name()] = child
         return found
 
     def left(self) -> list[psutil.Process]:

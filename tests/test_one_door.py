@@ -25,7 +25,7 @@ OPENERS = {
 OWN_SERVERS = {
     # The type of a request that uvicorn's server side reads, and the socket that it listens on.
     "api/main.py": {"websockets.http11", "websockets.http11.Request", "socket.socket"},
-    "cli/main.py": {"import by name"},  # `api`, in the command that runs it
+    "cli/loading.py": {"import by name"},  # `api.main`, in the command that runs it
     "cli/programs.py": {"http.client"},  # asks our own API whether it is ready
     "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
     "cli/up.py": {"socket.socket", "getaddrinfo"},  # tries whether the port to listen on is free

@@ -144,7 +144,7 @@ def test_the_commands_of_the_services_run_in_their_order_and_pass_their_health_c
 def running(command: list[str], variables: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A service's process, for a block; it has to follow SIGTERM."""
     assert command[0] == "hookline"
-    with subprocess.Popen([sys.executable, "-m", "cli.main", *command[1:]], cwd=CHECKOUT, env=variables) as process:
+    with subprocess.Popen([sys.executable, "-m", "cli", *command[1:]], cwd=CHECKOUT, env=variables) as process:
         try:
             yield process
         finally:

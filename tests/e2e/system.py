@@ -62,7 +62,7 @@ class Process:
         self._was_ready = False
         self._forget_round()
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "cli.main", self.name]
+            command = [sys.executable, "-m", "cli", self.name]
             self._process = spawn(command, environment=environment(**self._variables), output=log, folder=CHECKOUT)
         return self
 

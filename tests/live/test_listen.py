@@ -70,7 +70,7 @@ class Listening:
 async def listening(*arguments: str, **variables: str) -> AsyncIterator[Listening]:
     """Start it; it is killed at the end of the block if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli.main", "listen", *arguments, cwd=CHECKOUT, env=environment(**variables),
+        sys.executable, "-m", "cli", "listen", *arguments, cwd=CHECKOUT, env=environment(**variables),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     running = Listening(process)

@@ -180,7 +180,7 @@ class Worker:
 async def worker(settings: Settings, end: signal.Signals = signal.SIGKILL) -> AsyncIterator[Worker]:
     """A worker process on this test's servers, which gets a signal at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", "worker"), cwd=CHECKOUT, env=variables(settings), stderr=PIPE
+        *(sys.executable, "-m", "cli", "worker"), cwd=CHECKOUT, env=variables(settings), stderr=PIPE
     )
     try:
         yield Worker(process)
