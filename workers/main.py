@@ -6,6 +6,7 @@ import gc
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from time import monotonic
 
 import orjson
 import structlog
@@ -33,6 +34,10 @@ from workers.reseal import Resealing
 JOBS_AT_ONCE = 20
 # How often Redis is asked for jobs. 10 ms would save 2.6 % of a core, and cost 3 ms of the median to the request.
 POLL_SECONDS = 0.005
+# Once there has been no job for a while, it is asked less often: the next one is found up to 25 ms later, and a worker
+# that has nothing to do takes 4 % of a core, not 11 %.
+QUIET_AFTER_SECONDS = 1.0
+QUIET_POLL_SECONDS = 0.025
 JOB_SECONDS = 300
 AWAY_SECONDS = 0.5
 
@@ -79,7 +84,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
     """Take jobs from Redis for as long as there is one; while it is away, the database loop does the work."""
     while True:
         redis = queue.connect(domain.settings.redis_url)
-        worker = _arq_worker(redis, engine, publisher)
+        worker = _hint_taker(redis, engine, publisher)
         try:
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
@@ -103,9 +108,23 @@ async def forget_hints(redis: ArqRedis) -> None:
         await redis.delete(QUEUE_NAME)
 
 
-def _arq_worker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> Worker:
+class HintTaker(Worker):
+    """arq's worker, but it asks Redis less often while there are no jobs."""
+
+    _last_jobs_at = 0.0
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Called for each look into the queue, with what was found there."""
+        await super().start_jobs(job_ids)
+        if job_ids:
+            self._last_jobs_at = monotonic()
+        elif monotonic() - self._last_jobs_at > QUIET_AFTER_SECONDS:
+            await asyncio.sleep(QUIET_POLL_SECONDS)
+
+
+def _hint_taker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> HintTaker:
     functions: Sequence[WorkerCoroutine] = (deliver, publish)
-    return Worker(
+    return HintTaker(
         functions=[func(function, name=name) for function, name in zip(functions, (DELIVER, PUBLISH), strict=True)],
         queue_name=QUEUE_NAME,
         redis_pool=redis,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,7 +25,7 @@ from tests.e2e.proxy import Gate
 from tests.receiver import Receiver
 from tests.waiting import until
 from workers.engine import Engine
-from workers.main import take_hints
+from workers.main import QUIET_POLL_SECONDS, take_hints
 from workers.publish import Publisher
 
 # arq 0.28 closes redis-py's connections by a name that is deprecated.
@@ -91,6 +92,17 @@ async def test_a_hint_is_delivered(domain: Domain, admin: Actor, receiver: Recei
         await deliver_one(domain, admin)
 
     assert len(receiver.requests) == 1
+
+
+async def test_a_queue_without_jobs_is_asked_less_often(domain: Domain) -> None:
+    async with taking_hints(domain):
+        begun = monotonic()
+        await domain.redis.config_resetstat()
+        await asyncio.sleep(1)
+        asked = (await domain.redis.info("commandstats"))["cmdstat_zrangebyscore"]["calls"]
+        most = 1 + (monotonic() - begun) / QUIET_POLL_SECONDS
+
+    assert 1 <= asked <= most
 
 
 async def test_a_pickle_is_not_opened(domain: Domain, admin: Actor, receiver: Receiver, tmp_path: Path) -> None:
