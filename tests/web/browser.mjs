@@ -1,35 +1,30 @@
 // A real Chromium and what every test watches while it uses it.
-import { spawnSync } from 'node:child_process';
+import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import chromium, { inflate } from '@sparticuz/chromium';
+import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
 
 const require = createRequire(import.meta.url);
 const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+/** What unpack.mjs makes. */
+export const UNPACKED = fileURLToPath(new URL('node_modules/.chromium', import.meta.url));
+export const CHROMIUM = path.join(UNPACKED, 'chromium');
 /** Ample: what takes this long on a slow machine under load is not late but broken. */
 export const PATIENCE_MS = 40_000;
 
 // The package's own flags switch web security off, and with it what these tests are to prove.
 const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
 
-/** Chromium's libraries come with the package too, for machines that lack them. */
-async function libraries(executable) {
-  const missing = spawnSync('ldd', [executable], { encoding: 'utf8' }).stdout.includes('not found');
-  if (!missing) return {};
-  const folder = path.join(path.dirname(require.resolve('@sparticuz/chromium')), '..', 'bin', 'al2023.tar.br');
-  await inflate(folder);
-  return { LD_LIBRARY_PATH: path.join(tmpdir(), 'al2023', 'lib') };
-}
-
 export async function launch() {
-  const executablePath = await chromium.executablePath();
-  const env = { ...process.env, ...(await libraries(executablePath)) };
-  return puppeteer.launch({ args: FLAGS, executablePath, env, headless: 'shell' });
+  // Only there on machines that lack them.
+  const libraries = path.join(UNPACKED, 'al2023', 'lib');
+  const env = existsSync(libraries) ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env;
+  return puppeteer.launch({ args: FLAGS, executablePath: CHROMIUM, env, headless: 'shell' });
 }
 
 /** A page of a tab of its own that notes what must never happen: console errors, broken policies, foreign requests. */
@@ -61,9 +56,9 @@ export async function openPage(browser, { token = null, width = 1280, height = 8
   return page;
 }
 
-export async function visit(page, url) {
+export async function visit(page, url, waitUntil = 'domcontentloaded') {
   page.origin = new URL(url).origin;
-  await page.goto(url, { waitUntil: 'domcontentloaded' });
+  await page.goto(url, { waitUntil });
   await page.waitForSelector('h1');
 }
 
@@ -102,6 +97,19 @@ export async function choose(page, label, value) {
 export async function told(page, error) {
   const text = await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(0, 1_500)).catch(() => 'nothing any more');
   return new Error(`${error.message}\n  at ${page.url()}\n  faults: ${page.faults.join(' | ') || 'none'}\n  the page says: ${text}`, { cause: error });
+}
+
+/** Opens a page, and at its end holds it to what every page must keep. */
+export async function inPage(browser, options, body) {
+  const page = await openPage(browser, options);
+  try {
+    await body(page);
+    assert.deepEqual(page.faults, []);
+  } catch (error) {
+    throw await told(page, error);
+  } finally {
+    await page.browserContext().close();
+  }
 }
 
 /** What hides a part of itself without saying so: text that ends in dots does, and rows that are drawn as they are seen. */

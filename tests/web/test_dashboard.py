@@ -1,120 +1,18 @@
-"""The dashboard and GraphiQL in a real Chromium, on all of Hookline as `hookline up` runs it."""
+"""The dashboard and GraphiQL in a real Chromium."""
 
-import asyncio
-import json
-import re
-import subprocess
-import sys
-import urllib.request
-from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
-
-import asyncpg
 import pytest
 
-from cli.opening import settings_of
-from cli.programs import CHECKOUT
-from domain.settings import Settings
-from tests import node
-from tests.running import Up, environment, up
+from tests.web.scripts import names_of, verdicts_of
 
-HERE = Path(__file__).parent
-SCRIPT = HERE / "dashboard.test.mjs"
-BUILT = CHECKOUT / "web" / "dist" / "index.html"
-# Some 90 seconds on two cores that have nothing else to do.
-SECONDS = 900
-LARGE = 10_000
-
-MAKE_WEBHOOK = """mutation {
-  webhookCreate(input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [POST_DELETED], maxAttempts: 1}) {
-    webhook { id uuid } errors { message }
-  }
-}"""
-TEST_IT = """mutation($id: ID!) {
-  webhookTest(id: $id, eventType: POST_DELETED) { delivery { uuid } errors { message } }
-}"""
-# Copies of one delivery over the last two days, oldest first, four in five of them succeeded.
-MULTIPLY = """
-INSERT INTO delivery (uuid, workspace_id, event_id, webhook_id, event_type, status, is_test, max_attempts,
-                      attempt_count, interrupted_count, attempt_number, due_at, retry_after, change, created_at,
-                      finished_at)
-SELECT gen_random_uuid(), workspace_id, event_id, webhook_id, event_type,
-       CASE WHEN number % 5 = 0 THEN 'failed' ELSE 'succeeded' END, false, 1, 1, 0, 1, made, false, 3, made,
-       made + interval '80 milliseconds'
-FROM delivery, generate_series(1, $2) AS number,
-     LATERAL (SELECT now() - interval '2 days' + number * interval '17 seconds' AS made) AS times
-WHERE uuid = $1::uuid
-"""
-
-
-def ask(access: dict[str, Any], query: str, **variables: str) -> dict[str, Any]:
-    """What the API answers."""
-    request = urllib.request.Request(
-        f"{access['url']}/graphql",
-        json.dumps({"query": query, "variables": variables}).encode(),
-        {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as response:
-        answer = json.load(response)
-    assert "errors" not in answer, answer
-    data: dict[str, Any] = answer["data"]
-    return data
-
-
-async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
-    """A webhook with 10,000 deliveries in its log; its id."""
-    webhook_id: str = ask(access, MAKE_WEBHOOK)["webhookCreate"]["webhook"]["id"]
-    delivery = ask(access, TEST_IT, id=webhook_id)["webhookTest"]["delivery"]
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(MULTIPLY, delivery["uuid"], LARGE - 1)
-    finally:
-        await connection.close()
-    return webhook_id
-
-
-# As they stand in the script, in their order: later ones use what earlier ones have made, so they run together.
-NAMES = re.findall(r"^test\('(.+)', async", SCRIPT.read_text(), re.MULTILINE)
+SCRIPT = "dashboard.test.mjs"
 
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """What became of each test of the script: None where it passed, otherwise what it says."""
-    assert BUILT.exists(), "the pages are not built: make web"
-    node.install(HERE)
-    folder = tmp_path_factory.mktemp("dashboard")
-    report = folder / "report.xml"
-    with up(folder / "data") as running:
-        running.until_ready()
-        done = in_browser(running, settings_of(folder / "data"), report)
-        assert running.stop() == 0
-    found = {case.attrib["name"]: case.findtext("failure") for case in ElementTree.parse(report).iter("testcase")}
-    # A script that cannot be read, or fails before its first test, reports none.
-    assert found.keys() >= set(NAMES), done.stdout + done.stderr
-    return found
+    """What became of each test of the script."""
+    return verdicts_of(SCRIPT, tmp_path_factory.mktemp("browser"))
 
 
-def in_browser(running: Up, settings: Settings, report: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the script against what runs, and have it write its report."""
-    access = running.access
-    told = environment(
-        HOOKLINE_URL=access["url"],
-        HOOKLINE_TOKEN=access["token"],
-        WORKER_PID=str(running.parts()["worker"].pid),
-        LARGE_WEBHOOK=asyncio.run(make_large_webhook(access, settings.database_url)),
-        REDIS_URL=settings.redis_url,
-        PYTHON=sys.executable,
-    )
-    reporters = ["--test-reporter=spec", "--test-reporter-destination=stdout"]
-    reporters += ["--test-reporter=junit", f"--test-reporter-destination={report}"]
-    command = [str(node.NODE), "--test", *reporters, SCRIPT.name]
-    done = subprocess.run(command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False)
-    print(done.stdout)
-    return done
-
-
-@pytest.mark.alone
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_of(SCRIPT))
 def test_in_a_real_browser(name: str, verdicts: dict[str, str | None]) -> None:
     assert verdicts[name] is None, verdicts[name]
