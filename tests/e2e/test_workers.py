@@ -1,4 +1,4 @@
-"""Workers that are killed, stopped, frozen and restarted (F1 to F5, F23)."""
+"""Workers that are killed, stopped and frozen (F1 to F3, F5, F23); test_rolling_restart.py has F4."""
 
 import asyncio
 import signal
@@ -76,27 +76,6 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(world: W
 
     tally = await world.keeps_the_rule()
     assert (tally.delivered, tally.duplicated) == (tally.accepted, 0)
-    await no_attempt_was_used_up(world)
-
-
-async def test_ten_rolling_restarts_send_nothing_twice_and_use_up_no_attempt(world: World) -> None:
-    """F4."""
-    world.receivers.behaviours["/"] = Behaviour(seconds=0.1)
-    await world.hook()
-    async with world.load():
-        for _ in range(10):
-            old = world.system.workers.pop(0)
-            new = world.system.add_worker()
-            old.send(signal.SIGTERM)
-            code, _ = await asyncio.gather(old.gone(), new.ready())
-            assert code == 0
-
-    tally = await world.keeps_the_rule()
-    assert (tally.delivered, tally.duplicated) == (tally.accepted, 0)
-    await no_attempt_was_used_up(world)
-
-
-async def no_attempt_was_used_up(world: World) -> None:
     rows = await world.rows()
     assert {(row["attempt_count"], row["interrupted_count"], row["attempt_number"]) for row in rows} == {(1, 0, 1)}
 
