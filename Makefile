@@ -2,8 +2,10 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-# Test files run at once: most wait for processes that they have started.
-SIDE_BY_SIDE ?= 3
+# Test files run at once, one more than there are cores: most wait for processes that they have started.
+SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
+# Where it is set, as in many containers, each of the processes that the tests start compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := api schema workers domain cli bench tests
 
 .DEFAULT_GOAL := help
@@ -12,10 +14,12 @@ CODE := api schema workers domain cli bench tests
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
+# The lock file names all that is needed, so pip need not look for more; and every core compiles.
 .venv/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --no-compile -r requirements-dev.lock
 	$(BIN)/python -m pip install -qq --no-build-isolation --no-deps -e .
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 .PHONY: setup

@@ -1,6 +1,7 @@
 """What tests stand on: a real PostgreSQL, a real Redis, a real receiver; tests share the servers and nothing else."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ SECRET_KEY = bytes(range(32))
 def pytest_configure() -> None:
     """Let Ctrl-C reach the commands under test: in the background of a script they would inherit that it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Until all tests are loaded, for nothing of them is garbage.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Have no test look for garbage among the modules and the tests: they stay."""
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)

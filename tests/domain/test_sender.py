@@ -130,12 +130,10 @@ async def _healthy_times(sender: Sender, url: str, stop: asyncio.Event) -> list[
 
 
 @pytest.fixture(scope="module")
-def frozen() -> Iterator[None]:
+def frozen() -> None:
     """As a worker does when it starts: to search all that the tests before have left is no cost of the sender's."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("frozen")
