@@ -461,8 +461,7 @@ test('a token that may only read is offered nothing else, and loses the page whe
 test('GraphiQL runs a subscription with no network but ours', async () => {
   const id = await makeWebhook('Watched in GraphiQL');
   await using({}, async (page) => {
-    page.origin = url;
-    await page.goto(`${url}/graphiql`, { waitUntil: 'networkidle0' });
+    await visit(page, `${url}/graphiql`, 'networkidle0');
     await click(page, 'tab', 'WatchDeliveries');
     // GraphiQL notices a change of tabs a tenth of a second later; until then it would run the other tab's operation.
     await page.waitForFunction(() => localStorage.getItem('graphiql:query')?.includes('deliveryStatusChanged'));

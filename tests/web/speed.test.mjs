@@ -1,4 +1,4 @@
-// How fast the pages are, in a real browser that has the machine to itself. Started by test_speed.py, which says where they are.
+// How fast the pages are, in a real browser that has the machine to itself. Started by test_dashboard.py, which says where they are.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';

@@ -1,18 +1,133 @@
-"""The dashboard and GraphiQL in a real Chromium."""
+"""The dashboard and GraphiQL in a real Chromium, on all of Hookline as `hookline up` runs it."""
 
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import asyncpg
 import pytest
 
-from tests.web.scripts import names_of, verdicts_of
+from cli.opening import settings_of
+from cli.programs import CHECKOUT
+from domain.settings import Settings
+from tests import node
+from tests.running import Up, environment, up
 
-SCRIPT = "dashboard.test.mjs"
+HERE = Path(__file__).parent
+# What measures must have the machine to itself.
+SCRIPTS = {"dashboard.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
+BUILT = CHECKOUT / "web" / "dist" / "index.html"
+# The longest takes a good minute on two cores that have nothing else to do.
+SECONDS = 900
+LARGE = 10_000
+
+MAKE_WEBHOOK = """mutation {
+  webhookCreate(input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [POST_DELETED], maxAttempts: 1}) {
+    webhook { id uuid } errors { message }
+  }
+}"""
+TEST_IT = """mutation($id: ID!) {
+  webhookTest(id: $id, eventType: POST_DELETED) { delivery { uuid } errors { message } }
+}"""
+# Copies of one delivery over the last two days, oldest first, four in five of them succeeded.
+MULTIPLY = """
+INSERT INTO delivery (uuid, workspace_id, event_id, webhook_id, event_type, status, is_test, max_attempts,
+                      attempt_count, interrupted_count, attempt_number, due_at, retry_after, change, created_at,
+                      finished_at)
+SELECT gen_random_uuid(), workspace_id, event_id, webhook_id, event_type,
+       CASE WHEN number % 5 = 0 THEN 'failed' ELSE 'succeeded' END, false, 1, 1, 0, 1, made, false, 3, made,
+       made + interval '80 milliseconds'
+FROM delivery, generate_series(1, $2) AS number,
+     LATERAL (SELECT now() - interval '2 days' + number * interval '17 seconds' AS made) AS times
+WHERE uuid = $1::uuid
+"""
+
+
+def ask(access: dict[str, Any], query: str, **variables: str) -> dict[str, Any]:
+    """What the API answers."""
+    request = urllib.request.Request(
+        f"{access['url']}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as response:
+        answer = json.load(response)
+    assert "errors" not in answer, answer
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
+    """A webhook with 10,000 deliveries in its log; its id."""
+    webhook_id: str = ask(access, MAKE_WEBHOOK)["webhookCreate"]["webhook"]["id"]
+    delivery = ask(access, TEST_IT, id=webhook_id)["webhookTest"]["delivery"]
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(MULTIPLY, delivery["uuid"], LARGE - 1)
+    finally:
+        await connection.close()
+    return webhook_id
+
+
+def names_of(script: str) -> list[str]:
+    """The tests of a script in their order: they run together, for later ones use what earlier ones have made."""
+    return re.findall(r"^test\('(.+)', async", (HERE / script).read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """What became of each test of the script."""
-    return verdicts_of(SCRIPT, tmp_path_factory.mktemp("browser"))
+def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str | None]]:
+    """Runs a script, once; what became of each of its tests: None where it passed, otherwise what it says."""
+    return cache(lambda script: run(script, tmp_path_factory.mktemp("browser")))
 
 
-@pytest.mark.parametrize("name", names_of(SCRIPT))
-def test_in_a_real_browser(name: str, verdicts: dict[str, str | None]) -> None:
-    assert verdicts[name] is None, verdicts[name]
+def run(script: str, folder: Path) -> dict[str, str | None]:
+    assert BUILT.exists(), "the pages are not built: make web"
+    node.install(HERE)
+    report = folder / "report.xml"
+    with up(folder / "data") as running:
+        running.until_ready()
+        done = in_browser(script, running, settings_of(folder / "data"), report)
+        assert running.stop() == 0
+    found = {case.attrib["name"]: case.findtext("failure") for case in ElementTree.parse(report).iter("testcase")}
+    # A script that cannot be read, or fails before its first test, reports none.
+    assert found.keys() >= set(names_of(script)), done.stdout + done.stderr
+    return found
+
+
+def in_browser(script: str, running: Up, settings: Settings, report: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the script against what runs, and have it write its report."""
+    access = running.access
+    told = environment(
+        HOOKLINE_URL=access["url"],
+        HOOKLINE_TOKEN=access["token"],
+        WORKER_PID=str(running.parts()["worker"].pid),
+        LARGE_WEBHOOK=asyncio.run(make_large_webhook(access, settings.database_url)),
+        REDIS_URL=settings.redis_url,
+        PYTHON=sys.executable,
+    )
+    reporters = ["--test-reporter=spec", "--test-reporter-destination=stdout"]
+    reporters += ["--test-reporter=junit", f"--test-reporter-destination={report}"]
+    command = [str(node.NODE), "--test", *reporters, script]
+    done = subprocess.run(command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False)
+    print(done.stdout)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        pytest.param(script, name, marks=marks, id=name)
+        for script, marks in SCRIPTS.items()
+        for name in names_of(script)
+    ],
+)
+def test_in_a_real_browser(script: str, name: str, verdicts_of: Callable[[str], dict[str, str | None]]) -> None:
+    assert verdicts_of(script)[name] is None, verdicts_of(script)[name]
