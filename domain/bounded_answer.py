@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import ClientResponse
 
+from domain.guarded_socket import allow_more
 from domain.outcome import Answer
 from domain.request import HIDDEN
 
@@ -47,6 +48,7 @@ async def _read_slowly(response: ClientResponse, deadline: float) -> tuple[bytes
             async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + BODY_WAIT)):
                 while len(body) < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - len(body))):
                     body += chunk
+                    allow_more(response, len(chunk))
     finally:
         whole = content.at_eof() and content.exception() is None
         if not whole:

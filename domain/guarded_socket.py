@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 HANDSHAKE_BUDGET: Final = 128 * 1024
 # From the request to the end of the answer's headers.
 HEAD_BUDGET: Final = 32 * 1024
+# What comes in at once is parsed at once, and a chunk of one byte costs as much as one of a thousand.
+AT_ONCE: Final = 8 * 1024
 
 
 class BudgetSpent(ConnectionError):
@@ -47,7 +49,7 @@ class GuardedSocket(socket.socket):
         """As socket.recv; raises BudgetSpent."""
         if self.budget <= 0:
             raise BudgetSpent
-        data = super().recv(min(bufsize, self.budget), flags)
+        data = super().recv(min(bufsize, self.budget, AT_ONCE), flags)
         self.budget -= len(data)
         return data
 
@@ -55,7 +57,7 @@ class GuardedSocket(socket.socket):
         """As socket.recv_into, which asyncio uses below TLS; raises BudgetSpent."""
         if self.budget <= 0:
             raise BudgetSpent
-        count = super().recv_into(buffer, min(nbytes or memoryview(buffer).nbytes, self.budget), flags)
+        count = super().recv_into(buffer, min(nbytes or memoryview(buffer).nbytes, self.budget, AT_ONCE), flags)
         self.budget -= count
         return count
 
@@ -71,9 +73,12 @@ OPEN: Final[WeakValueDictionary[int, GuardedSocket]] = WeakValueDictionary()
 
 
 class GuardedResponse(ClientResponse):
-    """A response whose body may be `body_budget` bytes on the wire: 64 KiB are read of it, and chunks have a frame."""
+    """A response whose body may be `body_budget` bytes longer on the wire than what was read of it.
 
-    body_budget = 72 * 1024
+    That is one record of TLS, of which nothing is read before all of it is here, and the frames of chunks.
+    """
+
+    body_budget = 24 * 1024
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body."""
@@ -95,7 +100,7 @@ class GuardedResponse(ClientResponse):
 
 
 class GuardedProviderResponse(GuardedResponse):
-    """A response that may be as long as the networks' answers are."""
+    """A response that may be as long as the networks' answers are, at once."""
 
     body_budget = 1280 * 1024
 
@@ -119,7 +124,19 @@ def request_class(most_open: int) -> type[ClientRequest]:
 
 def allow(connection: "Connection", budget: int) -> None:
     """Let this connection receive so many bytes from now on."""
-    if connection.transport is not None:
-        guarded = OPEN.get(connection.transport.get_extra_info("socket").fileno())
-        if guarded is not None:
-            guarded.budget = budget
+    guarded = _guarded(connection)
+    if guarded is not None:
+        guarded.budget = budget
+
+
+def allow_more(response: ClientResponse, read: int) -> None:
+    """Let as many bytes in again as were read of this response's body."""
+    guarded = None if response.connection is None else _guarded(response.connection)
+    if guarded is not None:
+        guarded.budget += read
+
+
+def _guarded(connection: "Connection") -> GuardedSocket | None:
+    if connection.transport is None:
+        return None
+    return OPEN.get(connection.transport.get_extra_info("socket").fileno())

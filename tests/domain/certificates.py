@@ -1,5 +1,6 @@
 """Certificates for tests, made on the spot: good ones and each kind of bad one."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -28,6 +29,13 @@ def make_certificates(folder: Path) -> Path:
     path = folder / "authority.pem"
     path.write_bytes(certificate.public_bytes(Encoding.PEM))
     return path
+
+
+def server_context(certificate: Path) -> ssl.SSLContext:
+    """What a server needs that shows this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 def _authority(name: str) -> Signer:

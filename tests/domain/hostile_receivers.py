@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.vocabulary import AttemptOutcome
+from tests.domain.certificates import server_context
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -580,9 +581,7 @@ async def _serve(receiver: Hostile, reader: asyncio.StreamReader, writer: asynci
 def _context(receiver: Hostile, folder: Path) -> ssl.SSLContext | None:
     if receiver.certificate is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{receiver.certificate}.pem")
-    return context
+    return server_context(folder / f"{receiver.certificate}.pem")
 
 
 async def main(folder: Path) -> None:

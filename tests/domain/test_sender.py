@@ -24,7 +24,7 @@ from domain.request import OutgoingRequest
 from domain.sender import CallFailed, Sender, SenderLimits
 from domain.vocabulary import AttemptOutcome, HttpMethod
 from tests.domain.bad_urls import BAD_URLS, NAMES_THAT_LEAD_INSIDE
-from tests.domain.certificates import HOST, make_certificates
+from tests.domain.certificates import HOST, make_certificates, server_context
 from tests.domain.hostile_receivers import MEBIBYTE, RECEIVERS, Hostile, Serve
 from tests.domain.name_server import NameServer, naming
 from tests.receiver import Answer, Receiver, receiving
@@ -221,10 +221,10 @@ async def test_an_answer_to_nobody_is_not_taken_for_the_next_one() -> None:
 
 
 @asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[str]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 # Where deliveries may go.
@@ -410,6 +410,31 @@ async def test_connections_are_kept(method: HttpMethod, receiver: Receiver) -> N
         with connections() as connected:
             for _ in range(3):
                 assert isinstance(await sender.send(request_to(receiver.url, method)), Delivered)
+    assert len(connected) == 1
+
+
+@pytest.mark.parametrize("chunk", [60 * 1024, 100], ids=["at once", "in chunks"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_long_answer_is_read_whole_and_its_connection_kept(scheme: str, chunk: int, tmp_path: Path) -> None:
+    authority = make_certificates(tmp_path)
+    body = b"%x\r\n%s\r\n" % (chunk, b"x" * chunk) * (60 * 1024 // chunk) + b"0\r\n\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(len(request_to("").body))
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                await asyncio.sleep(0.01)
+                writer.write(body)
+        writer.close()
+
+    trusting = ssl.create_default_context(cafile=str(authority))
+    served = server_context(tmp_path / "good.pem") if scheme == "https" else None
+    async with serving(serve, served) as url, sending(limits=PATIENT, tls=trusting) as sender:
+        with connections() as connected:
+            for _ in range(3):
+                assert isinstance(await sender.send(request_to(url)), Delivered)
     assert len(connected) == 1
 
 
