@@ -100,7 +100,7 @@ class GuardedResponse(ClientResponse):
 
 
 class GuardedProviderResponse(GuardedResponse):
-    """A response that may be as long as the networks' answers are, at once."""
+    """A response whose body has one budget, never renewed: as much as a network's longest answer."""
 
     body_budget = 1280 * 1024
 

@@ -56,9 +56,15 @@ export async function openPage(browser, { token = null, width = 1280, height = 8
   return page;
 }
 
-export async function visit(page, url, waitUntil = 'domcontentloaded') {
+/** Loads a page; what comes from elsewhere is a fault from then on. */
+export async function go(page, url, waitUntil = 'domcontentloaded') {
   page.origin = new URL(url).origin;
   await page.goto(url, { waitUntil });
+}
+
+/** Loads a page and waits for its heading. */
+export async function visit(page, url, waitUntil) {
+  await go(page, url, waitUntil);
   await page.waitForSelector('h1');
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { api, audit, choose, click, clipped, fill, inPage, launch, line, openPage, PATIENCE_MS, reads, receive, tabTo, told, visit } from './browser.mjs';
+import { api, audit, choose, click, clipped, fill, go, inPage, launch, line, openPage, PATIENCE_MS, reads, receive, tabTo, told, visit } from './browser.mjs';
 
 const { HOOKLINE_URL: url, HOOKLINE_TOKEN: token, WORKER_PID: worker, LARGE_WEBHOOK: largeWebhook, REDIS_URL: redisUrl, PYTHON: python, SCREENSHOTS: screenshots } = process.env;
 const DASHBOARD_PAGE = fileURLToPath(new URL('../../docs/dashboard.md', import.meta.url));
@@ -208,8 +208,8 @@ test('a page that breaks says so and leaves the others usable', async () => {
       if (isIt) return request.respond({ contentType: 'application/json', body: '{"data": {"webhook": {"id": "1", "name": "Half", "headers": []}}}' });
       return request.continue();
     });
-    // No visit, for it waits for the heading, and the fault takes that away.
-    await page.goto(`${url}/webhooks/${path_(id)}`);
+    // Its heading may be gone before anybody sees it.
+    await go(page, `${url}/webhooks/${path_(id)}`);
     await reads(page, 'This page has a fault');
     page.faults.length = 0;
     await click(page, 'link', 'Accounts');
@@ -553,7 +553,7 @@ test('nothing moves by itself where motion is not wanted', async () => {
       await page.setRequestInterception(true);
       // Without an answer the page goes on turning its wheel.
       page.on('request', (request) => (request.url().endsWith('/graphql') && request.method() === 'POST' ? undefined : request.continue()));
-      await page.goto(`${url}/webhooks`, { waitUntil: 'domcontentloaded' });
+      await go(page, `${url}/webhooks`);
       await page.waitForSelector('.spinner');
       assert.equal((await endless(page)) > 0, !still);
     });

@@ -1,7 +1,7 @@
 // The link that `hookline up` prints, as a person opens it. Started by test_first_screen.py, which has one such link.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, openPage, reads } from './browser.mjs';
+import { go, launch, openPage, reads } from './browser.mjs';
 
 const { LINK: link } = process.env;
 
@@ -17,8 +17,7 @@ after(async () => {
 
 test('the link opens the webhooks signed in, leaves nothing in the address, and works once', async () => {
   const page = await openPage(browser);
-  page.origin = new URL(link).origin;
-  await page.goto(link);
+  await go(page, link, 'load');
   await reads(page, 'Built-in receiver');
   assert.equal(page.url(), `${page.origin}/webhooks`);
   assert.match(await page.evaluate(() => sessionStorage.getItem('hookline.token')), /^hl_/);
