@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from domain.workspaces import NewToken
 
 FIRST_WORKSPACE = "My workspace"
 TOKEN_NAME = "hookline up"  # noqa: S105
+NETWORKS = "HOOKLINE_ALLOWED_NETWORKS"
 LOOPBACK = "127.0.0.0/8,::1/128"
 # After a kill -9 the processes of the instance before may take a moment to let go of the port.
 PORT_PATIENCE_SECONDS = 1.0
@@ -131,9 +132,9 @@ class _Instance:
     def _servers(self) -> list[PrivateServer]:
         """The private servers that are needed: none of a kind that the environment gives."""
         servers: list[PrivateServer] = []
-        if not self._environ.get("HOOKLINE_DATABASE_URL"):
+        if not is_given("HOOKLINE_DATABASE_URL", self._environ):
             servers.append(PrivatePostgres(self._folder.postgres))
-        if not self._environ.get("HOOKLINE_REDIS_URL"):
+        if not is_given("HOOKLINE_REDIS_URL", self._environ):
             servers.append(PrivateRedis(self._folder.redis))
         return servers
 
@@ -157,10 +158,8 @@ class _Instance:
         another = f"{command()} signin --data {shlex.quote(str(self._place.data))}"
         self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token), ("New link", another)])
         self._output.say(f"URL and token stand in {near(self._folder.access)} too, for you alone.")
-        if "HOOKLINE_ALLOWED_NETWORKS" not in self._environ:
-            self._output.say(
-                f"Deliveries may go to this machine itself ({LOOPBACK}); set HOOKLINE_ALLOWED_NETWORKS to change that."
-            )
+        if not is_given(NETWORKS, self._environ):
+            self._output.say(f"Deliveries may go to this machine itself ({LOOPBACK}); set {NETWORKS} to change that.")
         self._output.say("\nTo make a webhook of your own, paste this into another terminal:")
         self._output.say(example(url, token), "bold")
         self._output.say(f"\nCtrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")
@@ -180,6 +179,11 @@ def command() -> str:
     return sys.argv[0] if Path(sys.argv[0]).name == "hookline" else "hookline"
 
 
+def is_given(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether we were told: by a variable, or by a file that one names. Networks may be told to be none."""
+    return bool(environ.get(name) or environ.get(f"{name}_FILE")) or (name == NETWORKS and name in environ)
+
+
 def near(path: Path) -> str:
     """A path as one would type it from here."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -190,15 +194,15 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
 
     Raises FolderRefusedError where the folder's key is lost.
     """
-    given = {name: value for name, value in environ.items() if value or name == "HOOKLINE_ALLOWED_NETWORKS"}
-    environment = {"HOOKLINE_LOG_FORMAT": "text", "HOOKLINE_ALLOWED_NETWORKS": LOOPBACK, **given}
-    if "HOOKLINE_DATABASE_URL" not in given:
-        environment["HOOKLINE_DATABASE_URL"] = PrivatePostgres(folder.postgres).url
-    if "HOOKLINE_REDIS_URL" not in given:
-        environment["HOOKLINE_REDIS_URL"] = PrivateRedis(folder.redis).url
-    if "HOOKLINE_SECRET_KEYS" not in given:
-        environment["HOOKLINE_SECRET_KEYS"] = folder.secret_key()
-    return environment
+    given = {name: value for name, value in environ.items() if value or name == NETWORKS}
+    ours: dict[str, Callable[[], str]] = {
+        "HOOKLINE_LOG_FORMAT": lambda: "text",
+        NETWORKS: lambda: LOOPBACK,
+        "HOOKLINE_DATABASE_URL": lambda: PrivatePostgres(folder.postgres).url,
+        "HOOKLINE_REDIS_URL": lambda: PrivateRedis(folder.redis).url,
+        "HOOKLINE_SECRET_KEYS": folder.secret_key,
+    }
+    return given | {name: value() for name, value in ours.items() if not is_given(name, given)}
 
 
 def free_port(host: str, port: int) -> int:

@@ -129,11 +129,13 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
 ) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
+    (tmp_path / "database").write_text(empty_database_url)
+    (tmp_path / "keys").write_text("A" * 43 + "=\n")
     variables = {
-        "HOOKLINE_DATABASE_URL": empty_database_url,
+        "HOOKLINE_DATABASE_URL_FILE": str(tmp_path / "database"),
         "HOOKLINE_REDIS_URL": redis_url,
         "HOOKLINE_ALLOWED_NETWORKS": "",
-        "HOOKLINE_SECRET_KEYS": "A" * 43 + "=",
+        "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "keys"),
     }
     with up(tmp_path / "var", variables) as running:
         running.until_ready()
