@@ -36,12 +36,18 @@ CODES = {
         "Send `Authorization: Bearer hl_...`, or get another.",
     ),
     "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
-    "RATE_LIMITED": ("Too many requests, sockets or failed logins.", "Wait as long as `Retry-After` says, then go on."),
+    "RATE_LIMITED": (
+        "Too many requests, sockets or failed logins.",
+        "Wait as long as `Retry-After` says, or close some sockets; then go on.",
+    ),
     "CURSOR_EXPIRED": (
-        "The place to resume from is gone; `extensions.cursor` is the oldest that is left.",
+        "The place to resume from is gone; `extensions.cursor` is the newest there is.",
         "Read the state by a query, and subscribe from that cursor.",
     ),
-    "UNAVAILABLE": ("A server of ours is out of reach.", "Try again after a moment (`Retry-After`)."),
+    "UNAVAILABLE": (
+        "A server of ours is out of reach, or has as many sockets as it can hold.",
+        "Try again after a moment (`Retry-After`).",
+    ),
     "TIMED_OUT": ("The operation took longer than it may and was stopped.", "Ask for less at once, or try again."),
     "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),
 }

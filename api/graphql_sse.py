@@ -9,6 +9,7 @@ import contextlib
 from typing import Any
 
 import orjson
+from graphql import GraphQLError
 from starlette.types import Receive, Send
 
 from api.connections import TRY_AGAIN
@@ -36,10 +37,11 @@ HEADERS = [
 async def stream(event_stream: "EventStream", prepared: Prepared, receive: Receive) -> None:
     """Execute an operation and stream its answers. The caller has authenticated and prepared it."""
     process, actor, send = event_stream.process, event_stream.actor, event_stream.send
-    if process.connections.full or not process.connections.claim(actor):
-        await _begin(send, 503)
-        event_stream.fail([dict(coded("There are too many open connections.", "RATE_LIMITED").formatted)])
-        await event_stream.finish()
+    if process.connections.full:
+        await _refuse(event_stream, 503, coded("This server has as many sockets as it can hold.", "UNAVAILABLE"))
+        return
+    if not process.connections.claim(actor):
+        await _refuse(event_stream, 429, coded("This token has too many open connections.", "RATE_LIMITED"))
         return
     process.connections.add(event_stream)
     try:
@@ -55,8 +57,14 @@ async def stream_one(payload: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": (_event(payload) + COMPLETE).encode()})
 
 
-async def _begin(send: Send, status: int = 200) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": HEADERS})
+async def _refuse(event_stream: "EventStream", status: int, error: GraphQLError) -> None:
+    await _begin(event_stream.send, status, (b"retry-after", b"1"))
+    event_stream.fail([dict(error.formatted)])
+    await event_stream.finish()
+
+
+async def _begin(send: Send, status: int = 200, *more: tuple[bytes, bytes]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*HEADERS, *more]})
 
 
 def _event(payload: str) -> str:

@@ -143,11 +143,22 @@ async def test_shutting_down_ends_streams_at_once(settings: Settings) -> None:
 
 
 async def test_there_may_be_only_so_many_streams(settings: Settings) -> None:
-    async with running(replace(settings, sockets_per_token=1)) as api, streaming(api, WATCH):
+    async with running(replace(settings, sockets_per_process=2, sockets_per_token=1)) as api, streaming(api, WATCH):
         await api.until_watched_by(1)
-        headers = api.bearer | {"accept": "text/event-stream"}
-        async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
-            assert answer.status == 503
+        assert await refused(api, api.token) == (429, "1", "RATE_LIMITED")
+        _, other = await api.new_token()
+        async with api.socket(other):
+            _, third = await api.new_token()
+            assert await refused(api, third) == (503, "1", "UNAVAILABLE")
+
+
+async def refused(api: Api, token: str) -> tuple[int, str, str]:
+    """Status, Retry-After and code of a stream that is not begun."""
+    headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+    async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
+        (result,) = [line for line in (await answer.text()).splitlines() if line.startswith("data: {")]
+        (error,) = json.loads(result.removeprefix("data: "))["errors"]
+        return answer.status, answer.headers["retry-after"], error["extensions"]["code"]
 
 
 async def test_a_reader_that_stalls_is_dropped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
