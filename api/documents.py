@@ -10,7 +10,6 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
     parse,
     specified_rules,
     validate,
@@ -182,8 +181,3 @@ def _told(error: GraphQLError) -> GraphQLError:
 
 def _without_cost(measure: Measure) -> Measure:
     return replace(measure, cost=0)
-
-
-def is_query(node: OperationDefinitionNode) -> bool:
-    """Whether an operation changes nothing."""
-    return node.operation is OperationType.QUERY

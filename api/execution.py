@@ -23,7 +23,6 @@ from schema.context import Context
 from schema.errors import present
 
 TIMED_OUT: Final = "TIMED_OUT"
-UNAVAILABLE: Final = "UNAVAILABLE"
 # In the place of a root field's name.
 SEVERAL: Final = "several"
 INTROSPECTION: Final = "introspection"

@@ -32,11 +32,10 @@ async def main(url: str, count: int, concurrency: int, size: int) -> None:
 
 
 async def _send(session: aiohttp.ClientSession, url: str, text: str, todo: Iterator[int]) -> None:
-    for number in todo:
+    for _ in todo:
         assignment = Assignment(
-            delivery_id=number, delivery_uuid=str(uuid4()), workspace_id=1, webhook_id=1, number=1, max_attempts=10,
-            attempt_count=0, event_uuid=str(uuid4()), event_type=EventType.POST_PUBLISHED, document=text, url=url,
-            secret="a secret of some length",
+            delivery_uuid=str(uuid4()), number=1, event_uuid=str(uuid4()), event_type=EventType.POST_PUBLISHED,
+            document=text, url=url, secret="a secret of some length",
         )  # fmt: skip
         request = build(assignment, datetime.now(UTC), VERSION)
         async with session.post(request.url, data=request.body, headers=request.headers) as answer:

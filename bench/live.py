@@ -220,7 +220,7 @@ def _change(workspace: int, number: int) -> Change:
     delivery = {
         "id": number, "uuid": "0" * 36, "status": "pending", "attempt_count": 0, "max_attempts": 10,
         "created_at": at, "finished_at": None, "next_attempt_at": at, "waiting_for": "queued", "retry_of_id": None,
-        "webhook_id": WEBHOOK, "event_id": 1, "webhook_deleted": False,
+        "webhook_id": WEBHOOK, "event_id": 1,
     }  # fmt: skip
     event = {"id": 1, "uuid": "0" * 36, "type": "post.published", "occurred_at": at}
     data = {"status": "pending", "occurred_at": at, "delivery": delivery, "event": event, "attempt": None}

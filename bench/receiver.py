@@ -1,7 +1,7 @@
-"""A receiver that costs as little as one can: it answers 200 on kept connections, after a delay, and counts.
+"""A receiver that costs as little as one can: it answers 200 on kept connections, after a delay.
 
-`python -m bench.receiver [DELAY_MS]` prints its port. GET /count answers how many deliveries came, GET /times the time
-(seconds since 1970) at which each X-Hookline-Delivery first came, as JSON; POST /hang never answers; GET /stop ends it.
+`python -m bench.receiver [DELAY_MS]` prints its port. GET /times answers the time (seconds since
+1970) at which each X-Hookline-Delivery first came, as JSON; POST /hang never answers; GET /stop ends it.
 It ends by itself after ten minutes.
 """
 
@@ -19,7 +19,6 @@ class State:
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
-        self.count = 0
         self.times: dict[str, float] = {}
         self.stopped = asyncio.Event()
 
@@ -52,7 +51,6 @@ class Receiver(asyncio.Protocol):
             self._tell(head)
             return
         state = self._state
-        state.count += 1
         at = head.find(b"X-Hookline-Delivery: ")
         if at >= 0:
             state.times.setdefault(head[at + 21 : at + 57].decode(), time.time())
@@ -65,7 +63,7 @@ class Receiver(asyncio.Protocol):
 
     def _tell(self, head: bytes) -> None:
         path = head.split(b" ", 2)[1]
-        body = json.dumps(self._state.times if path == b"/times" else self._state.count).encode()
+        body = json.dumps(self._state.times).encode()
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         if path == b"/stop":
             self._state.stopped.set()

@@ -24,13 +24,8 @@ class Assignments:
     def of(self, claimed: Mapping[str, Any]) -> Assignment:
         """All that the attempt needs."""
         return Assignment(
-            delivery_id=claimed["id"],
             delivery_uuid=str(claimed["uuid"]),
-            workspace_id=claimed["workspace_id"],
-            webhook_id=claimed["webhook_id"],
             number=claimed["attempt_number"],
-            max_attempts=claimed["max_attempts"],
-            attempt_count=claimed["attempt_count"],
             event_uuid=str(claimed["event_uuid"]),
             event_type=EventType(claimed["event_type"]),
             document=claimed["document"],

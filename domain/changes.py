@@ -18,7 +18,7 @@ _UNTIL_SOMEBODY_ACTS = (None, DeliveryWaitReason.WEBHOOK_INACTIVE)
 STATE = """
     d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
     d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change,
-    d.created_at, d.finished_at, d.retry_of_id, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at
+    d.created_at, d.finished_at, d.retry_of_id, w.active, w.circuit_open_until
 """
 
 
@@ -90,7 +90,6 @@ def _delivery(row: Row, now: datetime) -> dict[str, Any]:
         "retry_of_id": row["retry_of_id"],
         "webhook_id": row["webhook_id"],
         "event_id": row["event_id"],
-        "webhook_deleted": row["webhook_deleted_at"] is not None,
     }
 
 

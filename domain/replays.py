@@ -132,7 +132,7 @@ WITH r AS (
         finished_at = CASE WHEN (SELECT count(*) FROM page) < $2 THEN now() END
     FROM r WHERE replay.id = r.id
 )
-SELECT d.*, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at, e.uuid AS event_uuid,
+SELECT d.*, w.active, w.circuit_open_until, e.uuid AS event_uuid,
     e.occurred_at AS event_occurred_at
 FROM made d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
 """

@@ -58,13 +58,8 @@ _SECRET_VALUE = re.compile(r"(bearer|basic|digest|token)\s", re.IGNORECASE)
 class Assignment:
     """All that one attempt needs, as the claim reads it from the database."""
 
-    delivery_id: int
     delivery_uuid: str
-    workspace_id: int
-    webhook_id: int
     number: int
-    max_attempts: int
-    attempt_count: int
     event_uuid: str
     event_type: EventType
     document: str = field(repr=False)

@@ -73,7 +73,7 @@ WITH taken AS (
     )
     RETURNING delivery_id, from_change
 )
-SELECT d.*, t.from_change, w.active, w.circuit_open_until, w.deleted_at AS webhook_deleted_at,
+SELECT d.*, t.from_change, w.active, w.circuit_open_until,
     e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
 FROM taken t JOIN delivery d ON d.id = t.delivery_id JOIN webhook w ON w.id = d.webhook_id
     JOIN event e ON e.id = d.event_id

@@ -4,7 +4,6 @@ A delivery comes from the database, or from a live change that tells enough of i
 does not tell is read from the database when somebody asks for it.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, Self, cast
@@ -25,14 +24,6 @@ from schema.pages import After, Before, Connection, First, Last
 from schema.webhooks import Webhook
 
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a live change tells of a delivery beyond its plain fields."""
-
-    event: Event
-    webhook_deleted: bool
 
 
 @shows(tables.Delivery, LoggedDelivery)
@@ -56,7 +47,7 @@ class Delivery(Node):
     event_key: strawberry.Private[int]
     webhook_key: strawberry.Private[int]
     retry_of_key: strawberry.Private[int | None]
-    told: strawberry.Private[Seen | None] = None
+    told: strawberry.Private[Event | None] = None
 
     @classmethod
     def of(cls, row: LoggedDelivery) -> Self:
@@ -92,7 +83,7 @@ class Delivery(Node):
             event_key=data["event_id"],
             webhook_key=data["webhook_id"],
             retry_of_key=data["retry_of_id"],
-            told=_seen(data, event),
+            told=_event(event),
             waiting_for=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
             next_attempt_at=_instant(data["next_attempt_at"]),
         )
@@ -100,7 +91,7 @@ class Delivery(Node):
     @strawberry.field(description="What happened.")
     def event(self, info: Info) -> Event:
         if self.told is not None:
-            return self.told.event
+            return self.told
         return cast("Event", events.load(info.context, self.event_key))
 
     @strawberry.field(description="Where it goes; null where the webhook has been deleted since.")
@@ -116,16 +107,13 @@ class Delivery(Node):
         return [Attempt.of(row) for row in await info.context.loaders.attempts.load(self.key)]
 
 
-def _seen(data: dict[str, Any], event: dict[str, Any]) -> Seen:
-    return Seen(
-        event=Event(
-            id=strawberry.ID(ids.make("Event", event["id"])),
-            uuid=event["uuid"],
-            type=EventType(event["type"]),
-            occurred_at=datetime.fromisoformat(event["occurred_at"]),
-            key=event["id"],
-        ),
-        webhook_deleted=data["webhook_deleted"],
+def _event(told: dict[str, Any]) -> Event:
+    return Event(
+        id=strawberry.ID(ids.make("Event", told["id"])),
+        uuid=told["uuid"],
+        type=EventType(told["type"]),
+        occurred_at=datetime.fromisoformat(told["occurred_at"]),
+        key=told["id"],
     )
 
 

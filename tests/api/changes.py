@@ -38,7 +38,6 @@ def delivery_change(
         "retry_of_id": None,
         "webhook_id": webhook_id,
         "event_id": event_id,
-        "webhook_deleted": False,
     }
     event = {"id": event_id, "uuid": "00000000-0000-0000-0000-000000000005", "type": event_type, "occurred_at": AT}
     data = {"status": status, "occurred_at": AT, "delivery": delivery, "event": event, "attempt": attempt}

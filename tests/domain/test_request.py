@@ -44,13 +44,8 @@ WHEN = datetime(2026, 3, 2, 9, 30, 0, 999_999, tzinfo=UTC)
 
 TEXT = document(EventType.POST_PUBLISHED, {"name": "Ada's Bäckerei 🥖 & Söhne", "n": [1, "a+b=c%20"]})
 FIRST = Assignment(
-    delivery_id=1,
     delivery_uuid=DELIVERY,
-    workspace_id=1,
-    webhook_id=1,
     number=1,
-    max_attempts=10,
-    attempt_count=0,
     event_uuid="0f6a2f8e-2c57-4f0b-b1d4-6b1a7f0c9d33",
     event_type=EventType.POST_PUBLISHED,
     document=TEXT,

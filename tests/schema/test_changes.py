@@ -48,7 +48,6 @@ def change(world: World, **more: Any) -> Entry:
         "retry_of_id": None,
         "webhook_id": world.webhook.id,
         "event_id": world.event.id,
-        "webhook_deleted": False,
     }
     event = {
         "id": world.event.id,
@@ -153,13 +152,8 @@ async def test_a_change_without_an_attempt_says_so(ask: Client) -> None:
 def sent(world: World, webhook: tables.Webhook, content_type: ContentType) -> request.OutgoingRequest:
     """The first attempt of the world's delivery, as a worker builds it."""
     assignment = Assignment(
-        delivery_id=world.delivery.id,
         delivery_uuid=str(world.delivery.uuid),
-        workspace_id=world.workspace.id,
-        webhook_id=webhook.id,
         number=1,
-        max_attempts=10,
-        attempt_count=0,
         event_uuid=str(world.event.uuid),
         event_type=EventType.POST_CREATED,
         document=world.event.document,

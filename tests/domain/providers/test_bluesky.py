@@ -26,7 +26,6 @@ from tests.receiver import Answer, Receiver
 LOGIN = "/xrpc/com.atproto.server.createSession"
 REFRESH = "/xrpc/com.atproto.server.refreshSession"
 PUT = "/xrpc/com.atproto.repo.putRecord"
-GET = "/xrpc/com.atproto.repo.getRecord"
 RESOLVE = "/xrpc/com.atproto.identity.resolveHandle"
 PROFILE = "/xrpc/app.bsky.actor.getProfile"
 SESSION = {"did": "did:plc:alice", "handle": "alice.test", "accessJwt": "access-2", "refreshJwt": "refresh-2"}
