@@ -60,7 +60,7 @@ chaos: setup ## Break everything at random for SECONDS=120 (SEED=n repeats a run
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.e2e.chaos
 
 .PHONY: check
-check: setup audit web/node_modules/.installed ## Format, lint, types, import rules, schema contract
+check: setup audit web/node_modules/.installed ## Format, lint, types, import rules, vulnerabilities, schema contract
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy

@@ -103,7 +103,7 @@ def erase_workspace(
 
 
 def confirm(workspace: Workspace, *, asked: bool) -> None:
-    """Have a person type the name of what is about to go. Raises Abort where they do not."""
+    """Have a person type the name of what is about to go. Raises Exit where they do not."""
     if asked:
         typer.echo(f"Everything in the workspace {workspace.name!r} will be gone for good.", err=True)
         if typer.prompt("Type its name to go on", err=True) != workspace.name:

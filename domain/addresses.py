@@ -1,7 +1,7 @@
 """Where deliveries may go.
 
 Two checks with different ends. `check_url` looks at the text of a URL when somebody saves it, and gives a clear answer
-at once. `AddressPolicy.permits` decides: `domain/sender.py` asks it about every address at the moment it is dialled, so
+at once. `AddressPolicy.judge` decides: `domain/sender.py` asks it about every address and port as they are dialled, so
 that no resolver, redirect or spelling can lead elsewhere. See docs/security.md.
 """
 

@@ -119,7 +119,7 @@ EVENT_TYPES: dict[EventType, EventInfo] = {
         _info(
             EventType.POST_UPDATED,
             "Post Updated",
-            "A post's text, accounts or time was changed.",
+            "A post's text or accounts were changed, or its time was taken away.",
             {**_POST, "accounts": [_on(_ACCOUNT)], "versions": [_saying(0, "Sourdough is sold out for today. 🥖")]},
             schemas.ANY_POST,
         ),

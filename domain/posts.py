@@ -89,7 +89,10 @@ async def create(unit: Unit, new: NewPost) -> Post:
 
 
 async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
-    """Change a draft or a scheduled post; post.updated, and post.scheduled where its time changes. Raises Refused."""
+    """Change a draft or a scheduled post; post.updated, and post.scheduled where it gets another time. Raises Refused.
+
+    A new time alone is post.scheduled alone.
+    """
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)
     faults = Faults()

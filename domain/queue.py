@@ -1,6 +1,6 @@
 """The arq queue: hints to workers about what is owed. The database decides; a hint may be lost or come twice.
 
-One of the two files that name arq; the other is workers/main.py.
+One of the two files that import arq; the other is workers/main.py.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

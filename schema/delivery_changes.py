@@ -87,7 +87,7 @@ class DeliveryMutation:
             row = await delivery_log.one(made.id)
         return DeliveryRetryPayload(delivery=Delivery.of(row))
 
-    @mutation(Role.ADMIN, "Stops a delivery that has not finished. What is already on the wire may still arrive.")
+    @mutation(Role.ADMIN, "Stops a delivery that waits. What a worker is sending at this moment cannot be stopped.")
     async def delivery_cancel(self, info: Info, id: DeliveryId) -> DeliveryCancelPayload:
         async with info.context.unit() as unit:
             cancelled = await deliveries.cancel(unit, ids.key("Delivery", id))

@@ -25,7 +25,7 @@ LONGEST_SEARCH = 200
 @strawberry.type(description="A header of a request or of an answer.")
 class HttpHeader:
     name: str = strawberry.field(description="Its name.")
-    value: str = strawberry.field(description="Its value, or asterisks where the value is a secret.")
+    value: str = strawberry.field(description="Its value, or `(hidden)` where it is a secret.")
 
 
 @strawberry.type(description="How a webhook fares over a span of time.")
@@ -64,7 +64,7 @@ class Webhook(Node):
     )
     events: list[EventType] = strawberry.field(description="What it listens to.")
     created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When somebody, or the system, last changed it.")
+    updated_at: datetime = strawberry.field(description="When somebody last changed it.")
     row: strawberry.Private[tables.Webhook]
 
     @classmethod
@@ -124,7 +124,7 @@ class Webhook(Node):
         self,
         info: Info,
         since: Annotated[
-            datetime | None, strawberry.argument(description="The start of the span; from the beginning unless told.")
+            datetime | None, strawberry.argument(description="The start of the span; 30 days ago unless told.")
         ] = None,
         until: Annotated[
             datetime | None, strawberry.argument(description="The end of the span; until now unless told.")

@@ -1,5 +1,6 @@
 """The documentation: no link leads nowhere, and every command that it shows exists with the options that it shows."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -120,5 +121,30 @@ def test_every_decision_has_its_four_parts() -> None:
     for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         text = page.read_text().lower()
         assert text.startswith("# "), page.name
-        for part in ("context", "decision", "consequence"):
+        for part in ("context", "decision", "consequence", "thought of"):
             assert part in text, f"{page.name} has no {part}"
+
+
+def test_each_module_of_the_domain_imports_only_from_above_it_or_from_its_left_in_the_drawing() -> None:
+    drawing = (ROOT / "docs" / "architecture.md").read_text().partition("## `domain/`")[2].split("```")[1]
+    drawn = [word.rstrip("/") for line in drawing.splitlines() for word in re.split(r" {3,}", line)[0].split()]
+    found = {path.name.removesuffix(".py"): path for path in (ROOT / "domain").iterdir()}
+    modules = found.keys() - {"__init__", "__pycache__", "migrations"}
+    assert modules <= set(drawn)
+    for name in modules:
+        above = {*drawn[: drawn.index(name) + 1], "migrations"}
+        assert imports_of(found[name]) <= above, (
+            f"{name} stands above what it imports: {imports_of(found[name]) - above}"
+        )
+
+
+def imports_of(module: Path) -> set[str]:
+    """What a module of the domain, or a package with all that is in it, imports from the domain."""
+    files = sorted(module.rglob("*.py")) if module.is_dir() else [module]
+    names: set[str] = set()
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            package, _, name = node.module.partition(".")
+            if package == "domain":
+                names |= {name.split(".")[0]} if name else {alias.name for alias in node.names}
+    return names

@@ -1,4 +1,4 @@
-"""The worker process: delivers and publishes. One of the two files that name arq; the other is domain/queue.py."""
+"""The worker process: delivers and publishes. One of the two files that import arq; the other is domain/queue.py."""
 
 import asyncio
 import contextlib

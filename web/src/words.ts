@@ -89,7 +89,7 @@ export const OUTCOMES: Record<AttemptOutcome, { label: string; advice: string | 
   TLS_FAILED: { label: 'No secure connection', advice: 'Check that the certificate is valid, complete with its chain, and made out to this host name.' },
   ADDRESS_REFUSED: { label: 'Address refused', advice: 'Deliveries go to public addresses only. Use one, or ask the operator to allow this network.' },
   INVALID_RESPONSE: { label: 'Not understood', advice: 'What answered does not speak HTTP as it should. Check the port and the proxy in front of the receiver.' },
-  INTERRUPTED: { label: 'Interrupted', advice: 'The worker died while it was sending, so it may have arrived. It does not count as an attempt.' },
+  INTERRUPTED: { label: 'Interrupted', advice: 'The worker died, or could not send, so it may or may not have arrived. It does not count as an attempt.' },
 };
 
 /** What to do about an answer that is not 2xx. */

@@ -54,7 +54,7 @@ function ProviderFields({ draft, faults, change }: { draft: Draft; faults: Fault
       return (
         <>
           <TextField label="Server" type="url" placeholder="https://mastodon.social" {...server} onChange={(event) => change({ server: event.target.value })} />
-          <TextField label="Access token" {...credential} hint="From your server's settings, under Development. It needs write:statuses and read:accounts." />
+          <TextField label="Access token" {...credential} hint="From your server's settings, under Development. It needs read:accounts, read:statuses and write:statuses." />
         </>
       );
     case 'BLUESKY':

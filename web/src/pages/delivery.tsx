@@ -51,7 +51,7 @@ function Actions({ delivery, renew }: { delivery: Delivery; renew(): void }) {
           Copy as curl
         </Button>
       )}
-      {manageWebhooks && !isFinished(delivery.status) && (
+      {manageWebhooks && !isFinished(delivery.status) && delivery.status !== 'DELIVERING' && (
         <Button kind="danger" icon="cross" busy={busy === 'cancel'} onClick={() => void cancel()}>
           Cancel
         </Button>
