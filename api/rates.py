@@ -25,6 +25,9 @@ from domain.settings import Settings
 ANSWER_SECONDS = 0.25
 # How long to leave a Redis alone that did not answer.
 PAUSE_SECONDS = 5.0
+WINDOW_SECONDS = 60
+MOST_BLOCKED = 10_000
+TOO_MANY_FAILURES = "Too many requests with invalid tokens came from this address."
 
 log = structlog.get_logger(__name__)
 
@@ -136,11 +139,6 @@ class Rates:
         except (RedisError, OSError, TimeoutError):
             return WINDOW_SECONDS
         return min(max(1, round(stats.reset_time - time.time())), WINDOW_SECONDS)
-
-
-WINDOW_SECONDS = 60
-MOST_BLOCKED = 10_000
-TOO_MANY_FAILURES = "Too many requests with invalid tokens came from this address."
 
 
 def network_of(address: str) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.database import rows
+from domain.owed import UNFINISHED
 
 # Counting more than that would cost more than it tells.
 MOST_COUNTED = 100_000
@@ -64,17 +65,8 @@ async def recent(since: timedelta) -> dict[str, int]:
     return {row["status"]: row["count"] for row in found}
 
 
-# As domain/owed.py walks: from one webhook with unfinished deliveries to the next, an index probe each.
 _MEASURE = """
-WITH RECURSIVE unfinished AS (
-    (SELECT webhook_id FROM delivery WHERE finished_at IS NULL ORDER BY webhook_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT d.webhook_id FROM delivery d
-        WHERE d.finished_at IS NULL AND d.webhook_id > unfinished.webhook_id
-        ORDER BY d.webhook_id LIMIT 1
-    ) FROM unfinished WHERE unfinished.webhook_id IS NOT NULL
-), lane AS MATERIALIZED (
+UNFINISHED, lane AS MATERIALIZED (
     SELECT w.id, w.active AND w.circuit_open_until IS NULL AS open
     FROM unfinished u JOIN webhook w ON w.id = u.webhook_id WHERE w.deleted_at IS NULL
 )
@@ -92,7 +84,7 @@ SELECT
     ) counted) AS in_flight,
     (SELECT count(*) FROM webhook WHERE circuit_open_until IS NOT NULL AND active AND deleted_at IS NULL)
         AS circuits_open
-""".replace(
+""".replace("UNFINISHED", UNFINISHED).replace(
     "DUE",
     """d.finished_at IS NULL AND d.due_at <= now()
                 AND d.status IN ('pending', 'retrying') AND (d.is_test OR lane.open)""",

@@ -24,8 +24,7 @@ async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
 
 
 # Walks from one webhook with unfinished deliveries to the next, an index probe each.
-_DUE_WEBHOOKS = """
-WITH RECURSIVE unfinished AS (
+UNFINISHED = """WITH RECURSIVE unfinished AS (
     (SELECT webhook_id FROM delivery WHERE finished_at IS NULL ORDER BY webhook_id LIMIT 1)
     UNION ALL
     SELECT (
@@ -33,7 +32,10 @@ WITH RECURSIVE unfinished AS (
         WHERE d.finished_at IS NULL AND d.webhook_id > unfinished.webhook_id
         ORDER BY d.webhook_id LIMIT 1
     ) FROM unfinished WHERE unfinished.webhook_id IS NOT NULL
-)
+)"""
+
+_DUE_WEBHOOKS = """
+UNFINISHED
 SELECT w.id AS webhook_id, w.workspace_id, w.deleted_at IS NOT NULL AS deleted
 FROM unfinished u JOIN webhook w ON w.id = u.webhook_id CROSS JOIN LATERAL (
     SELECT FROM delivery d WHERE WAITING AND (w.active AND w.circuit_open_until IS NULL OR w.deleted_at IS NOT NULL)
@@ -42,7 +44,7 @@ FROM unfinished u JOIN webhook w ON w.id = u.webhook_id CROSS JOIN LATERAL (
     LIMIT 1
 ) due
 ORDER BY random() LIMIT $1
-""".replace(
+""".replace("UNFINISHED", UNFINISHED).replace(
     "WAITING",
     """d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
         AND d.status IN ('pending', 'retrying')""",

@@ -13,7 +13,7 @@ import pytest
 from cli.output import Output
 from cli.processes import spawn
 from cli.supervisor import Part, PartFailedError, Patience, Supervisor
-from tests.cli.waiting import until
+from tests.waiting import until
 
 IMPATIENT = Patience(most_deaths=2, shortest_pause=timedelta(milliseconds=10))
 LOOP = "import signal\nwhile True: signal.pause()"
