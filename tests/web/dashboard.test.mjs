@@ -369,6 +369,25 @@ test('a post is written for two accounts, counted, published and watched as it g
   });
 });
 
+test('a scheduled post is shown with its year, and keeps its time to the second where only its text is edited', async () => {
+  const account = await addAccount(`Planned ${RUN}`);
+  const year = new Date().getFullYear() + 2;
+  const scheduledAt = `${year}-06-05T10:00:45Z`;
+  const input = { body: 'Not yet edited', accountIds: [account], scheduledAt };
+  const { post } = (await ask('mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }', { input })).postCreate;
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, `Jun ${year}, `, 'main');
+    await visit(page, `${url}/posts/${path_(post.id)}`);
+    await click(page, 'button', 'Edit');
+    await fill(page, 'Text', 'Edited');
+    await click(page, 'button', 'Schedule');
+    await reads(page, 'Edited', '.post-text');
+    const { node } = await ask('query($id: ID!) { node(id: $id) { ... on Post { body scheduledAt } } }', { id: post.id });
+    assert.deepEqual([node.body, Date.parse(node.scheduledAt)], ['Edited', Date.parse(scheduledAt)]);
+  });
+});
+
 test('a replay shows how far it has come', async () => {
   const id = await makeWebhook('Replayed');
   receiver.answer.status = 500;
@@ -490,6 +509,7 @@ test('every page passes axe-core, fits its window and breaks no policy, in both 
     return path_(found.deliveries.nodes[0].id);
   };
   const [post] = await first('posts', '');
+  await addAccount(`${'long'.repeat(45)} ${RUN}`);
   const pages = {
     webhooks: '/webhooks',
     create: '/webhooks/new',

@@ -12,6 +12,7 @@ const instant = new Intl.DateTimeFormat('en-GB', {
 });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const shortDay = new Intl.DateTimeFormat('en-GB', { month: 'short', day: '2-digit' });
+const longDay = new Intl.DateTimeFormat('en-GB', { year: 'numeric', month: 'short', day: '2-digit' });
 const hour = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 
 export const SECOND = 1_000;
@@ -23,11 +24,12 @@ export function full(time: string): string {
   return instant.format(new Date(time));
 }
 
-/** The time of day, with the day where that is another one than today. */
+/** The time of day, with the day where that is another one than today, and with the year where that is another. */
 export function moment(time: string): string {
-  const at = new Date(time);
-  const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? clock.format(at) : `${shortDay.format(at)}, ${clock.format(at)}`;
+  const [at, now] = [new Date(time), new Date()];
+  if (at.toDateString() === now.toDateString()) return clock.format(at);
+  const day = at.getFullYear() === now.getFullYear() ? shortDay : longDay;
+  return `${day.format(at)}, ${clock.format(at)}`;
 }
 
 /** The label of a bucket of a chart that spans `spanMs`. */

@@ -187,7 +187,12 @@ function Composer({ accounts, start, save }: ComposerProps) {
   );
 }
 
-function contentOf(draft: Draft, intent: Intent) {
+/** When it goes out. The field shows minutes alone: a time that nobody touched keeps its seconds. */
+function timeOf(draft: Draft, planned: string | null): string | null {
+  return planned !== null && draft.scheduledAt === toLocal(planned) ? planned : fromLocal(draft.scheduledAt);
+}
+
+function contentOf(draft: Draft, intent: Intent, planned: string | null) {
   return {
     body: draft.body,
     accountIds: [...draft.chosen],
@@ -195,7 +200,7 @@ function contentOf(draft: Draft, intent: Intent) {
       const body = draft.variants[accountId];
       return body === undefined ? [] : [{ accountId, body }];
     }),
-    scheduledAt: intent === 'schedule' ? fromLocal(draft.scheduledAt) : null,
+    scheduledAt: intent === 'schedule' ? timeOf(draft, planned) : null,
   };
 }
 
@@ -220,7 +225,7 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
   const saved = useRef<string | null>(post?.id ?? null);
 
   const store = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
-    const content = contentOf(draft, intent);
+    const content = contentOf(draft, intent, post?.scheduledAt ?? null);
     if (saved.current !== null) {
       const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: saved.current, input: content });
       if (answer === null) return new Map([['', problem]]);
