@@ -20,6 +20,7 @@ Network = IPv4Network | IPv6Network
 MAX_URL_LENGTH = 2048
 # One sentence for every forbidden place: a second one would help to map the inside network.
 REFUSED = "Deliveries may not go there."
+HIGHEST_PORT = 65_535
 _NO_NAME = "The URL's host is neither a name that can be looked up nor an address."
 
 # Spelled out, because ipaddress.is_global is true for multicast and changes between patch releases of Python.
@@ -81,6 +82,8 @@ DENIED_PORTS = frozenset((
 _BAD_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\xa0\\^`{}|<>\"\u2028\u2029\ud800-\udfff]")
 # A host, or an IPv6 address without a zone, and a port in plain digits; yarl takes "+80" and "[v1.x]" as well.
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@]+)(:[0-9]{0,5})?", re.IGNORECASE)
+# What follows a name, or an address in brackets; a colon without a port is allowed by RFC 3986.
+_PORT = re.compile(r"^(?:\[.*\]|[^\[\]:]*):([^:]+)$")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 # WHATWG calls such a host "ends in a number"; other parsers read 2130706433, 0x7f.1 or 127.1 as addresses.
 _NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)$", re.IGNORECASE)
@@ -153,6 +156,8 @@ def _fault_of_text(url: str) -> str | None:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
         return "A URL may carry no user name or password; send credentials in a header."
+    if (port := _PORT.search(authority)) and not (port[1].isdecimal() and 0 < int(port[1]) <= HIGHEST_PORT):
+        return f"The URL's port must be a number from 1 to {HIGHEST_PORT}."
     if not _AUTHORITY.fullmatch(authority):
         return _NO_NAME if authority else "The URL names no host."
     return None

@@ -15,8 +15,9 @@ def check_text(
     lines: bool = False,
 ) -> None:
     """Note what is wrong with a text: blank though `required`, more than `longest` characters, or characters that
-    PostgreSQL or JSON cannot carry. Control characters are wrong too, but line ends and tabs are not where `lines`."""
-    if required and not value.strip():
+    PostgreSQL or JSON cannot carry. Control characters are wrong too, but line ends and tabs are not where `lines`; and
+    in one line what turns the text around it: U+202A to U+202E, U+2066 to U+2069."""
+    if required and not any(_is_seen(character) for character in value):
         faults.add(FaultCode.REQUIRED, f"{what} must not be blank.", *field)
     elif len(value) > longest:
         faults.add(FaultCode.TOO_LONG, f"{what} may have at most {longest:,} characters.", *field)
@@ -35,7 +36,13 @@ def cleaned(value: str, longest: int) -> str:
     return kept[:longest]
 
 
+def _is_seen(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) not in {"Cc", "Cf"}
+
+
 def _is_wrong(character: str, *, lines: bool) -> bool:
     if character in "\n\r\t":
+        return not lines
+    if "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069":
         return not lines
     return unicodedata.category(character) in {"Cc", "Cs"}

@@ -25,6 +25,12 @@ def test_a_bad_url_is_refused_when_it_is_saved(url: str) -> None:
     assert faults[0].code in {FaultCode.INVALID, FaultCode.ADDRESS_REFUSED, FaultCode.TOO_LONG}
 
 
+@pytest.mark.parametrize("place", ["a.test:0", "a.test:65536", "a.test:-1", "a.test:8o", "[2606:4700::1]:99999"])
+def test_a_port_that_cannot_be_is_called_just_that(place: str) -> None:
+    (fault,) = check_url(f"https://{place}/", PUBLIC)
+    assert (fault.code, fault.message) == (FaultCode.INVALID, "The URL's port must be a number from 1 to 65535.")
+
+
 @pytest.mark.parametrize("url", GOOD_URLS, ids=ascii)
 def test_a_good_url_is_accepted(url: str) -> None:
     assert check_url(url, PUBLIC) == []

@@ -76,6 +76,8 @@ async def test_a_secret_is_generated_on_request(domain: Domain, admin: Actor) ->
     ("asked", "fault"),
     [
         pytest.param({"name": " "}, ("name", FaultCode.REQUIRED), id="blank name"),
+        pytest.param({"name": "\u200b \ufeff"}, ("name", FaultCode.REQUIRED), id="name that nobody sees"),
+        pytest.param({"name": "a\u202eb"}, ("name", FaultCode.INVALID), id="name that turns its line around"),
         pytest.param({"name": "n" * 201}, ("name", FaultCode.TOO_LONG), id="long name"),
         pytest.param({"name": "a\x00b"}, ("name", FaultCode.INVALID), id="NUL"),
         pytest.param({"name": "a\udc00"}, ("name", FaultCode.INVALID), id="half a surrogate pair"),
