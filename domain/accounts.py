@@ -62,10 +62,13 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     for name, longest in LONGEST.items():
         if (value := getattr(new, name)) is not None:
             check_text(faults, value, name, longest=longest, what=f"The {name}", required=False)
+    credentials = NewCredentials(_stripped(new.server), _stripped(new.identifier), _stripped(new.credential))
+    if not faults:
+        for fault in providers.client_for(new.provider).faults_of(credentials):
+            faults.add(fault.code, str(fault), fault.field)
     if new.name is not None:
         check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
     faults.raise_if_any()
-    credentials = NewCredentials(_stripped(new.server), _stripped(new.identifier), _stripped(new.credential))
     profile = await _checked(domain, new.provider, credentials)
     async with domain.unit(actor) as unit:
         await _check_room(unit)

@@ -79,6 +79,10 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
+    def __bool__(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self._faults)
+
     def add(self, code: FaultCode, message: str, *field: str) -> None:
         """Note one fault at the given path."""
         self._faults.append(Fault(code, message, field))

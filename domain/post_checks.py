@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain import providers
-from domain.errors import FaultCode, Faults
+from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_key
+from domain.providers.interface import TextMeasure
 from domain.tables import Account, Workspace
 from domain.texts import check_text
 
@@ -23,6 +24,18 @@ class Content:
     body: str
     account_ids: tuple[int, ...]
     variants: tuple[tuple[int, str], ...]
+
+
+async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasure:
+    """How an account's network would count a text, what it allows, and what it would link. Raises Refused."""
+    faults = Faults()
+    check_text(faults, body, "body", longest=LONGEST_BODY, what="The text", required=False, lines=True)
+    faults.raise_if_any()
+    mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
+    account = await mine.first() if is_key(account_id) else None
+    if account is None:
+        not_found("account", "account_id")
+    return providers.client_for(account.provider).measure(body, account.data)
 
 
 async def check_content(

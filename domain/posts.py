@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain import audit, database, events, payloads, providers
+from domain import audit, database, events, payloads
 from domain.errors import FaultCode, Faults, not_found, wrong_state
 from domain.ids import is_key
-from domain.post_checks import LONGEST_BODY, Content, check_content, check_time
+from domain.post_checks import Content, check_content, check_time
 from domain.post_records import announce, entries_of, put_on, tell
-from domain.providers.interface import TextMeasure
-from domain.tables import Account, Post, PostAccount, Workspace
+from domain.tables import Post, PostAccount
 from domain.texts import check_text
 from domain.tries import Tries
 from domain.unit import Unit
@@ -67,9 +66,9 @@ async def create(unit: Unit, new: NewPost) -> Post:
 
     The same idempotency key within a day gives the post back that it made before, however the rest may differ.
     """
-    if new.idempotency_key is not None and (known := await _made_with(unit, new.idempotency_key)):
-        return known
     faults = Faults()
+    if new.idempotency_key is not None and (known := await _made_with(unit, new.idempotency_key, faults)):
+        return known
     content = Content(new.body, new.account_ids, _pairs(new.variants))
     accounts = await check_content(faults, unit.workspace, content)
     if new.scheduled_at is not None:
@@ -133,7 +132,10 @@ async def schedule(unit: Unit, post_id: int, scheduled_at: datetime) -> Post:
 
 
 async def publish(unit: Unit, post_id: int) -> Post:
-    """Publish as soon as a worker is free: a draft, a scheduled post, or a failed one on the accounts that failed."""
+    """Publish as soon as a worker is free: a draft, a scheduled post, or a failed one on the accounts that failed.
+
+    A time to come is no longer planned then. Raises Refused.
+    """
     post = await _locked(unit, post_id)
     _check_not_trashed(post)
     if post.status in {PostStatus.PUBLISHING, PostStatus.PUBLISHED}:
@@ -145,6 +147,8 @@ async def publish(unit: Unit, post_id: int) -> Post:
     await _renew(entries)
     post.status = PostStatus.PUBLISHING
     post.due_at = await database.now()
+    if post.scheduled_at is not None and post.scheduled_at > post.due_at:
+        post.scheduled_at = None
     await post.save()
     unit.publish(post.id)
     await announce(unit, post, entries)
@@ -178,22 +182,10 @@ async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
     return wanted
 
 
-async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasure:
-    """How an account's network would count a text, what it allows, and what it would link. Raises Refused."""
-    faults = Faults()
-    check_text(faults, body, "body", longest=LONGEST_BODY, what="The text", required=False, lines=True)
-    faults.raise_if_any()
-    mine = Account.filter(workspace_id=workspace.id, id=account_id, deleted_at=None)
-    account = await mine.first() if is_key(account_id) else None
-    if account is None:
-        not_found("account", "account_id")
-    return providers.client_for(account.provider).measure(body, account.data)
-
-
-async def _made_with(unit: Unit, key: str) -> Post | None:
-    faults = Faults()
+async def _made_with(unit: Unit, key: str, faults: Faults) -> Post | None:
     check_text(faults, key, "idempotency_key", longest=LONGEST_KEY, what="The key")
-    faults.raise_if_any()
+    if faults:
+        return None
     # Whoever comes with the same key at the same time waits here, and then finds the post.
     await unit.connection.execute_query(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", [key, unit.workspace.id]

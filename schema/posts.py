@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, cast
 import strawberry
 from tortoise.queryset import QuerySet
 
-from domain import ids, posts, tables
+from domain import ids, post_checks, tables
 from domain.pages import PageRequest
 from domain.vocabulary import PostAccountStatus, PostStatus
 from schema.accounts import Account
@@ -195,5 +195,5 @@ class PostQuery:
         body: Annotated[str, strawberry.argument(description="The text.")],
         account_id: Annotated[strawberry.ID, strawberry.argument(description="The account it is meant for.")],
     ) -> PostPreview:
-        measure = await posts.preview(info.context.actor.workspace, body, ids.key("Account", account_id))
+        measure = await post_checks.preview(info.context.actor.workspace, body, ids.key("Account", account_id))
         return PostPreview(length=measure.length, limit=measure.limit, links=list(measure.links))

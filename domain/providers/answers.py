@@ -97,6 +97,12 @@ def shown(words: str) -> str:
     return label(words, LONGEST_MESSAGE)
 
 
+def with_words(message: str, reply: Reply) -> str:
+    """The message, with what the network says of it."""
+    words = shown(reply.text("message") or reply.text("error_description") or reply.text("error"))
+    return f"{message}: {words}" if words else f"{message}."
+
+
 def _visible(character: str) -> str:
     # Halves of surrogate pairs and NUL cannot be stored; signs that turn the direction would reorder the text around.
     # Joiners stay: emoji and many scripts need them.

@@ -25,8 +25,10 @@ from domain.providers.answers import (
     try_later,
     unreachable,
     web_address,
+    with_words,
 )
 from domain.providers.interface import (
+    BadInput,
     Caller,
     CredentialsRefused,
     NewCredentials,
@@ -39,6 +41,7 @@ from domain.providers.interface import (
     TextMeasure,
     TryLater,
     Unauthorized,
+    refused,
 )
 from domain.providers.richtext import Part, PartKind, byte_offsets, graphemes, parts
 from domain.providers.tid import tid
@@ -61,16 +64,16 @@ class Bluesky:
 
     name = Provider.BLUESKY
 
+    def faults_of(self, new: NewCredentials) -> list[BadInput]:
+        """A server that is none, and what is needed to log in."""
+        return refused(lambda: server_url(new.server, DEFAULT_SERVER), lambda: _identifier(new), lambda: _password(new))
+
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Log in with the app password and describe the account."""
-        server = server_url(new.server, DEFAULT_SERVER)
-        # An account that is authorised again may have another handle by now; its DID stays.
-        identifier = new.provider_id or (new.identifier or "").removeprefix("@")
-        required(identifier, "identifier", "Give the account's handle, for example alice.bsky.social.")
-        password = required(new.credential, "credential", "Give an app password of the account.")
+        server, password = server_url(new.server, DEFAULT_SERVER), _password(new)
         home = _Home(caller, server)
         try:
-            session = _checked_session(await home.log_in(identifier, password), home.host)
+            session = _checked_session(await home.log_in(_identifier(new), password), home.host)
             shown_name, image = await _appearance(home.with_token(session.access), session.did)
         except CallFailed as failure:
             raise unreachable(failure, home.host) from None
@@ -104,6 +107,16 @@ class Bluesky:
             result = failed_call(failure, home.host)
         kept = _kept(publication, session) if isinstance(session, _Session) else None
         return replace(result, credentials=kept)
+
+
+def _identifier(new: NewCredentials) -> str:
+    # An account that is authorised again may have another handle by now; its DID stays.
+    identifier = new.provider_id or (new.identifier or "").removeprefix("@")
+    return required(identifier, "identifier", "Give the account's handle, for example alice.bsky.social.")
+
+
+def _password(new: NewCredentials) -> str:
+    return required(new.credential, "credential", "Give an app password of the account.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +170,7 @@ def _checked_session(reply: Reply, host: str) -> _Session:
         raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
     # 400 is what a PDS answers to an identifier or a password that it cannot read.
     if reply.status in {400, 401, 403}:
-        raise CredentialsRefused(_with_words(f"{host} refused the login", reply))
+        raise CredentialsRefused(with_words(f"{host} refused the login", reply))
     if reply.status == 429:
         raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
     session = _session_of(reply)
@@ -199,14 +212,14 @@ async def _open_session(home: _Home, publication: Publication) -> _Session | Pub
             return try_later(reply, publication.now, home.host)
         if reply.text("error") == "AccountTakedown":
             # The login would only say that the password is wrong.
-            return Unauthorized(_with_words(f"{home.host} refused the account", reply))
+            return Unauthorized(with_words(f"{home.host} refused the account", reply))
     reply = await home.log_in(publication.account.provider_id, credentials["password"])
     if session := _session_of(reply):
         return session
     if reply.temporary:
         return try_later(reply, publication.now, home.host)
     # The one who asks has not changed: whatever else a PDS says to the same login (400, 401, 403), it no longer works.
-    return Unauthorized(_with_words(f"{home.host} refused the login", reply))
+    return Unauthorized(with_words(f"{home.host} refused the login", reply))
 
 
 async def _put_once(home: _Home, session: _Session, publication: Publication) -> PublishResult:
@@ -276,10 +289,10 @@ def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the post.")
     # The session has just been refreshed: a token that is refused now is refused for good.
     if reply.status in {401, 403} or reply.text("error") in {"ExpiredToken", "InvalidToken", "AccountTakedown"}:
-        return Unauthorized(_with_words(f"{host} refused the account", reply))
+        return Unauthorized(with_words(f"{host} refused the account", reply))
     if reply.temporary:
         return try_later(reply, now, host)
-    return Rejected(_with_words(f"{host} refused the post ({reply.status})", reply))
+    return Rejected(with_words(f"{host} refused the post ({reply.status})", reply))
 
 
 def _published(session: _Session, rkey: str) -> Published:
@@ -288,8 +301,3 @@ def _published(session: _Session, rkey: str) -> Published:
     return Published(
         f"at://{session.did}/{POSTS}/{rkey}", f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"
     )
-
-
-def _with_words(message: str, reply: Reply) -> str:
-    words = shown(reply.text("message") or reply.text("error"))
-    return f"{message}: {words}" if words else f"{message}."

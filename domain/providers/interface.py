@@ -44,6 +44,17 @@ class BadInput(ProviderFault):
         self.code = code
 
 
+def refused(*checks: Callable[[], object]) -> list[BadInput]:
+    """All that these checks refuse, in their order."""
+    faults = []
+    for check in checks:
+        try:
+            check()
+        except BadInput as fault:
+            faults.append(fault)
+    return faults
+
+
 class LostLease(HooklineError):
     """Another worker publishes this post by now."""
 
@@ -193,6 +204,9 @@ class ProviderClient(Protocol):
     @property
     def name(self) -> Provider:
         """Which network."""
+
+    def faults_of(self, new: NewCredentials) -> list[BadInput]:
+        """The fields that cannot be right, as far as that can be told without asking anybody."""
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Log in and describe the account; raises CredentialsRefused, ProviderUnreachable, BadInput."""

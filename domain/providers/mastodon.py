@@ -19,12 +19,13 @@ from domain.providers.answers import (
     label,
     required,
     server_url,
-    shown,
     try_later,
     unreachable,
     web_address,
+    with_words,
 )
 from domain.providers.interface import (
+    BadInput,
     Caller,
     CredentialsRefused,
     NewCredentials,
@@ -37,6 +38,7 @@ from domain.providers.interface import (
     TextMeasure,
     TryLater,
     Unauthorized,
+    refused,
 )
 from domain.providers.mastodon_text import count, linked, same_content, same_source
 from domain.sender import CallFailed
@@ -65,10 +67,13 @@ class Mastodon:
 
     name = Provider.MASTODON
 
+    def faults_of(self, new: NewCredentials) -> list[BadInput]:
+        """A server that is none, and a missing token."""
+        return refused(lambda: server_url(new.server), lambda: _token(new))
+
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Ask the server whose access token this is, and how long a status may be."""
-        server = server_url(new.server)
-        token = required(new.credential, "credential", "Give the account's access token.")
+        server, token = server_url(new.server), _token(new)
         home = _Home(caller, server, token)
         try:
             account = _account_of(await home.get("/api/v1/accounts/verify_credentials"), home.host)
@@ -102,6 +107,10 @@ class Mastodon:
             return failed_call(failure, home.host)
 
 
+def _token(new: NewCredentials) -> str:
+    return required(new.credential, "credential", "Give the account's access token.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Home:
     """A server, and a token to it."""
@@ -124,7 +133,7 @@ class _Home:
 
 def _account_of(reply: Reply, host: str) -> dict[str, Any]:
     if reply.status in REFUSED_AT_CHECK:
-        raise CredentialsRefused(_with_words(f"{host} refused this access token", reply))
+        raise CredentialsRefused(with_words(f"{host} refused this access token", reply))
     _check_answers(reply, host)
     if key(reply.at("id")) is None:
         raise ProviderUnreachable(f"{host} does not answer as a server with the Mastodon API.")
@@ -193,7 +202,7 @@ async def _statuses(
     """The account's statuses, newest first."""
     reply = await home.get(_statuses_of(account_id, PAGE, before))
     if reply.status in REFUSED:
-        return Unauthorized(_with_words(f"{home.host} refused the access token", reply))
+        return Unauthorized(with_words(f"{home.host} refused the access token", reply))
     if reply.temporary:
         return try_later(reply, now, home.host)
     if not reply.ok or not isinstance(reply.document, list):
@@ -238,16 +247,11 @@ def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
     if reply.ok:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the status.")
     if reply.status in REFUSED:
-        return Unauthorized(_with_words(f"{host} refused the access token", reply))
+        return Unauthorized(with_words(f"{host} refused the access token", reply))
     if reply.temporary:
         return try_later(reply, now, host)
-    return Rejected(_with_words(f"{host} refused the status ({reply.status})", reply))
+    return Rejected(with_words(f"{host} refused the status ({reply.status})", reply))
 
 
 def _published(status: dict[str, Any]) -> Published:
     return Published(status["id"], web_address(status.get("url")) or web_address(status.get("uri")))
-
-
-def _with_words(message: str, reply: Reply) -> str:
-    words = shown(reply.text("error_description") or reply.text("error"))
-    return f"{message}: {words}" if words else f"{message}."

@@ -33,6 +33,7 @@ from domain.providers.interface import (
     TextMeasure,
     TryLater,
     Unauthorized,
+    refused,
 )
 from domain.vocabulary import Provider
 
@@ -64,6 +65,10 @@ class Sandbox:
 
     def __init__(self, slowness: timedelta = SLOWNESS) -> None:
         self._slowness = slowness
+
+    def faults_of(self, new: NewCredentials) -> list[BadInput]:
+        """A behaviour that there is not."""
+        return refused(lambda: _behaviour(new.server))
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Any identifier is an account; without one, each is a new account."""

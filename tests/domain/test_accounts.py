@@ -85,6 +85,22 @@ async def test_what_cannot_be_is_refused(
     assert await names() == []
 
 
+@pytest.mark.parametrize(
+    ("new", "fields"),
+    [
+        pytest.param(NewAccount(Provider.SANDBOX, "nowhere", name=""), {"server", "name"}, id="sandbox"),
+        pytest.param(NewAccount(Provider.MASTODON, name="\u200b"), {"server", "credential", "name"}, id="mastodon"),
+        pytest.param(NewAccount(Provider.BLUESKY, "two words"), {"server", "identifier", "credential"}, id="bluesky"),
+    ],
+)
+async def test_all_that_is_wrong_is_told_at_once_and_no_network_is_asked(
+    domain: Domain, admin: Actor, new: NewAccount, fields: set[str]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        await accounts.add(domain, admin, new)
+    assert {field for field, _ in faults_of(refused)} == fields
+
+
 async def test_an_account_is_connected_once_though_asked_twice_at_once(domain: Domain, admin: Actor) -> None:
     results = await asyncio.gather(*(add_account(domain, admin, "ok", "ann") for _ in range(3)), return_exceptions=True)
     refusals = [result for result in results if isinstance(result, Refused)]

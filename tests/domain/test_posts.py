@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain import posts, workspaces
+from domain import post_checks, posts, workspaces
 from domain.errors import FaultCode, Refused
 from domain.posts import NewPost, Variant
 from domain.tables import Account, Post, PostAccount, PostChange
@@ -125,6 +125,14 @@ async def test_what_cannot_be_is_refused(
     assert faults_of(refused) == {fault}
     assert not await Post.exists()
     assert await told() == []
+
+
+async def test_all_that_is_wrong_is_told_at_once(domain: Domain, admin: Actor, account: Account) -> None:
+    with pytest.raises(Refused) as refused:
+        await write(
+            domain, admin, account, idempotency_key=" ", account_ids=(2**70,), scheduled_at=SOON - timedelta(days=1)
+        )
+    assert {field for field, _ in faults_of(refused)} == {"idempotency_key", "account_ids.0", "scheduled_at"}
 
 
 async def test_a_text_too_long_for_an_account_names_it_and_its_limit(
@@ -258,6 +266,7 @@ async def test_publishing_makes_it_due_at_once(domain: Domain, admin: Actor, acc
     assert published.status is PostStatus.PUBLISHING
     assert published.due_at is not None
     assert published.due_at < SOON
+    assert published.scheduled_at is None
     assert await live() == [(1, "scheduled"), (2, "publishing")]
 
 
@@ -372,21 +381,21 @@ async def test_another_workspace_s_post_and_account_do_not_exist(
         await write(domain, other, account)
     assert faults_of(refused) == {("account_ids.0", FaultCode.NOT_FOUND)}
     with pytest.raises(Refused) as refused:
-        await posts.preview(other.workspace, "x", account.id)
+        await post_checks.preview(other.workspace, "x", account.id)
     assert faults_of(refused) == {("account_id", FaultCode.NOT_FOUND)}
 
 
 async def test_a_preview_counts_as_the_network_does(admin: Actor, account: Account) -> None:
-    measure = await posts.preview(admin.workspace, "see https://example.com", account.id)
+    measure = await post_checks.preview(admin.workspace, "see https://example.com", account.id)
     assert (measure.length, measure.limit, measure.links) == (23, 500, ("https://example.com",))
 
 
 async def test_a_text_that_no_post_could_have_is_not_counted(admin: Actor, account: Account) -> None:
     for text, code in (("x" * 20_001, FaultCode.TOO_LONG), ("\x00", FaultCode.INVALID)):
         with pytest.raises(Refused) as refused:
-            await posts.preview(admin.workspace, text, account.id)
+            await post_checks.preview(admin.workspace, text, account.id)
         assert faults_of(refused) == {("body", code)}
-    assert (await posts.preview(admin.workspace, "", account.id)).length == 0
+    assert (await post_checks.preview(admin.workspace, "", account.id)).length == 0
 
 
 async def test_a_text_far_too_long_is_one_fault_and_not_one_for_each_account(

@@ -13,6 +13,7 @@ from domain import accounts, posts, publishing
 from domain.accounts import AccountChanges
 from domain.providers import CLIENTS
 from domain.providers.interface import (
+    BadInput,
     Caller,
     LostLease,
     NewCredentials,
@@ -44,6 +45,9 @@ class Network:
     posted: list[tuple[str, str]] = field(default_factory=list)
     asked: int = 0
     before: Callable[[Publication], Coroutine[Any, Any, PublishResult | None]] | None = None
+
+    def faults_of(self, new: NewCredentials) -> list[BadInput]:
+        return Sandbox().faults_of(new)
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         return await Sandbox().check(caller, new)
