@@ -52,9 +52,14 @@ CODES = {
     "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),
 }
 
-STATUS_OF_FAULTS = "200, or 400 as `application/graphql-response+json`"
-# Only ever told within a subscription.
-NO_STATUS = {"CURSOR_EXPIRED"}
+# Where the status is not that of the one table (api/statuses.py) alone.
+OTHER_STATUSES = {
+    "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`; 400, 404, 405, 406, 413 or 415 where the"
+    " request itself is at fault",
+    "FORBIDDEN": "200, with `data`; 403 for a web page whose origin is not allowed",
+    # Only ever told within a subscription.
+    "CURSOR_EXPIRED": "",
+}
 
 
 def page() -> str:
@@ -85,7 +90,7 @@ def _row(*cells: str) -> str:
 
 
 def _status(code: str) -> str:
-    return "" if code in NO_STATUS else str(REFUSED.get(code, STATUS_OF_FAULTS))
+    return OTHER_STATUSES[code] if code in OTHER_STATUSES else str(REFUSED[code])
 
 
 def _values(enum: str) -> list[tuple[str, str]]:
