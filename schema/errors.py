@@ -36,6 +36,8 @@ _VALUES: Final = (
     (re.compile(r" Found: .*", re.DOTALL), ""),
     (re.compile(r"(?<! invalid) value: .*", re.DOTALL), " value."),
     (re.compile(r"\b((?:Block)?String) '.*", re.DOTALL), r"\1."),
+    # No value, but Python's word for one.
+    (re.compile(r"not to be None\.$"), "not to be null."),
 )
 
 

@@ -62,6 +62,7 @@ NEW = {"name": "n", "callbackUrl": "http://x/", "secret": "planted", "events": [
             {"secret": "planted", "name": "n", "callbackUrl": "x"},
             "Expected value of type 'WebhookCreateInput' to include required field 'events'.",
         ),
+        ({**NEW, "name": None}, "at .name: Expected value of non-null type 'String!' not to be null."),
         ({**NEW, "secret": ["planted"]}, "at .secret: String cannot represent a non string value."),
         ({**NEW, "secret": {"a": " value: planted"}}, "at .secret: String cannot represent a non string value."),
         ({**NEW, "maxAttempts": "planted"}, "at .maxAttempts: Int cannot represent non-integer value."),

@@ -48,7 +48,7 @@ function Page() {
     >
       <GraphiQL.Logo>
         <a className="to-dashboard" href="/webhooks">
-          Hookline dashboard
+          Dashboard
         </a>
       </GraphiQL.Logo>
       {token === null && (
