@@ -4,7 +4,7 @@ import { byField, type Faults, run, sentence, useMay } from '../api';
 import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountsDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
 import { Ago, Badge, Button, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { focusFirstFault, OtherFaults, SelectField, TextField } from '../ui/form';
+import { OtherFaults, SelectField, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
 
@@ -84,8 +84,7 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
     const { data, problem } = await run(client, 'mutation', AccountAddDocument, { input });
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.accountAdd.errors);
-    setFaults(found);
-    if (found.size > 0) return focusFirstFault(form.current);
+    if (found.size > 0) return showFaults(form.current, () => setFaults(found));
     say(`${data?.accountAdd.account?.name ?? 'The account'} was added`);
     onAdded();
     onClose();
@@ -123,8 +122,7 @@ function EditDialog({ account, onClose }: { account: Account; onClose(): void })
     const { data, problem } = await run(client, 'mutation', AccountUpdateDocument, { id: account.id, input });
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.accountUpdate.errors);
-    setFaults(found);
-    if (found.size > 0) return focusFirstFault(form.current);
+    if (found.size > 0) return showFaults(form.current, () => setFaults(found));
     onClose();
   };
   return (

@@ -5,7 +5,7 @@ import { type AccountCoreFragment, AccountsDocument, type PostCoreFragment, Post
 import { navigate, paths } from '../router';
 import { fromLocal, toLocal } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { CheckBox, focusFirstFault, Group, OtherFaults, TextArea, TextField } from '../ui/form';
+import { CheckBox, Group, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
 
@@ -137,8 +137,7 @@ function Composer({ accounts, start, save }: ComposerProps) {
     const found = missing.size > 0 ? missing : await save(draft, intent);
     setBusy(null);
     if (found === null) return;
-    setFaults(found);
-    focusFirstFault(form.current);
+    showFaults(form.current, () => setFaults(found));
   };
   const submit = (event: FormEvent): void => {
     event.preventDefault();

@@ -4,7 +4,7 @@ import { byField, type Faults, run } from '../api';
 import { type WebhookCoreFragment, WebhookRotateSecretDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { Button } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { focusFirstFault, OtherFaults, SelectField, TextField } from '../ui/form';
+import { OtherFaults, SelectField, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 
 const OVERLAPS = [
@@ -57,8 +57,7 @@ export function RotateDialog({ webhook, onSecret, onClose }: RotateProps) {
     const { data, problem } = await run(client, 'mutation', WebhookRotateSecretDocument, { id: webhook.id, input });
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.webhookRotateSecret.errors);
-    setFaults(found);
-    if (found.size > 0) return focusFirstFault(form.current);
+    if (found.size > 0) return showFaults(form.current, () => setFaults(found));
     const made = data?.webhookRotateSecret.secret;
     if (made) onSecret(made);
     onClose();

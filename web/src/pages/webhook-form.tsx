@@ -4,7 +4,7 @@ import { byField, type Faults, run, sentence, useMay } from '../api';
 import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { focusFirstFault, OtherFaults } from '../ui/form';
+import { OtherFaults, showFaults } from '../ui/form';
 import { keepSecret } from './secret';
 import { Details, type Draft, Events, type Header, Headers, Security } from './webhook-fields';
 
@@ -55,8 +55,7 @@ function WebhookForm({ start, action, cancel, isNew, save }: FormProps) {
     const found = local.size > 0 ? local : await save(draft);
     setBusy(false);
     if (found === null) return;
-    setFaults(found);
-    focusFirstFault(form.current);
+    showFaults(form.current, () => setFaults(found));
   };
   const parts = { draft, faults, change };
   return (

@@ -1,4 +1,5 @@
 import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from 'react';
+import { flushSync } from 'react-dom';
 import type { Faults } from '../api';
 
 interface FieldProps {
@@ -130,7 +131,9 @@ export function OtherFaults({ faults, known }: { faults: Faults; known: readonly
   );
 }
 
-/** Takes the keyboard to the first field that has to be mended. */
-export function focusFirstFault(form: HTMLFormElement | null): void {
-  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+/** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended. */
+export function showFaults(form: HTMLFormElement | null, show: () => void): void {
+  // Drawn at once: a field that does not yet say that it is wrong cannot be found.
+  flushSync(show);
+  form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
 }
