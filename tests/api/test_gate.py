@@ -109,6 +109,7 @@ async def with_the_memory_of_another_process(settings: Settings, api: Api) -> As
         gate.rates = own
 
 
+@pytest.mark.alone
 async def test_thousands_of_bad_tokens_leave_it_responsive_and_stand_in_no_log(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
