@@ -19,7 +19,8 @@ class Assignments:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._opened: OrderedDict[bytes, str] = OrderedDict()
+        # By all that a sealed value is bound to: it opens nowhere else, from here neither.
+        self._opened: OrderedDict[tuple[bytes, int, str, str], str] = OrderedDict()
 
     def of(self, claimed: Mapping[str, Any]) -> Assignment:
         """All that the attempt needs."""
@@ -45,12 +46,12 @@ class Assignments:
         sealed: bytes | None = claimed[column]
         if sealed is None:
             return None
-        opened = self._opened.get(sealed)
+        place: tuple[int, str, str] = (claimed["workspace_id"], str(claimed["webhook_uuid"]), column)
+        opened = self._opened.get((sealed, *place))
         if opened is None:
-            opened = self._vault.open(
-                sealed, workspace_id=claimed["workspace_id"], row=str(claimed["webhook_uuid"]), field=column
-            )
-            self._opened[sealed] = opened
+            workspace_id, row, field = place
+            opened = self._vault.open(sealed, workspace_id=workspace_id, row=row, field=field)
+            self._opened[sealed, *place] = opened
             if len(self._opened) > KEPT:
                 self._opened.popitem(last=False)
         return opened

@@ -278,8 +278,8 @@ WITH expired AS (
 )
 INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
     request_headers)
-SELECT d.id, d.attempt_number, d.claimed_at, extract(epoch FROM now() - d.claimed_at) * 1000, 'interrupted', $3,
-    w.callback_url, w.method, '[]'
+SELECT d.id, d.attempt_number, d.claimed_at, least(extract(epoch FROM now() - d.claimed_at) * 1000, 2147483647),
+    'interrupted', $3, w.callback_url, w.method, '[]'
 FROM d JOIN webhook w ON w.id = d.webhook_id
 RETURNING delivery_id
 """

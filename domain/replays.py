@@ -98,7 +98,8 @@ async def copy_page(replay_id: int) -> Page:
     )
 
 
-_OPEN = "SELECT id FROM replay WHERE finished_at IS NULL ORDER BY id LIMIT $1"
+# In random order: replays that have to wait must not stand before those that need not.
+_OPEN = "SELECT id FROM replay WHERE finished_at IS NULL ORDER BY random() LIMIT $1"
 
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id

@@ -76,10 +76,13 @@ def test_a_missing_key_is_told(column: str) -> None:
 
 def test_one_webhooks_secret_in_the_row_of_another_does_not_open() -> None:
     vault = Vault([KEY])
-    moved = {**row(vault), "sealed_secret": row(vault, sealed_secret="s3cret")["sealed_secret"]}
+    victim = row(vault, sealed_secret="s3cret")
+    moved = {**row(vault), "sealed_secret": victim["sealed_secret"]}
+    assignments = Assignments(vault)
 
+    assert assignments.of(victim).secret == "s3cret"
     with pytest.raises(CannotOpen):
-        Assignments(vault).of(moved)
+        assignments.of(moved)
 
 
 def test_no_more_than_so_many_opened_values_are_kept() -> None:

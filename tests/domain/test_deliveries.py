@@ -207,6 +207,16 @@ async def test_a_result_is_recorded_once(domain: Domain, admin: Actor) -> None:
     assert await Attempt.all().count() == 1
 
 
+async def test_a_death_of_long_ago_can_be_logged_too(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    await claim(delivery)
+    await lease_ran_out(delivery)
+    # Its duration in milliseconds is more than an integer holds.
+    await Delivery.filter(id=delivery.id).update(claimed_at=datetime.now(UTC) - timedelta(days=60))
+
+    assert await deliveries.interrupt_expired(10) == 1
+
+
 async def test_a_death_is_logged_and_costs_no_attempt(domain: Domain, admin: Actor) -> None:
     delivery = await owe(domain, admin, max_attempts=1)
     await claim(delivery)
