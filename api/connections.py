@@ -34,6 +34,7 @@ RESTARTING: Final = 1012
 TRY_AGAIN: Final = 1013
 
 TOO_SLOW_REASON = "Too slow: reconnect, and resume from your cursor"
+FULL_REASON = "This server has as many sockets as it can hold."
 
 log = structlog.get_logger(__name__)
 

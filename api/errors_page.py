@@ -56,7 +56,7 @@ CODES = {
 OTHER_STATUSES = {
     "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`; 400, 404, 405, 406, 413 or 415 where the"
     " request itself is at fault",
-    "FORBIDDEN": "200, with `data`; 403 for a web page whose origin is not allowed",
+    "FORBIDDEN": "200; 403 for a web page whose origin is not allowed",
     # Only ever told within a subscription.
     "CURSOR_EXPIRED": "",
 }

@@ -18,6 +18,7 @@ from api.connections import (
     BAD_REQUEST,
     DUPLICATE_ID,
     FORBIDDEN,
+    FULL_REASON,
     INIT_TIMEOUT,
     INTERNAL_ERROR,
     NO_SUBPROTOCOL,
@@ -60,7 +61,7 @@ async def serve(process: Process, scope: Scope, receive: Receive, send: Send) ->
     if not origin_allowed(Headers(scope=scope), scope["scheme"], settings.allowed_origins):
         await _refuse(send, 403, "This origin may not open sockets here.", "FORBIDDEN")
     elif process.connections.full:
-        await _refuse(send, 503, "This server has as many sockets as it can hold.", "UNAVAILABLE")
+        await _refuse(send, 503, FULL_REASON, "UNAVAILABLE")
     elif PROTOCOL not in scope["subprotocols"]:
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": NO_SUBPROTOCOL, "reason": f"Speak {PROTOCOL}"})

@@ -12,7 +12,7 @@ import orjson
 from graphql import GraphQLError
 from starlette.types import Receive, Send
 
-from api.connections import TRY_AGAIN
+from api.connections import FULL_REASON, TOO_SLOW_REASON, TRY_AGAIN
 from api.documents import BadDocument
 from api.execution import Prepared, coded, encoded, failure, refusal
 from api.facts import Facts
@@ -38,7 +38,7 @@ async def stream(event_stream: "EventStream", prepared: Prepared, receive: Recei
     """Execute an operation and stream its answers. The caller has authenticated and prepared it."""
     process, actor, send = event_stream.process, event_stream.actor, event_stream.send
     if process.connections.full:
-        await _refuse(event_stream, 503, coded("This server has as many sockets as it can hold.", "UNAVAILABLE"))
+        await _refuse(event_stream, 503, coded(FULL_REASON, "UNAVAILABLE"))
         return
     if not process.connections.claim(actor):
         await _refuse(event_stream, 429, coded("This token has too many open connections.", "RATE_LIMITED"))
@@ -143,7 +143,7 @@ class EventStream:
         """See Sink."""
         if not self.outbox.put(_event(payload)):
             self.process.metrics.overflows.inc()
-            self.close(TRY_AGAIN, "Too slow: reconnect, and resume from your cursor")
+            self.close(TRY_AGAIN, TOO_SLOW_REASON)
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See Sink."""

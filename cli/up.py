@@ -194,7 +194,6 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
 
     Raises FolderRefusedError where the folder's key is lost.
     """
-    given = {name: value for name, value in environ.items() if value or name == NETWORKS}
     ours: dict[str, Callable[[], str]] = {
         "HOOKLINE_LOG_FORMAT": lambda: "text",
         NETWORKS: lambda: LOOPBACK,
@@ -202,7 +201,7 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
         "HOOKLINE_REDIS_URL": lambda: PrivateRedis(folder.redis).url,
         "HOOKLINE_SECRET_KEYS": folder.secret_key,
     }
-    return given | {name: value() for name, value in ours.items() if not is_given(name, given)}
+    return {**environ, **{name: value() for name, value in ours.items() if not is_given(name, environ)}}
 
 
 def free_port(host: str, port: int) -> int:

@@ -46,12 +46,12 @@ class Assignments:
         sealed: bytes | None = claimed[column]
         if sealed is None:
             return None
-        place: tuple[int, str, str] = (claimed["workspace_id"], str(claimed["webhook_uuid"]), column)
-        opened = self._opened.get((sealed, *place))
+        workspace_id, row = claimed["workspace_id"], str(claimed["webhook_uuid"])
+        key = (sealed, workspace_id, row, column)
+        opened = self._opened.get(key)
         if opened is None:
-            workspace_id, row, field = place
-            opened = self._vault.open(sealed, workspace_id=workspace_id, row=row, field=field)
-            self._opened[sealed, *place] = opened
+            opened = self._vault.open(sealed, workspace_id=workspace_id, row=row, field=column)
+            self._opened[key] = opened
             if len(self._opened) > KEPT:
                 self._opened.popitem(last=False)
         return opened

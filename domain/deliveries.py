@@ -260,6 +260,7 @@ async def interrupt_expired(limit: int) -> int:
 
 
 # Lateral, or a planner that knows how few are DELIVERING walks the whole table of deliveries once a second.
+# A worker may have died weeks ago: more milliseconds than an integer holds.
 _INTERRUPT = """
 WITH expired AS (
     SELECT d.id FROM unsettled u CROSS JOIN LATERAL (

@@ -82,7 +82,7 @@ class Page:
 
 
 async def open_replays(limit: int) -> list[int]:
-    """Replays that are not finished, the oldest first. Raises Unavailable."""
+    """Some of the replays that are not finished, at most `limit`. Raises Unavailable."""
     return [row["id"] for row in await rows(_OPEN, limit)]
 
 

@@ -271,15 +271,12 @@ async def _facets(home: _Home, publication: Publication) -> list[dict[str, Any]]
 
 
 def _feature(part: Part, dids: dict[str, str]) -> dict[str, str] | None:
-    kind = f"app.bsky.richtext.facet#{part.kind.value}"
-    match part.kind:
-        case PartKind.LINK:
-            return {"$type": kind, "uri": part.value}
-        case PartKind.TAG:
-            return {"$type": kind, "tag": part.value}
-        case PartKind.MENTION:
-            did = dids.get(part.value.lower())
-            return None if did is None else {"$type": kind, "did": did}
+    name, value = {
+        PartKind.LINK: ("uri", part.value),
+        PartKind.TAG: ("tag", part.value),
+        PartKind.MENTION: ("did", dids.get(part.value.lower())),
+    }[part.kind]
+    return None if value is None else {"$type": f"app.bsky.richtext.facet#{part.kind.value}", name: value}
 
 
 def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime) -> PublishResult:
@@ -298,6 +295,5 @@ def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime
 def _published(session: _Session, rkey: str) -> Published:
     # The public page shows posts of every PDS. A handle whose proof is missing is called handle.invalid.
     who = session.did if session.handle == "handle.invalid" else session.handle
-    return Published(
-        f"at://{session.did}/{POSTS}/{rkey}", f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"
-    )
+    page = f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"
+    return Published(f"at://{session.did}/{POSTS}/{rkey}", page)

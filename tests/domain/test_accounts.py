@@ -93,7 +93,7 @@ async def test_what_cannot_be_is_refused(
         pytest.param(NewAccount(Provider.BLUESKY, "two words"), {"server", "identifier", "credential"}, id="bluesky"),
     ],
 )
-async def test_all_that_is_wrong_is_told_at_once_and_no_network_is_asked(
+async def test_all_that_is_wrong_is_told_at_once(
     domain: Domain, admin: Actor, new: NewAccount, fields: set[str]
 ) -> None:
     with pytest.raises(Refused) as refused:

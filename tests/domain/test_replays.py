@@ -40,6 +40,14 @@ async def first_attempts_over() -> None:
     await rows("UPDATE delivery SET attempt_number = 1 WHERE replay_id IS NOT NULL")
 
 
+async def test_replays_that_must_wait_keep_no_other_from_its_turn(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 1)
+    waiting, other = await start(domain, admin, webhook), await start(domain, admin, webhook)
+    # Each look takes either: one in five hundred million runs of this test sees only one.
+    looked_at = {replay for _ in range(30) for replay in await replays.open_replays(1)}
+    assert looked_at == {waiting.id, other.id}
+
+
 async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 250)
     replay = await start(domain, admin, webhook)
