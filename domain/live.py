@@ -18,8 +18,10 @@ from domain.errors import HooklineError
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
-# How long the last change of a thing is remembered; the loop has settled it long before.
+# How long the last change of a thing is remembered, once nothing of it is open; the loop has settled it long before.
 MEMORY_SECONDS = 600
+# How long while something is open: Redis may be away for hours, and then the loop tells all from the first open change.
+OPEN_MEMORY_SECONDS = 24 * 3600
 # How many changes of one workspace may have one millisecond in their ids.
 SPAN = 2**20
 # How far the time that is recalled of a change may lie before the one at which it was committed.
@@ -104,11 +106,12 @@ local function add(stream, workspace, ...)
 end
 """
 
-# Each change comes as two words: a head of "stream seen number order occurred", and the entry.
+# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry.
 _APPEND = """
 local taken = {}
 for i = 1, #ARGV, 2 do
-  local workspace, seen, number, order, occurred = string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+)')
+  local workspace, seen, number, order, occurred, memory =
+    string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
   local stream, entry = 'hookline:live:' .. workspace, ARGV[i + 1]
   number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
   local last = tonumber(redis.call('GET', seen) or '0')
@@ -121,7 +124,7 @@ for i = 1, #ARGV, 2 do
     verdict = 1
   elseif order > 0 or number == last + 1 then
     add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
-    redis.call('SET', seen, number, 'EX', MEMORY)
+    redis.call('SET', seen, number, 'EX', memory)
     verdict = 1
   end
   taken[#taken + 1] = verdict
@@ -145,7 +148,7 @@ return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 
 
 def _script(text: str) -> str:
-    numbers = {"KEPT": KEPT_CHANGES, "MEMORY": MEMORY_SECONDS, "DOUBT": DOUBT_MICROSECONDS, "SPAN": SPAN}
+    numbers = {"KEPT": KEPT_CHANGES, "DOUBT": DOUBT_MICROSECONDS, "SPAN": SPAN}
     for name, value in numbers.items():
         text = text.replace(name, str(value))
     return text
@@ -189,9 +192,10 @@ class Live:
         for change in changes:
             letter = _LETTERS[change.kind]
             occurred = _microseconds(change.occurred_at)
+            memory = MEMORY_SECONDS if change.settles else OPEN_MEMORY_SECONDS
             words.append(
-                b"%d hookline:seen:%s%d %d %d %d"
-                % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred)
+                b"%d hookline:seen:%s%d %d %d %d %d"
+                % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred, memory)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
         verdicts: list[int] = await self._append(args=words)
@@ -205,28 +209,30 @@ class Live:
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
         """What the stream keeps after one cursor up to and with another, in pages. "0" is before the oldest kept.
 
-        Raises BadCursor where `after` is no cursor, CursorExpired where the workspace's stream does not hold it.
+        Raises BadCursor where `after` is no cursor, CursorExpired where the workspace's stream does not hold it, or
+        loses what comes next before it is read.
         """
-        await self._check(workspace_id, after)
-        position = after
-        while position != until:
-            found = await self._redis.xrange(stream_of(workspace_id), f"({position}", until, count=PAGE)
-            if not found:
-                return
-            yield [entry for id_, fields in found if (entry := read_entry(id_, fields))]
-            position = found[-1][0].decode()
-
-    async def _check(self, workspace_id: int, cursor: str) -> None:
-        if cursor == OLDEST:
-            return
-        if not _is_stream_id(cursor) or order_of(cursor)[1] // SPAN != workspace_id:
+        if after != OLDEST and (not _is_stream_id(after) or order_of(after)[1] // SPAN != workspace_id):
             raise BadCursor
-        stream = stream_of(workspace_id)
-        if await self._redis.xrange(stream, cursor, cursor, count=1):
-            return
-        # Trimmed, or lost with Redis: whoever holds it reads the list again.
-        newest = await self._redis.xrevrange(stream, count=1)
-        raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
+        position = after
+        while page := await self._page(workspace_id, position, until):
+            yield [entry for id_, fields in page if (entry := read_entry(id_, fields))]
+            position = page[-1][0].decode()
+            if position == until:
+                return
+
+    async def _page(self, workspace_id: int, position: str, until: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        # From its own place on: while that is kept, nothing after it has been trimmed.
+        found = await self._redis.xrange(stream_of(workspace_id), position, count=PAGE + 1)
+        if position != OLDEST and not (found and found[0][0] == position.encode()):
+            # Trimmed, or lost with Redis: whoever holds it reads the list again.
+            newest = await self._redis.xrevrange(stream_of(workspace_id), count=1)
+            raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
+        return [each for each in found if order_of(position) < order_of(each[0].decode()) <= order_of(until)]
+
+    async def holds(self, workspace_id: int, cursor: str) -> bool:
+        """Whether the workspace's stream still has the entry of that cursor."""
+        return bool(await self._redis.xrange(stream_of(workspace_id), cursor, cursor, count=1))
 
 
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
 
 from domain import queue
-from domain.live import SPAN, BadCursor, Change, CursorExpired, Entry, Live, Order, order_of, stream_of
+from domain.live import PAGE, SPAN, BadCursor, Change, CursorExpired, Entry, Live, Order, order_of, stream_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -107,6 +108,34 @@ async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Liv
     with pytest.raises(CursorExpired) as expired:
         await told(live, first.cursor)
     assert expired.value.resume_from == last.cursor
+
+
+@pytest.mark.parametrize("after", ["0", "marker"])
+async def test_what_is_trimmed_while_it_is_read_is_not_passed_over(live: Live, redis: Redis, after: str) -> None:
+    marker = await live.open(7)
+    await live.append([change(n, Order.CLEAR) for n in range(1, PAGE + 10)])
+    last = await live.open(7)
+    pages = live.history(7, marker if after == "marker" else after, last)
+    await anext(pages)
+    await redis.xtrim(stream_of(7), maxlen=1, approximate=False)
+
+    with pytest.raises(CursorExpired) as expired:
+        await anext(pages)
+    assert expired.value.resume_from == last
+
+
+async def test_a_cursor_that_is_newer_than_where_the_reading_ends_has_missed_nothing(live: Live) -> None:
+    await live.append([change(1), change(2)])
+    first, second = await told(live)
+
+    assert [page async for page in live.history(7, second.cursor, first.cursor)] == []
+
+
+async def test_the_last_change_is_remembered_for_longer_while_something_is_open(live: Live, redis: Redis) -> None:
+    await live.append([change(1), replace(change(1, subject=2), settles=True)])
+
+    assert await redis.ttl("hookline:seen:d1") > 23 * 3600
+    assert 0 < await redis.ttl("hookline:seen:d2") <= 600
 
 
 async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, redis: Redis) -> None:
