@@ -17,10 +17,12 @@ from redis.exceptions import RedisError
 
 from domain import tasks
 from domain.errors import Unavailable
-from domain.live import CursorExpired, Entry, Live, order_of, read_entry, stream_of
+from domain.live import CursorExpired, Entry, Live, read_entry, stream_of
 
 BLOCK_MS = 5000
 READ_COUNT = 500
+# How long its connection waits for an answer: one that broke without a word never brings any.
+ANSWER_SECONDS = BLOCK_MS / 1000 + 1
 # How long to wait before asking a Redis that is away again.
 AWAY_SECONDS = 0.25
 
@@ -154,9 +156,7 @@ class Hub:
         """Tells the listeners of streams that no longer hold the place where they were read."""
         for stream in self._streams.values():
             last = await self.live.open(stream.workspace_id)
-            oldest = await self._reader.xrange(stream_of(stream.workspace_id), count=1)
-            kept = bool(oldest) and order_of(oldest[0][0].decode()) <= order_of(stream.position) <= order_of(last)
-            if not kept:
+            if not await self.live.holds(stream.workspace_id, stream.position):
                 stream.position = last
                 _tell_lost(stream)
 

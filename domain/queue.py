@@ -47,10 +47,10 @@ def redis_settings(url: str) -> RedisSettings:
     return settings
 
 
-def connect(url: str, answer_seconds: float | None = ANSWER_SECONDS) -> ArqRedis:
+def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
     """A client that connects when it is first used, and gives up soon: nobody waits for Redis.
 
-    `answer_seconds` bounds each answer; None is for blocking reads.
+    `answer_seconds` bounds each answer; a read that blocks waits longer.
     """
     found = redis_settings(url)
     place: dict[str, Any] = (

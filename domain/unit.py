@@ -12,7 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from domain import queue, tracing
 from domain.addresses import AddressPolicy
 from domain.database import committed_until, connected, credentials, transaction
-from domain.hub import Hub
+from domain.hub import ANSWER_SECONDS, Hub
 from domain.live import Change, Live
 from domain.outlet import Outlet
 from domain.queue import Owed, Queue
@@ -118,7 +118,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         await stack.enter_async_context(connected(settings))
         redis = queue.connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        reader = queue.connect(settings.redis_url, answer_seconds=None)
+        reader = queue.connect(settings.redis_url, answer_seconds=ANSWER_SECONDS)
         stack.push_async_callback(reader.aclose)
         policy = AddressPolicy(settings.allowed_networks, settings.denied_networks, settings.denied_ports)
         limits = SenderLimits(settings.connect_timeout, settings.request_timeout)

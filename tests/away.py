@@ -39,6 +39,12 @@ def fall_silent(gate: Gate) -> None:
     gate.tell("silent", "")
 
 
+def break_silently(gate: Gate) -> None:
+    """Have its connections say nothing more, as where a network broke between them; new ones are well."""
+    fall_silent(gate)
+    gate.mode = "pass"
+
+
 def reopen(gate: Gate) -> None:
     """Forward everything again."""
     gate.tell("pass", "")

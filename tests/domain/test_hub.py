@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from domain import queue
+from domain.database import committed_until
 from domain.hub import Hub
-from domain.live import Change, CursorExpired, Entry, Order
+from domain.live import Change, CursorExpired, Entry, Live, Order, order_of, stream_of
 from domain.settings import Settings
 from domain.unit import Domain, opened
-from tests.away import close, gated, reopen
+from tests.away import break_silently, close, gated, reopen
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -138,6 +139,34 @@ async def test_the_reader_survives_the_loss_of_its_connections(hub: Hub, redis: 
 
     assert await listener.next(2) == [1, 2]
     assert listener.lost.empty()
+
+
+async def test_listeners_are_told_to_read_again_where_a_redis_with_a_slow_clock_hides_a_change(
+    settings: Settings, redis: Redis
+) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        listener, position = await attach(domain.hub)
+        close(gates.redis)
+        # Another one takes over, without the last entries and with a clock that is behind.
+        milliseconds, count = order_of(position)
+        await redis.delete(stream_of(7))
+        for number, at in ((1, milliseconds - 1), (2, milliseconds + 1)):
+            await redis.xadd(stream_of(7), {"k": "d", "e": f'{{"n":{number}}}'}, id=f"{at}-{count}")
+        reopen(gates.redis)
+
+        async with asyncio.timeout(30):
+            await listener.lost.get()
+
+
+async def test_the_reader_gives_up_a_connection_that_broke_without_a_word(settings: Settings, redis: Redis) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        listener, _ = await attach(domain.hub)
+        await until(lambda: _readers(redis, 1))
+        break_silently(gates.redis)
+
+        await Live(redis, committed_until).append(changes(1))
+
+        assert await listener.next(1) == [1]
 
 
 async def test_the_reader_survives_that_both_servers_are_away(settings: Settings) -> None:
