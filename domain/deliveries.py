@@ -182,17 +182,30 @@ class Result:
     response_truncated: bool = False
 
 
-async def record(results: Sequence[Result]) -> list[Change]:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A result that counts; `now` is its delivery and its webhook's health and URL as they stand since."""
+
+    result: Result
+    now: Row
+
+
+async def record(results: Sequence[Result]) -> list[Recorded]:
     """Log these attempts and move their deliveries on, all in one statement. Raises Unavailable.
 
-    A result whose lease was lost is left out, of the log and of the changes that are returned.
+    A result whose lease was lost is left out, of the log and of what is returned.
     """
     columns = zip(*(_columns(result) for result in sorted(results, key=lambda r: r.claimed["id"])), strict=True)
     done = await rows(_RECORD, *(list(column) for column in columns))
     if any(row["status"] == DeliveryStatus.RETRYING for row in done):
         await rows(_CANCEL_ORPHANS, [row["id"] for row in done])
-    by_id = {result.claimed["id"]: result for result in results}
-    return [_recorded(by_id[row["id"]], row) for row in done]
+    made = {(result.claimed["id"], result.claimed["attempt_number"]): result for result in results}
+    return [Recorded(made[row["id"], row["attempt_number"]], row) for row in done]
+
+
+def ended(recorded: Sequence[Recorded]) -> list[Change]:
+    """The live changes of what was recorded."""
+    return [_ended(each.result, each.now) for each in recorded]
 
 
 def _columns(result: Result) -> tuple[Any, ...]:
@@ -204,7 +217,7 @@ def _columns(result: Result) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _recorded(result: Result, row: Row) -> Change:
+def _ended(result: Result, row: Row) -> Change:
     attempt = {
         "number": result.claimed["attempt_number"],
         "started_at": result.claimed["claimed_at"],
@@ -229,10 +242,10 @@ WITH o AS (
         interrupted_count = d.interrupted_count + (o.outcome = 'interrupted')::int,
         due_at = CASE WHEN o.status = 'retrying' THEN now() + o.wait ELSE d.due_at END, retry_after = o.retry_after,
         finished_at = CASE WHEN o.status <> 'retrying' THEN now() END
-    FROM o
-    WHERE d.id = o.delivery_id AND d.status = 'delivering' AND d.attempt_number = o.number
-    RETURNING d.id, d.status, d.attempt_count, d.change, d.claimed_at, d.due_at, d.retry_after, d.finished_at,
-        now() AS recorded_at
+    FROM o, webhook w
+    WHERE d.id = o.delivery_id AND d.status = 'delivering' AND d.attempt_number = o.number AND w.id = d.webhook_id
+    RETURNING d.id, d.status, d.attempt_number, d.attempt_count, d.change, d.claimed_at, d.due_at, d.retry_after,
+        d.finished_at, now() AS recorded_at, w.callback_url, w.active, w.failing_since, w.circuit_open_until
 ), logged AS (
     INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
         request_headers, response_status, response_headers, response_body, response_truncated)

@@ -4,10 +4,9 @@ Timeouts and failed connections in a row open its circuit: nothing is sent for a
 and so on with longer pauses until one succeeds. A webhook that only failed for days, or answered 410 Gone, is disabled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from domain.database import rows
 from domain.outcome import Outcome
@@ -27,8 +26,20 @@ UNREACHABLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """What one attempt that counts says about its endpoint."""
+
+    webhook_id: int
+    outcome: Outcome
+    # Whether it was made although the circuit was open.
+    probed: bool
+    # Whether the webhook was failing, or its circuit open, when the attempt was recorded.
+    was_failing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """A webhook's state after its attempts were noted."""
+    """A webhook's state after signs of it were noted."""
 
     webhook_id: int
     workspace_id: int
@@ -40,14 +51,14 @@ class Health:
     was_opened: bool
 
 
-async def note(seen: Sequence[tuple[Mapping[str, Any], Outcome]], failing_limit: timedelta) -> dict[int, Health]:
+async def note(signs: Sequence[Sign], failing_limit: timedelta) -> dict[int, Health]:
     """Note how attempts went; returns the webhooks whose state was touched, by id. Raises Unavailable.
 
-    Each attempt is the claimed row and its outcome. Most successes change nothing and cost nothing.
+    Most successes change nothing and cost nothing.
     """
     tallies: dict[int, _Tally] = {}
-    for claimed, outcome in seen:
-        tallies.setdefault(claimed["webhook_id"], _Tally()).add(claimed, outcome)
+    for sign in signs:
+        tallies.setdefault(sign.webhook_id, _Tally()).add(sign)
     telling = sorted((webhook_id, tally) for webhook_id, tally in tallies.items() if tally.tells)
     if not telling:
         return {}
@@ -80,9 +91,10 @@ class _Tally:
     gone: bool = False
     was_failing: bool = False
 
-    def add(self, claimed: Mapping[str, Any], outcome: Outcome) -> None:
-        self.was_failing |= claimed["failing_since"] is not None or claimed["circuit_open_until"] is not None
-        self.probed |= claimed["circuit_open_until"] is not None
+    def add(self, sign: Sign) -> None:
+        outcome = sign.outcome
+        self.was_failing |= sign.was_failing
+        self.probed |= sign.probed
         if outcome.kind is AttemptOutcome.INTERRUPTED:
             return
         if outcome.kind is AttemptOutcome.SUCCEEDED:

@@ -4,16 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 import structlog
 
 from domain import deliveries, health
-from domain.deliveries import Result
+from domain.deliveries import Recorded, Result
 from domain.errors import Unavailable
-from domain.health import Health
+from domain.health import Health, Sign
 from domain.live import Change
 from domain.logs import Lines
 from domain.outcome import Outcome
@@ -115,19 +115,29 @@ class Recorder:
                 await self._record([ended])
 
     async def _write(self, group: Sequence[Ended]) -> None:
-        states = await health.note(
-            [(ended.claimed, ended.outcome) for ended in group], self._domain.settings.failing_limit
-        )
-        results = [
-            result_of(_with_health(ended.claimed, states), ended.request, ended.outcome, random.random())  # noqa: S311
-            for ended in group
-        ]
-        changes = await deliveries.record(results)
+        results = [result_of(each.claimed, each.request, each.outcome, random.random()) for each in group]  # noqa: S311
+        recorded = await deliveries.record(results)
+        states = await self._health_after(recorded, group)
+        changes = deliveries.ended([_with_health(each, states) for each in recorded])
         self._domain.outlet.announce(changes)
         self._hint_at_retries(changes)
         _tell(states)
-        metrics.count_attempts(results, recorded=len(changes))
+        metrics.count_attempts(results, recorded=len(recorded))
         self._note(results)
+
+    async def _health_after(self, recorded: Sequence[Recorded], group: Sequence[Ended]) -> dict[int, Health]:
+        """What the attempts that count say about their endpoints, noted; those to an earlier URL say nothing."""
+        outcomes = {_key(each.claimed): each.outcome for each in group}
+        signs = [
+            _sign(each, outcomes[_key(each.result.claimed)])
+            for each in recorded
+            if each.now["callback_url"] == each.result.claimed["callback_url"]
+        ]
+        try:
+            return await health.note(signs, self._domain.settings.failing_limit)
+        except Unavailable:
+            # The attempts are recorded; the next ones will say the same.
+            return {}
 
     def _note(self, results: Sequence[Result]) -> None:
         if self._lines.wanted:
@@ -164,11 +174,26 @@ def _line(result: Result) -> dict[str, Any]:
     }
 
 
-def _with_health(claimed: Row, states: Mapping[int, Health]) -> Row:
-    state = states.get(claimed["webhook_id"])
+def _key(claimed: Row) -> tuple[int, int]:
+    return claimed["id"], claimed["attempt_number"]
+
+
+def _sign(recorded: Recorded, outcome: Outcome) -> Sign:
+    claimed, now = recorded.result.claimed, recorded.now
+    return Sign(
+        webhook_id=claimed["webhook_id"],
+        outcome=outcome,
+        probed=claimed["circuit_open_until"] is not None,
+        was_failing=now["failing_since"] is not None or now["circuit_open_until"] is not None,
+    )
+
+
+def _with_health(recorded: Recorded, states: Mapping[int, Health]) -> Recorded:
+    state = states.get(recorded.result.claimed["webhook_id"])
     if state is None:
-        return claimed
-    return {**claimed, "active": state.active, "circuit_open_until": state.circuit_open_until}
+        return recorded
+    now = {**recorded.now, "active": state.active, "circuit_open_until": state.circuit_open_until}
+    return replace(recorded, now=now)
 
 
 def _tell(states: Mapping[int, Health]) -> None:

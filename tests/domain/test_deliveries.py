@@ -44,7 +44,7 @@ async def claim(*wanted: Delivery) -> list[Any]:
 
 
 async def record(row: Any, outcome: Outcome) -> list[Change]:
-    return await deliveries.record([result_of(row, SENT, outcome, 0.0)])
+    return deliveries.ended(await deliveries.record([result_of(row, SENT, outcome, 0.0)]))
 
 
 async def now_due(delivery: Delivery) -> None:

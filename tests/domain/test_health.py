@@ -2,13 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from domain import health
 from domain.database import rows
-from domain.health import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Health
+from domain.health import FIRST_PAUSE, LONGEST_PAUSE, OPENS_AFTER, Health, Sign
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.tables import Webhook
 from domain.unit import Actor, Domain
@@ -33,16 +32,13 @@ async def webhook(domain: Domain, admin: Actor) -> Webhook:
 
 async def note(webhook: Webhook, *outcomes: Outcome) -> Health | None:
     """Attempts that were claimed just now and have ended together."""
-    return (await health.note([(await claimed(webhook), outcome) for outcome in outcomes], LIMIT)).get(webhook.id)
+    return (await health.note([await sign(webhook, outcome) for outcome in outcomes], LIMIT)).get(webhook.id)
 
 
-async def claimed(webhook: Webhook) -> dict[str, Any]:
+async def sign(webhook: Webhook, outcome: Outcome) -> Sign:
     await webhook.refresh_from_db()
-    return {
-        "webhook_id": webhook.id,
-        "failing_since": webhook.failing_since,
-        "circuit_open_until": webhook.circuit_open_until,
-    }
+    is_open = webhook.circuit_open_until is not None
+    return Sign(webhook.id, outcome, probed=is_open, was_failing=is_open or webhook.failing_since is not None)
 
 
 async def pause_of(webhook: Webhook) -> timedelta:
@@ -139,23 +135,23 @@ async def test_a_probe_that_this_machine_could_not_make_is_made_again_after_the_
 
 
 async def test_what_was_under_way_when_the_circuit_opened_does_not_move_it(webhook: Webhook) -> None:
-    before = await claimed(webhook)
+    before = await sign(webhook, TIMED_OUT)
     await open_circuit(webhook)
     until = webhook.circuit_open_until
 
-    await health.note([(before, TIMED_OUT)] * 20, LIMIT)
+    await health.note([before] * 20, LIMIT)
 
     await webhook.refresh_from_db()
     assert webhook.circuit_open_until == until
 
 
 async def test_groups_that_end_at_once_are_all_counted(webhook: Webhook) -> None:
-    before = await claimed(webhook)
-    await asyncio.gather(*(health.note([(before, TIMED_OUT)], LIMIT) for _ in range(OPENS_AFTER - 1)))
+    before = await sign(webhook, TIMED_OUT)
+    await asyncio.gather(*(health.note([before], LIMIT) for _ in range(OPENS_AFTER - 1)))
     await webhook.refresh_from_db()
     assert (webhook.unreachable_in_a_row, await is_open(webhook)) == (OPENS_AFTER - 1, False)
 
-    states = await asyncio.gather(*(health.note([(before, TIMED_OUT)], LIMIT) for _ in range(5)))
+    states = await asyncio.gather(*(health.note([before], LIMIT) for _ in range(5)))
 
     assert await is_open(webhook)
     assert sum(state[webhook.id].was_opened for state in states) == 1, "it is told once"
@@ -164,10 +160,10 @@ async def test_groups_that_end_at_once_are_all_counted(webhook: Webhook) -> None
 async def test_groups_of_the_same_webhooks_in_any_order_do_not_lock_each_other_out(
     domain: Domain, admin: Actor
 ) -> None:
-    several = [await claimed(await listen(domain, admin)) for _ in range(20)]
+    several = [await sign(await listen(domain, admin), ERROR) for _ in range(20)]
 
     groups = [several, several[::-1]] * 10
-    await asyncio.gather(*(health.note([(row, ERROR) for row in group], LIMIT) for group in groups))
+    await asyncio.gather(*(health.note(group, LIMIT) for group in groups))
 
     assert await Webhook.filter(failing_since=None).count() == 0
 
@@ -245,9 +241,8 @@ async def test_gone_counts_even_where_others_of_its_group_succeeded(webhook: Web
 
 async def test_one_endpoints_failures_are_not_anothers(domain: Domain, admin: Actor, webhook: Webhook) -> None:
     other = await listen(domain, admin)
-    seen: list[tuple[Any, Outcome]] = [(await claimed(webhook), TIMED_OUT)] * OPENS_AFTER
-    seen.append((await claimed(other), ERROR))
+    signs = [await sign(webhook, TIMED_OUT)] * OPENS_AFTER
 
-    states = await health.note(seen, LIMIT)
+    states = await health.note([*signs, await sign(other, ERROR)], LIMIT)
 
     assert {id_: state.was_opened for id_, state in states.items()} == {webhook.id: True, other.id: False}

@@ -166,7 +166,7 @@ async def test_what_stands_in_the_stream_is_settled_and_what_does_not_is_left_to
         event = await happen(domain, admin)
         (found,) = await rows("SELECT id FROM delivery WHERE event_id = $1", event.id)
         claimed += await deliveries.claim([found["id"]], LEASE)
-    changes = await deliveries.record([result_of(row, SENT, WELL, 0.0) for row in claimed])
+    changes = deliveries.ended(await deliveries.record([result_of(row, SENT, WELL, 0.0) for row in claimed]))
     # Of the second, nobody has told that it was under way.
     domain.outlet.announce(deliveries.begun(claimed[:1]))
     domain.outlet.announce(changes)

@@ -99,7 +99,7 @@ async def test_what_was_announced_in_time_is_not_told_again(domain: Domain, admi
     event = await happen(domain, admin)
     delivery = await Delivery.get(event_id=event.id)
     (row,) = await deliveries.claim([delivery.id], LEASE)
-    changes = await deliveries.record([result_of(row, SENT, WELL, 0.0)])
+    changes = deliveries.ended(await deliveries.record([result_of(row, SENT, WELL, 0.0)]))
     domain.outlet.announce([*deliveries.begun([row]), *changes])
     await domain.outlet.flush()
     await until(is_settled)
@@ -219,7 +219,7 @@ async def test_what_is_told_late_is_what_would_have_been_told_in_time(domain: Do
     for outcome in (ILL, WELL):
         await rows("UPDATE delivery SET due_at = now()")
         (row,) = await deliveries.claim([delivery.id], LEASE)
-        changes = await deliveries.record([result_of(row, SENT, outcome, 0.0)])
+        changes = deliveries.ended(await deliveries.record([result_of(row, SENT, outcome, 0.0)]))
         domain.outlet.announce([*deliveries.begun([row]), *changes])
     await domain.outlet.flush()
     await until(is_settled)

@@ -211,9 +211,9 @@ class Deliveries(RuleBasedStateMachine):
         if at is not None and at > self.clock:
             self.pass_until(at)
         model.in_hands.remove(attempt)
-        changes = self.do(deliveries.record([result_of(attempt.row, SENT, outcome, 0.0)]))
+        recorded = self.do(deliveries.record([result_of(attempt.row, SENT, outcome, 0.0)]))
         current = model.status is DeliveryStatus.DELIVERING and attempt.row["attempt_number"] == model.number
-        assert bool(changes) == current, "a lost lease was recorded" if changes else "a result was lost"
+        assert bool(recorded) == current, "a lost lease was recorded" if recorded else "a result was lost"
         if not current:
             return
         model.counted += 1

@@ -24,6 +24,8 @@ from tests.waiting import until
 from workers import metrics
 from workers.recorder import MOST_AT_ONCE, Recorder
 
+GONE = Failed(AttemptOutcome.HTTP_ERROR, "The receiver answered 410.", TOOK, Answer(410, (), "", False), gone=True)
+
 
 @pytest.fixture
 async def recorder(domain: Domain) -> AsyncIterator[Recorder]:
@@ -95,11 +97,10 @@ async def test_what_a_group_says_of_its_endpoint_stands_in_the_webhook_the_log_a
     domain: Domain, admin: Actor, recorder: Recorder
 ) -> None:
     (row,) = await claimed(domain, admin)
-    gone = Failed(AttemptOutcome.HTTP_ERROR, "The receiver answered 410.", TOOK, Answer(410, (), "", False), gone=True)
     before = metrics.REGISTRY.get_sample_value("hookline_webhooks_disabled_total", {"reason": "gone"}) or 0
 
     with capture_logs() as lines:
-        recorder.add(row, SENT, gone)
+        recorder.add(row, SENT, GONE)
         await recorded(1)
         await until(lambda: "webhook.disabled" in {line["event"] for line in lines})
 
@@ -107,6 +108,39 @@ async def test_what_a_group_says_of_its_endpoint_stands_in_the_webhook_the_log_a
     await until(
         lambda: metrics.REGISTRY.get_sample_value("hookline_webhooks_disabled_total", {"reason": "gone"}) == before + 1
     )
+
+
+async def test_who_lost_its_lease_says_nothing_of_the_endpoint(domain: Domain, admin: Actor) -> None:
+    (late,) = await claimed(domain, admin)
+    await rows("UPDATE delivery SET attempt_number = 2")
+
+    async with Recorder(domain).running() as recorder:
+        recorder.add(late, SENT, GONE)
+
+    assert (await Webhook.get()).active
+
+
+async def test_what_an_earlier_url_answered_says_nothing_of_the_new_one(domain: Domain, admin: Actor) -> None:
+    (row,) = await claimed(domain, admin)
+    await Webhook.all().update(callback_url="https://new.example/hook")
+
+    async with Recorder(domain).running() as recorder:
+        recorder.add(row, SENT, GONE)
+
+    assert (await Delivery.get()).status is DeliveryStatus.FAILED
+    assert (await Webhook.get()).active
+
+
+async def test_a_success_that_was_claimed_before_the_first_failure_ends_the_failing(
+    domain: Domain, admin: Actor, recorder: Recorder
+) -> None:
+    early, other = await claimed(domain, admin, 2)
+    recorder.add(other, SENT, ILL)
+    await until(lambda: Webhook.exists(failing_since__not_isnull=True))
+
+    recorder.add(early, SENT, WELL)
+
+    await until(lambda: Webhook.exists(failing_since=None))
 
 
 async def test_a_result_that_cannot_be_kept_does_not_take_its_group_with_it(
