@@ -11,6 +11,7 @@ from api.documents import BadDocument
 from api.execution import Outcome, Prepared, coded, encoded, failure, refusal
 from api.facts import Facts
 from api.gate import RateLimited
+from api.outbox import CUT
 from api.process import Process, process_of
 from api.statuses import EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of
 from domain.errors import HooklineError, Unauthenticated, Unavailable
@@ -95,7 +96,8 @@ class _Exchange:
         if method == "GET" and prepared.kind == "mutation":
             return self._error(405, "Send mutations by POST.", headers={"allow": "POST"})
         if media_type == EVENT_STREAM:
-            event_stream = graphql_sse.EventStream(self.process, actor, self.facts, self.send)
+            cut = self.scope["extensions"][CUT]["cut"]
+            event_stream = graphql_sse.EventStream(self.process, actor, self.facts, self.send, cut)
             await graphql_sse.stream(event_stream, prepared, self.receive)
             return None
         if prepared.kind == "subscription":

@@ -5,7 +5,7 @@ resumes says so in its query (`after`), not by Last-Event-ID.
 """
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -75,12 +75,14 @@ def _event(payload: str) -> str:
 class EventStream:
     """One open stream."""
 
-    def __init__(self, process: Process, actor: Actor, facts: Facts, send: Send) -> None:
+    def __init__(self, process: Process, actor: Actor, facts: Facts, send: Send, cut: Callable[[], None]) -> None:
+        """`cut` ends the connection of a client that takes no more."""
         self.process = process
         self.actor = actor
         self.facts = facts
         self.outbox = Outbox()
         self.send = send
+        self._cut = cut
         self._ended = asyncio.Event()
         self._last_words = COMPLETE
         self._subscription: Subscription | None = None
@@ -106,11 +108,15 @@ class EventStream:
             await self.finish()
 
     async def finish(self) -> None:
-        """Send what is left, and the end; for as long as the client takes it."""
+        """Send what is left, and the end; a client that does not take it is cut off."""
         rest = "".join([*self.outbox.rest(), self._last_words])
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.send({"type": "http.response.body", "body": rest.encode()})
+        except TimeoutError:
+            self._cut()
+            # uvicorn hears of it, and does not miss the rest of the answer.
+            await asyncio.sleep(0)
 
     async def _perform(self, prepared: Prepared) -> None:
         process, request_id = self.process, self.facts.request_id

@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from api.app import create
-from api.outbox import WRITE_NOW
+from api.outbox import CUT, WRITE_NOW
 from domain import logs, open_files, unit
 from domain.errors import Misconfigured
 from domain.settings import Settings
@@ -72,9 +72,10 @@ class OneWrite:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's, but with answers in one write, and with a bound on heads and trailers.
+    """uvicorn's, but with answers in one write, a bound on heads and trailers, and a way to cut a connection.
 
-    httptools gathers a header of any length, before any token.
+    httptools gathers a header of any length, before any token. And closing waits for the client to read what was
+    written.
     """
 
     _headed = 0
@@ -92,6 +93,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._headed = 0
         before = self.cycle
         super().on_headers_complete()
+        scope: Any = self.scope
+        scope["extensions"] = {CUT: {"cut": self.transport.abort}}
         # No new one where it becomes a WebSocket. The application has not begun yet: it is a task of its own.
         if self.cycle is not before:
             self.cycle.transport = cast(asyncio.Transport, OneWrite(self.transport, self.loop))

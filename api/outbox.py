@@ -12,6 +12,8 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 SEND_SECONDS: Final = 10.0
 # The ASGI extension of api/main.py: {"write": (text) -> whether it was written}.
 WRITE_NOW: Final = "hookline.write_now"
+# And {"cut": () -> None} of a request: end its connection without waiting for what its client has not taken.
+CUT: Final = "hookline.cut"
 
 
 class Outbox:

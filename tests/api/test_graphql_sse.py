@@ -17,6 +17,7 @@ from domain.live import SPAN
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
+from tests.waiting import until
 
 NAME = "{ viewer { workspace { name } } }"
 WATCH = "subscription { deliveryStatusChanged { cursor status } }"
@@ -161,7 +162,9 @@ async def refused(api: Api, token: str) -> tuple[int, str, str]:
         return answer.status, answer.headers["retry-after"], error["extensions"]["code"]
 
 
-async def test_a_reader_that_stalls_is_dropped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_stalls_is_cut_off(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(outbox, "SEND_SECONDS", 0.3)
     monkeypatch.setattr(graphql_sse, "LAST_WORDS_SECONDS", 0.1)
     aliases = " ".join(f"a{number}: uuid" for number in range(90))
@@ -171,4 +174,6 @@ async def test_a_reader_that_stalls_is_dropped(api: Api, monkeypatch: pytest.Mon
             while len(api.process.connections):
                 await announce(api.process.domain, some_changes(api.actor.workspace.id, 400))
                 await asyncio.sleep(0.05)
-        assert len(api.process.feeds) == 0
+        await until(lambda: not api.server.server_state.connections)
+    assert len(api.process.feeds) == 0
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
