@@ -174,7 +174,7 @@ async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
         _check_deletable(faults, found.get(post_id), to_trash, index)
     faults.raise_if_any()
     posts = [found[post_id] for post_id in wanted]
-    await (_trash(posts) if to_trash else Post.filter(id__in=wanted).delete())
+    await (_trash(unit, posts) if to_trash else Post.filter(id__in=wanted).delete())
     data = payloads.posts_deleted_data([post.uuid for post in posts], to_trash)
     await events.record(unit, EventType.POST_DELETED, data)
     for post in posts:
@@ -286,9 +286,10 @@ async def _renew(entries: Iterable[PostAccount]) -> None:
             await entry.save(update_fields=["status", "errors", "progress"])
 
 
-async def _trash(posts: Iterable[Post]) -> None:
+async def _trash(unit: Unit, posts: Iterable[Post]) -> None:
     for post in posts:
         post.trashed = True
         if post.status is PostStatus.SCHEDULED:
-            _set_time(post, None)
-        await post.save()
+            await _move(unit, post, await entries_of(post), None)
+        else:
+            await post.save()

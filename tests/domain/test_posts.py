@@ -347,6 +347,18 @@ async def test_a_post_in_the_trash_is_not_published_and_only_deleted(
     assert not await Post.exists()
 
 
+async def test_a_scheduled_post_that_is_put_into_the_trash_is_told_of_as_a_draft(
+    domain: Domain, admin: Actor, account: Account
+) -> None:
+    scheduled = await write(domain, admin, account, scheduled_at=SOON)
+    draft = await write(domain, admin, account)
+    before = await live()
+    await delete(domain, admin, scheduled.id, draft.id, to_trash=True)
+    assert await live() == [*before, (2, "draft")]
+    (change,) = await PostChange.filter(post_id=scheduled.id, change=2)
+    assert change.snapshot["post"]["trashed"]
+
+
 async def test_posts_are_deleted_all_or_none(domain: Domain, admin: Actor, account: Account) -> None:
     good, busy = await write(domain, admin, account), await write(domain, admin, account)
     await put_in_state(busy, PostStatus.PUBLISHING)
