@@ -115,9 +115,13 @@ async def delete(unit: Unit, account_id: int) -> None:
     await events.record(unit, EventType.ACCOUNT_DELETED, payloads.account_deleted_data(account.uuid), note)
 
 
-async def lose_authorization(unit: Unit, account_id: int) -> None:
-    """Note that the network refused an account's credentials; account.unauthorized, once until it is mended."""
-    account = await Account.filter(id=account_id, deleted_at=None).select_for_update(no_key=True).first()
+async def lose_authorization(unit: Unit, tried: Account) -> None:
+    """Note that the network refused the credentials an account was tried with; account.unauthorized, once.
+
+    Nothing is lost where the account has newer ones, or is deleted, meanwhile.
+    """
+    same = Account.filter(id=tried.id, sealed_credentials=tried.sealed_credentials, deleted_at=None)
+    account = await same.select_for_update(no_key=True).first()
     if account is None or not account.authorized:
         return
     account.authorized = False

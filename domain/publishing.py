@@ -232,10 +232,10 @@ async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishRe
         entry = await PostAccount.get(id=held.entry_id)
         _note(entry, result, claimed.now)
         await entry.save()
+        if isinstance(result, Unauthorized):
+            await accounts.lose_authorization(unit, held.account)
         if result.credentials is not None:
             await _keep_credentials(unit, held.account, result.credentials)
-        if isinstance(result, Unauthorized):
-            await accounts.lose_authorization(unit, held.account.id)
     log.info("post.tried", post_id=claimed.post_id, account_id=held.account.id, status=entry.status.value)
 
 

@@ -126,7 +126,7 @@ async def test_a_new_credential_mends_a_lost_authorization(domain: Domain, admin
     account = await add_account(domain, admin)
     for _ in range(2):
         async with domain.unit(admin) as unit:
-            await accounts.lose_authorization(unit, account.id)
+            await accounts.lose_authorization(unit, account)
     assert not (await Account.get(id=account.id)).authorized
     assert await names() == ["account.added", "account.unauthorized"]
     await update(domain, admin, account.id, name="Renamed")

@@ -25,6 +25,7 @@ from domain.providers.interface import (
     Rejected,
     TextMeasure,
     TryLater,
+    Unauthorized,
 )
 from domain.providers.sandbox import Sandbox
 from domain.tables import Account, Post, PostAccount, PostChange
@@ -410,11 +411,29 @@ async def test_a_deleted_or_unauthorized_account_fails_without_a_call(
     await publish(domain, admin, post.id)
     async with domain.unit(admin) as unit:
         await accounts.delete(unit, gone.id)
-        await accounts.lose_authorization(unit, lost.id)
+        await accounts.lose_authorization(unit, lost)
     await publish_due(domain)
     assert network.asked == 0
     assert [entry.status.value for entry in await entries_of(post)] == ["failed", "failed"]
     assert (await names()).count("account.unauthorized") == 1
+
+
+async def test_a_refusal_of_credentials_that_were_renewed_meanwhile_takes_nothing_away(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    account = await add_account(domain, admin)
+
+    async def refuse(publication: Publication) -> PublishResult:
+        await accounts.update(domain, admin, account.id, AccountChanges(credential="fresh"))
+        return Unauthorized("no")
+
+    network.before = refuse
+    post = await write(domain, admin, account)
+    await publish(domain, admin, post.id)
+    await publish_due(domain)
+
+    assert (await Account.get(id=account.id)).authorized
+    assert "account.unauthorized" not in await names()
 
 
 async def test_what_a_stranger_says_is_kept_as_far_as_it_can_be(domain: Domain, admin: Actor, network: Network) -> None:
