@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from domain.errors import Unavailable
+from domain.ids import is_key
 from domain.queue import Owed
 from workers.engine import Engine
 
@@ -15,10 +16,16 @@ log = structlog.get_logger(__name__)
 async def deliver(
     ctx: dict[str, Any], delivery_ids: Sequence[int], webhook_ids: Sequence[int], workspace_ids: Sequence[int]
 ) -> None:
-    """One attempt of each delivery that is still owed and finds a place; returns when they have begun."""
+    """One attempt of each delivery that is still owed and finds a place; returns when they have begun.
+
+    Raises ValueError where a stranger wrote the job: what is no id would stay with its lane, in the way of the others.
+    """
     engine: Engine = ctx["engine"]
+    owed = [Owed(*ids) for ids in zip(delivery_ids, webhook_ids, workspace_ids, strict=True)]
+    if not all(isinstance(each, int) and is_key(each) for each in (*delivery_ids, *webhook_ids, *workspace_ids)):
+        raise ValueError("a job with something else for an id")
     try:
-        await engine.deliver([Owed(*ids) for ids in zip(delivery_ids, webhook_ids, workspace_ids, strict=True)])
+        await engine.deliver(owed)
     except Unavailable:
         # A hint is only a hint: the loop finds them when the database is back.
         log.warning("deliver.database_away", deliveries=len(delivery_ids))

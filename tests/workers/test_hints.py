@@ -24,6 +24,7 @@ from tests.domain.doing import happen, listen
 from tests.e2e.proxy import Gate
 from tests.receiver import Receiver
 from tests.waiting import until
+from workers.deliver import deliver
 from workers.engine import Engine
 from workers.main import QUIET_POLL_SECONDS, take_hints
 from workers.publish import Publisher
@@ -154,6 +155,18 @@ async def test_junk_is_dropped_and_the_next_hint_is_taken(
             await until(lambda: is_gone(domain))
             await deliver_one(domain, admin)
         assert not task.done()
+
+
+@pytest.mark.parametrize("place", [[1], {}, "1", None, 2**63])
+async def test_a_hint_without_a_workspace_leaves_nothing_behind(domain: Domain, admin: Actor, place: object) -> None:
+    async with Engine(domain).running() as engine:
+        await listen(domain, admin)
+        delivery = await Delivery.get(event_id=(await happen(domain, admin)).id)
+
+        with pytest.raises(ValueError, match="id"):
+            await deliver({"engine": engine}, [delivery.id], [delivery.webhook_id], [place])  # type: ignore[list-item]
+
+        assert engine.lanes.open == 0
 
 
 async def test_a_queue_that_is_no_queue_is_replaced(domain: Domain, admin: Actor, receiver: Receiver) -> None:
