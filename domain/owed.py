@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 async def due_webhooks(limit: int) -> Sequence[Row]:
     """Webhooks that may be sent to and have something due, in random order: webhook_id, workspace_id and deleted.
 
-    Nothing is sent to those that are deleted: what was made for them at that moment is still to be cancelled.
+    Nothing is sent to those that are deleted: what still waits for them, due or not, is to be cancelled.
     Costs an index probe for each webhook with unfinished deliveries, however many of them wait.
     """
     return await rows(_DUE_WEBHOOKS, limit)
@@ -38,16 +38,16 @@ _DUE_WEBHOOKS = """
 UNFINISHED
 SELECT w.id AS webhook_id, w.workspace_id, w.deleted_at IS NOT NULL AS deleted
 FROM unfinished u JOIN webhook w ON w.id = u.webhook_id CROSS JOIN LATERAL (
-    SELECT FROM delivery d WHERE WAITING AND (w.active AND w.circuit_open_until IS NULL OR w.deleted_at IS NOT NULL)
+    SELECT FROM delivery d WHERE WAITING AND d.due_at <= now() AND w.active AND w.circuit_open_until IS NULL
     UNION ALL
-    SELECT FROM delivery d WHERE WAITING AND d.is_test
+    SELECT FROM delivery d WHERE WAITING AND d.due_at <= now() AND d.is_test
+    UNION ALL
+    SELECT FROM delivery d WHERE WAITING AND w.deleted_at IS NOT NULL
     LIMIT 1
 ) due
 ORDER BY random() LIMIT $1
 """.replace("UNFINISHED", UNFINISHED).replace(
-    "WAITING",
-    """d.webhook_id = w.id AND d.finished_at IS NULL AND d.due_at <= now()
-        AND d.status IN ('pending', 'retrying')""",
+    "WAITING", "d.webhook_id = w.id AND d.finished_at IS NULL AND d.status IN ('pending', 'retrying')"
 )
 
 _TAKE_PROBES = """

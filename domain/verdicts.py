@@ -1,18 +1,39 @@
 """What follows from an attempt: the next state of its delivery. Pure: time and dice are arguments."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from domain.deliveries import MOST_INTERRUPTIONS, Result
 from domain.outcome import Outcome
 from domain.request import OutgoingRequest, visible_headers
 from domain.retry import wait_before
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 
 NO_WAIT = timedelta(0)
+# A payload that kills its worker every time must end.
+MOST_INTERRUPTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt went and what follows: one row of the log, and the delivery's next state."""
+
+    claimed: Mapping[str, Any]
+    status: DeliveryStatus
+    # Before the next attempt, where there is one.
+    wait: timedelta
+    retry_after: bool
+    duration_ms: int
+    outcome: AttemptOutcome
+    error: str | None
+    request_headers: str
+    response_status: int | None = None
+    response_headers: str | None = None
+    response_body: str | None = None
+    response_truncated: bool = False
 
 
 def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Outcome, rand: float) -> Result:

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from domain.backlog import Backlog
 from domain.counting import Kept
-from domain.deliveries import Result
 from domain.outlet import Outlet
+from domain.verdicts import Result
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 
 REGISTRY = CollectorRegistry()

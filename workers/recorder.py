@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from domain import deliveries, health
-from domain.deliveries import Recorded, Result
+from domain.deliveries import Recorded
 from domain.errors import Unavailable
 from domain.health import Health, Sign
 from domain.live import Change
@@ -22,7 +22,7 @@ from domain.request import OutgoingRequest
 from domain.tasks import end
 from domain.tracing import tried
 from domain.unit import Domain
-from domain.verdicts import result_of
+from domain.verdicts import Result, result_of
 from domain.vocabulary import DeliveryStatus
 from workers import metrics
 

@@ -7,14 +7,14 @@ import pytest
 
 from domain import deliveries, dispatch, webhooks, workspaces
 from domain.database import rows
-from domain.deliveries import MOST_INTERRUPTIONS, Room
+from domain.deliveries import Room
 from domain.errors import FaultCode, Refused
 from domain.live import Change
 from domain.outcome import Answer, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest
 from domain.tables import Attempt, AuditEvent, Delivery, Unsettled, Webhook
 from domain.unit import Actor, Domain
-from domain.verdicts import result_of
+from domain.verdicts import MOST_INTERRUPTIONS, result_of
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod, Role
 from tests.domain.doing import faults_of, happen, listen
 from tests.domain.explaining import rows_read

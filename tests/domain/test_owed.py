@@ -7,7 +7,7 @@ import pytest
 
 from domain import deliveries, owed, webhooks
 from domain.database import rows
-from domain.deliveries import Room
+from domain.deliveries import MOST_CANCELLED, Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType
@@ -24,6 +24,16 @@ async def webhook_with_one_due(domain: Domain, admin: Actor, **columns: str) -> 
     for column, value in columns.items():
         await rows(f"UPDATE webhook SET {column} = {value}")
     return webhook
+
+
+async def multiply(times: int) -> None:
+    """So many more deliveries like the one that there is."""
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, due_at)
+        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts, due_at
+        FROM delivery, generate_series(1, $1)""",
+        times,
+    )
 
 
 async def due() -> list[tuple[int, bool]]:
@@ -74,11 +84,7 @@ async def test_a_test_is_found_past_the_backlog_of_a_webhook_that_is_spared(doma
 @pytest.mark.unused_database
 async def test_the_backlog_of_a_webhook_that_is_spared_is_not_read(domain: Domain, admin: Actor) -> None:
     webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
-    await rows(
-        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
-        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts FROM delivery, generate_series(1, $1)""",
-        BACKLOG,
-    )
+    await multiply(BACKLOG)
 
     async with rows_read("delivery") as count:
         assert await due() == []
@@ -95,16 +101,33 @@ async def test_a_delivery_that_was_made_while_its_webhook_was_deleted_is_cancell
     assert (await Delivery.get()).status is DeliveryStatus.PENDING
 
     assert await due() == [(webhook.id, True)]
-    assert await deliveries.cancel_left([webhook.id]) == 1
+    await deliveries.cancel_left([webhook.id])
 
     assert (await Delivery.get()).status is DeliveryStatus.CANCELLED
+    assert await due() == []
+
+
+async def test_of_very_many_the_loop_cancels_the_rest_though_none_of_them_is_due(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin)
+    await rows("UPDATE delivery SET due_at = now() + interval '1 hour'")
+    await multiply(MOST_CANCELLED)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, webhook.id)
+    assert await Delivery.filter(status=DeliveryStatus.PENDING).count() == 1
+
+    assert await due() == [(webhook.id, True)]
+    await deliveries.cancel_left([webhook.id])
+
+    assert await Delivery.filter(status=DeliveryStatus.CANCELLED).count() == MOST_CANCELLED + 1
     assert await due() == []
 
 
 async def test_what_waits_for_a_webhook_that_lives_is_never_cancelled_by_the_loop(domain: Domain, admin: Actor) -> None:
     webhook = await webhook_with_one_due(domain, admin)
 
-    assert await deliveries.cancel_left([webhook.id]) == 0
+    await deliveries.cancel_left([webhook.id])
+
+    assert (await Delivery.get()).status is DeliveryStatus.PENDING
 
 
 async def test_a_circuit_that_has_been_open_long_enough_is_tried_once_in_a_lease(domain: Domain, admin: Actor) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tortoise.transactions import in_transaction
 
-from domain import deliveries, settling
+from domain import deliveries, settling, webhooks
 from domain.database import rows
 from domain.live import Entry, stream_of
 from domain.post_records import announce, entries_of
@@ -180,7 +180,7 @@ async def test_a_cancelled_delivery_is_told_last(domain: Domain, admin: Actor) -
     delivery = await untold_delivery(domain, admin)
     await attempt(delivery, ILL)
     async with domain.unit(admin) as unit:
-        await deliveries.cancel_all_of(unit, delivery.webhook_id)
+        await webhooks.delete(unit, delivery.webhook_id)
     await domain.outlet.flush()
     await check_now()
 

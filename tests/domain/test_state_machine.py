@@ -20,13 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from domain import deliveries, unit, workspaces
 from domain.database import rows
-from domain.deliveries import MOST_INTERRUPTIONS
 from domain.errors import Refused
 from domain.outcome import Answer, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest
 from domain.settings import Settings
 from domain.unit import Actor, Domain
-from domain.verdicts import result_of
+from domain.verdicts import MOST_INTERRUPTIONS, result_of
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod, Role
 from tests.domain.doing import happen, listen
 

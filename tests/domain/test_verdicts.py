@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from domain.deliveries import MOST_INTERRUPTIONS
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.request import HIDDEN, OutgoingRequest
 from domain.retry import WAITS
-from domain.verdicts import next_status, result_of
+from domain.verdicts import MOST_INTERRUPTIONS, next_status, result_of
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod
 
 TOOK = timedelta(milliseconds=1499, microseconds=600)
