@@ -11,16 +11,18 @@ from typing import Final
 import aiohttp
 
 from domain.addresses import REFUSED, AddressRefused
-from domain.guarded_socket import BrokenConnection, BudgetSpent
+from domain.guarded_socket import HEAD_BUDGET, BrokenConnection, BudgetSpent
 from domain.vocabulary import AttemptOutcome
 
 Failure = tuple[AttemptOutcome, str]
 
 TOO_SLOW: Final = "The receiver did not answer in time."
 NO_HTTP: Final = "What the receiver sent is not an HTTP answer."
+LONG_HEAD: Final = f"The receiver sent more than {HEAD_BUDGET // 1024} KiB of status line and headers."
 TOO_LARGE: Final = "The receiver sent far more than an answer needs."
 REDIRECTED: Final = "The receiver answered {status}; redirects are not followed."
 ANSWERED: Final = "The receiver answered {status}."
+NO_STATUS: Final = "The receiver answered {status}; an answer's status is from 200 to 599."
 
 # Ours, not the receiver's: such an attempt does not count.
 _OUT_OF_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
@@ -45,7 +47,7 @@ def classify(error: BaseException) -> Failure:
     if any(isinstance(each, AddressRefused) for each in chain):
         return AttemptOutcome.ADDRESS_REFUSED, REFUSED
     if any(isinstance(each, BudgetSpent) for each in chain):
-        return AttemptOutcome.INVALID_RESPONSE, TOO_LARGE
+        return AttemptOutcome.INVALID_RESPONSE, LONG_HEAD if isinstance(error, BrokenConnection) else TOO_LARGE
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return AttemptOutcome.DNS_FAILED, "The name of the receiver's host could not be looked up."
     tls_faults = [each for each in chain if isinstance(each, ssl.SSLError | aiohttp.ClientSSLError)]

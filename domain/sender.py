@@ -25,16 +25,21 @@ from multidict import CIMultiDict
 from domain.addresses import AddressPolicy, AddressRefused
 from domain.bounded_answer import read_answer
 from domain.errors import HooklineError
-from domain.failures import ANSWERED, NO_HTTP, REDIRECTED, TOO_LARGE, classify
-from domain.guarded_socket import GuardedProviderResponse, GuardedResponse, GuardedSocket, UnaskedAnswer, request_class
+from domain.failures import ANSWERED, NO_STATUS, REDIRECTED, TOO_LARGE, classify
+from domain.guarded_socket import (
+    HEAD_BUDGET,
+    GuardedProviderResponse,
+    GuardedResponse,
+    GuardedSocket,
+    UnaskedAnswer,
+    request_class,
+)
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest, hidden_values
 from domain.retry import parse_retry_after
 from domain.vocabulary import AttemptOutcome
 
 PROVIDER_ANSWER: Final = 1024 * 1024
-MAX_LINE: Final = 4096
-MAX_HEADERS: Final = 64
 # Node closes idle connections after 5 s: being first avoids sending into a connection that is just being closed.
 KEEP_ALIVE: Final = 4.0
 # Idle connections that are kept besides those in use.
@@ -204,9 +209,10 @@ class Sender:
             # A bomb of some kilobytes would become gigabytes.
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_timeout.total_seconds()),
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-            max_headers=MAX_HEADERS,
+            # The socket bounds all of them together, and so each of them.
+            max_line_size=HEAD_BUDGET,
+            max_field_size=HEAD_BUDGET,
+            max_headers=HEAD_BUDGET,
         )
 
     def _socket_for(self, info: aiohttp.AddrInfoType) -> GuardedSocket:
@@ -229,7 +235,7 @@ def _judge(answer: Answer, duration: timedelta) -> Outcome:
     if 200 <= status <= 299:
         return Delivered(answer, duration)
     if not 300 <= status <= 599:
-        return Failed(AttemptOutcome.INVALID_RESPONSE, NO_HTTP, duration, answer)
+        return Failed(AttemptOutcome.INVALID_RESPONSE, NO_STATUS.format(status=status), duration, answer)
     sentence = (REDIRECTED if status < 400 else ANSWERED).format(status=status)
     wait = _retry_after(answer) if status in (429, 503) else None
     return Failed(AttemptOutcome.HTTP_ERROR, sentence, duration, answer, wait, gone=status == 410)

@@ -258,9 +258,14 @@ async def floods_empty_lines(reader: asyncio.StreamReader, writer: asyncio.Strea
     await flood(writer, b"\r\n")
 
 
-@hostile(INVALID)
+@hostile(SUCCEEDED)
 async def sends_a_thousand_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await answer(reader, writer, OK + b"".join(b"A%d: b\r\n" % n for n in range(1000)) + b"Content-Length: 0\r\n\r\n")
+
+
+@hostile(SUCCEEDED)
+async def sends_as_many_headers_as_fit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await answer(reader, writer, OK + b"A:\r\n" * 8000 + b"Content-Length: 0\r\n\r\n")
 
 
 @hostile(SUCCEEDED)

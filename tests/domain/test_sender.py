@@ -470,6 +470,47 @@ async def test_any_2xx_is_a_success(status: int, receiver: Receiver) -> None:
     assert outcome.answer.status == status
 
 
+HEADS = {
+    "a long header": b"A: " + b"b" * 31_000 + b"\r\n",
+    "many headers": b"A: b\r\n" * 1000,
+}
+
+
+@pytest.mark.parametrize("headers", HEADS.values(), ids=HEADS)
+async def test_a_2xx_is_a_success_however_long_or_many_its_headers_are(headers: bytes) -> None:
+    outcome = await answered_with(b"HTTP/1.1 200 OK\r\n" + headers)
+    assert isinstance(outcome, Delivered), outcome
+
+
+@pytest.mark.parametrize("headers", HEADS.values(), ids=HEADS)
+async def test_an_answer_with_longer_headers_says_what_they_may_have(headers: bytes) -> None:
+    outcome = await answered_with(b"HTTP/1.1 200 OK\r\n" + headers * 8)
+    assert outcome.kind is AttemptOutcome.INVALID_RESPONSE
+    assert outcome.error == "The receiver sent more than 32 KiB of status line and headers."
+
+
+@pytest.mark.parametrize("status", ["000", "099", "101", "600", "999"])
+async def test_a_status_that_no_answer_has_is_named(status: str) -> None:
+    outcome = await answered_with(f"HTTP/1.1 {status} Odd\r\n".encode())
+    assert outcome.kind is AttemptOutcome.INVALID_RESPONSE
+    assert outcome.error == f"The receiver answered {int(status)}; an answer's status is from 200 to 599."
+
+
+async def answered_with(head: bytes) -> Outcome:
+    """What comes of a request that is answered with this status line and these headers, and no body."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(request_to("").body))
+        with suppress(ConnectionError):
+            writer.write(head + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    async with serving(serve) as url, sending(limits=PATIENT) as sender:
+        return await sender.send(request_to(url))
+
+
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 404, 410, 500, 503])
 async def test_any_other_status_is_a_failure(status: int, receiver: Receiver) -> None:
     receiver.answer(status)
