@@ -1,7 +1,8 @@
 """The exact bytes and headers of an attempt, and which headers a person may add to them. Pure."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,8 @@ MOST_HEADERS = 20
 LONGEST_NAME = 100
 LONGEST_VALUE = 1024
 HIDDEN = "(hidden)"
+# Of a secret that a receiver sends back; shorter ones would take half of what it says with them.
+SHORTEST_HIDDEN = 4
 
 # Of one connection, not of the request (RFC 9110, section 7.6.1), or about where a message ends.
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
@@ -116,14 +119,24 @@ def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
 
 
 def hidden_values(request: OutgoingRequest) -> list[str]:
-    """What `visible_headers` hides, also without its scheme, for a receiver may send it back; nothing that is short."""
+    """What `visible_headers` hides, as a receiver may send it back; the longest first, so that none stays in part."""
     hidden = [value for name, value in request.headers if name not in _OURS and hide(name, value) != value]
-    return [part for value in hidden for part in (value, value.rpartition(" ")[2]) if len(part) >= 8]
+    # Also without its scheme.
+    parts = {part for value in hidden for part in (value, value.rpartition(" ")[2]) if len(part) >= SHORTEST_HIDDEN}
+    return sorted({spelling for part in parts for spelling in _spellings(part)}, key=len, reverse=True)
 
 
 def hide(name: str, value: str) -> str:
     """The value of a person's own header, or a stand-in where its name or its value sounds secret."""
     return HIDDEN if _sounds_secret(name) or _SECRET_VALUE.match(value) else value
+
+
+def _spellings(value: str) -> Iterator[str]:
+    yield value
+    yield (escaped := json.dumps(value)[1:-1])
+    # PHP escapes slashes too, Go and Rails what means something in HTML.
+    yield escaped.replace("/", "\\/")
+    yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)
 
 
 def check_headers(headers: Sequence[tuple[str, str]]) -> list[Fault]:

@@ -399,9 +399,18 @@ def test_the_log_shows_our_signatures_and_hides_a_persons_secrets() -> None:
 
 
 def test_what_a_receiver_may_send_back_of_our_secrets_is_known() -> None:
-    own = (("X-Team", "blue-green"), ("Authorization", "Bearer abcdefgh"), ("X-Api-Key", "short"))
+    own = (("X-Team", "blue-green"), ("Authorization", "Bearer abcdefgh"), ("X-Api-Key", "four"), ("X-Key", "abc"))
 
-    assert hidden_values(sent(headers=own)) == ["Bearer abcdefgh", "abcdefgh"]
+    assert hidden_values(sent(headers=own)) == ["Bearer abcdefgh", "abcdefgh", "four"]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [r'\a/"b"&<c>', r"\\a/\"b\"&<c>", r"\\a\/\"b\"&<c>", r"\\a/\"b\"\u0026\u003cc\u003e"],
+    ids=["as sent", "json.dumps", "json_encode", "encoding/json"],
+)
+def test_a_secret_that_is_sent_back_escaped_is_known_too(spelling: str) -> None:
+    assert spelling in hidden_values(sent(headers=(("X-Api-Key", r'\a/"b"&<c>'),)))
 
 
 def test_neither_secrets_nor_headers_stand_in_what_is_printed() -> None:

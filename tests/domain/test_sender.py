@@ -554,6 +554,15 @@ async def test_a_secret_that_is_sent_back_is_not_kept(receiver: Receiver) -> Non
     assert outcome.answer.body == "you sent (hidden)"
 
 
+async def test_a_secret_that_is_sent_back_as_json_is_not_kept(receiver: Receiver) -> None:
+    secrets = (("X-Api-Key", 'hush/"'), ("X-Other-Key", 'hush/"hush'))
+    receiver.answer(Answer(200, {}, r'{"php": "hush\/\"", "python": "hush/\"", "other": "hush\/\"hush"}'))
+    async with sending() as sender:
+        outcome = await sender.send(request_to(receiver.url, headers=secrets))
+    assert isinstance(outcome, Delivered)
+    assert outcome.answer.body == '{"php": "(hidden)", "python": "(hidden)", "other": "(hidden)"}'
+
+
 async def test_a_refused_connection_says_so(receiver: Receiver) -> None:
     async with serving(RECEIVERS["never_answers"].serve) as url:
         pass

@@ -146,7 +146,7 @@ export function Headers({ draft, faults, change }: PartProps) {
   const set = (index: number, part: Partial<Header>): void =>
     change({ headers: draft.headers.map((header, other) => (other === index ? { ...header, ...part } : header)) });
   return (
-    <Group title="Headers" about="Sent with every request, for example an API key that your server asks for." error={faults.get('headers')}>
+    <Group title="Headers" about="Sent with every request, for example an API key that your server asks for. Where your server sends such a secret back, the log hides it if it has four characters or more." error={faults.get('headers')}>
       {draft.headers.map((header, index) => (
         // Rows have no identity of their own, and hold nothing that is not in the draft.
         <div className="header-row" key={index}>
