@@ -103,8 +103,8 @@ def moment(text: str, now: datetime) -> datetime:
         return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        found = None
-    if found is None:
-        raise Misconfigured(f"{text!r} is no time: write 90m, 2h, 3d or 1w for so long ago, or 2026-05-01T08:00:00Z.")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Misconfigured(
+            f"{text!r} is no time: write 90m, 2h, 3d or 1w for so long ago, or 2026-05-01T08:00:00Z."
+        ) from None

@@ -72,8 +72,13 @@ async def test_where_there_is_nothing_to_send_it_says_so(domain: Domain, admin: 
     [
         (("--since", "1h"), "There is no such webhook."),
         (("--since", "yesterday"), "'yesterday' is no time: write 90m,"),
+        (("--since", "0001-01-01T00:00:00+14:00"), "'0001-01-01T00:00:00+14:00' is no time: write 90m,"),
+        (
+            ("--since", "1h", "--until", "9999-12-31T23:59:59-14:00"),
+            "'9999-12-31T23:59:59-14:00' is no time: write 90m,",
+        ),
     ],
-    ids=["an unknown webhook", "a time that is none"],
+    ids=["an unknown webhook", "a time that is none", "a time before all others", "a time after all others"],
 )
 def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[str, ...], sentence: str) -> None:
     variables = {
