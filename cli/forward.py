@@ -13,6 +13,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from cli.output import Output
+from domain.failures import classify
+from domain.guarded_socket import HEAD_BUDGET
 
 # For the receiver's answer.
 FORWARD_SECONDS: Final = 30.0
@@ -57,19 +59,22 @@ async def forward(relayed: Relayed, to: URL) -> Result:
     try:
         async with asyncio.timeout(FORWARD_SECONDS):
             status = await _send(relayed, to)
-    except TimeoutError:
-        error = f"no answer within {FORWARD_SECONDS:.0f} s"
-    except aiohttp.ClientConnectorError as failure:
-        error = f"cannot reach {to}: {failure.os_error.strerror or failure.os_error}"
-    except (aiohttp.ClientError, OSError, ValueError) as failure:
-        error = f"{to}: {failure or type(failure).__name__}"
+    except Exception as failure:  # noqa: BLE001 - said in the words of the log, whatever aiohttp makes of it
+        _, error = classify(failure)
     return Result(at, relayed, status, error, round((monotonic() - began) * 1000))
 
 
 async def _send(relayed: Relayed, to: URL) -> int:
     # aiohttp sends PUT and DELETE again over a connection that it used before and that broke: a new one for each.
     async with (
-        aiohttp.ClientSession(skip_auto_headers=ADDED_BY_AIOHTTP, auto_decompress=False) as session,
+        aiohttp.ClientSession(
+            skip_auto_headers=ADDED_BY_AIOHTTP,
+            auto_decompress=False,
+            # What a worker takes for an answer is one here.
+            max_line_size=HEAD_BUDGET,
+            max_field_size=HEAD_BUDGET,
+            max_headers=HEAD_BUDGET,
+        ) as session,
         session.request(
             relayed.method, to, data=relayed.body, headers=CIMultiDict(relayed.headers), allow_redirects=False
         ) as answer,

@@ -13,6 +13,8 @@ import aiohttp
 from yarl import URL
 
 from domain.errors import HooklineError
+from domain.failures import classify
+from domain.vocabulary import AttemptOutcome
 
 PROTOCOL = "graphql-transport-ws"
 CONNECT_SECONDS = 10.0
@@ -22,6 +24,7 @@ HEARTBEAT_SECONDS = 20.0
 CLOSE_SECONDS = 1.0
 LONGEST_MESSAGE = 16 * 1024 * 1024
 FORBIDDEN = 4403
+NOT_HOOKLINE = "That server does not speak as Hookline does."
 
 
 class RefusedByServerError(HooklineError):
@@ -59,13 +62,21 @@ async def _connected(session: aiohttp.ClientSession, url: URL) -> aiohttp.Client
         raise LostError(
             f"{url} answers {error.status} instead of opening a WebSocket. Is that Hookline's address?"
         ) from None
-    except aiohttp.ClientConnectorError as error:
-        reason = error.os_error.strerror or str(error.os_error)
-        raise LostError(f"{url} cannot be reached: {reason}.") from None
-    except TimeoutError:
-        raise LostError(f"{url} does not answer.") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise LostError(f"{url} cannot be used: {error or type(error).__name__}.") from None
+    except Exception as error:  # noqa: BLE001 - whatever aiohttp makes of what answers there
+        raise LostError(f"{url} {_fault(error)}.") from None
+
+
+def _fault(error: Exception) -> str:
+    match classify(error)[0]:
+        case AttemptOutcome.TIMED_OUT:
+            return "does not answer"
+        case AttemptOutcome.DNS_FAILED:
+            return "has a name that cannot be found"
+        case AttemptOutcome.TLS_FAILED:
+            return "does not speak TLS, or has no valid certificate"
+        case _ if isinstance(error, aiohttp.ClientConnectorError):
+            return "cannot be reached"
+    return "does not answer as a web server should"
 
 
 class Talk:
@@ -79,7 +90,7 @@ class Talk:
         """Say who one is."""
         await self._send({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
         if (await self._soon())["type"] != "connection_ack":
-            raise RefusedByServerError("That server does not speak as Hookline does.")
+            raise RefusedByServerError(NOT_HOOKLINE)
 
     async def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data of one query. An error in it counts as a lost connection."""
@@ -104,7 +115,7 @@ class Talk:
             message = await self._socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise _end(self._socket.close_code, message.extra)
-            found: dict[str, Any] = json.loads(message.data)
+            found = _message(message.data)
             if found["type"] == "ping":
                 await self._send({"type": "pong"})
             elif found["type"] != "pong":
@@ -126,6 +137,16 @@ class Talk:
             await self._socket.send_json(message)
         except (OSError, aiohttp.ClientError):
             raise LostError("The connection broke.") from None
+
+
+def _message(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or "type" not in found:
+        raise RefusedByServerError(NOT_HOOKLINE)
+    return found
 
 
 def _end(code: int | None, reason: Any) -> HooklineError:

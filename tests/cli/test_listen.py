@@ -1,0 +1,110 @@
+"""`hookline listen`: what it says of receivers and servers that are not as they should be."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from cli.forward import Relayed, Result, forward
+from cli.talk import LostError, RefusedByServerError, talking
+
+RELAYED = Relayed("a-delivery", "post.published", "POST", [("Content-Type", "application/json")], b"{}")
+ANSWERS = {
+    "garbage": b"\xff\xfe\x00 garbage\r\n\r\n",
+    "nothing": b"",
+    "half of a head": b"HTTP/1.1 200 OK\r\nContent-",
+}
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    """A server that answers a request with these bytes and closes; its host and port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def forwarded(url: str) -> Result:
+    return await forward(RELAYED, URL(url))
+
+
+async def lost(url: str) -> str:
+    """The sentence about a server with which one cannot talk."""
+    with pytest.raises(LostError) as caught:
+        async with talking(URL(url), "a token"):
+            pass
+    return str(caught.value)
+
+
+async def test_nobody_listening_is_said_in_a_sentence() -> None:
+    # Taken, so that nobody else gets it, but not listened on. The name has two addresses on most machines.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://localhost:{taken.getsockname()[1]}/hook"
+        assert (await forwarded(url)).error == "The receiver refused the connection."
+        assert await lost(url) == f"{url} cannot be reached."
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("garbage", "What the receiver sent is not an HTTP answer."),
+        ("nothing", "The receiver closed the connection without an answer."),
+        ("half of a head", "The receiver closed the connection without an answer."),
+    ],
+)
+async def test_a_receiver_that_answers_nonsense_is_told_of_in_a_sentence(answer: str, sentence: str) -> None:
+    async with answering(ANSWERS[answer]) as place:
+        result = await forwarded(f"http://{place}/hook")
+    assert (result.status, result.error) == (None, sentence)
+
+
+async def test_what_a_worker_takes_for_an_answer_is_one_here_too() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n") as place:
+        result = await forwarded(f"http://{place}/hook")
+    assert (result.status, result.error) == (200, None)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+async def test_a_server_that_answers_nonsense_is_told_of_in_a_sentence(answer: bytes) -> None:
+    async with answering(answer) as place:
+        assert (
+            await lost(f"http://{place}/graphql") == f"http://{place}/graphql does not answer as a web server should."
+        )
+
+
+async def test_tls_where_there_is_none_is_said_in_a_sentence() -> None:
+    async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as place:
+        url = f"https://{place}/graphql"
+        assert (await forwarded(url)).error == "The receiver and Hookline could not agree on TLS."
+        assert await lost(url) == f"{url} does not speak TLS, or has no valid certificate."
+
+
+@pytest.mark.parametrize("said", ["no JSON", "[]", "{}", '{"type": "hello"}'])
+async def test_a_websocket_of_something_else_is_told_of_in_a_sentence(said: str) -> None:
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        opened = web.WebSocketResponse(protocols=("graphql-transport-ws",))
+        await opened.prepare(request)
+        await opened.send_str(said)
+        await opened.receive()
+        return opened
+
+    application = web.Application()
+    application.router.add_get("/", serve)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    with pytest.raises(RefusedByServerError, match="does not speak as Hookline does"):
+        async with talking(URL(f"http://127.0.0.1:{runner.addresses[0][1]}/"), "a token"):
+            pass
+    await runner.cleanup()
