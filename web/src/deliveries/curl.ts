@@ -30,8 +30,11 @@ function quoted(text: string): string {
 /** The attempt's request as a command for a shell. */
 export function asCurl(attempt: AttemptFullFragment, delivery: Delivery): string {
   const skipped = new Set(['host', 'content-length', 'connection', 'accept-encoding']);
-  const headers = attempt.requestHeaders.filter(({ name }) => !skipped.has(name.toLowerCase())).map(({ name, value }) => `  -H ${quoted(`${name}: ${value}`)}`);
-  return [`curl -i -X ${attempt.requestMethod} ${quoted(attempt.requestUrl)}`, ...headers, `  --data-binary ${quoted(bodyOf(attempt, delivery))}`].join(' \\\n');
+  const sent = attempt.requestHeaders.filter(({ name }) => !skipped.has(name.toLowerCase()));
+  // "name:" would leave a header out; "name;" sends it empty.
+  const headers = sent.map(({ name, value }) => `  -H ${quoted(value === '' ? `${name};` : `${name}: ${value}`)}`);
+  // Without --globoff brackets and braces make one address many.
+  return [`curl --globoff -i -X ${attempt.requestMethod} ${quoted(attempt.requestUrl)}`, ...headers, `  --data-binary ${quoted(bodyOf(attempt, delivery))}`].join(' \\\n');
 }
 
 export function signatureOf(attempt: AttemptFullFragment | undefined): string | null {
