@@ -248,6 +248,8 @@ def test_the_strict_python_of_the_guide_tells_ours_from_others(tmp_path: Path, s
     assert guide.read(request.body, dict(request.headers), secret) == json.loads(TEXT)
     with pytest.raises(WebhookVerificationError):
         guide.read(request.body, dict(sent(WHEN - timedelta(days=1), secret=secret).headers), secret)
+    with pytest.raises(ValueError, match="base64"):
+        guide.read(request.body, {**dict(request.headers), "webhook-signature": "v1,a"}, secret)
 
 
 CALL = """
