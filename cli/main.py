@@ -120,6 +120,7 @@ def rotate_keys(data: Data = None, as_json: Json = False) -> None:
 def listen(
     *,
     forward_to: Annotated[str, typer.Option(help="Your receiver, for example http://localhost:3000/hook.")],
+    # A client's variables, which are no settings (docs/settings.md).
     url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="Where Hookline is.")] = None,
     token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
     data: Annotated[Path, typer.Option(help="Read what is not given from what `hookline up` left here.")] = Path("var"),

@@ -1,4 +1,4 @@
-"""What a process is told from outside: the only reader of the environment.
+"""What a process is told from outside: the only reader of the environment, but for options of `hookline listen`.
 
 Read once, when a process starts, and handed down. Every variable stands in .env.example and docs/settings.md. Any of
 them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that holds HOOKLINE_SECRET_KEYS.

@@ -91,6 +91,18 @@ def check(command: Any, words: list[str]) -> None:
             assert option in known | {"--help", "--install-completion"}, f"hookline {' '.join(words)}"
 
 
+def test_each_variable_that_an_option_reads_is_documented_as_a_clients_and_no_other_is() -> None:
+    section = (ROOT / "docs" / "settings.md").read_text().partition("## Of a client\n")[2]
+    assert set(re.findall(r"`(HOOKLINE_[A-Z_]+)`", section)) == set(variables_of(typer.main.get_command(app)))
+
+
+def variables_of(command: Any) -> Iterator[str]:
+    """What the options of a command, and of those below it, read from the environment."""
+    yield from (parameter.envvar for parameter in command.params if parameter.envvar)
+    for below in getattr(command, "commands", {}).values():
+        yield from variables_of(below)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_target_of_make_exists(page: Path) -> None:
     for words in typed(page, "make"):
