@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import audit, catalogue, database, deliveries, dispatch, events, signing
+from domain import audit, catalogue, deliveries, dispatch, events, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_key
@@ -18,9 +18,6 @@ from domain.webhook_checks import check_fields
 
 MOST_WEBHOOKS = 1000
 LONGEST_OVERLAP = timedelta(days=7)
-# What `stats` looks at where nobody says since when.
-STATS_SPAN = timedelta(days=30)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -54,24 +51,6 @@ class WebhookChanges:
     active: bool | Unset | None = UNSET
     secret: str | Unset | None = field(default=UNSET, repr=False)
     headers: Headers | Unset | None = field(default=UNSET, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How the deliveries of one webhook fared.
-
-    `success_rate` is of those that succeeded or failed; times are those of answers, in milliseconds; None without any.
-    """
-
-    deliveries: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    pending: int = 0
-    attempts: int = 0
-    success_rate: float | None = None
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
 
 
 async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
@@ -158,52 +137,6 @@ def opened_headers(vault: Vault, webhook: Webhook) -> Headers:
     """The webhook's own headers as they are sent; whoever shows them hides the secret ones (`request.hide`)."""
     text = _open(vault, webhook, "sealed_headers")
     return tuple((name, value) for name, value in json.loads(text)) if text else ()
-
-
-async def stats(webhook_ids: list[int], since: datetime | None, until: datetime | None) -> dict[int, Stats]:
-    """How the deliveries made from `since` until before `until` fared, for every webhook asked for; one statement.
-
-    Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
-    """
-    until = until or datetime.now(UTC)
-    # No delivery is older than EPOCH, and the calendar has a first day.
-    found = await database.rows(_STATS, webhook_ids, since or max(until, EPOCH) - STATS_SPAN, until)
-    return {webhook_id: Stats() for webhook_id in webhook_ids} | {row["webhook_id"]: _stats_of(row) for row in found}
-
-
-_STATS = """
-WITH chosen AS (
-    SELECT id, webhook_id, status FROM delivery WHERE webhook_id = ANY($1) AND created_at >= $2 AND created_at < $3
-), counted AS (
-    SELECT webhook_id, count(*) AS deliveries,
-        count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
-        count(*) FILTER (WHERE status = 'failed') AS failed,
-        count(*) FILTER (WHERE status IN ('pending', 'delivering', 'retrying')) AS pending
-    FROM chosen GROUP BY webhook_id
-), timed AS (
-    SELECT webhook_id, count(*) AS attempts,
-        percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_ms)
-            FILTER (WHERE response_status IS NOT NULL) AS times
-    FROM chosen JOIN attempt ON attempt.delivery_id = chosen.id GROUP BY webhook_id
-)
-SELECT * FROM counted LEFT JOIN timed USING (webhook_id)
-"""
-
-
-def _stats_of(row: Mapping[str, Any]) -> Stats:
-    finished = row["succeeded"] + row["failed"]
-    p50, p95, p99 = row["times"] or (None, None, None)
-    return Stats(
-        deliveries=row["deliveries"],
-        succeeded=row["succeeded"],
-        failed=row["failed"],
-        pending=row["pending"],
-        attempts=row["attempts"] or 0,
-        success_rate=row["succeeded"] / finished if finished else None,
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-    )
 
 
 async def _locked(unit: Unit, webhook_id: int) -> Webhook:

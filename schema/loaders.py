@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
-from domain import tables, webhooks
+from domain import tables, webhook_stats
 from domain.reading import select
 from schema.nodes import reader
 
@@ -35,7 +35,7 @@ class Loaders:
         return DataLoader(self._load_post_accounts)
 
     @cached_property
-    def stats(self) -> DataLoader[Span, webhooks.Stats]:
+    def stats(self) -> DataLoader[Span, webhook_stats.Stats]:
         """How a webhook fared in a span."""
         return DataLoader(_load_stats)
 
@@ -80,13 +80,13 @@ class Loaders:
 _MINE = "SELECT * FROM TABLE WHERE id = ANY ($1) AND OWNER = $2"
 
 
-async def _load_stats(spans: list[Span]) -> list[webhooks.Stats]:
+async def _load_stats(spans: list[Span]) -> list[webhook_stats.Stats]:
     keys_of: defaultdict[tuple[datetime | None, datetime | None], list[int]] = defaultdict(list)
     for key, since, until in spans:
         keys_of[since, until].append(key)
     found = {
         (key, *span): stats
         for span, keys in keys_of.items()
-        for key, stats in (await webhooks.stats(keys, *span)).items()
+        for key, stats in (await webhook_stats.read(keys, *span)).items()
     }
     return [found[span] for span in spans]

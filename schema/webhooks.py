@@ -10,6 +10,7 @@ from tortoise.queryset import QuerySet
 from domain import ids, request, tables, texts, webhooks
 from domain.pages import PageRequest
 from domain.vocabulary import ContentType, EventType, HttpMethod, WebhookDisabledReason
+from domain.webhook_stats import Stats
 from schema.context import Context, Info
 from schema.errors import bad_input
 from schema.nodes import Node, shows
@@ -133,7 +134,7 @@ class Webhook(Node):
         return _stats(await info.context.loaders.stats.load((self.row.id, since, until)))
 
 
-def _stats(stats: webhooks.Stats) -> WebhookStats:
+def _stats(stats: Stats) -> WebhookStats:
     return WebhookStats(
         deliveries=stats.deliveries,
         succeeded=stats.succeeded,

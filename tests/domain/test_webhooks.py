@@ -8,10 +8,9 @@ import pytest
 
 from domain import webhooks, workspaces
 from domain.errors import FaultCode, Refused
-from domain.tables import Attempt, AuditEvent, Delivery, Event, Webhook
+from domain.tables import AuditEvent, Delivery, Event, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import (
-    AttemptOutcome,
     ContentType,
     DeliveryStatus,
     EventType,
@@ -252,37 +251,3 @@ async def test_a_workspace_has_a_limit_of_webhooks(
     refusals = [result for result in results if isinstance(result, Refused)]
     assert [fault.code for refusal in refusals for fault in refusal.faults] == [FaultCode.LIMIT_REACHED] * 2
     assert await Webhook.all().count() == 2
-
-
-async def test_stats_count_each_webhook_s_own_deliveries(domain: Domain, admin: Actor) -> None:
-    busy, idle = await listen(domain, admin), await listen(domain, admin, active=False)
-    for number in range(4):
-        await happen(domain, admin)
-        delivery = await Delivery.all().order_by("-id").first()
-        assert delivery is not None
-        if number < 3:
-            await finish(delivery, succeeded=number > 0, milliseconds=(number + 1) * 100)
-    found = await webhooks.stats([busy.id, idle.id], None, None)
-    assert found[idle.id] == webhooks.Stats()
-    stats = found[busy.id]
-    assert (stats.deliveries, stats.succeeded, stats.failed, stats.pending, stats.attempts) == (4, 2, 1, 1, 3)
-    assert stats.success_rate == pytest.approx(2 / 3)
-    assert stats.p50_ms == 250
-    assert stats.p99_ms == pytest.approx(299)
-    assert (await webhooks.stats([busy.id], NOW + timedelta(hours=1), None))[busy.id] == webhooks.Stats()
-
-
-async def finish(delivery: Delivery, *, succeeded: bool, milliseconds: int) -> None:
-    status = DeliveryStatus.SUCCEEDED if succeeded else DeliveryStatus.FAILED
-    await Delivery.filter(id=delivery.id).update(status=status, finished_at=NOW)
-    await Attempt.create(
-        delivery_id=delivery.id,
-        number=1,
-        started_at=NOW,
-        duration_ms=milliseconds,
-        outcome=AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.TIMED_OUT,
-        request_url="x",
-        request_method=HttpMethod.POST,
-        request_headers="[]",
-        response_status=200 if succeeded else None,
-    )
