@@ -131,6 +131,12 @@ def hide(name: str, value: str) -> str:
     return HIDDEN if _sounds_secret(name) or _SECRET_VALUE.match(value) else value
 
 
+def keep_hidden(headers: Headers, stored: Headers) -> Headers:
+    """These headers, with the stored value wherever a reader of the stored ones sends back what `hide` showed."""
+    secrets = {name.lower(): value for name, value in stored if hide(name, value) == HIDDEN}
+    return tuple((name, secrets.get(name.lower(), value) if value == HIDDEN else value) for name, value in headers)
+
+
 def _spellings(value: str) -> Iterator[str]:
     yield value
     yield (escaped := json.dumps(value)[1:-1])
@@ -180,6 +186,9 @@ def _check_name(name: str, seen: set[str], path: tuple[str, ...]) -> list[Fault]
 
 
 def _check_value(value: str, path: tuple[str, ...]) -> list[Fault]:
+    if value == HIDDEN:
+        message = f"No secret is stored under this name that {HIDDEN} could stand for; give the value itself."
+        return [Fault(FaultCode.INVALID, message, path)]
     if len(value) > LONGEST_VALUE:
         return [Fault(FaultCode.TOO_LONG, f"A header's value may have at most {LONGEST_VALUE:,} characters.", path)]
     if not _PRINTABLE.fullmatch(value) or value != value.strip():

@@ -10,6 +10,7 @@ from domain import audit, catalogue, deliveries, dispatch, events, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_key
+from domain.request import HIDDEN, Headers, keep_hidden
 from domain.tables import Delivery, Webhook, Workspace
 from domain.unit import Unit
 from domain.vault import Vault
@@ -18,8 +19,6 @@ from domain.webhook_checks import check_fields
 
 MOST_WEBHOOKS = 1000
 LONGEST_OVERLAP = timedelta(days=7)
-
-Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,10 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookChanges:
-    """What is to be different; UNSET stays as it is. None removes secret and headers, and is a fault elsewhere."""
+    """What is to be different; UNSET stays as it is. None removes secret and headers, and is a fault elsewhere.
+
+    In `headers` the value `(hidden)` keeps that of the secret header of this name.
+    """
 
     name: str | Unset | None = UNSET
     callback_url: str | Unset | None = UNSET
@@ -78,6 +80,8 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
     """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing."""
     webhook = await _locked(unit, webhook_id)
     given = {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not UNSET}
+    if any(value == HIDDEN for _, value in given.get("headers") or ()):
+        given["headers"] = keep_hidden(given["headers"], opened_headers(unit.domain.vault, webhook))
     _check_changes(unit.domain.policy, given)
     touched = _forgotten(webhook, given) | _apply(unit.domain.vault, webhook, given)
     if touched:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain import delivery_log, ids, webhooks
+from domain.request import Headers
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role, Unset
 from schema.arguments import given
 from schema.context import Info
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 @strawberry.input(description="A header to send with every delivery.")
 class HttpHeaderInput:
     name: str = strawberry.field(description="Its name. The ones that Hookline or HTTP itself sets cannot be taken.")
-    value: str = strawberry.field(description="Its value: up to 1,024 printable characters. It is kept sealed.")
+    value: str = strawberry.field(
+        description="Its value: up to 1,024 printable characters. It is kept sealed. "
+        "In an update, `(hidden)` keeps the value of the secret header of this name."
+    )
 
 
 @strawberry.input(description="A webhook to create.")
@@ -76,7 +80,8 @@ class WebhookUpdateInput:
         description="What to sign deliveries with from now on, with no overlap. With null they are no longer signed.",
     )
     headers: list[HttpHeaderInput] | None = strawberry.field(
-        default=strawberry.UNSET, description="Headers to send; the whole list. With null there are none."
+        default=strawberry.UNSET,
+        description="Headers to send; the whole list. With null there are none. What was read can be sent back.",
     )
 
 
@@ -224,9 +229,9 @@ def _events(events: list[EventType] | Unset | None) -> tuple[EventType, ...] | U
     return tuple(events) if isinstance(events, list) else events
 
 
-def _headers(headers: list[HttpHeaderInput] | Unset | None) -> webhooks.Headers | Unset | None:
+def _headers(headers: list[HttpHeaderInput] | Unset | None) -> Headers | Unset | None:
     return _pairs(headers) if isinstance(headers, list) else headers
 
 
-def _pairs(headers: list[HttpHeaderInput]) -> webhooks.Headers:
+def _pairs(headers: list[HttpHeaderInput]) -> Headers:
     return tuple((header.name, header.value) for header in headers)

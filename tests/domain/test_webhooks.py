@@ -8,6 +8,7 @@ import pytest
 
 from domain import webhooks, workspaces
 from domain.errors import FaultCode, Refused
+from domain.request import HIDDEN
 from domain.tables import AuditEvent, Delivery, Event, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import (
@@ -96,6 +97,7 @@ async def test_a_secret_is_generated_on_request(domain: Domain, admin: Actor) ->
         pytest.param({"secret": "s", "generate_secret": True}, ("generate_secret", FaultCode.INVALID), id="both"),
         pytest.param({"headers": (("Host", "x"),)}, ("headers.0.name", FaultCode.INVALID), id="reserved header"),
         pytest.param({"headers": (("X", "a\r\nb"),)}, ("headers.0.value", FaultCode.INVALID), id="smuggled header"),
+        pytest.param({"headers": (("X-Key", HIDDEN),)}, ("headers.0.value", FaultCode.INVALID), id="hidden header"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_is_refused_when_new_and_when_changed(
@@ -131,6 +133,32 @@ async def test_a_change_touches_only_what_is_given(domain: Domain, admin: Actor)
     await change_webhook(domain, admin, made, secret=None, headers=None)
     found = await Webhook.get(id=made.id)
     assert (found.sealed_secret, found.sealed_headers) == (None, None)
+
+
+async def test_whoever_sends_hidden_back_keeps_the_secret_that_it_stands_for(domain: Domain, admin: Actor) -> None:
+    made, _ = await create(domain, admin, headers=(("Authorization", "Bearer x"), ("X-Team", "Basic y"), ("X-A", "1")))
+    sent_back = (("authorization", HIDDEN), ("X-Team", HIDDEN), ("X-A", "2"))
+    changed = await change_webhook(domain, admin, made, headers=sent_back)
+    kept = (("authorization", "Bearer x"), ("X-Team", "Basic y"), ("X-A", "2"))
+    assert opened_headers(domain.vault, changed) == kept
+
+
+async def test_hidden_is_a_fault_where_it_stands_for_nothing(domain: Domain, admin: Actor) -> None:
+    made, _ = await create(domain, admin, headers=(("Authorization", "Bearer x"), ("X-A", "1")))
+    with pytest.raises(Refused) as refused:
+        await change_webhook(
+            domain, admin, made, headers=(("Authorization", HIDDEN), ("X-Key", HIDDEN), ("X-A", HIDDEN))
+        )
+    assert faults_of(refused) == {("headers.1.value", FaultCode.INVALID), ("headers.2.value", FaultCode.INVALID)}
+    assert "give the value itself" in str(refused.value.faults[0].message)
+    assert (await Webhook.get(id=made.id)).sealed_headers == made.sealed_headers
+
+
+async def test_headers_that_no_key_opens_can_be_replaced(domain: Domain, admin: Actor) -> None:
+    made, _ = await create(domain, admin, headers=(("X-Key", "lost"),))
+    await Webhook.filter(id=made.id).update(sealed_headers=b"of a key that is gone")
+    changed = await change_webhook(domain, admin, made, headers=(("X-Key", "new"),))
+    assert opened_headers(domain.vault, changed) == (("X-Key", "new"),)
 
 
 async def test_null_is_a_fault_where_there_must_be_something(domain: Domain, admin: Actor) -> None:

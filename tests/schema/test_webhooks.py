@@ -137,6 +137,18 @@ async def test_what_an_update_leaves_out_stays_and_null_removes(ask: Client) -> 
     assert (bare["hasSecret"], bare["headers"], bare["name"]) == (False, [], "Slack")
 
 
+async def test_headers_can_be_sent_back_as_they_were_read(ask: Client) -> None:
+    given = [{"name": "X-Api-Key", "value": "s3cret"}, {"name": "X-Team", "value": "crm"}]
+    webhook = (await create(ask, headers=given))["webhook"]
+    read = webhook["headers"]
+    assert read == [{"name": "X-Api-Key", "value": "(hidden)"}, given[1]]
+    changed = (await ask(UPDATE, id=webhook["id"], input={"headers": read}))["webhookUpdate"]
+    assert (changed["webhook"]["headers"], changed["errors"]) == (read, [])
+    renamed = [{"name": "X-Other-Key", "value": "(hidden)"}]
+    refused = (await ask(UPDATE, id=webhook["id"], input={"headers": renamed}))["webhookUpdate"]
+    assert refused["errors"] == [{"code": "INVALID", "field": ["input", "headers", "0", "value"]}]
+
+
 async def test_null_is_a_fault_where_a_webhook_needs_a_value(ask: Client) -> None:
     webhook = (await create(ask))["webhook"]
     refused = (await ask(UPDATE, id=webhook["id"], input={"name": None, "events": None}))["webhookUpdate"]
