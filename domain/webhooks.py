@@ -107,6 +107,7 @@ async def rotate_secret(
 ) -> tuple[Webhook, str]:
     """Sign with another secret (a generated one, where none is given); the old one signs beside it for `overlap`.
 
+    A third secret drops the first. The one that it has already changes nothing, so that a client may ask again.
     Returns the webhook and its new secret. Raises Refused where the overlap is not 0 to 7 days.
     """
     webhook = await _locked(unit, webhook_id)
@@ -116,7 +117,10 @@ async def rotate_secret(
     if not timedelta() <= overlap <= LONGEST_OVERLAP:
         faults.add(FaultCode.OUT_OF_RANGE, "The old secret may stay for 0 to 604,800 seconds.", "overlap_seconds")
     faults.raise_if_any()
-    old = _open(unit.domain.vault, webhook, "sealed_secret") if overlap else None
+    current = _open(unit.domain.vault, webhook, "sealed_secret") if secret or overlap else None
+    if secret is not None and secret == current:
+        return webhook, secret
+    old = current if overlap else None
     fresh = secret or signing.generate_secret()
     webhook.sealed_previous_secret = _seal(unit.domain.vault, webhook, "sealed_previous_secret", old)
     webhook.previous_secret_until = (now or datetime.now(UTC)) + overlap if old else None

@@ -163,7 +163,9 @@ class WebhookMutation:
 
     @mutation(
         Role.ADMIN,
-        "Gives a webhook a new secret. The old one signs beside it for a while, so that no delivery is refused.",
+        "Gives a webhook a new secret. The old one signs beside it for a while, so that no delivery is refused. "
+        "Two secrets sign at most: a third within the overlap drops the first. "
+        "Naming the one that it has already changes nothing.",
     )
     async def webhook_rotate_secret(
         self,

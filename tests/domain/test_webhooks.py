@@ -227,6 +227,32 @@ async def test_a_rotation_keeps_the_old_secret_for_the_overlap(domain: Domain, a
     assert (found.sealed_previous_secret, found.previous_secret_until) == (None, None)
 
 
+@pytest.mark.parametrize("overlap", [timedelta(hours=1), timedelta()], ids=["with an overlap", "without one"])
+async def test_a_rotation_that_is_repeated_changes_nothing(domain: Domain, admin: Actor, overlap: timedelta) -> None:
+    made, _ = await create(domain, admin, secret="old")
+    async with domain.unit(admin) as unit:
+        await webhooks.rotate_secret(unit, made.id, "new", timedelta(hours=2), NOW)
+    async with domain.unit(admin) as unit:
+        await webhooks.rotate_secret(unit, made.id, "new", overlap)
+    found = await Webhook.get(id=made.id)
+    assert opened(domain, found, "sealed_secret") == "new"
+    assert opened(domain, found, "sealed_previous_secret") == "old"
+    assert found.previous_secret_until == NOW + timedelta(hours=2)
+    assert await AuditEvent.filter(action="webhook.rotate_secret").count() == 1
+
+
+async def test_a_third_secret_drops_the_first(domain: Domain, admin: Actor) -> None:
+    made, _ = await create(domain, admin, secret="first")
+    for secret in ("second", "third"):
+        async with domain.unit(admin) as unit:
+            await webhooks.rotate_secret(unit, made.id, secret, timedelta(hours=2))
+    found = await Webhook.get(id=made.id)
+    assert (opened(domain, found, "sealed_secret"), opened(domain, found, "sealed_previous_secret")) == (
+        "third",
+        "second",
+    )
+
+
 async def test_setting_a_secret_outright_ends_an_overlap(domain: Domain, admin: Actor) -> None:
     made, _ = await create(domain, admin, secret="old")
     async with domain.unit(admin) as unit:
