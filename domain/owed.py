@@ -18,6 +18,11 @@ async def due_webhooks(limit: int) -> Sequence[Row]:
     return await rows(_DUE_WEBHOOKS, limit)
 
 
+async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
+    """Have what waits to be tried again tried now; what the receiver put off by Retry-After only if `asked_for_too`."""
+    await rows(_MAKE_DUE, webhook_id, asked_for_too)
+
+
 async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
     """Webhooks whose circuit may be tried by one delivery now. Each is handed out once in `lease`."""
     return await rows(_TAKE_PROBES, limit, lease)
@@ -49,6 +54,12 @@ ORDER BY random() LIMIT $1
 """.replace("UNFINISHED", UNFINISHED).replace(
     "WAITING", "d.webhook_id = w.id AND d.finished_at IS NULL AND d.status IN ('pending', 'retrying')"
 )
+
+_MAKE_DUE = """
+UPDATE delivery SET due_at = now()
+WHERE webhook_id = $1 AND finished_at IS NULL AND due_at > now() AND status IN ('pending', 'retrying')
+    AND (NOT retry_after OR $2)
+"""
 
 _TAKE_PROBES = """
 UPDATE webhook SET circuit_open_until = now() + $2::interval

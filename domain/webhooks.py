@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import audit, catalogue, deliveries, dispatch, events, signing
+from domain import audit, catalogue, deliveries, dispatch, events, owed, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_key
@@ -77,13 +77,22 @@ async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
 
 
 async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhook:
-    """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing."""
+    """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing.
+
+    What waits to be tried again is due at once then. Raises Refused with all that is wrong.
+    """
     webhook = await _locked(unit, webhook_id)
     given = {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not UNSET}
     if any(value == HIDDEN for _, value in given.get("headers") or ()):
         given["headers"] = keep_hidden(given["headers"], opened_headers(unit.domain.vault, webhook))
     _check_changes(unit.domain.policy, given)
-    touched = _forgotten(webhook, given) | _apply(unit.domain.vault, webhook, given)
+    wakes = given.get("active") is True and not webhook.active
+    moves = given.get("callback_url", webhook.callback_url) != webhook.callback_url
+    touched = _apply(unit.domain.vault, webhook, given)
+    if wakes or moves:
+        touched |= _forget_failures(webhook, wakes)
+        # Another receiver has asked for no time.
+        await owed.make_due(webhook.id, asked_for_too=moves)
     if touched:
         await webhook.save(update_fields=[*touched, "updated_at"])
         await audit.record(unit, "webhook.update", webhook, name=webhook.name, changed=sorted(given))
@@ -178,12 +187,8 @@ def _distinct(listened_to: tuple[EventType, ...]) -> list[str]:
     return [event_type.value for event_type in dict.fromkeys(listened_to)]
 
 
-def _forgotten(webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
-    """Forget the endpoint's failures where a person gives it another chance; returns the columns that changed."""
-    wakes = given.get("active") is True and not webhook.active
-    moves = given.get("callback_url", webhook.callback_url) != webhook.callback_url
-    if not wakes and not moves:
-        return set()
+def _forget_failures(webhook: Webhook, wakes: bool) -> set[str]:
+    """A person gives the endpoint another chance; returns the columns that changed."""
     webhook.failing_since = webhook.circuit_open_until = None
     webhook.unreachable_in_a_row = 0
     touched = {"failing_since", "circuit_open_until", "unreachable_in_a_row"}

@@ -59,7 +59,7 @@ class WebhookCreateInput:
 class WebhookUpdateInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="What to call it.")
     callback_url: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Where deliveries shall go, the waiting ones too."
+        default=strawberry.UNSET, description="Where deliveries shall go. The waiting ones go there at once."
     )
     events: list[EventType] | None = strawberry.field(
         default=strawberry.UNSET, description="What it shall listen to; the whole list, at least one."
@@ -73,7 +73,8 @@ class WebhookUpdateInput:
     )
     active: bool | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Whether events shall go to it. Setting it to true also forgives what the system disabled it for.",
+        description="Whether events shall go to it. Switching it on again sends what waits at once, but for what the "
+        "receiver put off by Retry-After, and forgives what the system disabled it for.",
     )
     secret: str | None = strawberry.field(
         default=strawberry.UNSET,

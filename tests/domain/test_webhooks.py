@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain import webhooks, workspaces
+from domain import owed, webhooks, workspaces
 from domain.errors import FaultCode, Refused
 from domain.request import HIDDEN
 from domain.tables import AuditEvent, Delivery, Event, Webhook
@@ -194,6 +194,34 @@ async def test_another_url_forgets_the_failures_of_the_old_one(domain: Domain, a
     await change_webhook(domain, admin, made, callback_url="https://example.org/")
     found = await Webhook.get(id=made.id)
     assert (found.failing_since, found.unreachable_in_a_row, found.circuit_open_until) == (None, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("was_active", "change", "asked_for_too"),
+    [
+        pytest.param(False, {"active": True}, False, id="switched on"),
+        pytest.param(True, {"callback_url": "https://example.org/"}, True, id="another URL"),
+    ],
+)
+async def test_what_waits_to_be_tried_again_is_due_at_once(
+    domain: Domain, admin: Actor, was_active: bool, change: dict[str, Any], asked_for_too: bool
+) -> None:
+    made, other = await listen(domain, admin), await listen(domain, admin)
+    for _ in range(2):
+        await happen(domain, admin)
+    await Delivery.all().update(status=DeliveryStatus.RETRYING, due_at=NOW + timedelta(hours=9))
+    asked_for = await Delivery.filter(webhook_id=made.id).order_by("-id").first()
+    assert asked_for is not None
+    await Delivery.filter(id=asked_for.id).update(retry_after=True)
+    await Webhook.filter(id=made.id).update(active=was_active)
+    await change_webhook(domain, admin, made, name="Other", active=was_active)
+    assert not await owed.due_webhooks(10)
+    await change_webhook(domain, admin, made, **change)
+    assert [row["webhook_id"] for row in await owed.due_webhooks(10)] == [made.id]
+    late = await Delivery.filter(due_at__gt=NOW + timedelta(hours=1))
+    # What the receiver itself has asked for holds, unless it is another receiver.
+    assert {each.id for each in late if each.webhook_id == made.id} == (set() if asked_for_too else {asked_for.id})
+    assert len([each for each in late if each.webhook_id == other.id]) == 2
 
 
 async def test_deleting_cancels_what_waits_wipes_secrets_and_keeps_the_log(domain: Domain, admin: Actor) -> None:
