@@ -84,7 +84,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
 async def update(domain: Domain, actor: Actor, account_id: int, changes: AccountChanges) -> Account:
     """Rename an account, or authorise it again with a new credential of the same identity; account.updated.
 
-    Raises Refused.
+    The name that it has changes nothing. Raises Refused.
     """
     _check_changes(changes)
     profile = None
@@ -92,14 +92,12 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
         found = await _find(actor.workspace, account_id)
         profile = await _checked_again(domain, found, changes.credential)
     async with domain.unit(actor) as unit:
-        if isinstance(changes.name, str):
-            account = await _one(unit, _RENAME, account_id, changes.name.strip())
-        else:
-            account = await _one(unit, _LOCK, account_id)
+        renamed = await _renamed(unit, account_id, changes.name.strip()) if isinstance(changes.name, str) else None
+        account = renamed or await _locked(unit, account_id)
         if profile is not None:
             _describe(domain.vault, account, profile)
             await account.save(update_fields=_DESCRIBED)
-        if profile is not None or isinstance(changes.name, str):
+        if profile is not None or renamed is not None:
             note = audit.note(unit, "account.update", account, name=account.name, reauthorized=profile is not None)
             await events.record(unit, EventType.ACCOUNT_UPDATED, payloads.account_data(record_of(account)), note)
     return account
@@ -107,7 +105,7 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
 async def delete(unit: Unit, account_id: int) -> None:
     """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone."""
-    account = await _one(unit, _LOCK, account_id)
+    account = await _locked(unit, account_id)
     account.deleted_at = datetime.now(UTC)
     account.sealed_credentials = None
     await account.save()
@@ -167,15 +165,22 @@ async def _find(workspace: Workspace, account_id: int) -> Account:
     return found or not_found("account")
 
 
-async def _one(unit: Unit, sql: str, account_id: int, *values: object) -> Account:
+async def _locked(unit: Unit, account_id: int) -> Account:
     """The account, locked until the unit ends. Raises Refused (NOT_FOUND)."""
-    found = await read(Account, sql, unit.workspace.id, account_id, *values) if is_key(account_id) else []
+    found = await read(Account, _LOCK, unit.workspace.id, account_id) if is_key(account_id) else []
     return found[0] if found else not_found("account")
+
+
+async def _renamed(unit: Unit, account_id: int, name: str) -> Account | None:
+    """The account with its new name, locked until the unit ends; None where it has that name, or there is none."""
+    found = await read(Account, _RENAME, unit.workspace.id, account_id, name) if is_key(account_id) else []
+    return found[0] if found else None
 
 
 _LOCK = "SELECT * FROM account WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"
 _RENAME = """
-UPDATE account SET name = $3, updated_at = now() WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING *
+UPDATE account SET name = $3, updated_at = now()
+WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL AND name <> $3 RETURNING *
 """
 
 

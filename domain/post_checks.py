@@ -25,6 +25,11 @@ class Content:
     account_ids: tuple[int, ...]
     variants: tuple[tuple[int, str], ...]
 
+    def differs_from(self, other: "Content") -> bool:
+        """Whether something else is said, or elsewhere; the order of accounts says nothing."""
+        places = {*self.account_ids} != {*other.account_ids} or {*self.variants} != {*other.variants}
+        return places or self.body != other.body
+
 
 async def preview(workspace: Workspace, body: str, account_id: int) -> TextMeasure:
     """How an account's network would count a text, what it allows, and what it would link. Raises Refused."""

@@ -18,6 +18,12 @@ async def entries_of(post: Post) -> list[PostAccount]:
     return await PostAccount.filter(post_id=post.id).order_by("id").select_related("account")
 
 
+def content_of(post: Post, entries: Sequence[PostAccount]) -> Content:
+    """What the post says, and where."""
+    variants = tuple((entry.account_id, entry.variant) for entry in entries if entry.variant is not None)
+    return Content(post.body, tuple(entry.account_id for entry in entries), variants)
+
+
 async def put_on(
     post: Post, content: Content, chosen: Sequence[Account], entries: Sequence[PostAccount]
 ) -> list[PostAccount]:

@@ -15,7 +15,7 @@ from domain import audit, database, events, payloads
 from domain.errors import FaultCode, Faults, not_found, wrong_state
 from domain.ids import is_key
 from domain.post_checks import Content, check_content, check_time
-from domain.post_records import announce, entries_of, put_on, tell
+from domain.post_records import announce, content_of, entries_of, put_on, tell
 from domain.tables import Post, PostAccount
 from domain.texts import check_text
 from domain.tries import Tries
@@ -90,13 +90,14 @@ async def create(unit: Unit, new: NewPost) -> Post:
 async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
     """Change a draft or a scheduled post; post.updated, and post.scheduled where it gets another time. Raises Refused.
 
-    A new time alone is post.scheduled alone.
+    A new time alone is post.scheduled alone; what is as it was is told of by neither.
     """
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)
     faults = Faults()
-    content = _changed(faults, post, entries, changes)
-    accounts = await check_content(faults, unit.workspace, content, {entry.account_id for entry in entries})
+    was = content_of(post, entries)
+    content = _changed(faults, was, changes)
+    accounts = await check_content(faults, unit.workspace, content, was.account_ids)
     scheduled_at = post.scheduled_at if isinstance(changes.scheduled_at, Unset) else changes.scheduled_at
     moves = scheduled_at != post.scheduled_at
     if scheduled_at is not None:
@@ -104,12 +105,13 @@ async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
         if moves:
             check_time(faults, scheduled_at, await database.now())
     faults.raise_if_any()
-    if not moves and not _says_new(changes):
+    is_new = content.differs_from(was)
+    if not moves and not is_new:
         return post
     post.body = content.body
     entries = await put_on(post, content, accounts, entries)
     await _move(unit, post, entries, scheduled_at)
-    if scheduled_at is None or _says_new(changes):
+    if scheduled_at is None or is_new:
         await tell(unit, EventType.POST_UPDATED, post, entries)
     if moves:
         await _tell_of_time(unit, post, entries)
@@ -118,13 +120,15 @@ async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
 
 
 async def schedule(unit: Unit, post_id: int, scheduled_at: datetime) -> Post:
-    """Have a draft, or a post with another time, published at that time; post.scheduled. Raises Refused."""
+    """Have a draft or a scheduled post published at that time; post.scheduled where it is another. Raises Refused."""
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)
     faults = Faults()
     check_time(faults, scheduled_at, await database.now())
     _check_has_accounts(faults, entries, "id")
     faults.raise_if_any()
+    if post.scheduled_at == scheduled_at:
+        return post
     await _move(unit, post, entries, scheduled_at)
     await _tell_of_time(unit, post, entries)
     await audit.record(unit, "post.schedule", post, scheduled_at=payloads.instant(scheduled_at))
@@ -234,22 +238,18 @@ def _check_has_accounts(faults: Faults, chosen: Sequence[object], field: str) ->
         faults.add(FaultCode.REQUIRED, "Choose at least one account to publish to.", field)
 
 
-def _changed(faults: Faults, post: Post, entries: list[PostAccount], changes: PostChanges) -> Content:
+def _changed(faults: Faults, was: Content, changes: PostChanges) -> Content:
     """The post's content as it would be; what is not given stays."""
     for name in ("body", "account_ids"):
         if getattr(changes, name) is None:
             faults.add(FaultCode.REQUIRED, "Leave it out, or give it a value.", name)
-    ids = changes.account_ids if isinstance(changes.account_ids, tuple) else tuple(e.account_id for e in entries)
-    kept = tuple((e.account_id, e.variant) for e in entries if e.variant is not None and e.account_id in ids)
+    ids = changes.account_ids if isinstance(changes.account_ids, tuple) else was.account_ids
+    kept = tuple(variant for variant in was.variants if variant[0] in ids)
     return Content(
-        body=changes.body if isinstance(changes.body, str) else post.body,
+        body=changes.body if isinstance(changes.body, str) else was.body,
         account_ids=ids,
         variants=kept if isinstance(changes.variants, Unset) else _pairs(changes.variants or ()),
     )
-
-
-def _says_new(changes: PostChanges) -> bool:
-    return any(not isinstance(given, Unset) for given in (changes.body, changes.account_ids, changes.variants))
 
 
 def _pairs(variants: Iterable[Variant]) -> tuple[tuple[int, str], ...]:

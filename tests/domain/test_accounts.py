@@ -145,9 +145,14 @@ async def test_a_refused_new_credential_changes_nothing(domain: Domain, admin: A
     assert await names() == ["account.added"]
 
 
-async def test_nothing_given_changes_nothing_and_null_is_a_fault(domain: Domain, admin: Actor) -> None:
+async def test_what_changes_nothing_tells_nothing_and_null_is_a_fault(domain: Domain, admin: Actor) -> None:
     account = await add_account(domain, admin)
+    before = await Account.get(id=account.id).values()
     await update(domain, admin, account.id)
+    same = await update(domain, admin, account.id, name=f" {account.name} ")
+    assert (same.id, same.name) == (account.id, account.name)
+    assert await Account.get(id=account.id).values() == before
+    assert not await AuditEvent.filter(action="account.update").exists()
     assert await names() == ["account.added"]
     with pytest.raises(Refused) as refused:
         await update(domain, admin, account.id, name=None)

@@ -9,7 +9,7 @@ import pytest
 from domain import post_checks, posts, workspaces
 from domain.errors import FaultCode, Refused
 from domain.posts import NewPost, Variant
-from domain.tables import Account, Post, PostAccount, PostChange
+from domain.tables import Account, AuditEvent, Post, PostAccount, PostChange
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
 from domain.workspaces import NewToken
@@ -183,11 +183,26 @@ async def test_a_change_of_the_text_is_an_update(domain: Domain, admin: Actor, a
     assert await live() == [(1, "draft")]
 
 
-async def test_nothing_given_changes_and_tells_nothing(domain: Domain, admin: Actor, account: Account) -> None:
-    post = await write(domain, admin, account, scheduled_at=SOON)
-    await change_post(domain, admin, post.id)
-    await change_post(domain, admin, post.id, scheduled_at=SOON)
+async def test_what_changes_nothing_tells_nothing(domain: Domain, admin: Actor, account: Account) -> None:
+    other = await add_account(domain, admin)
+    variants = (Variant(account.id, "one"), Variant(other.id, "two"))
+    made = await write(domain, admin, account, other, variants=variants, scheduled_at=SOON)
+    before = await Post.get(id=made.id).values()
+    same = {"body": "Hello", "account_ids": (other.id, account.id), "variants": variants[::-1], "scheduled_at": SOON}
+    for given in ({}, same, *({name: value} for name, value in same.items())):
+        assert (await change_post(domain, admin, made.id, **given)).id == made.id
+    assert (await schedule(domain, admin, made.id, SOON)).scheduled_at == SOON
+    assert await Post.get(id=made.id).values() == before
     assert await told() == ["post.created", "post.scheduled"]
+    assert await live() == [(1, "scheduled")]
+    assert not await AuditEvent.filter(action__in=["post.update", "post.schedule"]).exists()
+
+
+async def test_a_variant_that_goes_or_comes_is_a_change(domain: Domain, admin: Actor, account: Account) -> None:
+    post = await write(domain, admin, account)
+    for variants in ((Variant(account.id, "Hello"),), None):
+        await change_post(domain, admin, post.id, variants=variants)
+    assert await told() == ["post.created", "post.updated", "post.updated"]
 
 
 async def test_a_time_schedules_and_null_makes_a_draft_again(domain: Domain, admin: Actor, account: Account) -> None:
