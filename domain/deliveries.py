@@ -203,7 +203,7 @@ def _columns(result: Result) -> tuple[Any, ...]:
     row = result.claimed
     return (
         row["id"], row["attempt_number"], result.status, result.wait, result.retry_after, result.duration_ms,
-        result.outcome, result.error, row["callback_url"], row["method"], result.request_headers,
+        result.outcome, result.error, result.request_url, row["method"], result.request_headers,
         result.response_status, result.response_headers, result.response_body, result.response_truncated,
     )  # fmt: skip
 

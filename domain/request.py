@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote_plus
 
+from yarl import URL
+
 from domain import signing
 from domain.errors import Fault, FaultCode
 from domain.vocabulary import ContentType, EventType, HttpMethod
@@ -17,6 +19,7 @@ Headers = tuple[tuple[str, str], ...]
 MOST_HEADERS = 20
 LONGEST_NAME = 100
 LONGEST_VALUE = 1024
+LONGEST_URL = 2048
 HIDDEN = "(hidden)"
 # Of a secret that a receiver sends back; shorter ones would take half of what it says with them.
 SHORTEST_HIDDEN = 4
@@ -111,6 +114,16 @@ def encode(document: str, content_type: ContentType) -> bytes:
     if content_type is ContentType.FORM:
         return ("payload=" + "".join([_FORM[byte] for byte in document.encode()])).encode("ascii")
     return document.encode()
+
+
+def visible_url(request: OutgoingRequest) -> str:
+    """The URL as the log shows it: as it goes out, in yarl's normal form and without its fragment."""
+    try:
+        url = str(URL(request.url).with_fragment(None))
+    except ValueError:
+        return request.url  # it goes nowhere
+    # %-encoded it may have become longer than the log has room for.
+    return url[:LONGEST_URL]
 
 
 def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:

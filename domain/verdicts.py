@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from domain.outcome import Outcome
-from domain.request import OutgoingRequest, visible_headers
+from domain.request import OutgoingRequest, visible_headers, visible_url
 from domain.retry import wait_before
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 
@@ -29,6 +29,7 @@ class Result:
     duration_ms: int
     outcome: AttemptOutcome
     error: str | None
+    request_url: str
     request_headers: str
     response_status: int | None = None
     response_headers: str | None = None
@@ -54,6 +55,7 @@ def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Out
         duration_ms=round(outcome.duration.total_seconds() * 1000),
         outcome=outcome.kind,
         error=outcome.error,
+        request_url=visible_url(request),
         request_headers=orjson.dumps(visible_headers(request)).decode(),
         response_status=answer.status if answer else None,
         response_headers=orjson.dumps(answer.headers).decode() if answer else None,

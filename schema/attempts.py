@@ -58,7 +58,9 @@ class Attempt(Node):
             delivery_key=delivery_key,
         )
 
-    @strawberry.field(description="Where the request went.")
+    @strawberry.field(
+        description="Where the request went, in normal form; of an attempt that was interrupted, the callback URL."
+    )
     def request_url(self, info: Info) -> str:
         return self._read(info.context, lambda row: row.request_url)
 

@@ -29,6 +29,7 @@ from domain.request import (
     hidden_values,
     hide,
     visible_headers,
+    visible_url,
 )
 from domain.signing import generate_secret
 from domain.vocabulary import ContentType, EventType, HttpMethod
@@ -398,6 +399,21 @@ def test_the_log_shows_our_signatures_and_hides_a_persons_secrets() -> None:
     shown = visible_headers(request)
 
     assert shown == [*request.headers[:-1], ("X-Api-Key", HIDDEN)]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        pytest.param("https://a.example/x?to=%2Fin&plus=%2B", "https://a.example/x?to=/in&plus=%2B", id="query"),
+        pytest.param("https://a.example/x#part", "https://a.example/x", id="fragment"),
+        pytest.param("HTTPS://A.example:443/b/../ü", "https://a.example/%C3%BC", id="host, port and path"),
+        pytest.param("https://bücher.example/", "https://xn--bcher-kva.example/", id="international name"),
+        pytest.param("https://a.example/" + "ü" * 2000, "https://a.example/" + "%C3%BC" * 338 + "%C", id="long"),
+        pytest.param("https://[x/", "https://[x/", id="what nobody can dial"),
+    ],
+)
+def test_the_log_shows_the_url_that_went_out(url: str, shown: str) -> None:
+    assert visible_url(sent(url=url)) == shown
 
 
 def test_what_a_receiver_may_send_back_of_our_secrets_is_known() -> None:

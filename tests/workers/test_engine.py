@@ -71,6 +71,19 @@ async def test_a_delivery_arrives_signed_with_its_method_and_its_own_headers(
     assert request.headers["X-Team"] == "a"
 
 
+async def test_the_log_has_the_url_as_it_arrived(
+    domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url_of("/a/../in?to=%2Fcrm#part"))
+    await happen(domain, admin)
+
+    await rescue.once()
+
+    (request,) = await receiver.wait_for(1)
+    await finished(domain, engine)
+    assert (await Attempt.get()).request_url == receiver.url_of(request.path) == receiver.url_of("/in?to=/crm")
+
+
 async def test_a_form_carries_the_document_in_its_payload(
     domain: Domain, admin: Actor, rescue: Rescue, receiver: Receiver
 ) -> None:
