@@ -149,7 +149,7 @@ def check_url(url: str, policy: AddressPolicy) -> list[Fault]:
 
 def _fault_of_text(url: str) -> str | None:
     if _BAD_CHARACTERS.search(url):
-        return "A URL has no spaces, control characters, backslashes or quotes; write them %-encoded."
+        return r'A URL has no spaces, no control characters and none of "<>\^`{|}; write them %-encoded.'
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() not in {"http", "https"}:
         return "A callback URL starts with https:// or http://."
@@ -174,7 +174,7 @@ def _faults_of_place(host: str, port: int, policy: AddressPolicy) -> Iterator[Fa
 
 def _literal(host: str) -> Address | None:
     try:
-        return ip_address(host.rstrip("."))
+        return ip_address(host)
     except ValueError:
         return None
 
@@ -183,7 +183,7 @@ def _fault_of_name(host: str, policy: AddressPolicy) -> Fault | None:
     name = host.removesuffix(".")
     labels = name.split(".")
     if _NUMERIC_END.search(name):
-        return _invalid("Write an IPv4 address as four decimal numbers.")
+        return _invalid("Write an IPv4 address as four decimal numbers with dots between them.")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return _invalid(_NO_NAME)
     # RFC 6761: these names mean loopback wherever they are looked up.

@@ -52,6 +52,19 @@ def test_allowed_networks_open_what_is_closed(host: str) -> None:
     assert check_url(f"http://{host}:8080/", LOOPBACK) == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1.", "127.0.0.1..", "8.8.8.8."])
+def test_an_address_with_a_dot_at_its_end_is_none_for_the_sender_cannot_dial_it(host: str) -> None:
+    (fault,) = check_url(f"http://{host}:8080/", LOOPBACK)
+    assert fault.code is FaultCode.INVALID
+
+
+@pytest.mark.parametrize("character", ['"', "<", ">", "\\", "^", "`", "{", "|", "}"])
+def test_a_character_that_no_url_has_is_named(character: str) -> None:
+    (fault,) = check_url(f"https://a.test/{character}", PUBLIC)
+    assert character in fault.message
+    assert check_url(f"https://a.test/%{ord(character):02X}", PUBLIC) == []
+
+
 def test_allowed_networks_open_nothing_else() -> None:
     assert not LOOPBACK.permits(ip_address("10.0.0.1"))
     assert not LOOPBACK.permits(ip_address("::ffff:127.0.0.1"))
