@@ -46,6 +46,8 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
         statuses=[status.value for status in dict.fromkeys(new.statuses)],
         since=new.since,
         until=min(new.until or moment, moment),
+        # By the database's clock, as its end is.
+        created_at=moment,
     )
     counted = await rows(_COUNT, replay.id)
     replay.total = counted[0]["total"]
