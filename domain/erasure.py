@@ -7,7 +7,10 @@ and the workspace itself last. Whoever is interrupted does it again: what is gon
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from domain.database import OUT_OF_REACH, rows, transaction
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from domain.database import rows, transaction
 from domain.errors import Unavailable
 from domain.live import stream_of
 from domain.tables import Workspace
@@ -28,19 +31,27 @@ class Erased:
 async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], None] = lambda _: None) -> int:
     """Remove a workspace and everything in it; returns how many rows that were. `tell` hears of every page.
 
-    Raises Unavailable where PostgreSQL is out of reach, and what redis-py raises where Redis is: then its stream of
-    live changes is still there, and so is the workspace.
+    Raises Unavailable where PostgreSQL or Redis is out of reach: then the workspace is still there.
     """
-    try:
-        await rows(_CLOSE, workspace.id)
-        removed = await _remove_deliveries(workspace.id, tell)
-        for table, statement in _statements():
-            removed += await _remove(table, statement, workspace.id, tell)
-        await domain.redis.delete(stream_of(workspace.id), f"{stream_of(workspace.id)}:since")
-        await Workspace.filter(id=workspace.id).delete()
-    except OUT_OF_REACH as error:
-        raise Unavailable from error
+    await rows(_CLOSE, workspace.id)
+    removed = await _remove_deliveries(workspace.id, tell)
+    for table, statement in _statements():
+        removed += await _remove(table, statement, workspace.id, tell)
+    async with transaction():
+        # Waits for whoever is still writing in it. What refers to its row goes with it, but for these two.
+        await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
+        removed += await _remove_deliveries(workspace.id, tell)
+        removed += await _remove("event", _EVENTS, workspace.id, tell)
+        await _forget(domain.redis, workspace.id)
     return removed + 1
+
+
+async def _forget(redis: Redis, workspace_id: int) -> None:
+    try:
+        await redis.delete(stream_of(workspace_id), f"{stream_of(workspace_id)}:since")
+    except (RedisError, OSError) as error:
+        message = "Redis is out of reach: it still has the live changes of this workspace. Erase it again in a moment."
+        raise Unavailable(message) from error
 
 
 async def _remove_deliveries(workspace_id: int, tell: Callable[[Erased], None]) -> int:
@@ -79,7 +90,8 @@ async def _count(table: str, workspace_id: int) -> int:
 def _statements() -> Iterator[tuple[str, str]]:
     """Each table after those that refer to it, with what removes a page of it."""
     yield "post_account", _REMOVE.replace("TABLE", "post_account").replace("WHOSE", _OF_POSTS)
-    for table in ("event", "replay", "post_change", "post", "account", "webhook", "audit_event", "token"):
+    yield "event", _EVENTS
+    for table in ("replay", "post_change", "post", "account", "webhook", "audit_event", "token"):
         yield table, _REMOVE.replace("TABLE", table).replace("WHOSE", "workspace_id = $1")
 
 
@@ -100,3 +112,5 @@ WITH gone AS (
 )
 SELECT count(*) AS count FROM gone
 """
+
+_EVENTS = _REMOVE.replace("TABLE", "event").replace("WHOSE", "workspace_id = $1")

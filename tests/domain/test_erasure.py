@@ -1,15 +1,23 @@
 """Erasure: one workspace goes whole, and its neighbour notices nothing."""
 
-from domain import deliveries, erasure, replays, workspaces
+import asyncio
+
+import pytest
+
+from domain import audit, deliveries, erasure, events, replays, workspaces
 from domain.database import now, rows
 from domain.erasure import Erased
+from domain.errors import Unavailable
 from domain.live import stream_of
 from domain.replays import NewReplay
+from domain.settings import Settings
 from domain.tables import Workspace
-from domain.unit import Actor, Domain
-from domain.vocabulary import DeliveryStatus, Role
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import DeliveryStatus, EventType, Role
 from domain.workspaces import NewToken
+from tests.away import close, gated
 from tests.domain.doing import add_account, happen, listen, write
+from tests.waiting import until
 
 TABLES = (
     "account", "attempt", "audit_event", "delivery", "event", "post", "post_account", "post_change", "replay", "token",
@@ -66,6 +74,40 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
     children = {"attempt", "unsettled"}
     assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])
+
+
+async def test_what_was_being_written_as_it_was_closed_goes_too(domain: Domain) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    written = asyncio.Event()
+
+    async def erase() -> None:
+        await written.wait()
+        await erasure.erase(domain, leaving.workspace)
+
+    erasing = asyncio.create_task(erase())
+    async with domain.unit(leaving) as unit:
+        await events.record(unit, EventType.ACCOUNT_DELETED, {}, audit.note(unit, "account.delete", leaving.workspace))
+        written.set()
+        await until(somebody_waits)
+    await erasing
+
+    assert set((await counted()).values()) == {0}
+
+
+async def somebody_waits() -> bool:
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(await rows(waiting))
+
+
+async def test_without_redis_nothing_is_said_to_be_erased_and_the_workspace_stays(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        leaving = Actor(await workspaces.create("Leaving"), None, Role.ADMIN)
+        close(gates.redis)
+
+        with pytest.raises(Unavailable, match="Redis"):
+            await erasure.erase(domain, leaving.workspace)
+
+        assert await Workspace.exists(id=leaving.workspace.id)
 
 
 async def test_it_is_closed_before_anything_is_removed(domain: Domain) -> None:
