@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import orjson
+import structlog
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,9 +15,11 @@ from api.deadline import Late, within
 from api.process import process_of
 from domain import database
 from domain.database import OUT_OF_REACH
-from domain.errors import Unavailable
+from domain.errors import Unavailable, reason_of
 
 ANSWER_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
 
 
 async def healthz(_request: Request) -> Response:
@@ -44,7 +47,8 @@ async def show_metrics(request: Request) -> Response:
 async def _database() -> str:
     try:
         return "ok" if await within(ANSWER_SECONDS, database.is_migrated()) else "not migrated"
-    except (Late, Unavailable, *OUT_OF_REACH):
+    except (Late, Unavailable, *OUT_OF_REACH) as error:
+        log.warning("readyz.database_away", error=reason_of(error))
         return "out of reach"
 
 

@@ -33,6 +33,9 @@ OUT_OF_REACH = (
     # What a statement meets on a connection that breaks at that moment ("cannot switch to state").
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
+    # It is there, and lets nobody in, or not under this name: a person is changing that, or has to.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,

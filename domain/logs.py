@@ -1,5 +1,7 @@
 """Logs: one line for each thing that a person may want to know of, as JSON or for people.
 
+A warning that is true all the time is said once a minute: a Redis that is away would be told of many times a second.
+
 Secrets never reach a log call; as a last line of defence, what looks like one of our tokens is blotted out here.
 """
 
@@ -9,12 +11,17 @@ import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import orjson
 import structlog
 
 from domain.settings import Settings
+
+SELDOM_SECONDS = 60.0
+# How many different warnings are remembered.
+MOST_REMEMBERED = 1_000
 
 _TOKEN = re.compile(r"\b(hl_|whsec_)[A-Za-z0-9+/=_-]{8,}")
 
@@ -33,7 +40,7 @@ def configure(settings: Settings) -> None:
         _blot_out,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[_Seldom(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -98,6 +105,27 @@ class Lines:
             words = " ".join(f"{name}={value}" for name, value in line.items() if value is not None)
             parts.append(f"{head} {words}\n")
         return "".join(parts)
+
+
+class _Seldom:
+    """Leaves out each warning that says the same as one of the last minute; the next one tells of how many."""
+
+    def __init__(self) -> None:
+        # Until when a line is left out, and how often it was.
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if level != "warning":
+            return event
+        line, now = repr(sorted(event.items())), monotonic()
+        until, times = self._told.get(line, (now, 0))
+        if now < until:
+            self._told[line] = (until, times + 1)
+            raise structlog.DropEvent
+        if len(self._told) >= MOST_REMEMBERED:
+            self._told.clear()
+        self._told[line] = (now + SELDOM_SECONDS, 0)
+        return {**event, "repeated": times} if times else event
 
 
 def _blot_out(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

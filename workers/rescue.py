@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from domain import database, deliveries, owed, settling
-from domain.errors import Unavailable
+from domain.errors import Unavailable, reason_of
 from domain.unit import Domain
 from workers import metrics
 from workers.engine import Engine
@@ -42,10 +42,14 @@ class Rescue:
     async def forever(self) -> None:
         """Take all steps each second or so."""
         while True:
-            answered = await self.once() and await self._finds_its_tables()
-            self.pulse.beat(answered=answered)
-            if answered:
-                self._tell_ready()
+            try:
+                answered = await self.once() and await self._finds_its_tables()
+                self.pulse.beat(answered=answered)
+                if answered:
+                    self._tell_ready()
+            except Exception:
+                # Whatever it is, nobody else finds what no hint tells of.
+                log.exception("rescue.broke")
             await asyncio.sleep(EVERY_SECONDS + random.uniform(-JITTER_SECONDS, JITTER_SECONDS))  # noqa: S311
 
     async def once(self) -> bool:
@@ -54,8 +58,9 @@ class Rescue:
         for step in self._steps:
             try:
                 await step()
-            except Unavailable:
+            except Unavailable as error:
                 answered = False
+                log.warning("rescue.database_away", error=reason_of(error))
             except (RedisError, OSError) as error:
                 log.warning("rescue.redis_away", error=type(error).__name__)
             except Exception:
@@ -70,7 +75,10 @@ class Rescue:
 
     def _tell_ready(self) -> None:
         if self._domain.settings.ready_file:
-            Path(self._domain.settings.ready_file).touch()
+            try:
+                Path(self._domain.settings.ready_file).touch()
+            except OSError as error:
+                log.warning("rescue.ready_file_refused", error=error.strerror)
 
     async def interrupt(self) -> None:
         """End attempts whose worker died."""

@@ -111,6 +111,30 @@ async def test_the_ready_file_is_touched_once_the_database_answers_and_not_befor
             await end(running)
 
 
+async def test_it_goes_on_where_the_ready_file_cannot_be_touched(settings: Settings, tmp_path: Path) -> None:
+    missing = tmp_path / "no folder" / "ready"
+    async with (
+        opened(replace(settings, ready_file=str(missing))) as domain,
+        Engine(domain).running() as engine,
+    ):
+        rescue = Rescue(domain, engine)
+        with capture_logs() as lines:
+            running = asyncio.create_task(rescue.forever())
+            await until(lambda: [line["event"] for line in lines].count("rescue.ready_file_refused") == 2)
+            await end(running)
+
+    assert {line["error"] for line in lines} == {"No such file or directory"}
+
+
+async def test_a_server_that_lets_nobody_in_is_out_of_reach(settings: Settings) -> None:
+    wrong = replace(settings, database_url=settings.database_url.replace("?", "_gone?"))
+    async with opened(wrong) as domain, Engine(domain).running() as engine:
+        with capture_logs() as lines:
+            assert not await Rescue(domain, engine).once()
+
+    assert {(line["event"], line["error"]) for line in lines} == {("rescue.database_away", "InvalidCatalogNameError")}
+
+
 async def test_what_was_made_while_its_webhook_was_deleted_ends_and_is_never_sent(
     domain: Domain, engine: Engine, admin: Actor, receiver: Receiver
 ) -> None:
