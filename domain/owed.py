@@ -6,6 +6,9 @@ from typing import Any
 
 from domain.database import rows
 
+# A second's work.
+MOST_MADE_DUE = 50_000
+
 Row = Mapping[str, Any]
 
 
@@ -19,8 +22,11 @@ async def due_webhooks(limit: int) -> Sequence[Row]:
 
 
 async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
-    """Have what waits to be tried again tried now; what the receiver put off by Retry-After only if `asked_for_too`."""
-    await rows(_MAKE_DUE, webhook_id, asked_for_too)
+    """Have what waits to be tried again tried now; what the receiver put off by Retry-After only if `asked_for_too`.
+
+    Of more than MOST_MADE_DUE, those whose time would have come first.
+    """
+    await rows(_MAKE_DUE, webhook_id, asked_for_too, MOST_MADE_DUE)
 
 
 async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
@@ -57,8 +63,12 @@ ORDER BY random() LIMIT $1
 
 _MAKE_DUE = """
 UPDATE delivery SET due_at = now()
-WHERE webhook_id = $1 AND finished_at IS NULL AND due_at > now() AND status IN ('pending', 'retrying')
-    AND (NOT retry_after OR $2)
+WHERE status IN ('pending', 'retrying') AND id IN (
+    SELECT id FROM delivery
+    WHERE webhook_id = $1 AND finished_at IS NULL AND due_at > now() AND status IN ('pending', 'retrying')
+        AND (NOT retry_after OR $2)
+    ORDER BY due_at LIMIT $3
+)
 """
 
 _TAKE_PROBES = """
