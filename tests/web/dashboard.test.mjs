@@ -432,15 +432,20 @@ test('signing stops only after a question', async () => {
   });
 });
 
-test('a webhook is edited, and deleted only after a question', async () => {
+test('a webhook is edited and keeps what is hidden, and is deleted only after a question', async () => {
   const id = await makeWebhook('Before');
+  await ask(`mutation($id: ID!) { webhookUpdate(id: $id, input: {headers: [{name: "X-Api-Key", value: "kept"}, {name: "X-Team", value: "red"}]}) { errors { message } } }`, { id });
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
     await click(page, 'link', 'Edit');
     await page.waitForFunction(() => document.querySelector('form input')?.value === 'Before');
     await fill(page, 'Name', 'Afterwards');
+    await page.locator('input[value="red"]').fill('blue');
     await click(page, 'button', 'Save');
     await reads(page, 'Afterwards', 'h1');
+    await delivered(await testEvent(id));
+    const { headers } = receiver.requests.at(-1);
+    assert.deepEqual([headers['x-api-key'], headers['x-team']], ['kept', 'blue']);
     await click(page, 'button', 'Delete');
     await click(page, 'button', 'Keep it');
     await click(page, 'button', 'Delete');

@@ -6,7 +6,7 @@ import { navigate, paths } from '../router';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { OtherFaults, showFaults } from '../ui/form';
 import { keepSecret } from './secret';
-import { Details, type Draft, Events, type Header, Headers, Security } from './webhook-fields';
+import { Details, type Draft, Events, Headers, Security } from './webhook-fields';
 
 const BLANK: Draft = {
   name: '',
@@ -19,9 +19,6 @@ const BLANK: Draft = {
   events: [],
   headers: [],
 };
-
-/** Stands for a header's value that the API does not give out. */
-const HIDDEN = '(hidden)';
 
 const FIELDS = ['name', 'callbackUrl', 'method', 'contentType', 'maxAttempts', 'active', 'secret', 'events', 'headers'];
 
@@ -86,6 +83,8 @@ function common(draft: Draft) {
     maxAttempts: Number(draft.maxAttempts),
     active: draft.active,
     events: [...draft.events],
+    // A value that the API shows as hidden stays what it is.
+    headers: draft.headers.map(({ name, value }) => ({ name, value })),
   };
 }
 
@@ -93,7 +92,7 @@ export function NewWebhookPage() {
   const client = useClient();
   const { manageWebhooks } = useMay();
   const save = async (draft: Draft): Promise<Faults | null> => {
-    const input = { ...common(draft), secret: draft.secret || null, headers: draft.headers.map((header) => ({ ...header })) };
+    const input = { ...common(draft), secret: draft.secret || null };
     const { data, problem } = await run(client, 'mutation', WebhookCreateDocument, { input });
     if (data === null) return new Map([['', problem]]);
     const { webhook, secret, errors } = data.webhookCreate;
@@ -114,15 +113,6 @@ export function NewWebhookPage() {
   );
 }
 
-function sameHeaders(one: readonly Header[], other: readonly Header[]): boolean {
-  return JSON.stringify(one.map(({ name, value }) => [name, value])) === JSON.stringify(other.map(({ name, value }) => [name, value]));
-}
-
-function hiddenValues(headers: readonly Header[]): Faults {
-  const message = 'Give this value again: it is hidden, and changing one header replaces all of them.';
-  return new Map(headers.flatMap(({ value }, index) => (value === HIDDEN ? [[`headers.${index}.value`, message] as const] : [])));
-}
-
 function draftOf(webhook: WebhookCoreFragment): Draft {
   const { name, callbackUrl, method, contentType, active, events, headers } = webhook;
   return { name, callbackUrl, method, contentType, active, events, headers, maxAttempts: String(webhook.maxAttempts), secret: '' };
@@ -135,12 +125,7 @@ export function EditWebhookPage({ id }: { id: string }) {
   const webhook = data?.webhook;
   const back = { href: paths.webhook(id), label: webhook?.name ?? 'Webhook' };
   const save = async (draft: Draft): Promise<Faults | null> => {
-    // Headers are replaced as a whole, so they are sent only where one was changed, and then all with their values.
-    const changed = webhook && !sameHeaders(draft.headers, webhook.headers);
-    const hidden = changed ? hiddenValues(draft.headers) : new Map<string, string>();
-    if (hidden.size > 0) return hidden;
-    const input = { ...common(draft), ...(changed && { headers: draft.headers.map(({ name, value }) => ({ name, value })) }) };
-    const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input });
+    const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input: common(draft) });
     if (saved === null) return new Map([['', problem]]);
     if (saved.webhookUpdate.errors.length > 0) return byField(saved.webhookUpdate.errors);
     navigate(paths.webhook(id));
