@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import psutil
@@ -224,7 +225,7 @@ def _change(workspace: int, number: int) -> Change:
     }  # fmt: skip
     event = {"id": 1, "uuid": "0" * 36, "type": "post.published", "occurred_at": at}
     data = {"status": "pending", "occurred_at": at, "delivery": delivery, "event": event, "attempt": None}
-    return Change("delivery", workspace, number, 1, Order.NEXT, at, data)
+    return Change("delivery", workspace, number, str(UUID(int=number)), 1, Order.NEXT, at, data)
 
 
 async def _now() -> datetime:

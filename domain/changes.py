@@ -56,6 +56,7 @@ def change_of(row: Row, occurred_at: datetime, order: Order, attempt: Mapping[st
         kind="delivery",
         workspace_id=row["workspace_id"],
         subject_id=row["id"],
+        subject_uuid=str(row["uuid"]),
         number=row["change"],
         order=order,
         occurred_at=occurred_at,

@@ -64,6 +64,8 @@ class Change:
     kind: Kind
     workspace_id: int
     subject_id: int
+    # By this one it is remembered: a database that was restored from a backup gives ids once more.
+    subject_uuid: str
     # Counts the subject's changes from 1.
     number: int
     order: Order
@@ -194,8 +196,8 @@ class Live:
             occurred = _microseconds(change.occurred_at)
             memory = MEMORY_SECONDS if change.settles else OPEN_MEMORY_SECONDS
             words.append(
-                b"%d hookline:seen:%s%d %d %d %d %d"
-                % (change.workspace_id, letter, change.subject_id, change.number, change.order, occurred, memory)
+                b"%d hookline:seen:%s %d %d %d %d"
+                % (change.workspace_id, change.subject_uuid.encode(), change.number, change.order, occurred, memory)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
         verdicts: list[int] = await self._append(args=words)

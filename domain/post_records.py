@@ -79,6 +79,7 @@ async def announce(unit: Unit, post: Post, entries: Sequence[PostAccount]) -> No
         kind="post",
         workspace_id=unit.workspace.id,
         subject_id=post.id,
+        subject_uuid=str(post.uuid),
         number=post.change,
         order=Order.NEXT if counted["behind"] else Order.CLEAR,
         occurred_at=counted["now"],

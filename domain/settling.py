@@ -44,12 +44,14 @@ async def settle_posts(live: Live, limit: int) -> int:
             kind="post",
             workspace_id=row["workspace_id"],
             subject_id=row["post_id"],
+            subject_uuid=snapshot["post"]["uuid"],
             number=row["change"],
             order=Order.RECALLED,
             occurred_at=row["occurred_at"],
-            data=orjson.loads(row["snapshot"]),
+            data=snapshot,
         )
         for row in untold
+        for snapshot in [orjson.loads(row["snapshot"])]
     ]
     if changes:
         await live.append(changes)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 from domain.live import Change, Order
 from domain.unit import Domain
@@ -41,7 +42,7 @@ def delivery_change(
     }
     event = {"id": event_id, "uuid": "00000000-0000-0000-0000-000000000005", "type": event_type, "occurred_at": AT}
     data = {"status": status, "occurred_at": AT, "delivery": delivery, "event": event, "attempt": attempt}
-    return Change("delivery", workspace_id, subject, number, Order.CLEAR, AT, data)
+    return Change("delivery", workspace_id, subject, str(UUID(int=subject)), number, Order.CLEAR, AT, data)
 
 
 def succeeded(number: int = 1) -> dict[str, Any]:

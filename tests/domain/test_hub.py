@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -44,7 +45,10 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 def changes(*numbers: int, workspace: int = 7) -> list[Change]:
-    return [Change("delivery", workspace, workspace, n, Order.CLEAR, NOW, {"n": n}) for n in numbers]
+    return [
+        Change("delivery", workspace, workspace, str(UUID(int=workspace)), n, Order.CLEAR, NOW, {"n": n})
+        for n in numbers
+    ]
 
 
 async def attach(hub: Hub, workspace: int = 7) -> tuple[Listener, str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -29,7 +30,11 @@ def live(redis: Redis) -> Live:
 
 
 def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: datetime = NOW) -> Change:
-    return Change("delivery", 7, subject, number, order, at, {"n": number, "subject": subject})
+    return Change("delivery", 7, subject, uuid_of(subject), number, order, at, {"n": number, "subject": subject})
+
+
+def uuid_of(subject: int) -> str:
+    return str(UUID(int=subject))
 
 
 async def told(live: Live, after: str = "0") -> list[Entry]:
@@ -131,11 +136,18 @@ async def test_a_cursor_that_is_newer_than_where_the_reading_ends_has_missed_not
     assert [page async for page in live.history(7, second.cursor, first.cursor)] == []
 
 
+async def test_an_id_that_comes_again_after_a_restore_is_another_thing(live: Live) -> None:
+    await live.append([change(1), change(2), change(3)])
+
+    assert await live.append([replace(change(1), subject_uuid=uuid_of(2))]) == [True]
+    assert await numbers(live) == [1, 2, 3, 1]
+
+
 async def test_the_last_change_is_remembered_for_longer_while_something_is_open(live: Live, redis: Redis) -> None:
     await live.append([change(1), replace(change(1, subject=2), settles=True)])
 
-    assert await redis.ttl("hookline:seen:d1") > 23 * 3600
-    assert 0 < await redis.ttl("hookline:seen:d2") <= 600
+    assert await redis.ttl(f"hookline:seen:{uuid_of(1)}") > 23 * 3600
+    assert 0 < await redis.ttl(f"hookline:seen:{uuid_of(2)}") <= 600
 
 
 async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, redis: Redis) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -45,7 +46,7 @@ def outlet(redis: ArqRedis) -> Outlet:
 
 
 def change(number: int, subject: int = 1) -> Change:
-    return Change("delivery", 7, subject, number, Order.CLEAR, NOW, {"n": number})
+    return Change("delivery", 7, subject, str(UUID(int=subject)), number, Order.CLEAR, NOW, {"n": number})
 
 
 async def told(redis: ArqRedis) -> list[int]:

@@ -31,11 +31,17 @@ async def watching(ask: Client, document: str = WATCH, **variables: Any) -> Asyn
         yield results
 
 
+def change_of_its(world: World, number: int, order: Order, at: datetime, data: dict[str, Any]) -> Change:
+    """That many a change of the world's delivery."""
+    its = world.delivery
+    return Change("delivery", world.workspace.id, its.id, str(its.uuid), number, order, at, data)
+
+
 async def tell(ask: Client, world: World, number: int, **more: Any) -> None:
     """Put a change of the world's delivery into the live stream."""
     data = change(world, **more).data
     now = datetime.now(UTC)
-    told = Change("delivery", world.workspace.id, world.delivery.id, number, Order.CLEAR, now, data, settles=False)
+    told = change_of_its(world, number, Order.CLEAR, now, data)
     # What the workspace's own mutations left behind comes first.
     await ask.domain.outlet.flush()
     assert await ask.domain.hub.live.append([told]) == [True]
@@ -133,10 +139,7 @@ async def test_a_reader_who_falls_far_behind_gets_everything_once_and_in_order(a
         await tell(ask, world, 2)
         seen.append(await first)
         now, data = datetime.now(UTC), change(world).data
-        changes = [
-            Change("delivery", world.workspace.id, world.delivery.id, number, Order.NEXT, now, data, settles=False)
-            for number in range(3, count)
-        ]
+        changes = [change_of_its(world, number, Order.NEXT, now, data) for number in range(3, count)]
         await ask.domain.hub.live.append(changes)
         # The hub hands all of them over before this reader takes its next one.
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
