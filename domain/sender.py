@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -66,10 +65,6 @@ class ProviderAnswer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON; raises ValueError."""
-        return json_module.loads(self.body)
 
 
 class CallFailed(HooklineError):
@@ -145,19 +140,17 @@ class Sender:
         *,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
-        data: Mapping[str, str] | bytes | None = None,
-        timeout: timedelta | None = None,
     ) -> ProviderAnswer:
-        """One request to a network, under the same rules as deliveries, on a connection of its own.
-
-        `json` is sent as JSON, a mapping as a form; `timeout` stands in for the request timeout. Raises CallFailed.
-        """
-        body, content_type = _encoded(json, data)
-        own = CIMultiDict({"User-Agent": f"Hookline/{self._version}", **content_type})
+        """One request to a network, by the rules of deliveries, on a connection of its own. Raises CallFailed."""
+        own = CIMultiDict({"User-Agent": f"Hookline/{self._version}"})
+        body = None
+        if json is not None:
+            body = json_module.dumps(json, ensure_ascii=False).encode()
+            own["Content-Type"] = "application/json"
         own.update(headers or {})
         response: aiohttp.ClientResponse | None = None
         try:
-            async with asyncio.timeout((timeout or self._limits.request_timeout).total_seconds()):
+            async with asyncio.timeout(self._limits.request_timeout.total_seconds()):
                 response = await self._provider.request(method, url, headers=own, data=body, allow_redirects=False)
                 return await _provider_answer(response)
         except CallFailed:
@@ -251,14 +244,6 @@ def _failure(error: Exception, duration: timedelta) -> Outcome:
     if kind is AttemptOutcome.ADDRESS_REFUSED:
         return Blocked(sentence, duration)
     return Failed(kind, sentence, duration)
-
-
-def _encoded(json: Any, data: Mapping[str, str] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
-    if json is not None:
-        return json_module.dumps(json, ensure_ascii=False).encode(), {"Content-Type": "application/json"}
-    if isinstance(data, Mapping):
-        return urlencode(data).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
-    return data, {}
 
 
 async def _provider_answer(response: aiohttp.ClientResponse) -> ProviderAnswer:

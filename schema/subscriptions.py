@@ -76,11 +76,6 @@ def post_filter(arguments: Mapping[str, Any]) -> Wanted:
     return wanted
 
 
-def as_root(entry: Entry) -> DeliveryStatusChange | PostStatusChange:
-    """The root value to execute a subscription on: its one field resolves to the root itself."""
-    return DeliveryStatusChange.of(entry) if entry.kind == "delivery" else PostStatusChange.of(entry)
-
-
 FEEDS: dict[str, Feed] = {
     "deliveryStatusChanged": Feed(change_filter, DeliveryStatusChange.of),
     "postStatusChanged": Feed(post_filter, PostStatusChange.of),

@@ -73,8 +73,6 @@ class Caller(Protocol):
         *,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
-        data: Mapping[str, str] | bytes | None = None,
-        timeout: timedelta | None = None,
     ) -> ProviderAnswer:
         """Make one request under the rules for strangers: guarded address, bounded time and size, no redirects."""
 

@@ -11,8 +11,8 @@ from domain.live import Entry
 from domain.request import Assignment
 from domain.version import VERSION
 from domain.vocabulary import ContentType, EventType, HttpMethod
+from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.schema import schema
-from schema.subscriptions import as_root
 from tests.schema.conftest import Client, Json
 from tests.schema.counting import Counter
 from tests.schema.world import World, furnish
@@ -77,7 +77,8 @@ async def shown(ask: Client, entry: Entry, fields: str) -> Json:
     """The change as api/ executes it: once, with the change as root value."""
     name = "deliveryStatusChanged" if entry.kind == "delivery" else "postStatusChanged"
     document = parse(f"subscription {{ {name} {{ {fields} }} }}")
-    pending = execute(schema._schema, document, root_value=as_root(entry), context_value=ask.context)
+    root = (DeliveryStatusChange if entry.kind == "delivery" else PostStatusChange).of(entry)
+    pending = execute(schema._schema, document, root_value=root, context_value=ask.context)
     result = pending if not hasattr(pending, "__await__") else await pending
     assert isinstance(result, ExecutionResult)
     assert result.errors is None
