@@ -1,7 +1,6 @@
 """What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
 
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import asyncpg
 from redis.exceptions import ResponseError
@@ -36,12 +35,12 @@ def remedy_for_setting(fault: str) -> str:
 def of_postgres(error: Exception, url: str) -> tuple[str, str]:
     """What kept us from the database, and what to do."""
     match error:
-        case Misconfigured() | ValueError():
-            return str(error), "Set HOOKLINE_DATABASE_URL to postgresql://user:password@host:5432/database."
+        case Misconfigured():
+            return str(error), CORRECT_IT
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return words_of(error), "Correct the user and the password in HOOKLINE_DATABASE_URL."
         case asyncpg.InvalidCatalogNameError():
-            return words_of(error), f"Make it (`createdb {urlsplit(url).path.strip('/')}`), or name another one."
+            return words_of(error), f"Make it (`createdb {credentials(url)['database']}`), or name another one."
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy

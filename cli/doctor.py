@@ -155,8 +155,8 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
     """Whether Redis answers, and keeps what it is given."""
     try:
         client = queue.connect(settings.redis_url)
-    except (Misconfigured, ValueError) as error:
-        yield Finding("redis", Verdict.FAULT, str(error), "Correct HOOKLINE_REDIS_URL.")
+    except Misconfigured as error:
+        yield Finding("redis", Verdict.FAULT, str(error), ailments.CORRECT_IT)
         return
     try:
         async with asyncio.timeout(REDIS_SECONDS):
@@ -186,7 +186,7 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
     """
     try:
         version, theirs = await _greet(settings)
-    except (*database.OUT_OF_REACH, asyncpg.PostgresError, HooklineError, ValueError) as error:
+    except (*database.OUT_OF_REACH, asyncpg.PostgresError, HooklineError) as error:
         yield Finding("database", Verdict.FAULT, *ailments.of_postgres(error, settings.database_url))
         return
     yield Finding("database", Verdict.OK, f"PostgreSQL {version} answers")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise
@@ -18,9 +17,15 @@ from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
 from domain import migrations
-from domain.errors import Misconfigured, Unavailable
+from domain.errors import Unavailable
+from domain.server_url import Form
 from domain.settings import Settings
 
+URL = Form(
+    "HOOKLINE_DATABASE_URL",
+    "postgresql://user:password@host:5432/database",
+    schemes=frozenset({"postgres", "postgresql"}),
+)
 POOL_SIZE = 10
 # A statement of ours that takes longer than this is a fault, not a load.
 STATEMENT_TIMEOUT_MS = 30_000
@@ -68,18 +73,16 @@ async def _keep(_connection: object) -> None:
 
 def credentials(url: str) -> dict[str, Any]:
     """What asyncpg and Tortoise want to know of a server, from its URL. Raises Misconfigured."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise Misconfigured("HOOKLINE_DATABASE_URL must look like postgresql://user:password@host:5432/database.")
-    query = parse_qs(parts.query)
-    # As in libpq, ?host=/folder names a folder with a unix socket.
-    host = query["host"][0] if "host" in query else parts.hostname
+    at = URL.parse(url)
+    if not (name := at.path.strip("/")):
+        raise URL.refused()
     return {
-        "host": host or "localhost",
-        "port": parts.port or 5432,
-        "user": unquote(parts.username or "postgres"),
-        "password": unquote(parts.password or ""),
-        "database": unquote(parts.path.strip("/")),
+        # As in libpq, ?host=/folder names a folder with a unix socket.
+        "host": at.parameters.get("host") or at.host or "localhost",
+        "port": at.port or 5432,
+        "user": at.user or "postgres",
+        "password": at.password,
+        "database": name,
         "minsize": 1,
         "maxsize": POOL_SIZE,
         "timeout": 5,

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
 from arq.connections import ArqRedis, RedisSettings
 
-from domain.errors import Misconfigured
+from domain.server_url import Form
 
 QUEUE_NAME = "hookline:jobs"
 DELIVER = "deliver"
@@ -22,6 +21,11 @@ PUBLISH = "publish"
 IDS_PER_JOB = 100
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
+URL = Form(
+    "HOOKLINE_REDIS_URL",
+    "redis://user:password@host:6379/0 or unix:///path/to/redis.sock",
+    schemes=frozenset({"redis", "rediss", "unix"}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,20 @@ class Owed:
 
 def redis_settings(url: str) -> RedisSettings:
     """arq's settings for redis://user:password@host:port/0 or unix:///path?db=0. Raises Misconfigured."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise Misconfigured("HOOKLINE_REDIS_URL must look like redis://host:6379/0 or unix:///path/to/redis.sock.")
-    settings = RedisSettings.from_dsn(url) if parts.scheme != "unix" else RedisSettings()
-    # arq takes them as they are written, and a password with an @ in it can only be written as %40.
-    settings.username, settings.password = unquote(settings.username or ""), unquote(settings.password or "")
-    if parts.scheme == "unix":
-        settings.unix_socket_path = unquote(parts.path)
-        settings.database = int(parts.query.removeprefix("db=") or 0)
-    return settings
+    at = URL.parse(url)
+    is_socket = at.scheme == "unix"
+    number = at.parameters.get("db") or ("" if is_socket else at.path.strip("/")) or "0"
+    if not number.isdecimal():
+        raise URL.refused()
+    return RedisSettings(
+        host=at.host or "localhost",
+        port=at.port or 6379,
+        unix_socket_path=at.path if is_socket else None,
+        database=int(number),
+        username=at.user,
+        password=at.password,
+        ssl=at.scheme == "rediss",
+    )
 
 
 def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:

@@ -72,6 +72,7 @@ async def test_a_hint_for_later_waits_for_its_time(redis: ArqRedis) -> None:
         pytest.param("rediss://me:word@h:7000", ("h", 7000, 0, "me", "word", True, None), id="TLS and user"),
         pytest.param("unix:///run/a%20b.sock", ("localhost", 6379, 0, "", "", False, "/run/a b.sock"), id="socket"),
         pytest.param("unix:///run/r.sock?db=5", ("localhost", 6379, 5, "", "", False, "/run/r.sock"), id="socket, db"),
+        pytest.param("unix://:w@/r.sock", ("localhost", 6379, 0, "", "w", False, "/r.sock"), id="socket, password"),
     ],
 )
 def test_a_url_says_where_redis_is(url: str, found: tuple[object, ...]) -> None:

@@ -1,0 +1,55 @@
+"""The URLs of our own servers, taken apart. They hold passwords, so no fault repeats anything of one."""
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from domain.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """One of them, decoded; what it lacks is empty."""
+
+    scheme: str
+    user: str
+    password: str = field(repr=False)
+    host: str
+    port: int | None
+    path: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the URL that a variable holds looks like."""
+
+    variable: str
+    example: str
+    schemes: frozenset[str]
+
+    def parse(self, url: str) -> ServerUrl:
+        """Take a URL of this form apart. Raises Misconfigured."""
+        try:
+            parts = urlsplit(url)
+            # Either is the rest of a password with a / or a # in it.
+            if parts.scheme not in self.schemes or "@" in parts.path or parts.fragment:
+                raise self.refused()
+            # As looking the name up begins; there it would raise what nobody expects of a lookup.
+            (parts.hostname or "").encode("idna")
+            return ServerUrl(
+                scheme=parts.scheme,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                host=parts.hostname or "",
+                port=parts.port,
+                path=unquote(parts.path),
+                parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            )
+        except ValueError:  # it repeats what was taken for a port or a host
+            raise self.refused() from None
+
+    def refused(self) -> Misconfigured:
+        """What to raise for a URL that is not of this form."""
+        return Misconfigured(
+            f"{self.variable} must look like {self.example}; in a password, / @ # ? [ are written %2F %40 %23 %3F %5B."
+        )
