@@ -119,9 +119,7 @@ def _wait_for(files: list[Path]) -> None:
 
 async def connect(place: Place) -> asyncpg.Connection:
     """A connection of the bench's own."""
-    credentials = database.credentials(place.settings.database_url)
-    names = ("host", "port", "user", "password", "database")
-    return await asyncpg.connect(**{name: credentials[name] for name in names})
+    return await asyncpg.connect(**database.place(place.settings.database_url))
 
 
 @asynccontextmanager

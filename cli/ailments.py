@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 from redis.exceptions import ResponseError
 
-from domain.database import credentials
+from domain import database
 from domain.errors import Misconfigured
 
 REMEDIES = (
@@ -40,11 +40,11 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return words_of(error), "Correct the user and the password in HOOKLINE_DATABASE_URL."
         case asyncpg.InvalidCatalogNameError():
-            return words_of(error), f"Make it (`createdb {credentials(url)['database']}`), or name another one."
+            return words_of(error), f"Make it (`createdb {database.place(url)['database']}`), or name another one."
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
-    place = credentials(url)
+    place = database.place(url)
     return (
         f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
         "Start it, or correct host and port in HOOKLINE_DATABASE_URL.",

@@ -203,9 +203,7 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
 
 
 async def _greet(settings: Settings) -> tuple[str, datetime]:
-    credentials = database.credentials(settings.database_url)
-    names = ("host", "port", "user", "password", "database", "timeout")
-    connection = await asyncpg.connect(**{name: credentials[name] for name in names})
+    connection = await asyncpg.connect(**database.place(settings.database_url))
     try:
         row: Any = await connection.fetchrow("SELECT current_setting('server_version') AS version, clock_timestamp()")
         return row["version"], row["clock_timestamp"]

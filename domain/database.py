@@ -4,7 +4,8 @@ Tortoise reads and writes where people read; the hot statements are SQL of our o
 """
 
 import pkgutil
-from collections.abc import AsyncIterator, Callable, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
 from domain import migrations
-from domain.errors import Unavailable
+from domain.errors import Misconfigured, Unavailable
 from domain.server_url import Form
 from domain.settings import Settings
 
@@ -25,7 +26,10 @@ URL = Form(
     "HOOKLINE_DATABASE_URL",
     "postgresql://user:password@host:5432/database",
     schemes=frozenset({"postgres", "postgresql"}),
+    parameters=frozenset({"host", "sslmode", "sslrootcert"}),
 )
+# libpq's; the last three want TLS, and check certificates where it is known against which.
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 POOL_SIZE = 10
 # A statement of ours that takes longer than this is a fault, not a load.
 STATEMENT_TIMEOUT_MS = 30_000
@@ -72,20 +76,11 @@ async def _keep(_connection: object) -> None:
 
 
 def credentials(url: str) -> dict[str, Any]:
-    """What asyncpg and Tortoise want to know of a server, from its URL. Raises Misconfigured."""
-    at = URL.parse(url)
-    if not (name := at.path.strip("/")):
-        raise URL.refused()
+    """What Tortoise wants to know of a server, from its URL. Raises Misconfigured."""
     return {
-        # As in libpq, ?host=/folder names a folder with a unix socket.
-        "host": at.parameters.get("host") or at.host or "localhost",
-        "port": at.port or 5432,
-        "user": at.user or "postgres",
-        "password": at.password,
-        "database": name,
+        **place(url),
         "minsize": 1,
         "maxsize": POOL_SIZE,
-        "timeout": 5,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
         "server_settings": {
             "application_name": "hookline",
@@ -96,6 +91,42 @@ def credentials(url: str) -> dict[str, Any]:
             "random_page_cost": "1.1",
         },
     }
+
+
+def place(url: str) -> dict[str, Any]:
+    """Where a server is and how one gets in, from its URL, as `asyncpg.connect` takes it. Raises Misconfigured."""
+    at = URL.parse(url)
+    if not (name := at.path.strip("/")):
+        raise URL.refused()
+    return {
+        # As in libpq, ?host=/folder names a folder with a unix socket.
+        "host": at.parameters.get("host") or at.host or "localhost",
+        "port": at.port or 5432,
+        "user": at.user or "postgres",
+        "password": at.password,
+        "database": name,
+        "ssl": _tls(at.parameters),
+        "timeout": 5,
+    }
+
+
+def _tls(parameters: Mapping[str, str]) -> str | ssl.SSLContext | None:
+    mode, authorities = parameters.get("sslmode"), parameters.get("sslrootcert")
+    if mode is not None and mode not in SSL_MODES:
+        raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslmode must be one of {', '.join(SSL_MODES)}.")
+    if authorities is None:
+        return mode
+    if mode not in SSL_MODES[3:]:
+        raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert needs an sslmode of {', '.join(SSL_MODES[3:])}.")
+    # As asyncpg makes it where it is given a whole URL, which Tortoise does not let through.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = mode == "verify-full"
+    try:
+        context.load_verify_locations(authorities)
+    except OSError as error:
+        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert={authorities} cannot be read: {why}.") from None
+    return context
 
 
 @asynccontextmanager
@@ -118,10 +149,7 @@ async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: No
         if event == "apply_start":
             tell(name)
 
-    place = credentials(settings.database_url)
-    for name in ("minsize", "maxsize", "command_timeout"):
-        place.pop(name)
-    lock = await asyncpg.connect(**place)
+    lock = await asyncpg.connect(**place(settings.database_url))
     try:
         # Any constant will do, so long as it is ours.
         await lock.execute("SELECT pg_advisory_lock(724855)")

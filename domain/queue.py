@@ -25,6 +25,7 @@ URL = Form(
     "HOOKLINE_REDIS_URL",
     "redis://user:password@host:6379/0 or unix:///path/to/redis.sock",
     schemes=frozenset({"redis", "rediss", "unix"}),
+    parameters=frozenset({"db"}),
 )
 
 

@@ -26,6 +26,7 @@ class Form:
     variable: str
     example: str
     schemes: frozenset[str]
+    parameters: frozenset[str]
 
     def parse(self, url: str) -> ServerUrl:
         """Take a URL of this form apart. Raises Misconfigured."""
@@ -36,7 +37,7 @@ class Form:
                 raise self.refused()
             # As looking the name up begins; there it would raise what nobody expects of a lookup.
             (parts.hostname or "").encode("idna")
-            return ServerUrl(
+            found = ServerUrl(
                 scheme=parts.scheme,
                 user=unquote(parts.username or ""),
                 password=unquote(parts.password or ""),
@@ -47,6 +48,12 @@ class Form:
             )
         except ValueError:  # it repeats what was taken for a port or a host
             raise self.refused() from None
+        if not found.parameters.keys() <= self.parameters:
+            known = ", ".join(sorted(self.parameters))
+            raise Misconfigured(
+                f"Of parameters, {self.variable} may have {known} and no other; in a password, ? is written %3F."
+            )
+        return found
 
     def refused(self) -> Misconfigured:
         """What to raise for a URL that is not of this form."""

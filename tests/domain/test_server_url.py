@@ -49,6 +49,13 @@ def test_a_number_of_a_database_that_is_none_is_refused(url: str) -> None:
         queue.redis_settings(url)
 
 
+@pytest.mark.parametrize("url", ["redis://h/0?ssl_cert_reqs=none", f"redis://:12?{PASSWORD}@h", "unix:///x?db=1&a=b"])
+def test_a_parameter_that_would_be_ignored_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured, match="Of parameters, HOOKLINE_REDIS_URL may have db and no other") as refused:
+        queue.redis_settings(url)
+    assert PASSWORD not in str(refused.value)
+
+
 def test_a_password_may_have_any_character_once_it_is_encoded() -> None:
     assert credentials("postgresql://user:a%2F%40%23%3F%5B%3A@h/db")["password"] == "a/@#?[:"
     assert queue.redis_settings("redis://:a%2F%40%23%3F%5B%3A@h").password == "a/@#?[:"

@@ -298,9 +298,7 @@ class System:
 
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection to the database of these settings."""
-    credentials = database.credentials(settings.database_url)
-    names = ("host", "port", "user", "database")
-    return await asyncpg.connect(**{name: credentials[name] for name in names}, timeout=10)
+    return await asyncpg.connect(**database.place(settings.database_url) | {"timeout": 10})
 
 
 def kill_server(server: PrivatePostgres | PrivateRedis, number: signal.Signals) -> None:
