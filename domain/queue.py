@@ -65,7 +65,7 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
     place: dict[str, Any] = (
         {"unix_socket_path": found.unix_socket_path}
         if found.unix_socket_path
-        else {"host": found.host, "port": found.port, "ssl": found.ssl}
+        else {"host": found.host, "port": found.port, "ssl": found.ssl, "ssl_check_hostname": True}
     )
     return ArqRedis(
         **place,
