@@ -31,7 +31,7 @@ URL = Form(
 # libpq's; the last three want TLS, and check certificates where it is known against which.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 POOL_SIZE = 10
-# A statement of ours that takes longer than this is a fault, not a load.
+# A statement of ours that takes longer than this is a fault, not a load; those of migrations may take any time.
 STATEMENT_TIMEOUT_MS = 30_000
 
 # What asyncpg and the socket raise where the server is away, starting, stopping or full.
@@ -53,13 +53,13 @@ OUT_OF_REACH = (
 )
 
 
-def configuration(settings: Settings) -> dict[str, Any]:
-    """Tortoise's configuration for the database of these settings."""
+def configuration(settings: Settings, *, patient: bool = False) -> dict[str, Any]:
+    """Tortoise's configuration for the database of these settings; a patient one waits for every statement."""
     return {
         "connections": {
             "default": {
                 "engine": "tortoise.backends.asyncpg",
-                "credentials": {**credentials(settings.database_url), "reset": _keep},
+                "credentials": {**credentials(settings.database_url, patient=patient), "reset": _keep},
             }
         },
         "apps": {"models": {"models": ["domain.tables"], "migrations": "domain.migrations"}},
@@ -75,16 +75,17 @@ async def _keep(_connection: object) -> None:
     """
 
 
-def credentials(url: str) -> dict[str, Any]:
+def credentials(url: str, *, patient: bool = False) -> dict[str, Any]:
     """What Tortoise wants to know of a server, from its URL. Raises Misconfigured."""
+    timeout_ms = 0 if patient else STATEMENT_TIMEOUT_MS
     return {
         **place(url),
         "minsize": 1,
         "maxsize": POOL_SIZE,
-        "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
+        "command_timeout": timeout_ms / 1000 + 5 if timeout_ms else None,
         "server_settings": {
             "application_name": "hookline",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "statement_timeout": str(timeout_ms),
             # Every statement of ours has an index to go by. A planner whose statistics are old, or that believes in
             # disks that seek, reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
             "enable_seqscan": "off",
@@ -140,7 +141,7 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
 
 
 async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Bring the tables up to date. Two processes may do so at once: the second waits for the first.
+    """Bring the tables up to date. Two processes may do so at once: the second waits for the first, however long.
 
     `tell` hears the name of each migration as it begins.
     """
@@ -149,11 +150,12 @@ async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: No
         if event == "apply_start":
             tell(name)
 
-    lock = await asyncpg.connect(**place(settings.database_url))
+    session = {"application_name": "hookline", "statement_timeout": "0"}
+    lock = await asyncpg.connect(**place(settings.database_url), server_settings=session)
     try:
         # Any constant will do, so long as it is ours.
         await lock.execute("SELECT pg_advisory_lock(724855)")
-        await run_migrations(config=configuration(settings), progress=progress)
+        await run_migrations(config=configuration(settings, patient=True), progress=progress)
         await Tortoise.close_connections()
     finally:
         await lock.close()

@@ -6,12 +6,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tortoise.transactions import in_transaction
 
 from domain import database
 from domain.database import connected, is_migrated, migrate, rows
 from domain.settings import Settings
 from domain.unit import Domain
+from tests.databases import connected as session
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +27,34 @@ async def test_an_empty_database_is_brought_up_to_date_by_several_at_once(
     await asyncio.gather(*(asyncio.to_thread(asyncio.run, migrate(empty)) for _ in range(3)))
     async with connected(empty):
         assert await is_migrated()
+
+
+async def test_a_migration_waits_for_another_one_and_for_its_own_statements_however_long(
+    empty_database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MS", 200)
+    empty = replace(settings, database_url=empty_database_url)
+    assert database.credentials(empty_database_url, patient=True)["command_timeout"] is None
+    async with session(empty_database_url) as other:
+        await other.execute(SLOW_TABLES)
+        await other.execute("SELECT pg_advisory_lock(724855)")
+        migrating = asyncio.create_task(asyncio.to_thread(asyncio.run, migrate(empty)))
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            await asyncio.sleep(0.01)
+        done, _ = await asyncio.wait({migrating}, timeout=0.5)
+        assert not done
+        await other.execute("SELECT pg_advisory_unlock(724855)")
+        await migrating
+    async with connected(empty):
+        assert await is_migrated()
+
+
+# As where a migration rewrites a large table.
+SLOW_TABLES = """
+CREATE FUNCTION take_long() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN IF to_regclass('workspace') IS NULL THEN PERFORM pg_sleep(0.3); END IF; END $$;
+CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION take_long();
+"""
 
 
 def test_the_migrations_make_all_that_the_models_say(tmp_path: Path) -> None:
