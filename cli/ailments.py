@@ -17,7 +17,7 @@ REMEDIES = (
     ),
     ("HOOKLINE_LEASE", "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."),
     ("HOOKLINE_SHUTDOWN_DEADLINE", "Raise it, or lower HOOKLINE_REQUEST_TIMEOUT."),
-    ("HOOKLINE_TRACES_ENDPOINT", "Install the packages of requirements-traces.lock, or empty the variable."),
+    ("HOOKLINE_TRACES_ENDPOINT is set", "Install the packages of requirements-traces.lock, or empty the variable."),
 )
 CORRECT_IT = "Correct it; docs/settings.md says what it may be."
 

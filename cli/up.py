@@ -217,14 +217,14 @@ def free_port(host: str, port: int) -> int:
                 listener.listen(1)
                 found: int = listener.getsockname()[1]
                 return found
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             if time.monotonic() < end and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 time.sleep(0.1)
                 continue
             raise PortRefusedError(_why_not(host, port, error)) from None
 
 
-def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
+def _why_not(host: str, port: int, error: OSError | OverflowError | UnicodeError) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"Port {port} of {host} is taken by another program; `{command()} up --port 0` takes a free one."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from domain.errors import Misconfigured
 
@@ -103,8 +104,6 @@ class Settings:
             raise Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")
         if self.keep_attempt_bodies > self.keep_deliveries:
             raise Misconfigured("HOOKLINE_KEEP_ATTEMPT_BODIES must not exceed HOOKLINE_KEEP_DELIVERIES.")
-        if self.log_format not in {"json", "text"}:
-            raise Misconfigured('HOOKLINE_LOG_FORMAT must be "json" or "text".')
 
 
 def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured]]:
@@ -116,7 +115,8 @@ def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured
         try:
             text = _text_of(variable, environ)
             if text:
-                values[field.name] = _READERS[str(field.type)](text)
+                reader = _READERS.get(field.name) or _READERS[str(field.type)]
+                values[field.name] = reader(text)
             elif field.name in REQUIRED:
                 faults.append(Misconfigured(f"{variable} is not set."))
         except ValueError as error:
@@ -156,6 +156,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _port(text: str) -> int:
+    port = int(_number(text, int))
+    if not 0 < port < 2**16:
+        raise ValueError(f"{text!r} is not a port, 1 to 65535")
+    return port
+
+
 def _number(text: str, kind: Callable[[str], float]) -> float:
     try:
         return kind(text)
@@ -175,7 +182,36 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _ports(text: str) -> frozenset[int]:
-    return frozenset(_count(part) for part in _parts(text))
+    return frozenset(_port(part) for part in _parts(text))
+
+
+def _host(text: str) -> str:
+    try:
+        # As looking the name up begins; there it would raise what nobody expects of a lookup.
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{text!r} is not the name or the address of a host") from None
+    return text
+
+
+def _web_address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return text
+    except ValueError:
+        pass
+    # There may be a password in it, so the sentence does not repeat it.
+    raise ValueError("it must look like http://host:4318/v1/traces")
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
+        return text.lower()
+
+    return read
 
 
 def _keys(text: str) -> tuple[bytes, ...]:
@@ -192,7 +228,14 @@ def _keys(text: str) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
+# By the name of a field where its type does not say enough.
 _READERS: dict[str, Callable[[str], Any]] = {
+    "host": _host,
+    "port": _port,
+    "metrics_port": _port,
+    "log_format": _one_of("json", "text"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "traces_endpoint": _web_address,
     "<class 'str'>": str,
     "<class 'int'>": _count,
     "<class 'datetime.timedelta'>": _seconds,

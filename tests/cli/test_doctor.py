@@ -131,6 +131,22 @@ async def test_a_lease_that_is_too_short(told: dict[str, str]) -> None:
     assert finding.remedy == "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOOKLINE_HOST", "h" * 80, f"'{'h' * 80}' is not the name or the address of a host."),
+        ("HOOKLINE_PORT", "70000", "'70000' is not a port, 1 to 65535."),
+        ("HOOKLINE_LOG_LEVEL", "foo", "'foo' is not one of debug, info, warning, error."),
+        ("HOOKLINE_TRACES_ENDPOINT", "nonsense", "it must look like http://host:4318/v1/traces."),
+    ],
+)
+async def test_a_setting_that_no_process_could_begin_with(
+    told: dict[str, str], name: str, value: str, says: str
+) -> None:
+    finding = await fault(told | {name: value}, "settings")
+    assert (finding.says, finding.remedy) == (f"{name}: {says}", "Correct it; docs/settings.md says what it may be.")
+
+
 @pytest.mark.parametrize("name", ["HOOKLINE_WORKER_CONCURRENCY", "HOOKLINE_SOCKETS_PER_PROCESS"])
 async def test_more_sockets_than_a_process_may_open(told: dict[str, str], name: str) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

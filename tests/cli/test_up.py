@@ -226,7 +226,9 @@ def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path, capsys: py
     assert capsys.readouterr().err.startswith(f"{tmp_path / 'var' / 'secret.key'} is missing")
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"], ids=["not of this machine", "unknown"])
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "no.such.host.invalid", "h" * 80], ids=["not of this machine", "unknown", "impossible"]
+)
 def test_a_host_that_cannot_be_listened_on_is_a_sentence(
     tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

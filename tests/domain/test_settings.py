@@ -49,11 +49,24 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("HOOKLINE_DENIED_PORTS", "22,x"),
         ("HOOKLINE_SECRET_KEYS", "short"),
         ("HOOKLINE_LOG_FORMAT", "xml"),
+        ("HOOKLINE_LOG_LEVEL", "foo"),
+        ("HOOKLINE_HOST", "h" * 80),
+        ("HOOKLINE_PORT", "70000"),
+        ("HOOKLINE_METRICS_PORT", "70000"),
+        ("HOOKLINE_DENIED_PORTS", "22,99999"),
+        ("HOOKLINE_TRACES_ENDPOINT", "nonsense"),
+        ("HOOKLINE_TRACES_ENDPOINT", "ftp://collector/v1/traces"),
+        ("HOOKLINE_TRACES_ENDPOINT", "http://collector:s3cret/v1/traces"),
     ],
 )
 def test_what_makes_no_sense_is_named(name: str, value: str) -> None:
-    with pytest.raises(Misconfigured, match=name):
+    with pytest.raises(Misconfigured, match=f"^{name}: ") as refused:
         Settings.from_environment({**NEEDED, name: value})
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_level_is_one_in_capitals_too() -> None:
+    assert Settings.from_environment({**NEEDED, "HOOKLINE_LOG_LEVEL": "WARNING"}).log_level == "warning"
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
