@@ -45,7 +45,7 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
         environ = dict(os.environ)
         if data is not None:
             folder = DataFolder(data).opened()
-            environ = upping.environment_of(folder, os.environ) | folder.listening()
+            environ = upping.replaced(upping.environment_of(folder, os.environ), folder.listening())
         well = asyncio.run(examining.run(environ, Output(), as_json=as_json))
     raise typer.Exit(0 if well else 1)
 

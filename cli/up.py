@@ -107,7 +107,7 @@ class _Instance:
 
     async def _work(self) -> None:
         listening = {"HOOKLINE_HOST": self._place.host, "HOOKLINE_PORT": str(self._place.port)}
-        environment = environment_of(self._folder, self._environ) | listening
+        environment = replaced(environment_of(self._folder, self._environ), listening)
         settings = Settings.from_environment(environment)
         servers = self._servers()
         for server in servers:
@@ -141,7 +141,7 @@ class _Instance:
     def _programs(self, environment: Mapping[str, str], settings: Settings) -> tuple[Program, Program]:
         ready_file = self._folder.ready_file
         api = Program("api", environment, settings.shutdown_deadline, api_answers(settings.host, settings.port))
-        told = {**environment, "HOOKLINE_READY_FILE": str(ready_file)}
+        told = replaced(environment, {"HOOKLINE_READY_FILE": str(ready_file)})
         return api, Program("worker", told, settings.shutdown_deadline, worker_answers(ready_file))
 
     async def _announce(self, settings: Settings, token: str, *, receives: bool) -> None:
@@ -202,6 +202,12 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
         "HOOKLINE_SECRET_KEYS": folder.secret_key,
     }
     return {**environ, **{name: value() for name, value in ours.items() if not is_given(name, environ)}}
+
+
+def replaced(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment with these variables in place of what it says itself, be it by a file."""
+    files = {f"{name}_FILE" for name in variables}
+    return {**{name: environ[name] for name in environ if name not in files}, **variables}
 
 
 def free_port(host: str, port: int) -> int:

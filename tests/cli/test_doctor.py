@@ -8,12 +8,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from cli import doctor
+from cli.data_folder import DataFolder
 from cli.doctor import Finding, Verdict, clock
 from domain.database import rows
 from domain.unit import Actor, Domain
@@ -207,6 +209,16 @@ def test_as_a_command_it_tells_programs_and_ends_in_its_verdict(told: dict[str, 
     shown = hookline("doctor", **{name: told[name] for name in told if name != "HOOKLINE_SECRET_KEYS"})
     assert shown.returncode == 1
     assert "FAULT  settings  HOOKLINE_SECRET_KEYS is not set.\n" in shown.stdout
+
+
+def test_of_a_data_folder_it_examines_where_its_own_api_listens(told: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "host").write_text("192.0.2.1")
+    port = free_port()
+    DataFolder(tmp_path).write_access(f"http://127.0.0.1:{port}", "hl_x")
+    told |= {"HOOKLINE_HOST_FILE": str(tmp_path / "host"), "HOOKLINE_PORT": "1"}
+    well = hookline("doctor", "--json", "--data", str(tmp_path), **told)
+    assert well.returncode == 0, well.stdout
+    assert f"127.0.0.1:{port} is free" in well.stdout
 
 
 def lines(text: str) -> list[dict[str, Any]]:

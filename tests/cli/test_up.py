@@ -131,7 +131,10 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
     (tmp_path / "var" / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
     (tmp_path / "database").write_text(empty_database_url)
     (tmp_path / "keys").write_text("A" * 43 + "=\n")
+    (tmp_path / "host").write_text("192.0.2.1")
     variables = {
+        "HOOKLINE_HOST_FILE": str(tmp_path / "host"),
+        "HOOKLINE_READY_FILE_FILE": str(tmp_path / "host"),
         "HOOKLINE_DATABASE_URL_FILE": str(tmp_path / "database"),
         "HOOKLINE_REDIS_URL": redis_url,
         "HOOKLINE_ALLOWED_NETWORKS": "",
