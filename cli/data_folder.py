@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from domain.errors import HooklineError
-from domain.settings import KEY_BYTES
+from domain.settings import KEY_BYTES, keys_of
 
 
 class FolderRefusedError(HooklineError):
@@ -76,10 +76,10 @@ class DataFolder:
     def secret_key(self) -> str:
         """The key that seals secrets at rest, as HOOKLINE_SECRET_KEYS wants it; made where there is none yet.
 
-        Raises FolderRefusedError where it is missing beside data that was sealed with one.
+        Raises FolderRefusedError where it cannot be read, or is missing beside data that was sealed with one.
         """
         if self.key.exists():
-            return self.key.read_text().strip()
+            return self._kept_key()
         if self.postgres.exists():
             raise FolderRefusedError(
                 f"{self.key} is missing, and what {self.postgres} holds was sealed with a key. Put the file back, set "
@@ -87,6 +87,18 @@ class DataFolder:
             )
         text = new_key()
         _write_private(self.key, text + "\n")
+        return text
+
+    def _kept_key(self) -> str:
+        try:
+            text = self.key.read_text().strip()
+            keys_of(text)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it holds no key"
+            raise FolderRefusedError(
+                f"{self.key} cannot be used: {why}. Make it readable, put it back from a backup, or set "
+                "HOOKLINE_SECRET_KEYS to the key that was used."
+            ) from None
         return text
 
     def known_token(self) -> str | None:

@@ -11,7 +11,7 @@ import typer
 
 from cli import sentences
 from cli import up as upping
-from cli.data_folder import DataFolder
+from cli.data_folder import DataFolder, FolderRefusedError
 from domain import database, ids, workspaces
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
@@ -40,7 +40,15 @@ def settings_of(data: Path | None) -> Settings:
     """The settings that the environment gives, or those of what `hookline up` runs with a data folder."""
     if data is None:
         return Settings.from_environment()
-    return Settings.from_environment(upping.environment_of(DataFolder(data).opened(), os.environ))
+    return Settings.from_environment(environment_of(DataFolder(data)))
+
+
+def environment_of(folder: DataFolder) -> dict[str, str]:
+    """What the processes of the `hookline up` with that folder are told. Raises FolderRefusedError."""
+    try:
+        return upping.environment_of(folder.opened(), os.environ)
+    except OSError as error:
+        raise FolderRefusedError(f"{error.filename or folder.path}: {error.strerror or error}.") from None
 
 
 def print_result(name: str, value: object, *, as_json: bool) -> None:

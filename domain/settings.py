@@ -214,9 +214,10 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _keys(text: str) -> tuple[bytes, ...]:
+def keys_of(text: str) -> tuple[bytes, ...]:
+    """The keys that HOOKLINE_SECRET_KEYS lists, at least one. Raises ValueError, which repeats nothing of them."""
     keys = []
-    for part in _parts(text):
+    for part in _parts(text) or [""]:
         try:
             key = base64.urlsafe_b64decode(part)
         except (binascii.Error, ValueError):
@@ -239,7 +240,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "<class 'str'>": str,
     "<class 'int'>": _count,
     "<class 'datetime.timedelta'>": _seconds,
-    "tuple[bytes, ...]": _keys,
+    "tuple[bytes, ...]": keys_of,
     "tuple[str, ...]": lambda text: tuple(_parts(text)),
     "frozenset[int]": _ports,
     str(tuple[Network, ...]): _networks,

@@ -48,6 +48,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("HOOKLINE_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("HOOKLINE_DENIED_PORTS", "22,x"),
         ("HOOKLINE_SECRET_KEYS", "short"),
+        ("HOOKLINE_SECRET_KEYS", ","),
         ("HOOKLINE_LOG_FORMAT", "xml"),
         ("HOOKLINE_LOG_LEVEL", "foo"),
         ("HOOKLINE_HOST", "h" * 80),

@@ -1,0 +1,62 @@
+"""Commands with --data: what they work on, and what keeps them from it, in a sentence."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.data_folder import DataFolder
+from cli.main import app
+from cli.programs import CHECKOUT
+from tests.running import HOOKLINE, environment, setpriv_without_capabilities
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    """One that a `hookline up` has left."""
+    folder = DataFolder(tmp_path)
+    folder.write_access("http://127.0.0.1:1", "hl_x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        pytest.param(Path.mkdir, "Is a directory", id="a folder"),
+        pytest.param(lambda key: key.write_bytes(b"\xff\xfe"), "it holds no key", id="no text"),
+        pytest.param(lambda key: key.write_text("\n"), "it holds no key", id="empty"),
+        pytest.param(lambda key: key.write_text("hl_s3cret"), "it holds no key", id="something else"),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "doctor", "up"])
+def test_a_key_that_cannot_be_read_is_named_with_what_to_do(
+    folder: DataFolder, command: str, spoil: Callable[[Path], object], why: str
+) -> None:
+    spoil(folder.key)
+    refused = CliRunner().invoke(app, [command, "--data", str(folder.path)], env=environment())
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"{folder.key} cannot be used: {why}. Make it readable, put it back from a backup, or set "
+        "HOOKLINE_SECRET_KEYS to the key that was used.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shut", "mode", "named"),
+    [("secret.key", 0o000, "secret.key"), (".", 0o600, "hookline.json")],
+    ids=["a key", "a folder"],
+)
+def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int, named: str) -> None:
+    folder.secret_key()
+    (folder.path / shut).chmod(mode)
+    refused = subprocess.run(
+        [*setpriv_without_capabilities(), *HOOKLINE, "status", "--data", str(folder.path)],
+        cwd=CHECKOUT, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    (folder.path / shut).chmod(0o700)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(str(folder.path / named))
+    assert "Permission denied" in refused.stderr
+    assert refused.stderr.count("\n") == 1
