@@ -248,10 +248,15 @@ def _known(access: Path) -> dict[str, str]:
     try:
         found = json.loads(access.read_text())
         return {"url": str(found["url"]), "token": str(found["token"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        _refuse(
-            f"Say where to listen, with --url and --token: {access}, where `hookline up` writes both, is not there."
-        )
+    except FileNotFoundError:
+        why = "is not there"
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+    except (ValueError, KeyError, TypeError):
+        why = "does not hold them"
+    raise BadOptionError(
+        f"Say where to listen, with --url and --token: {access}, where `hookline up` writes both, {why}."
+    )
 
 
 def _refuse(message: str) -> NoReturn:

@@ -2,14 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from yarl import URL
 
 from cli.forward import Relayed, Result, forward
+from cli.listen import BadOptionError, source_of
 from cli.talk import LostError, RefusedByServerError, talking
 
 RELAYED = Relayed("a-delivery", "post.published", "POST", [("Content-Type", "application/json")], b"{}")
@@ -108,3 +110,25 @@ async def test_a_websocket_of_something_else_is_told_of_in_a_sentence(said: str)
         async with talking(URL(f"http://127.0.0.1:{runner.addresses[0][1]}/"), "a token"):
             pass
     await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("leave", "why"),
+    [
+        pytest.param(lambda _: None, "is not there", id="nothing"),
+        pytest.param(Path.mkdir, "cannot be read: Is a directory", id="a folder"),
+        pytest.param(lambda path: path.write_text("{"), "does not hold them", id="no JSON"),
+        pytest.param(lambda path: path.write_bytes(b"\xff"), "does not hold them", id="no text"),
+        pytest.param(lambda path: path.write_text('{"url": "x"}'), "does not hold them", id="no token"),
+    ],
+)
+def test_why_a_data_folder_does_not_tell_where_to_listen_is_said(
+    tmp_path: Path, leave: Callable[[Path], object], why: str
+) -> None:
+    access = tmp_path / "hookline.json"
+    leave(access)
+    with pytest.raises(BadOptionError) as caught:
+        source_of(None, None, access, (), None)
+    assert str(caught.value) == (
+        f"Say where to listen, with --url and --token: {access}, where `hookline up` writes both, {why}."
+    )
