@@ -69,7 +69,11 @@ class DataFolder:
 
     def opened(self) -> Self:
         """This folder, if it is one. Raises FolderRefusedError where `hookline up` has never got ready with it."""
-        if not self.access.exists():
+        try:
+            found = self.access.exists()
+        except OSError as error:
+            raise FolderRefusedError(f"The data folder {self.path} cannot be read: {error.strerror}.") from None
+        if not found:
             raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.")
         return self
 

@@ -67,7 +67,10 @@ def signin(
 ) -> None:
     """Print a link that opens the dashboard of a running `hookline up`, signed in: once, within 15 minutes."""
     with said():
-        print_result("url", asyncio.run(welcome.another_link(settings_of(data), DataFolder(data))), as_json=as_json)
+        folder = DataFolder(data).opened()
+        # As `hookline up` itself was told, which may leave servers in the folder alone.
+        settings = Settings.from_environment(upping.environment_of(folder, os.environ))
+        print_result("url", asyncio.run(welcome.another_link(settings, folder)), as_json=as_json)
 
 
 @app.command()

@@ -19,7 +19,10 @@ from domain.tables import Workspace
 
 Data = Annotated[
     Path | None,
-    typer.Option(help="Work on what `hookline up` runs with this folder, instead of what HOOKLINE_* variables name."),
+    typer.Option(
+        help="Work on the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name "
+        "those that it does not keep there, and hold for all other settings."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
@@ -37,18 +40,23 @@ async def require_migrated() -> None:
 
 
 def settings_of(data: Path | None) -> Settings:
-    """The settings that the environment gives, or those of what `hookline up` runs with a data folder."""
+    """The settings that the environment gives, or those of the `hookline up` with a data folder. See environment_of."""
     if data is None:
         return Settings.from_environment()
     return Settings.from_environment(environment_of(DataFolder(data)))
 
 
 def environment_of(folder: DataFolder) -> dict[str, str]:
-    """What the processes of the `hookline up` with that folder are told. Raises FolderRefusedError."""
-    try:
-        return upping.environment_of(folder.opened(), os.environ)
-    except OSError as error:
-        raise FolderRefusedError(f"{error.filename or folder.path}: {error.strerror or error}.") from None
+    """What the processes of the `hookline up` with that folder are told.
+
+    Raises FolderRefusedError, also where a variable names a server and the folder has its own: which is meant cannot be
+    told, and an erasure in the wrong one cannot be undone.
+    """
+    environment = upping.environment_of(folder.opened(), os.environ)
+    for variable, own in (("HOOKLINE_DATABASE_URL", folder.postgres), ("HOOKLINE_REDIS_URL", folder.redis)):
+        if own.exists() and upping.is_given(variable, os.environ):
+            raise FolderRefusedError(f"{own} is a server of the folder's own: give --data or {variable}, not both.")
+    return environment
 
 
 def print_result(name: str, value: object, *, as_json: bool) -> None:

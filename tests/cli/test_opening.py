@@ -44,11 +44,14 @@ def test_a_key_that_cannot_be_read_is_named_with_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("shut", "mode", "named"),
-    [("secret.key", 0o000, "secret.key"), (".", 0o600, "hookline.json")],
-    ids=["a key", "a folder"],
+    ("shut", "mode", "says"),
+    [
+        ("secret.key", 0o000, "{path}/secret.key cannot be used: Permission denied. Make it readable"),
+        (".", 0o600, "The data folder {path} cannot be read: Permission denied."),
+    ],
+    ids=["the key", "the folder"],
 )
-def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int, named: str) -> None:
+def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int, says: str) -> None:
     folder.secret_key()
     (folder.path / shut).chmod(mode)
     refused = subprocess.run(
@@ -57,6 +60,39 @@ def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int,
     )  # fmt: skip
     (folder.path / shut).chmod(0o700)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(str(folder.path / named))
-    assert "Permission denied" in refused.stderr
+    assert refused.stderr.startswith(says.format(path=folder.path))
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "own"),
+    [
+        ("HOOKLINE_DATABASE_URL", "postgres"),
+        ("HOOKLINE_DATABASE_URL_FILE", "postgres"),
+        ("HOOKLINE_REDIS_URL", "redis"),
+    ],
+)
+@pytest.mark.parametrize("command", [("workspace", "erase", "Acme", "--yes"), ("doctor",)], ids=["erase", "doctor"])
+def test_nothing_is_done_where_the_folder_has_a_server_and_a_variable_names_one(
+    folder: DataFolder, database_url: str, command: tuple[str, ...], variable: str, own: str
+) -> None:
+    folder.secret_key()
+    kept = folder.path / own
+    kept.mkdir()
+    (folder.path / "url").write_text(database_url)
+    value = str(folder.path / "url") if variable.endswith("_FILE") else database_url
+    refused = CliRunner().invoke(app, [*command, "--data", str(folder.path)], env={variable: value})
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    name = variable.removesuffix("_FILE")
+    assert refused.stderr == f"{kept} is a server of the folder's own: give --data or {name}, not both.\n"
+
+
+def test_a_server_that_the_folder_does_not_have_is_the_one_that_a_variable_names(
+    folder: DataFolder, database_url: str
+) -> None:
+    folder.redis.mkdir()
+    told = {"HOOKLINE_DATABASE_URL": database_url}
+    made = CliRunner().invoke(app, ["workspace", "create", "Acme", "--data", str(folder.path)], env=told)
+    assert made.exit_code == 0, made.stderr
+    listed = CliRunner().invoke(app, ["workspace", "list", "--data", str(folder.path)], env=told)
+    assert "Acme" in listed.stdout
