@@ -66,6 +66,14 @@ def test_all_of_it_is_applied_in_one_namespace_with_the_image_of_this_version() 
         assert pod["spec"]["containers"][0]["image"] == f"hookline:{VERSION}"
 
 
+def test_an_upgrade_runs_the_migration_of_the_image_that_was_set_and_nothing_before_it() -> None:
+    told = (ROOT / "docs" / "operations.md").read_text() + "".join(path.read_text() for path in MANIFESTS.iterdir())
+    assert not re.findall(r"kubectl [^\n]*(?:-f|--filename)\b.*", told), "kustomize puts no image into a lone file"
+    label, value = re.findall(r"kubectl apply -k deploy/kubernetes --selector (\S+)=(\S+)", told)[0]
+    applied = [each["kind"] for each in documents() if each["metadata"].get("labels", {}).get(label) == value]
+    assert applied == ["Job"]
+
+
 def test_the_settings_are_settings_and_can_be_read(tmp_path: Path) -> None:
     told = named("ConfigMap", "hookline")["data"]
     known = {variable_of(name) for name in Settings.__dataclass_fields__}
