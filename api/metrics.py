@@ -29,6 +29,7 @@ CODES = frozenset(
         "UNAVAILABLE",
     }
 )
+OTHER = "other"
 PATHS = frozenset({"/graphql", "/graphiql", "/session", "/healthz", "/readyz", "/metrics"})
 
 
@@ -63,6 +64,9 @@ class Metrics:
         self.errors = Counter(
             "hookline_graphql_errors_total", "Answers with an error of this code.", ("code",), registry=self.registry
         )
+        # A rate is known from the first error on only where its counter stood at zero before.
+        for code in (*CODES, OTHER):
+            self.errors.labels(code)
         self.cost = Histogram(
             "hookline_graphql_cost",
             "What operations were estimated to cost.",
@@ -102,7 +106,7 @@ class Metrics:
 
     def request(self, path: str, status: int) -> None:
         """Count one HTTP request."""
-        self.requests.labels(path if path in PATHS else "other", str(status)).inc()
+        self.requests.labels(path if path in PATHS else OTHER, str(status)).inc()
 
     @contextmanager
     def timed(self, kind: str) -> Iterator[None]:
@@ -123,7 +127,7 @@ class Metrics:
     def failed(self, codes: Iterable[str]) -> None:
         """Count an answer with errors of these codes."""
         for code in codes:
-            self.errors.labels(code if code in CODES else "other").inc()
+            self.errors.labels(code if code in CODES else OTHER).inc()
 
     def page(self) -> bytes:
         """The answer to Prometheus."""

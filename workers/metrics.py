@@ -9,7 +9,7 @@ from domain.backlog import Backlog
 from domain.counting import Kept
 from domain.outlet import Outlet
 from domain.verdicts import Result
-from domain.vocabulary import AttemptOutcome, DeliveryStatus
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, WebhookDisabledReason
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -38,11 +38,13 @@ OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been 
 ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
 CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
 
-# A rate is known from the first attempt on only where its counter stood at zero before.
+# A rate is known from the first time on only where its counter stood at zero before.
 for _outcome in AttemptOutcome:
     ATTEMPTS.labels(_outcome.value)
 for _status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.RETRYING, DeliveryStatus.FAILED):
     DELIVERIES.labels(_status.value)
+for _reason in WebhookDisabledReason:
+    WEBHOOKS_DISABLED.labels(_reason.value)
 
 
 def count_attempts(results: Sequence[Result], *, recorded: int) -> None:

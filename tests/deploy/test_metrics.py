@@ -15,8 +15,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from api.metrics import Metrics
+from api.metrics import CODES, Metrics
 from domain.outlet import Outlet
+from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
 from workers import metrics as of_workers
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,19 @@ def expressions(path: Path) -> list[str]:
     walk(json.loads(path.read_text()) if path.suffix == ".json" else yaml.safe_load(path.read_text()))
     assert found
     return found
+
+
+def shown(registry: CollectorRegistry, name: str, label: str) -> set[str]:
+    """The values of the label that this counter has a series of."""
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    return {sample.labels[label] for sample in samples if sample.name == name}
+
+
+def test_what_an_alert_counts_is_shown_before_it_happens_first() -> None:
+    """Prometheus sees no increase in a series that begins at one."""
+    assert shown(Metrics().registry, "hookline_graphql_errors_total", "code") == {*CODES, "other"}
+    assert shown(of_workers.REGISTRY, "hookline_attempts_total", "outcome") == {*AttemptOutcome}
+    assert shown(of_workers.REGISTRY, "hookline_webhooks_disabled_total", "reason") == {*WebhookDisabledReason}
 
 
 def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
