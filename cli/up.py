@@ -17,9 +17,10 @@ from pathlib import Path
 from cli import sentences, welcome
 from cli.data_folder import DataFolder
 from cli.output import Output
+from cli.private_server import PrivateServer
 from cli.programs import Program, api_answers, reachable, worker_answers
 from cli.receiver import Receiver
-from cli.servers import PrivatePostgres, PrivateRedis, PrivateServer
+from cli.servers import PrivatePostgres, PrivateRedis
 from cli.supervisor import Supervisor
 from domain import database, tasks, unit, workspaces
 from domain.errors import HooklineError, Refused, Unauthenticated, Unavailable
@@ -135,7 +136,7 @@ class _Instance:
         if not is_given("HOOKLINE_DATABASE_URL", self._environ):
             servers.append(PrivatePostgres(self._folder.postgres))
         if not is_given("HOOKLINE_REDIS_URL", self._environ):
-            servers.append(PrivateRedis(self._folder.redis))
+            servers.append(PrivateRedis(self._folder.redis, self._output.note))
         return servers
 
     def _programs(self, environment: Mapping[str, str], settings: Settings) -> tuple[Program, Program]:

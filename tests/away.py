@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from cli.servers import POSTGRES_SOCKET, REDIS_SOCKET
+from cli.private_server import POSTGRES_SOCKET
+from cli.servers import REDIS_SOCKET
 from domain.settings import Settings
 from tests.e2e.proxy import Gate
 

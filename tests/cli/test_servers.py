@@ -11,16 +11,10 @@ import psutil
 import pytest
 from redis import Redis
 
+from cli.private_server import STOP_DEADLINE, PrivateServer, ServerFailedError, socket_folder
 from cli.processes import package_folder, wait_until
 from cli.programs import CHECKOUT
-from cli.servers import (
-    STOP_DEADLINE,
-    PrivatePostgres,
-    PrivateRedis,
-    PrivateServer,
-    ServerFailedError,
-    socket_folder,
-)
+from cli.servers import PrivatePostgres, PrivateRedis
 from domain.errors import Misconfigured
 
 FAST = {"fsync": "off"}
@@ -81,6 +75,72 @@ def _holders_of(postgres: PrivatePostgres) -> list[int]:
         for process in psutil.process_iter(["name", "cwd"])
         if process.info["name"] == "postgres" and process.info["cwd"] == str(postgres.data)
     ]
+
+
+def fill(redis: PrivateRedis) -> None:
+    with Redis.from_url(redis.url) as client:
+        for number in range(100):
+            client.set(f"kept:{number}", "x" * 50)
+
+
+def overwrite(data: Path, pattern: str, old: bytes, new: bytes) -> None:
+    (file,) = (data / "appendonlydir").glob(pattern)
+    content = file.read_bytes()
+    assert old in content
+    file.write_bytes(content.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "old", "new"),
+    [
+        ("*.incr.aof", b"kept:50", b"\xff" * 70),
+        ("*.incr.aof", b"SET", b"S\xffT"),
+        ("*.base.rdb", b"valkey-ver", b"\xff" * 10),
+        ("*.manifest", b"file", b"fine"),
+    ],
+    ids=["what no command is", "a command that nobody knows", "the snapshot", "the manifest"],
+)
+def test_a_redis_that_cannot_read_what_it_has_kept_sets_that_aside_and_starts_empty(
+    tmp_path: Path, pattern: str, old: bytes, new: bytes
+) -> None:
+    said: list[str] = []
+    redis = PrivateRedis(tmp_path / "r", said.append)
+    (tmp_path / "r.broken").mkdir()
+    (tmp_path / "r.broken" / "older").touch()
+    with redis:
+        fill(redis)
+    overwrite(redis.data, pattern, old, new)
+    with redis, Redis.from_url(redis.url) as client:
+        assert client.dbsize() == 0
+    assert said == [
+        "Redis could not start on what it had kept, and started empty: no delivery is lost. What it had kept is "
+        f"{tmp_path / 'r.broken'} now; {tmp_path / 'r.log'} says what was wrong."
+    ]
+    assert (redis.broken / "appendonlydir").is_dir()
+    assert not (redis.broken / "older").exists()
+    with redis:
+        fill(redis)
+    with redis, Redis.from_url(redis.url) as client:
+        assert client.dbsize() == 100
+    assert len(said) == 1
+
+
+def test_what_redis_has_kept_stays_where_it_lies_where_it_is_not_to_blame(tmp_path: Path) -> None:
+    said: list[str] = []
+    redis = PrivateRedis(tmp_path / ("long" * 30) / "r", said.append)
+    with redis:
+        fill(redis)
+    in_the_way = redis.socket / "in the way"
+    in_the_way.mkdir(parents=True)
+    redis.socket.parent.chmod(0o700)
+    with pytest.raises(ServerFailedError, match="Redis ended at once"):
+        redis.start()
+    assert not redis.broken.exists()
+    in_the_way.rmdir()
+    redis.socket.rmdir()
+    with redis, Redis.from_url(redis.url) as client:
+        assert client.dbsize() == 100
+    assert not said
 
 
 async def test_a_data_path_too_long_for_a_socket_works_all_the_same(tmp_path: Path) -> None:

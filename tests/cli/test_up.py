@@ -156,6 +156,20 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
         assert running.stop() == 0
 
 
+def test_a_redis_that_is_killed_and_cannot_read_its_file_comes_back_empty(tmp_path: Path, database_url: str) -> None:
+    data = tmp_path / "var"
+    with up(data, {"HOOKLINE_DATABASE_URL": database_url}) as running:
+        before = running.until_ready().parts()
+        (file,) = (data / "redis" / "appendonlydir").glob("*.incr.aof")
+        file.write_bytes(b"\xff" * 100)
+        before["valkey-server"].kill()
+        assert wait_until(lambda: "and started empty: no delivery is lost" in running.output, READY), running.output
+        assert (data / "redis.broken").is_dir()
+        assert running.parts()["valkey-server"].pid != before["valkey-server"].pid
+        assert "keeps ending" not in running.output
+        assert running.stop() == 0
+
+
 def test_it_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path, database_url: str, redis_url: str) -> None:
     told = environment(HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url)
     command = [*HOOKLINE, "up", "--data", str(tmp_path / "var"), "--port", "0"]

@@ -12,7 +12,7 @@ import pytest
 
 from cli import doctor
 from cli.doctor import Finding, Verdict
-from cli.servers import POSTGRES_SOCKET
+from cli.private_server import POSTGRES_SOCKET
 from domain import database
 from domain.database import connected, migrate, rows
 from domain.errors import Misconfigured, Unavailable

@@ -17,9 +17,10 @@ from uuid import uuid4
 
 import asyncpg
 
+from cli.private_server import POSTGRES_SOCKET, socket_folder
 from cli.processes import spawn, wait_until
 from cli.programs import CHECKOUT, api_answers
-from cli.servers import POSTGRES_SOCKET, PrivatePostgres, PrivateRedis, socket_folder
+from cli.servers import PrivatePostgres, PrivateRedis
 from domain import database, unit, workspaces
 from domain.settings import Settings
 from domain.unit import Actor
