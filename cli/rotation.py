@@ -22,7 +22,7 @@ class Rotation:
     vault: Vault
     left: int
     resealed: int = 0
-    unopened: list[resealing.Stale] = field(default_factory=list)
+    unopened: list[resealing.Sealed] = field(default_factory=list)
 
     @property
     def done(self) -> bool:

@@ -6,6 +6,8 @@ that was read: whoever changes a secret at the same time wins, and has sealed it
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
 from typing import Any, Final
 
 from domain.database import rows
@@ -21,8 +23,8 @@ SEALED: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
-    """A value that another key than the newest has sealed, and where it lies."""
+class Sealed:
+    """A sealed value, and where it lies."""
 
     table: str
     column: str
@@ -40,29 +42,60 @@ class Batch:
     """What came of some rows: how many values were sealed anew, and which of them no key opens."""
 
     resealed: int
-    unopened: Sequence[Stale]
+    unopened: Sequence[Sealed]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many values open, and which do not, of all of them or of those that there was time for."""
+
+    opened: int
+    unopened: Sequence[Sealed]
+    all_of_them: bool
+
+
+async def look(vault: Vault, most: timedelta) -> Looked:
+    """Open every value, the oldest first, for about as long as `most`. Changes nothing. Raises Unavailable."""
+    end = monotonic() + most.total_seconds()
+    opened = 0
+    unopened = []
+    async for table, found in _pages():
+        for value in sealed_in(table, found):
+            try:
+                _open(vault, value)
+                opened += 1
+            except CannotOpen:
+                unopened.append(value)
+        if monotonic() > end:
+            return Looked(opened, unopened, all_of_them=False)
+    return Looked(opened, unopened, all_of_them=True)
 
 
 async def batches(vault: Vault) -> AsyncGenerator[Batch, None]:
     """Go through all rows once, a batch at each step. Raises Unavailable."""
+    async for table, found in _pages():
+        yield await reseal(vault, [value for value in sealed_in(table, found) if vault.needs_reseal(value.sealed)])
+
+
+async def _pages() -> AsyncGenerator[tuple[str, Sequence[Mapping[str, Any]]], None]:
     for table in SEALED:
         position = 0
         while found := await rows(_BATCH[table], position, BATCH):
             position = found[-1]["id"]
-            yield await reseal(vault, stale_in(vault, table, found))
+            yield table, found
 
 
-def stale_in(vault: Vault, table: str, found: Sequence[Mapping[str, Any]]) -> list[Stale]:
-    """The values in these rows that have to be sealed anew."""
+def sealed_in(table: str, found: Sequence[Mapping[str, Any]]) -> list[Sealed]:
+    """The sealed values in these rows."""
     return [
-        Stale(table, column, row["id"], str(row["uuid"]), row["workspace_id"], row[column])
+        Sealed(table, column, row["id"], str(row["uuid"]), row["workspace_id"], row[column])
         for row in found
         for column in SEALED[table]
-        if row[column] is not None and vault.needs_reseal(row[column])
+        if row[column] is not None
     ]
 
 
-async def reseal(vault: Vault, stale: Sequence[Stale]) -> Batch:
+async def reseal(vault: Vault, stale: Sequence[Sealed]) -> Batch:
     """Seal these values anew, where they are still what they were. Raises Unavailable."""
     resealed = 0
     unopened = []
@@ -83,9 +116,12 @@ async def left(vault: Vault) -> int:
     return count
 
 
-def _sealed_anew(vault: Vault, value: Stale) -> bytes:
-    plain = vault.open(value.sealed, workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
-    return vault.seal(plain, workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
+def _open(vault: Vault, value: Sealed) -> str:
+    return vault.open(value.sealed, workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
+
+
+def _sealed_anew(vault: Vault, value: Sealed) -> bytes:
+    return vault.seal(_open(vault, value), workspace_id=value.workspace_id, row=value.row_uuid, field=value.column)
 
 
 # The names are those of SEALED, not a person's.

@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from redis.asyncio import Redis
 from cli import doctor
 from cli.data_folder import DataFolder
 from cli.doctor import Finding, Verdict, clock
+from domain import webhooks
 from domain.database import rows
+from domain.resealing import SEALED
 from domain.unit import Actor, Domain
+from domain.vault import Vault
 from tests.conftest import SECRET_KEY
-from tests.domain.doing import happen, listen
+from tests.domain.doing import add_account, happen, listen
 from tests.e2e.system import SHIFTED
 from tests.running import hookline
 
@@ -125,6 +129,40 @@ async def test_a_key_that_does_not_open_what_is_sealed(told: dict[str, str], dom
     await listen(domain, admin, secret="s3cret")
     finding = await fault(told | {"HOOKLINE_SECRET_KEYS": "A" * 43 + "="}, "keys")
     assert finding.remedy.startswith("Put the key that was used back")
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table in SEALED for column in SEALED[table]])
+async def test_keys_that_open_what_was_sealed_last_and_not_one_value_before(
+    told: dict[str, str], domain: Domain, admin: Actor, table: str, column: str
+) -> None:
+    webhook = await listen(domain, admin, secret="old", headers=(("Authorization", "Bearer old"),))
+    async with domain.unit(admin) as unit:
+        await webhooks.rotate_secret(unit, webhook.id, "newer", timedelta(days=1))
+    of = {"webhook": webhook.uuid, "account": (await add_account(domain, admin)).uuid}
+    for other_table, other in ((name, each) for name in SEALED for each in SEALED[name]):
+        if (other_table, other) != (table, column):
+            await rows(f"UPDATE {other_table} SET {other} = NULL")
+    await listen(replace(domain, vault=Vault((bytes(32), SECRET_KEY))), admin, secret="newest")
+
+    new_alone = {"HOOKLINE_SECRET_KEYS": base64.urlsafe_b64encode(bytes(32)).decode()}
+    finding = await fault(told | new_alone, "keys")
+    assert finding.says == (
+        f"sealed values that open with none of the keys: 1, the first is {table} {of[table]}, {column}"
+    )
+
+
+async def test_of_more_than_there_is_time_for_it_says_how_far_it_looked(
+    told: dict[str, str], domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.sealed.LOOK_FOR", timedelta(0))
+    monkeypatch.setattr("domain.resealing.BATCH", 1)
+    for secret in ("one", "two"):
+        await listen(domain, admin, secret=secret)
+    finding = (await found(told))["keys"]
+    assert (finding.verdict, finding.says) == (
+        Verdict.OK,
+        "the keys open the first 1 of the sealed values; there was no time for more",
+    )
 
 
 async def test_a_lease_that_is_too_short(told: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from domain import accounts, resealing, webhooks
 from domain.database import rows
-from domain.resealing import SEALED, Stale, reseal, stale_in
+from domain.resealing import SEALED, Sealed, reseal, sealed_in
 from domain.tables import Account, Webhook
 from domain.unit import Actor, Domain
 from domain.vault import Vault
@@ -39,10 +39,8 @@ async def furnish(domain: Domain, admin: Actor) -> tuple[Webhook, Account]:
     return webhook, await add_account(domain, admin, identifier="second")
 
 
-async def all_stale(vault: Vault) -> list[Stale]:
-    return [
-        value for table in SEALED for value in stale_in(vault, table, await rows(f"SELECT * FROM {table} ORDER BY id"))
-    ]
+async def all_sealed() -> list[Sealed]:
+    return [value for table in SEALED for value in sealed_in(table, await rows(f"SELECT * FROM {table} ORDER BY id"))]
 
 
 async def opened(vault: Vault, webhook_id: int) -> tuple[str | None, ...]:
@@ -87,7 +85,7 @@ async def test_what_was_changed_meanwhile_is_left_as_it_was_changed(
     domain: Domain, admin: Actor, rotated: Vault
 ) -> None:
     webhook, _ = await furnish(domain, admin)
-    read = await all_stale(rotated)
+    read = await all_sealed()
     newer = replace(domain, vault=rotated)
     await change_webhook(newer, admin, webhook, secret="third", headers=None)
 
@@ -129,6 +127,15 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(domain: Domain,
 
     assert (batch.resealed, [str(value) for value in batch.unopened]) == (0, [f"webhook {webhook.uuid}, sealed_secret"])
     assert (await Webhook.get(id=webhook.id)).sealed_secret == webhook.sealed_secret
+
+
+async def test_a_look_opens_every_value_and_changes_nothing(domain: Domain, admin: Actor, rotated: Vault) -> None:
+    await furnish(domain, admin)
+    before = await all_sealed()
+    for vault, counts in ((rotated, (6, 0)), (Vault((NEW_KEY,)), (0, 6))):
+        looked = await resealing.look(vault, DAY)
+        assert (looked.opened, len(looked.unopened), looked.all_of_them) == (*counts, True)
+    assert await all_sealed() == before
 
 
 async def test_the_worker_does_it_a_batch_at_a_step_and_then_rests(
