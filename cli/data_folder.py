@@ -77,26 +77,21 @@ class DataFolder:
             raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.")
         return self
 
+    def make_key(self) -> None:
+        """Make the key that seals secrets at rest, where nothing can have been sealed here with another one yet."""
+        if not (self.key.exists() or self.postgres.exists() or self.access.exists()):
+            _write_private(self.key, new_key() + "\n")
+
     def secret_key(self) -> str:
-        """The key that seals secrets at rest, as HOOKLINE_SECRET_KEYS wants it; made where there is none yet.
-
-        Raises FolderRefusedError where it cannot be read, or is missing beside data that was sealed with one.
-        """
-        if self.key.exists():
-            return self._kept_key()
-        if self.postgres.exists():
-            raise FolderRefusedError(
-                f"{self.key} is missing, and what {self.postgres} holds was sealed with a key. Put the file back, set "
-                "HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
-            )
-        text = new_key()
-        _write_private(self.key, text + "\n")
-        return text
-
-    def _kept_key(self) -> str:
+        """That key, as HOOKLINE_SECRET_KEYS wants it. Raises FolderRefusedError where it is missing or none."""
         try:
             text = self.key.read_text().strip()
             keys_of(text)
+        except FileNotFoundError:
+            raise FolderRefusedError(
+                f"{self.key} is missing, and what was kept with {self.path} was sealed with a key. Put the file back, "
+                "set HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
+            ) from None
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it holds no key"
             raise FolderRefusedError(

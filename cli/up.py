@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli import sentences, welcome
+from cli import sealed, sentences, welcome
 from cli.data_folder import DataFolder
 from cli.output import Output
 from cli.private_server import PrivateServer
@@ -33,6 +33,7 @@ from domain.workspaces import NewToken
 FIRST_WORKSPACE = "My workspace"
 TOKEN_NAME = "hookline up"  # noqa: S105
 NETWORKS = "HOOKLINE_ALLOWED_NETWORKS"
+KEYS = "HOOKLINE_SECRET_KEYS"
 LOOPBACK = "127.0.0.0/8,::1/128"
 # After a kill -9 the processes of the instance before may take a moment to let go of the port.
 PORT_PATIENCE_SECONDS = 1.0
@@ -107,6 +108,8 @@ class _Instance:
             work.result()
 
     async def _work(self) -> None:
+        if not is_given(KEYS, self._environ):
+            self._folder.make_key()
         listening = {"HOOKLINE_HOST": self._place.host, "HOOKLINE_PORT": str(self._place.port)}
         environment = replaced(environment_of(self._folder, self._environ), listening)
         settings = Settings.from_environment(environment)
@@ -117,6 +120,7 @@ class _Instance:
         with sentences.of_the_database():
             await database.migrate(settings)
             async with unit.opened(settings) as domain:
+                await sealed.require(domain.vault, self._output)
                 workspace, token = await entrance(domain, self._folder.known_token())
                 receives = await self._receives(domain, workspace)
         await self._supervisor.start(*self._programs(environment, settings))
@@ -200,7 +204,7 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
         NETWORKS: lambda: LOOPBACK,
         "HOOKLINE_DATABASE_URL": lambda: PrivatePostgres(folder.postgres).url,
         "HOOKLINE_REDIS_URL": lambda: PrivateRedis(folder.redis).url,
-        "HOOKLINE_SECRET_KEYS": folder.secret_key,
+        KEYS: folder.secret_key,
     }
     return {**environ, **{name: value() for name, value in ours.items() if not is_given(name, environ)}}
 

@@ -7,6 +7,7 @@ import stat
 import urllib.error
 import urllib.request
 from pathlib import Path
+from shutil import copy
 from typing import Any
 from uuid import uuid4
 
@@ -176,6 +177,9 @@ def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhe
         assert [webhook["callbackUrl"] for webhook in webhooks_of(access)] == [elsewhere]
         assert "a built-in receiver shows" not in second.output
         assert second.stop() == 0
+    # Another folder beside the same database needs its key.
+    (tmp_path / "other").mkdir()
+    copy(data / "secret.key", tmp_path / "other")
     with up(tmp_path / "other", variables) as third:
         access = third.until_ready().access
         assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2

@@ -1,6 +1,7 @@
 """`hookline up`, as a person runs it: real processes, real servers."""
 
 import asyncio
+import base64
 import os
 import re
 import shlex
@@ -24,6 +25,10 @@ from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres
 from cli.up import Place, run
 from domain import sign_in
+from domain.database import rows
+from domain.unit import Actor, Domain
+from tests.conftest import SECRET_KEY
+from tests.domain.doing import listen
 from tests.running import GONE, HOOKLINE, READY, Up, environment, hookline, setpriv_without_capabilities, up
 
 PARTS = {"api", "worker", "postgres", "valkey-server"}
@@ -241,6 +246,41 @@ def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path, capsys: py
     (tmp_path / "var" / "postgres").mkdir(parents=True)
     assert run(Place(tmp_path / "var", "127.0.0.1", 0), environment(), Output()) == 1
     assert capsys.readouterr().err.startswith(f"{tmp_path / 'var' / 'secret.key'} is missing")
+
+
+def test_a_key_that_was_lost_is_replaced_neither_by_up_nor_by_what_only_looks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], database_url: str, redis_url: str
+) -> None:
+    data = tmp_path / "var"
+    data.mkdir()
+    (data / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
+    told = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
+    missing = f"{data / 'secret.key'} is missing"
+    assert run(Place(data, "127.0.0.1", 0), environment(**told), Output()) == 1
+    assert capsys.readouterr().err.startswith(missing)
+    for command in ("doctor", "status", "migrate"):
+        refused = hookline(command, "--data", str(data), **told)
+        assert (refused.returncode, refused.stderr.startswith(missing)) == (1, True), refused
+    assert not (data / "secret.key").exists()
+
+
+async def test_up_is_not_ready_with_keys_that_open_nothing_of_what_is_sealed(
+    tmp_path: Path, domain: Domain, admin: Actor, database_url: str, redis_url: str
+) -> None:
+    await listen(domain, admin, secret="s3cret")
+    told = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
+    with up(tmp_path / "new", told) as running:
+        assert running.process.wait(READY.total_seconds()) == 1
+        assert running.output.strip().endswith(
+            "The keys open nothing of what is sealed in the database, which others sealed. Put those back, as "
+            "secret.key in the data folder or in HOOKLINE_SECRET_KEYS, or name another database."
+        )
+    key = base64.urlsafe_b64encode(SECRET_KEY).decode()
+    await rows("UPDATE webhook SET sealed_headers = 'x'")
+    with up(tmp_path / "new", told | {"HOOKLINE_SECRET_KEYS": key}) as running:
+        running.until_ready()
+        assert "sealed values that open with none of the keys: 1, the first is webhook " in running.output
+        assert running.stop() == 0
 
 
 @pytest.mark.parametrize(
