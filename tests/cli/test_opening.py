@@ -17,6 +17,7 @@ from tests.running import HOOKLINE, environment, setpriv_without_capabilities
 def folder(tmp_path: Path) -> DataFolder:
     """One that a `hookline up` has left."""
     folder = DataFolder(tmp_path)
+    folder.make_key()
     folder.write_access("http://127.0.0.1:1", "hl_x")
     return folder
 
@@ -34,6 +35,7 @@ def folder(tmp_path: Path) -> DataFolder:
 def test_a_key_that_cannot_be_read_is_named_with_what_to_do(
     folder: DataFolder, command: str, spoil: Callable[[Path], object], why: str
 ) -> None:
+    folder.key.unlink()
     spoil(folder.key)
     refused = CliRunner().invoke(app, [command, "--data", str(folder.path)], env=environment())
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -52,7 +54,6 @@ def test_a_key_that_cannot_be_read_is_named_with_what_to_do(
     ids=["the key", "the folder"],
 )
 def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int, says: str) -> None:
-    folder.secret_key()
     (folder.path / shut).chmod(mode)
     refused = subprocess.run(
         [*setpriv_without_capabilities(), *HOOKLINE, "status", "--data", str(folder.path)],
@@ -76,7 +77,6 @@ def test_what_may_not_be_read_is_named(folder: DataFolder, shut: str, mode: int,
 def test_nothing_is_done_where_the_folder_has_a_server_and_a_variable_names_one(
     folder: DataFolder, database_url: str, command: tuple[str, ...], variable: str, own: str
 ) -> None:
-    folder.secret_key()
     kept = folder.path / own
     kept.mkdir()
     (folder.path / "url").write_text(database_url)
