@@ -7,12 +7,11 @@ and the workspace itself last. Whoever is interrupted does it again: what is gon
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from domain.database import rows, transaction
 from domain.errors import Unavailable
-from domain.live import stream_of
+from domain.live import Live
 from domain.tables import Workspace
 from domain.unit import Domain
 
@@ -42,13 +41,13 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
         await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
         removed += await _remove_deliveries(workspace.id, tell)
         removed += await _remove("event", _EVENTS, workspace.id, tell)
-        await _forget(domain.redis, workspace.id)
+        await _forget(domain.hub.live, workspace.id)
     return removed + 1
 
 
-async def _forget(redis: Redis, workspace_id: int) -> None:
+async def _forget(live: Live, workspace_id: int) -> None:
     try:
-        await redis.delete(stream_of(workspace_id), f"{stream_of(workspace_id)}:since")
+        await live.erase(workspace_id)
     except (RedisError, OSError) as error:
         message = "Redis is out of reach: it still has the live changes of this workspace. Erase it again in a moment."
         raise Unavailable(message) from error

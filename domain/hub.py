@@ -124,7 +124,13 @@ class Hub:
             self._doubtful = False
         found = await self._read_or_wake()
         for key, entries in found or []:
-            self._hand_out(self._streams[key], entries)
+            stream = self._streams[key]
+            # So far behind, entries may have been trimmed before they were read.
+            if len(entries) < READ_COUNT or await self.live.holds(stream.workspace_id, stream.position):
+                self._hand_out(stream, entries)
+            else:
+                stream.position = entries[-1][0].decode()
+                _tell_lost(stream)
         # A Redis that was emptied, and whose clock runs behind, would stay silent.
         self._doubtful = found == []
 

@@ -22,6 +22,7 @@ KEPT_CHANGES = 50_000
 MEMORY_SECONDS = 600
 # How long while something is open: Redis may be away for hours, and then the loop tells all from the first open change.
 OPEN_MEMORY_SECONDS = 24 * 3600
+ERASED_SECONDS = 24 * 3600
 # How many changes of one workspace may have one millisecond in their ids.
 SPAN = 2**20
 # How far the time that is recalled of a change may lie before the one at which it was committed.
@@ -137,10 +138,13 @@ return taken
 # A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
 # missing: they read the database, where they find all that was committed before the marker was made. So the loop does
 # not tell again what happened before `since`, the time before which all had been committed by then.
-# Returns the stream's last id.
+# Returns the stream's last id. An erased workspace has none, whoever still watches it or tells of it late.
 _OPEN = """
 local since, workspace = ARGV[1], ARGV[2]
 local stream = 'hookline:live:' .. workspace
+if redis.call('EXISTS', stream .. ':erased') == 1 then
+  return '0-0'
+end
 if redis.call('EXISTS', stream) == 0 then
   redis.call('SET', stream .. ':since', since)
   return add(stream, workspace, 'since', since)
@@ -225,12 +229,23 @@ class Live:
 
     async def _page(self, workspace_id: int, position: str, until: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
         # From its own place on: while that is kept, nothing after it has been trimmed.
-        found = await self._redis.xrange(stream_of(workspace_id), position, count=PAGE + 1)
+        ahead = order_of(position) < order_of(until)
+        found: list[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrange(
+            stream_of(workspace_id), position, until if ahead else position, count=PAGE + 1 if ahead else 1
+        )
         if position != OLDEST and not (found and found[0][0] == position.encode()):
             # Trimmed, or lost with Redis: whoever holds it reads the list again.
             newest = await self._redis.xrevrange(stream_of(workspace_id), count=1)
             raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
-        return [each for each in found if order_of(position) < order_of(each[0].decode()) <= order_of(until)]
+        return found if position == OLDEST else found[1:]
+
+    async def erase(self, workspace_id: int) -> None:
+        """Forget a workspace's stream, and begin none for a day: who was writing in it may tell of that late."""
+        stream = stream_of(workspace_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(stream, f"{stream}:since")
+            pipe.set(f"{stream}:erased", 1, ex=ERASED_SECONDS)
+            await pipe.execute()
 
     async def holds(self, workspace_id: int, cursor: str) -> bool:
         """Whether the workspace's stream still has the entry of that cursor."""

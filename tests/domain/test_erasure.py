@@ -8,7 +8,7 @@ from domain import audit, deliveries, erasure, events, replays, workspaces
 from domain.database import now, rows
 from domain.erasure import Erased
 from domain.errors import Unavailable
-from domain.live import stream_of
+from domain.live import Change, Order, stream_of
 from domain.replays import NewReplay
 from domain.settings import Settings
 from domain.tables import Workspace
@@ -92,6 +92,17 @@ async def test_what_was_being_written_as_it_was_closed_goes_too(domain: Domain) 
     await erasing
 
     assert set((await counted()).values()) == {0}
+
+
+async def test_no_live_stream_begins_again_for_who_still_watches_or_tells_late(domain: Domain) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    change = Change("post", leaving.workspace.id, 1, "uuid", 1, Order.CLEAR, await now(), {})
+    await erasure.erase(domain, leaving.workspace)
+
+    assert await domain.hub.live.append([change]) == [False]
+    await domain.hub.live.open(leaving.workspace.id)
+
+    assert not await domain.redis.exists(stream_of(leaving.workspace.id))
 
 
 async def somebody_waits() -> bool:

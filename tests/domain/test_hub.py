@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from domain import queue
 from domain.database import committed_until
-from domain.hub import Hub
+from domain.hub import READ_COUNT, Hub
 from domain.live import Change, CursorExpired, Entry, Live, Order, order_of, stream_of
 from domain.settings import Settings
 from domain.unit import Domain, opened
@@ -160,6 +160,21 @@ async def test_listeners_are_told_to_read_again_where_a_redis_with_a_slow_clock_
 
         async with asyncio.timeout(30):
             await listener.lost.get()
+
+
+async def test_what_is_trimmed_before_it_is_read_is_not_passed_over(hub: Hub, redis: Redis) -> None:
+    listener, position = await attach(hub)
+    count = order_of(position)[1]
+    async with redis.pipeline(transaction=True) as pipe:
+        for number in range(2 * READ_COUNT):
+            pipe.xadd(stream_of(7), {"k": "d", "e": f'{{"n":{number}}}'}, id=f"{2**45}-{count + number}")
+        pipe.xtrim(stream_of(7), maxlen=READ_COUNT, approximate=False)
+        await pipe.execute()
+
+    async with asyncio.timeout(30):
+        lost = await listener.lost.get()
+    assert listener.heard.empty()
+    assert await hub.live.holds(7, lost.resume_from)
 
 
 async def test_the_reader_gives_up_a_connection_that_broke_without_a_word(settings: Settings, redis: Redis) -> None:
