@@ -141,7 +141,7 @@ WITH picked AS (PICKED), d AS (
         AND (d.is_test OR w.active AND (w.circuit_open_until IS NULL OR picked.probe))
     RETURNING STATE, w.uuid AS webhook_uuid, w.callback_url, w.method, w.content_type, w.sealed_secret,
         CASE WHEN w.previous_secret_until > now() THEN w.sealed_previous_secret END AS sealed_previous_secret,
-        w.sealed_headers, w.failing_since
+        w.sealed_headers
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change) SELECT id, change FROM d
     ON CONFLICT (delivery_id) DO NOTHING RETURNING delivery_id
@@ -175,7 +175,7 @@ _CLAIM_FOR = _CLAIM.replace(
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A result that counts; `now` is its delivery and its webhook's health and URL as they stand since."""
+    """A result that counts; `now` is its delivery and its webhook's health as they stand since."""
 
     result: Result
     now: Row
@@ -205,6 +205,7 @@ def _columns(result: Result) -> tuple[Any, ...]:
         row["id"], row["attempt_number"], result.status, result.wait, result.retry_after, result.duration_ms,
         result.outcome, result.error, result.request_url, row["method"], result.request_headers,
         result.response_status, result.response_headers, result.response_body, result.response_truncated,
+        row["callback_url"],
     )  # fmt: skip
 
 
@@ -220,23 +221,27 @@ def _ended(result: Result, row: Row) -> Change:
     return change_of({**result.claimed, **row}, row["recorded_at"], Order.NEXT, attempt)
 
 
+# A webhook's new URL has asked for no time, and nobody knows yet how it fares.
 _RECORD = """
 WITH o AS (
     SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::interval[], $5::bool[], $6::int[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], $15::bool[])
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], $15::bool[],
+        $16::text[])
     AS o (delivery_id, number, status, wait, retry_after, duration_ms, outcome, error, request_url, request_method,
-        request_headers, response_status, response_headers, response_body, response_truncated)
+        request_headers, response_status, response_headers, response_body, response_truncated, callback_url)
 ), done AS (
     UPDATE delivery d
     SET status = o.status, change = d.change + 1, leased_until = NULL,
         attempt_count = d.attempt_count + (o.outcome <> 'interrupted')::int,
         interrupted_count = d.interrupted_count + (o.outcome = 'interrupted')::int,
-        due_at = CASE WHEN o.status = 'retrying' THEN now() + o.wait ELSE d.due_at END, retry_after = o.retry_after,
+        due_at = CASE WHEN o.status <> 'retrying' THEN d.due_at
+            WHEN w.callback_url = o.callback_url THEN now() + o.wait ELSE now() END,
+        retry_after = o.retry_after AND w.callback_url = o.callback_url,
         finished_at = CASE WHEN o.status <> 'retrying' THEN now() END
     FROM o, webhook w
     WHERE d.id = o.delivery_id AND d.status = 'delivering' AND d.attempt_number = o.number AND w.id = d.webhook_id
     RETURNING d.id, d.status, d.attempt_number, d.attempt_count, d.change, d.claimed_at, d.due_at, d.retry_after,
-        d.finished_at, now() AS recorded_at, w.callback_url, w.active, w.failing_since, w.circuit_open_until
+        d.finished_at, now() AS recorded_at, w.active, w.failing_since, w.circuit_open_until
 ), logged AS (
     INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
         request_headers, response_status, response_headers, response_body, response_truncated)

@@ -30,6 +30,8 @@ class Sign:
     """What one attempt that counts says about its endpoint."""
 
     webhook_id: int
+    # Where it went: that an earlier URL failed says nothing of the present one.
+    callback_url: str
     outcome: Outcome
     # Whether it was made although the circuit was open.
     probed: bool
@@ -56,25 +58,26 @@ async def note(signs: Sequence[Sign], failing_limit: timedelta) -> dict[int, Hea
 
     Most successes change nothing and cost nothing.
     """
-    tallies: dict[int, _Tally] = {}
+    tallies: dict[tuple[int, str], _Tally] = {}
     for sign in signs:
-        tallies.setdefault(sign.webhook_id, _Tally()).add(sign)
-    telling = sorted((webhook_id, tally) for webhook_id, tally in tallies.items() if tally.tells)
+        tallies.setdefault((sign.webhook_id, sign.callback_url), _Tally()).add(sign)
+    telling = sorted((*place, tally) for place, tally in tallies.items() if tally.tells)
     if not telling:
         return {}
     noted = await rows(
         _NOTE,
-        [webhook_id for webhook_id, _ in telling],
-        [tally.succeeded for _, tally in telling],
-        [tally.failed for _, tally in telling],
-        [tally.answered for _, tally in telling],
-        [tally.unreachable for _, tally in telling],
-        [tally.probed for _, tally in telling],
-        [tally.gone for _, tally in telling],
+        [webhook_id for webhook_id, _, _ in telling],
+        [tally.succeeded for _, _, tally in telling],
+        [tally.failed for _, _, tally in telling],
+        [tally.answered for _, _, tally in telling],
+        [tally.unreachable for _, _, tally in telling],
+        [tally.probed for _, _, tally in telling],
+        [tally.gone for _, _, tally in telling],
         failing_limit,
         OPENS_AFTER,
         FIRST_PAUSE,
         LONGEST_PAUSE,
+        [callback_url for _, callback_url, _ in telling],
     )
     return {row["webhook_id"]: Health(**row) for row in noted}
 
@@ -113,8 +116,9 @@ class _Tally:
 # `bad` counts the unreachable ones in a row. An open circuit is only moved by its probe.
 _NOTE = """
 WITH seen AS (
-    SELECT * FROM unnest($1::bigint[], $2::bool[], $3::bool[], $4::bool[], $5::int[], $6::bool[], $7::bool[])
-    AS seen (webhook_id, succeeded, failed, answered, unreachable, probed, gone)
+    SELECT * FROM unnest($1::bigint[], $2::bool[], $3::bool[], $4::bool[], $5::int[], $6::bool[], $7::bool[],
+        $12::text[])
+    AS seen (webhook_id, succeeded, failed, answered, unreachable, probed, gone, callback_url)
 ), was AS (
     SELECT w.id, w.active, w.circuit_open_until, seen.*,
         CASE
@@ -128,7 +132,7 @@ WITH seen AS (
             WHEN seen.failed THEN coalesce(w.failing_since, now())
             ELSE w.failing_since
         END AS failing
-    FROM seen JOIN webhook w ON w.id = seen.webhook_id
+    FROM seen JOIN webhook w ON w.id = seen.webhook_id AND w.callback_url = seen.callback_url
     ORDER BY w.id FOR UPDATE OF w
 ), verdict AS (
     SELECT *,

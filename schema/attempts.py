@@ -59,7 +59,8 @@ class Attempt(Node):
         )
 
     @strawberry.field(
-        description="Where the request went, in normal form; of an attempt that was interrupted, the callback URL."
+        description="Where the request went, in normal form, at most 2,048 characters of it; of an attempt that was "
+        "interrupted, the callback URL."
     )
     def request_url(self, info: Info) -> str:
         return self._read(info.context, lambda row: row.request_url)

@@ -126,17 +126,15 @@ class Recorder:
         self._note(results)
 
     async def _health_after(self, recorded: Sequence[Recorded], group: Sequence[Ended]) -> dict[int, Health]:
-        """What the attempts that count say about their endpoints, noted; those to an earlier URL say nothing."""
+        """What the attempts that count say about their endpoints, noted."""
         outcomes = {_key(each.claimed): each.outcome for each in group}
-        signs = [
-            _sign(each, outcomes[_key(each.result.claimed)])
-            for each in recorded
-            if each.now["callback_url"] == each.result.claimed["callback_url"]
-        ]
+        signs = [_sign(each, outcomes[_key(each.result.claimed)]) for each in recorded]
         try:
             return await health.note(signs, self._domain.settings.failing_limit)
-        except Unavailable:
-            # The attempts are recorded; the next ones will say the same.
+        except Exception as error:
+            # The attempts are recorded, and are to be told of. The next ones will say the same of their endpoints.
+            if not isinstance(error, Unavailable):
+                log.exception("recorder.health_broke")
             return {}
 
     def _note(self, results: Sequence[Result]) -> None:
@@ -182,6 +180,7 @@ def _sign(recorded: Recorded, outcome: Outcome) -> Sign:
     claimed, now = recorded.result.claimed, recorded.now
     return Sign(
         webhook_id=claimed["webhook_id"],
+        callback_url=claimed["callback_url"],
         outcome=outcome,
         probed=claimed["circuit_open_until"] is not None,
         was_failing=now["failing_since"] is not None or now["circuit_open_until"] is not None,

@@ -38,7 +38,13 @@ async def note(webhook: Webhook, *outcomes: Outcome) -> Health | None:
 async def sign(webhook: Webhook, outcome: Outcome) -> Sign:
     await webhook.refresh_from_db()
     is_open = webhook.circuit_open_until is not None
-    return Sign(webhook.id, outcome, probed=is_open, was_failing=is_open or webhook.failing_since is not None)
+    return Sign(
+        webhook.id,
+        webhook.callback_url,
+        outcome,
+        probed=is_open,
+        was_failing=is_open or webhook.failing_since is not None,
+    )
 
 
 async def pause_of(webhook: Webhook) -> timedelta:
