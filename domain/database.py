@@ -116,6 +116,8 @@ def _tls(parameters: Mapping[str, str]) -> str | ssl.SSLContext | None:
     if mode is not None and mode not in SSL_MODES:
         raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslmode must be one of {', '.join(SSL_MODES)}.")
     if authorities is None:
+        if mode in SSL_MODES[4:]:
+            raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslmode={mode} needs sslrootcert, a file with certificates.")
         return mode
     if mode not in SSL_MODES[3:]:
         raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert needs an sslmode of {', '.join(SSL_MODES[3:])}.")

@@ -19,6 +19,7 @@ DELIVER = "deliver"
 PUBLISH = "publish"
 # One arq job costs as much as sending two deliveries, whatever it carries.
 IDS_PER_JOB = 100
+LONGEST_NUMBER = 9
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
 URL = Form(
@@ -43,7 +44,7 @@ def redis_settings(url: str) -> RedisSettings:
     at = URL.parse(url)
     is_socket = at.scheme == "unix"
     number = at.parameters.get("db") or ("" if is_socket else at.path.strip("/")) or "0"
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > LONGEST_NUMBER:
         raise URL.refused()
     return RedisSettings(
         host=at.host or "localhost",

@@ -35,8 +35,6 @@ class Form:
             # Either is the rest of a password with a / or a # in it.
             if parts.scheme not in self.schemes or "@" in parts.path or parts.fragment:
                 raise self.refused()
-            # As looking the name up begins; there it would raise what nobody expects of a lookup.
-            (parts.hostname or "").encode("idna")
             found = ServerUrl(
                 scheme=parts.scheme,
                 user=unquote(parts.username or ""),
@@ -46,6 +44,10 @@ class Form:
                 path=unquote(parts.path),
                 parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
             )
+            for host in (found.host, found.parameters.get("host", "")):
+                # As looking a name up begins; there it would raise what nobody expects of a lookup.
+                if "\0" in host or (not host.startswith("/") and not host.encode("idna").isascii()):
+                    raise self.refused()
         except ValueError:  # it repeats what was taken for a port or a host
             raise self.refused() from None
         if not found.parameters.keys() <= self.parameters:

@@ -140,6 +140,7 @@ async def test_as_much_as_was_asked_for_is_enough(
     ("query", "says"),
     [
         ("sslmode=on", "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ("sslmode=verify-full", "sslmode=verify-full needs sslrootcert, a file with certificates"),
         ("sslrootcert=ca.pem", "sslrootcert needs an sslmode of require, verify-ca, verify-full"),
         ("sslmode=verify-ca&sslrootcert=/none/ca.pem", "sslrootcert=/none/ca.pem cannot be read: No such file"),
         (f"sslmode=verify-ca&sslrootcert={__file__}", "cannot be read: it holds no certificates"),

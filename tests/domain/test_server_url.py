@@ -43,7 +43,15 @@ def test_what_cannot_be_a_url_is_refused_and_not_repeated(
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
-@pytest.mark.parametrize("url", ["redis://h:6379/notadb", "redis://h?db=foo", "redis://h/-1", "unix:///x?db=foo"])
+@pytest.mark.parametrize("host", ["a..b", "h" * 80, "%00x", "/var/%00x"])
+def test_a_host_among_the_parameters_is_one_too(host: str) -> None:
+    with pytest.raises(Misconfigured, match="HOOKLINE_DATABASE_URL must look like"):
+        credentials(f"postgresql:///db?host={host}")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:6379/notadb", "redis://h?db=foo", "redis://h/-1", "unix:///x?db=foo", f"redis://h/{'1' * 5000}"]
+)
 def test_a_number_of_a_database_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="HOOKLINE_REDIS_URL must look like"):
         queue.redis_settings(url)
