@@ -1,6 +1,6 @@
 """Logs: one line for each thing that a person may want to know of, as JSON or for people.
 
-A warning that is true all the time is said once a minute: a Redis that is away would be told of many times a second.
+What is away for a while is said once a minute: a Redis that is away would be told of many times a second.
 
 Secrets never reach a log call; as a last line of defence, what looks like one of our tokens is blotted out here.
 """
@@ -20,8 +20,6 @@ import structlog
 from domain.settings import Settings
 
 SELDOM_SECONDS = 60.0
-# How many different warnings are remembered.
-MOST_REMEMBERED = 1_000
 
 _TOKEN = re.compile(r"\b(hl_|whsec_)[A-Za-z0-9+/=_-]{8,}")
 
@@ -108,23 +106,21 @@ class Lines:
 
 
 class _Seldom:
-    """Leaves out each warning that says the same as one of the last minute; the next one tells of how many."""
+    """Leaves out a warning of an error that was told of in the last minute; the next one tells how often it was."""
 
     def __init__(self) -> None:
-        # Until when a line is left out, and how often it was.
-        self._told: dict[str, tuple[float, int]] = {}
+        # By event and error: until when it is left out, and how often it was.
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if level != "warning":
+        if level != "warning" or "error" not in event:
             return event
-        line, now = repr(sorted(event.items())), monotonic()
-        until, times = self._told.get(line, (now, 0))
+        what, now = (event["event"], event["error"]), monotonic()
+        until, times = self._told.get(what, (now, 0))
         if now < until:
-            self._told[line] = (until, times + 1)
+            self._told[what] = (until, times + 1)
             raise structlog.DropEvent
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told[line] = (now + SELDOM_SECONDS, 0)
+        self._told[what] = (now + SELDOM_SECONDS, 0)
         return {**event, "repeated": times} if times else event
 
 

@@ -96,7 +96,7 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
         if isinstance(cause, classes):
             return _with(error, str(cause), {"code": code, **_details(cause)})
     if isinstance(cause, OUT_OF_REACH):
-        log.warning("database out of reach", request_id=request_id)
+        log.warning("database out of reach", error=type(cause).__name__, request_id=request_id)
         return _with(error, str(Unavailable()), {"code": "UNAVAILABLE"})
     log.error("unexpected error", request_id=request_id, path=error.path, exc_info=cause)
     return _with(error, f"Something went wrong on our side (request {request_id}).", _internal(request_id))

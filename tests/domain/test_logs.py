@@ -66,7 +66,7 @@ def test_what_looks_like_a_token_is_blotted_out(
     assert text.count("…") == 4 or text.count("\\u2026") == 4
 
 
-def test_a_warning_that_stays_true_is_said_once_a_minute(
+def test_what_is_away_is_said_once_a_minute(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs.configure(replace(settings, log_format="json"))
@@ -74,19 +74,19 @@ def test_a_warning_that_stays_true_is_said_once_a_minute(
     monkeypatch.setattr(logs, "monotonic", lambda: now)
     log = structlog.get_logger()
 
-    for now in (0.0, 0.5, 59.0, 60.0, 61.0):  # noqa: B007 (monotonic tells it)
-        log.warning("redis.away", error="ConnectionError")
+    for now in (0.0, 0.5, 59.0, 60.0, 61.0):
+        log.warning("redis.away", error="ConnectionError", request_id=str(now))
     log.warning("redis.away", error="TimeoutError")
-    log.info("redis.asked")
-    log.info("redis.asked")
+    log.warning("webhook.disabled")
+    log.warning("webhook.disabled")
 
     told = lines(capsys.readouterr().err)
     assert [(line["event"], line.get("error"), line.get("repeated")) for line in told] == [
         ("redis.away", "ConnectionError", None),
         ("redis.away", "ConnectionError", 2),
         ("redis.away", "TimeoutError", None),
-        ("redis.asked", None, None),
-        ("redis.asked", None, None),
+        ("webhook.disabled", None, None),
+        ("webhook.disabled", None, None),
     ]
 
 
