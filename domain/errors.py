@@ -69,15 +69,15 @@ class Unavailable(HooklineError):
     """The service cannot reach its database just now; try again in a moment."""
 
 
+class Misconfigured(HooklineError):
+    """The settings cannot work as they are."""
+
+
 def reason_of(error: BaseException) -> str:
     """The class of what lies at the bottom of an error, for the log: it names the fault and repeats nothing."""
     while error.__cause__ is not None:
         error = error.__cause__
     return type(error).__name__
-
-
-class Misconfigured(HooklineError):
-    """The settings cannot work as they are."""
 
 
 class Faults:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from domain import tasks
-from domain.errors import Unavailable
+from domain.errors import Unavailable, reason_of
 from domain.live import CursorExpired, Entry, Live, read_entry, stream_of
 
 BLOCK_MS = 5000
@@ -101,9 +101,9 @@ class Hub:
                 await self._read_once()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("live.redis_away", error=type(error).__name__)
-            except Unavailable:
+            except Unavailable as error:
                 # What a stream has lost cannot be told without the database's clock.
-                log.warning("live.database_away")
+                log.warning("live.database_away", error=reason_of(error))
             except Exception:
                 # Whatever it is, the subscribers of this process have no other reader.
                 log.exception("live.broke")

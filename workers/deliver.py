@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from domain.errors import Unavailable
+from domain.errors import Unavailable, reason_of
 from domain.ids import is_key
 from domain.queue import Owed
 from workers.engine import Engine
@@ -26,6 +26,6 @@ async def deliver(
         raise ValueError("a job with something else for an id")
     try:
         await engine.deliver(owed)
-    except Unavailable:
+    except Unavailable as error:
         # A hint is only a hint: the loop finds them when the database is back.
-        log.warning("deliver.database_away", deliveries=len(delivery_ids))
+        log.warning("deliver.database_away", error=reason_of(error), deliveries=len(delivery_ids))

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from domain import publishing
-from domain.errors import Unavailable
+from domain.errors import Unavailable, reason_of
 from domain.tasks import end
 from domain.unit import Domain
 
@@ -64,8 +64,8 @@ class Publisher:
     async def _round(self, post_id: int) -> None:
         try:
             await publishing.publish(self._domain, post_id)
-        except Unavailable:
-            log.warning("publish.database_away", post=post_id)
+        except Unavailable as error:
+            log.warning("publish.database_away", error=reason_of(error), post=post_id)
         except Exception:
             # Ours, not the network's: the lease runs out and the post is taken again.
             log.exception("publish.broke", post=post_id)
