@@ -52,13 +52,13 @@ async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
     unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in cancelled)
 
 
-async def cancel_left(webhook_ids: Sequence[int], limit: int = MOST_CANCELLED) -> None:
-    """Stop up to `limit` that wait for those of these webhooks that are deleted. The loop announces them.
+async def cancel_left(webhook_ids: Sequence[int]) -> None:
+    """Stop some of what waits for those of these webhooks that are deleted. The loop announces them.
 
     Such a delivery was one of very many, or was made while its webhook was being deleted, or its worker died then.
     Raises Unavailable.
     """
-    await rows(_CANCEL_LEFT, webhook_ids, limit)
+    await rows(_CANCEL_LEFT, webhook_ids, MOST_CANCELLED)
 
 
 async def locked(unit: Unit, delivery_id: int) -> Delivery:

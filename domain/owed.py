@@ -1,4 +1,7 @@
-"""What is owed: which webhooks have deliveries that are due, as the database loop finds them."""
+"""What is owed: which webhooks have deliveries that are due, as the database loop finds them, and what is due sooner.
+
+When a delivery is due is no state of it: those change in domain/deliveries.py alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

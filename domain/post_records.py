@@ -58,7 +58,7 @@ async def tell(unit: Unit, event_type: EventType, post: Post, entries: Sequence[
         status=post.status,
         body=post.body,
         created_at=post.created_at,
-        variants=tuple((entry.account_id, entry.variant) for entry in entries if entry.variant is not None),
+        variants=content_of(post, entries).variants,
         accounts=tuple(_account_record(entry) for entry in entries),
         author=(author.id, author.name) if author else None,
         scheduled_at=post.scheduled_at,

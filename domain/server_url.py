@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from domain.errors import Misconfigured
+from domain.settings import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class Form:
                 parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
             )
             for host in (found.host, found.parameters.get("host", "")):
-                # As looking a name up begins; there it would raise what nobody expects of a lookup.
-                if "\0" in host or (not host.startswith("/") and not host.encode("idna").isascii()):
+                if "\0" in host:
                     raise self.refused()
+                if not host.startswith("/"):
+                    host_of(host)
         except ValueError:  # it repeats what was taken for a port or a host
             raise self.refused() from None
         if not found.parameters.keys() <= self.parameters:

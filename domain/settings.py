@@ -185,7 +185,8 @@ def _ports(text: str) -> frozenset[int]:
     return frozenset(_port(part) for part in _parts(text))
 
 
-def _host(text: str) -> str:
+def host_of(text: str) -> str:
+    """The name or the address of a host. Raises ValueError for what is neither."""
     try:
         # As looking the name up begins; there it would raise what nobody expects of a lookup.
         text.encode("idna")
@@ -231,7 +232,7 @@ def keys_of(text: str) -> tuple[bytes, ...]:
 
 # By the name of a field where its type does not say enough.
 _READERS: dict[str, Callable[[str], Any]] = {
-    "host": _host,
+    "host": host_of,
     "port": _port,
     "metrics_port": _port,
     "log_format": _one_of("json", "text"),
