@@ -7,6 +7,7 @@ them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that ho
 import base64
 import binascii
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -23,6 +24,8 @@ KEY_BYTES = 32
 LEASE_MARGIN = timedelta(seconds=5)
 REQUIRED = ("database_url", "redis_url", "secret_keys")
 LONGEST = timedelta(days=3650)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+_IMPLIED_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,18 @@ def host_of(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    # As browsers write one (RFC 6454, section 6.2); in any other form it would never be met.
+    origins = tuple(_parts(text))
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or _IMPLIED_PORT.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is not an origin as browsers send it, such as https://app.example.com: "
+                "small letters, no path, and a port only where it is not the usual one"
+            )
+    return origins
+
+
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -233,6 +248,7 @@ def keys_of(text: str) -> tuple[bytes, ...]:
 # By the name of a field where its type does not say enough.
 _READERS: dict[str, Callable[[str], Any]] = {
     "host": host_of,
+    "allowed_origins": _origins,
     "port": _port,
     "metrics_port": _port,
     "log_format": _one_of("json", "text"),
@@ -242,7 +258,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "<class 'int'>": _count,
     "<class 'datetime.timedelta'>": _seconds,
     "tuple[bytes, ...]": keys_of,
-    "tuple[str, ...]": lambda text: tuple(_parts(text)),
     "frozenset[int]": _ports,
     str(tuple[Network, ...]): _networks,
 }

@@ -19,6 +19,17 @@ NEEDED = {
     "HOOKLINE_SECRET_KEYS": KEY,
 }
 
+NO_ORIGINS = (
+    "*",
+    "null",
+    "app.example.com",
+    "https://app.example.com/",
+    "https://App.example.com",
+    "https://app.example.com:443",
+    "http://app.example.com:80",
+    "https://ok.example, https://bücher.example",
+)
+
 
 def variables() -> set[str]:
     return {f"HOOKLINE_{field.name.upper()}" for field in fields(Settings)}
@@ -55,6 +66,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("HOOKLINE_PORT", "70000"),
         ("HOOKLINE_METRICS_PORT", "70000"),
         ("HOOKLINE_DENIED_PORTS", "22,99999"),
+        *(("HOOKLINE_ALLOWED_ORIGINS", value) for value in NO_ORIGINS),
         ("HOOKLINE_TRACES_ENDPOINT", "nonsense"),
         ("HOOKLINE_TRACES_ENDPOINT", "ftp://collector/v1/traces"),
         ("HOOKLINE_TRACES_ENDPOINT", "http://collector:s3cret/v1/traces"),
@@ -64,6 +76,14 @@ def test_what_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=f"^{name}: ") as refused:
         Settings.from_environment({**NEEDED, name: value})
     assert "s3cret" not in str(refused.value)
+
+
+def test_origins_are_taken_as_browsers_write_them() -> None:
+    told = "https://app.example.com, http://localhost:3000,http://[::1]:8080, https://xn--bcher-kva.example,tauri://localhost"
+
+    settings = Settings.from_environment({**NEEDED, "HOOKLINE_ALLOWED_ORIGINS": told})
+
+    assert settings.allowed_origins == tuple(told.replace(" ", "").split(","))
 
 
 def test_a_level_is_one_in_capitals_too() -> None:
