@@ -456,6 +456,35 @@ test('a webhook is edited and keeps what is hidden, and is deleted only after a 
   });
 });
 
+test('a form saves what was changed in it, and reverts nothing that was changed elsewhere while it was open', async () => {
+  const id = await makeWebhook('Read long ago');
+  const account = await addAccount(`Read long ago ${RUN}`);
+  const [soon, later] = [2, 3].map((years) => `${new Date().getFullYear() + years}-06-05T10:00:45Z`);
+  const input = { body: 'Read long ago', accountIds: [account], scheduledAt: soon };
+  const { post } = (await ask('mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }', { input })).postCreate;
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'link', 'Edit');
+    await page.waitForFunction(() => document.querySelector('form input')?.value === 'Read long ago');
+    await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {maxAttempts: 7, headers: [{name: "X-Team", value: "red"}]}) { errors { message } } }', { id });
+    await fill(page, 'Name', 'Named anew');
+    await click(page, 'button', 'Save');
+    await reads(page, 'Named anew', 'h1');
+    const { webhook } = await ask('query($id: ID!) { webhook(id: $id) { name maxAttempts headers { name value } } }', { id });
+    assert.deepEqual(webhook, { name: 'Named anew', maxAttempts: 7, headers: [{ name: 'X-Team', value: 'red' }] });
+
+    await visit(page, `${url}/posts/${path_(post.id)}`);
+    await click(page, 'button', 'Edit');
+    await page.waitForFunction(() => document.querySelector('form textarea')?.value === 'Read long ago');
+    await ask('mutation($id: ID!, $time: DateTime!) { postSchedule(id: $id, scheduledAt: $time) { errors { message } } }', { id: post.id, time: later });
+    await fill(page, 'Text', 'Written anew');
+    await click(page, 'button', 'Schedule');
+    await reads(page, 'Written anew', '.post-text');
+    const { node } = await ask('query($id: ID!) { node(id: $id) { ... on Post { body scheduledAt } } }', { id: post.id });
+    assert.deepEqual([node.body, Date.parse(node.scheduledAt)], ['Written anew', Date.parse(later)]);
+  });
+});
+
 test('a token that the server does not know gets a clear page and is not kept', async () => {
   const page = await openPage(browser, { token: 'hl_nonsense' });
   await visit(page, `${url}/webhooks`);

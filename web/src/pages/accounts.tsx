@@ -1,6 +1,7 @@
 import { type FormEvent, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, sentence, useMay } from '../api';
+import { changes } from '../changes';
 import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountsDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
 import { Ago, Badge, Button, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
@@ -110,15 +111,16 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
 function EditDialog({ account, onClose }: { account: Account; onClose(): void }) {
   const client = useClient();
   const form = useRef<HTMLFormElement>(null);
-  const [name, setName] = useState(account.name);
-  const [credential, setCredential] = useState('');
+  const [begun] = useState({ name: account.name, credential: '' });
+  const [draft, setDraft] = useState(begun);
+  const change = (part: Partial<typeof draft>): void => setDraft((before) => ({ ...before, ...part }));
   const [faults, setFaults] = useState<Faults>(new Map());
   const [busy, setBusy] = useState(false);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
     setBusy(true);
-    const input = { name, ...(credential && { credential }) };
+    const input = changes(begun, draft);
     const { data, problem } = await run(client, 'mutation', AccountUpdateDocument, { id: account.id, input });
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.accountUpdate.errors);
@@ -129,14 +131,14 @@ function EditDialog({ account, onClose }: { account: Account; onClose(): void })
     <Dialog title={`Edit ${account.name}`} onClose={onClose}>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <OtherFaults faults={faults} known={['name', 'credential']} />
-        <TextField label="Name shown here" value={name} error={faults.get('name')} onChange={(event) => setName(event.target.value)} />
+        <TextField label="Name shown here" value={draft.name} error={faults.get('name')} onChange={(event) => change({ name: event.target.value })} />
         <TextField
           label={account.provider === 'BLUESKY' ? 'New app password' : 'New access token'}
           type="password"
           autoComplete="off"
-          value={credential}
+          value={draft.credential}
           error={faults.get('credential')}
-          onChange={(event) => setCredential(event.target.value)}
+          onChange={(event) => change({ credential: event.target.value })}
           hint="Empty: stays as it is. A new one authorises the account again."
         />
         <div className="dialog-actions">

@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, sentence, useMay } from '../api';
+import { changes } from '../changes';
 import { type AccountCoreFragment, AccountsDocument, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
 import { fromLocal, toLocal } from '../time';
@@ -221,25 +222,34 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
   const [{ data, error }] = useQuery({ query: AccountsDocument });
   // The same press of the button twice, or an answer that got lost, makes one post.
   const [idempotencyKey] = useState(() => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-'));
-  const saved = useRef<string | null>(post?.id ?? null);
+  // A post that changes meanwhile is read anew, and is not what this form shows.
+  const [begun] = useState(post);
+  const planned = begun?.scheduledAt ?? null;
+  // What is stored, as far as this page knows.
+  const stored = useRef(begun && { id: begun.id, content: contentOf(draftOf(begun), planned === null ? 'draft' : 'schedule', planned) });
 
   const store = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
-    const content = contentOf(draft, intent, post?.scheduledAt ?? null);
-    if (saved.current !== null) {
-      const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: saved.current, input: content });
+    const content = contentOf(draft, intent, planned);
+    const before = stored.current;
+    if (before) {
+      const input = changes(before.content, content);
+      const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: before.id, input });
       if (answer === null) return new Map([['', problem]]);
-      return answer.postUpdate.errors.length > 0 ? byField(answer.postUpdate.errors) : null;
+      if (answer.postUpdate.errors.length > 0) return byField(answer.postUpdate.errors);
+      stored.current = { id: before.id, content };
+      return null;
     }
     const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey } });
     if (answer === null) return new Map([['', problem]]);
-    saved.current = answer.postCreate.post?.id ?? null;
-    return answer.postCreate.errors.length > 0 ? byField(answer.postCreate.errors) : null;
+    const { post: made, errors } = answer.postCreate;
+    if (made) stored.current = { id: made.id, content };
+    return errors.length > 0 ? byField(errors) : null;
   };
 
   const save = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
     const found = await store(draft, intent);
-    const id = saved.current;
-    if (found !== null || id === null) return found;
+    const id = stored.current?.id;
+    if (found !== null || id === undefined) return found;
     if (intent === 'publish') {
       const { data: answer, problem } = await run(client, 'mutation', PostPublishDocument, { id });
       if (answer === null) return new Map([['', problem]]);
@@ -263,7 +273,7 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
           Add one first; a sandbox account will do for a try.
         </Empty>
       )}
-      {data && publish && accounts.length > 0 && <Composer accounts={accounts} start={post ? draftOf(post) : { ...BLANK, chosen: accounts.length === 1 ? accounts.map(({ id }) => id) : [] }} save={save} />}
+      {data && publish && accounts.length > 0 && <Composer accounts={accounts} start={begun ? draftOf(begun) : { ...BLANK, chosen: accounts.length === 1 ? accounts.map(({ id }) => id) : [] }} save={save} />}
     </>
   );
 }

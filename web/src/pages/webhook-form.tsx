@@ -1,6 +1,7 @@
 import { type FormEvent, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, sentence, useMay } from '../api';
+import { changes } from '../changes';
 import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
@@ -34,12 +35,13 @@ interface FormProps {
   action: string;
   cancel: string;
   isNew: boolean;
-  /** Gives the faults, or null once it is saved. */
-  save(draft: Draft): Promise<Faults | null>;
+  /** Gives the faults, or null once it is saved. `begun` is what the form began with. */
+  save(draft: Draft, begun: Draft): Promise<Faults | null>;
 }
 
 function WebhookForm({ start, action, cancel, isNew, save }: FormProps) {
-  const [draft, setDraft] = useState(start);
+  const [begun] = useState(start);
+  const [draft, setDraft] = useState(begun);
   const [faults, setFaults] = useState<Faults>(new Map());
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
@@ -49,7 +51,7 @@ function WebhookForm({ start, action, cancel, isNew, save }: FormProps) {
     if (busy) return;
     setBusy(true);
     const local = check(draft);
-    const found = local.size > 0 ? local : await save(draft);
+    const found = local.size > 0 ? local : await save(draft, begun);
     setBusy(false);
     if (found === null) return;
     showFaults(form.current, () => setFaults(found));
@@ -124,8 +126,9 @@ export function EditWebhookPage({ id }: { id: string }) {
   const [{ data, error }] = useQuery({ query: WebhookDocument, variables: { id }, requestPolicy: 'network-only' });
   const webhook = data?.webhook;
   const back = { href: paths.webhook(id), label: webhook?.name ?? 'Webhook' };
-  const save = async (draft: Draft): Promise<Faults | null> => {
-    const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input: common(draft) });
+  const save = async (draft: Draft, begun: Draft): Promise<Faults | null> => {
+    const input = changes(common(begun), common(draft));
+    const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input });
     if (saved === null) return new Map([['', problem]]);
     if (saved.webhookUpdate.errors.length > 0) return byField(saved.webhookUpdate.errors);
     navigate(paths.webhook(id));
