@@ -4,7 +4,6 @@ import asyncio
 import errno
 import json
 import resource
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from cli import ailments, sealed
 from cli.output import Output
-from cli.programs import is_our_api
+from cli.programs import is_our_api, try_port
 from domain import backlog, database, queue, tracing
 from domain import settings as reading
 from domain.errors import HooklineError, Misconfigured
@@ -130,11 +129,7 @@ def port(settings: Settings) -> Finding:
     """Whether the API can listen, or does so already."""
     place = f"{settings.host}:{settings.port}"
     try:
-        family, _, _, _, address = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(1)
+        try_port(settings.host, settings.port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             remedy = "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."

@@ -2,6 +2,7 @@
 
 import http.client
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -52,6 +53,18 @@ class Program:
 
     def tidy(self) -> None:
         """See Part; there is nothing to remove."""
+
+
+def try_port(host: str, port: int) -> int:
+    """Listen there for a moment; returns the port, a free one for 0. Raises OSError, or UnicodeError over the host."""
+    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Two sockets may be bound to one port so long as neither listens.
+        listener.listen(1)
+        found: int = listener.getsockname()[1]
+    return found
 
 
 def api_answers(host: str, port: int) -> Callable[[], bool]:

@@ -5,7 +5,6 @@ import errno
 import json
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from cli import sealed, sentences, welcome
 from cli.data_folder import DataFolder
 from cli.output import Output
 from cli.private_server import PrivateServer
-from cli.programs import Program, api_answers, reachable, worker_answers
+from cli.programs import Program, api_answers, reachable, try_port, worker_answers
 from cli.receiver import Receiver
 from cli.servers import PrivatePostgres, PrivateRedis
 from cli.supervisor import Supervisor
@@ -220,22 +219,15 @@ def free_port(host: str, port: int) -> int:
     end = time.monotonic() + PORT_PATIENCE_SECONDS
     while True:
         try:
-            family, _, _, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, socket.SOCK_STREAM) as listener:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(place)
-                # Two sockets may be bound to one port so long as neither listens.
-                listener.listen(1)
-                found: int = listener.getsockname()[1]
-                return found
-        except (OSError, OverflowError, UnicodeError) as error:
+            return try_port(host, port)
+        except (OSError, UnicodeError) as error:
             if time.monotonic() < end and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 time.sleep(0.1)
                 continue
             raise PortRefusedError(_why_not(host, port, error)) from None
 
 
-def _why_not(host: str, port: int, error: OSError | OverflowError | UnicodeError) -> str:
+def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"Port {port} of {host} is taken by another program; `{command()} up --port 0` takes a free one."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from cli import doctor
 from cli.data_folder import DataFolder
 from cli.doctor import Finding, Verdict, clock
+from cli.programs import try_port
 from domain import webhooks
 from domain.database import rows
 from domain.resealing import SEALED
@@ -39,16 +40,9 @@ def told(database_url: str, redis_url: str) -> dict[str, str]:
         "HOOKLINE_DATABASE_URL": database_url,
         "HOOKLINE_REDIS_URL": redis_url,
         "HOOKLINE_SECRET_KEYS": KEY,
-        "HOOKLINE_PORT": str(free_port()),
+        "HOOKLINE_PORT": str(try_port("127.0.0.1", 0)),
         "HOOKLINE_SOCKETS_PER_PROCESS": "500",  # as many as any machine allows
     }
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 async def found(variables: dict[str, str]) -> dict[str, Finding]:
@@ -251,7 +245,7 @@ def test_as_a_command_it_tells_programs_and_ends_in_its_verdict(told: dict[str, 
 
 def test_of_a_data_folder_it_examines_where_its_own_api_listens(told: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "host").write_text("192.0.2.1")
-    port = free_port()
+    port = try_port("127.0.0.1", 0)
     DataFolder(tmp_path).write_access(f"http://127.0.0.1:{port}", "hl_x")
     told |= {"HOOKLINE_HOST_FILE": str(tmp_path / "host"), "HOOKLINE_PORT": "1"}
     well = hookline("doctor", "--json", "--data", str(tmp_path), **told)

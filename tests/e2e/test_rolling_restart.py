@@ -5,7 +5,6 @@ A stand-in for what a cluster has in front: new connections go to the newest API
 
 import asyncio
 import signal
-import socket
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cli.programs import api_answers
+from cli.programs import api_answers, try_port
 from tests.e2e.client import SUBSCRIPTION, Refused, Unanswered
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import Process, System, until
@@ -208,7 +207,7 @@ def is_whole(subscriber: Subscriber, deliveries: int) -> bool:
 
 async def replace_api(system: System, service: Service) -> None:
     """A new one is ready before an old one goes."""
-    port = free_port() if service.target == system.port else system.port
+    port = try_port("127.0.0.1", 0) if service.target == system.port else system.port
     variables = {**system.variables("api"), **told(system), "HOOKLINE_PORT": str(port)}
     old, new = system.api, Process("api", variables, system.folder / "api.log", api_answers("127.0.0.1", port))
     await new.launch().ready()
@@ -239,10 +238,3 @@ def told(system: System) -> dict[str, str]:
         "HOOKLINE_CONNECT_TIMEOUT": "5", "HOOKLINE_REQUEST_TIMEOUT": "15", "HOOKLINE_LEASE": "30",
         "HOOKLINE_SHUTDOWN_DEADLINE": "20",
     }  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
