@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from cli.private_server import ServerFailedError
+from cli.private_server import ServerFailedError, socket_folder
 from cli.processes import package_folder
 from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres
+from domain import database, unit, workspaces
+from domain.tables import Workspace
 from domain.unit import Actor, Domain
+from domain.vocabulary import Role
 from tests.cli.test_doctor import KEY
+from tests.conftest import FAST, settings_of
 from tests.domain.doing import happen, listen
 from tests.e2e.client import Client, calling
 from tests.running import environment, up
@@ -27,6 +31,17 @@ set -e
 PATH={POSTGRES_PROGRAMS}:$PATH
 hookline() {{ PYTHONPATH={CHECKOUT} {sys.executable} -m cli "$@"; }}
 redis-cli() {{ {sys.executable} -c '{FLUSH}' "$@"; }}
+valkey-cli() {{ redis-cli -u "$HOOKLINE_REDIS_URL" "$@"; }}
+"""
+# What compose runs in the container of a service runs here, on the servers that the variables name.
+COMPOSE = """
+docker() {
+  case "$*" in
+    "compose exec -T postgres "*|"compose exec -T redis "*|"compose run --rm migrate "*) "${@:5}" ;;
+    "compose stop api worker"|"compose up --detach --wait") ;;
+    *) echo "docker $*: unknown" >&2; return 1 ;;
+  esac
+}
 """
 
 
@@ -110,4 +125,24 @@ async def test_a_database_goes_back_to_its_dump_with_redis_emptied_and_every_sec
         await redis.set("hookline:seen:of-a-delivery-that-is-no-more", 7)
         shown = type_in(tmp_path, restore, HOOKLINE_DATABASE_URL=empty_database_url, **told)
         assert not await redis.keys("hookline:seen:*")
+    assert "the keys open what is sealed" in shown
+
+
+async def test_a_composition_goes_back_to_its_dump(tmp_path: Path, redis_url: str) -> None:
+    dump, restore = (COMPOSE + commands for commands in blocks("Compose"))
+    with PrivatePostgres(tmp_path / "p", FAST) as postgres:
+        settings = settings_of(postgres.url, redis_url)
+        told = {"HOOKLINE_DATABASE_URL": postgres.url, "HOOKLINE_REDIS_URL": redis_url, "HOOKLINE_SECRET_KEYS": KEY}
+        told |= {"PGHOST": str(socket_folder(postgres.data))}
+        await database.migrate(settings)
+        async with unit.opened(settings) as domain:
+            admin = Actor(await workspaces.create("Kept"), None, Role.ADMIN)
+            await listen(domain, admin, secret="s3cret")
+            type_in(tmp_path, dump, **told)
+            await workspaces.create("Made since")
+            await domain.redis.set("hookline:seen:of-a-delivery-that-is-no-more", 7)
+        shown = type_in(tmp_path, restore, **told)
+        async with unit.opened(settings) as domain:
+            assert [found.name for found in await Workspace.all()] == ["Kept"]
+            assert not await domain.redis.keys("hookline:seen:*")
     assert "the keys open what is sealed" in shown
