@@ -2,16 +2,7 @@
 
 import asyncio
 
-from tests.domain.hostile_receivers.hostile import (
-    INVALID,
-    OK,
-    SUCCEEDED,
-    answer,
-    flood,
-    forever,
-    hostile,
-    take_request,
-)
+from tests.domain.hostile_receivers.hostile import INVALID, OK, SUCCEEDED, answer, flood, forever, hostile, take_request
 
 
 @hostile(SUCCEEDED)

@@ -2,16 +2,7 @@
 
 import asyncio
 
-from tests.domain.hostile_receivers.hostile import (
-    HTTP_ERROR,
-    OK,
-    SUCCEEDED,
-    TIMED_OUT,
-    answer,
-    drip,
-    forever,
-    hostile,
-)
+from tests.domain.hostile_receivers.hostile import HTTP_ERROR, OK, SUCCEEDED, TIMED_OUT, answer, drip, forever, hostile
 
 
 @hostile(TIMED_OUT)
