@@ -20,11 +20,14 @@ ALL_EVENTS = tuple(EventType)
 
 async def listen(domain: Domain, actor: Actor, *types: EventType, **more: Any) -> Webhook:
     """A webhook for these events (all of them, where none is named)."""
-    new = NewWebhook(
-        **{"name": "Hook", "callback_url": "https://example.com/in", "events": types or ALL_EVENTS, **more}
-    )
+    return (await create_webhook(domain, actor, **{"events": types or ALL_EVENTS, **more}))[0]
+
+
+async def create_webhook(domain: Domain, actor: Actor, **asked: Any) -> tuple[Webhook, str | None]:
+    """A webhook as it is asked for, and its secret."""
+    new = {"name": "Hook", "callback_url": "https://example.com/in", "events": (EventType.POST_PUBLISHED,), **asked}
     async with domain.unit(actor) as unit:
-        return (await webhooks.create(unit, new))[0]
+        return await webhooks.create(unit, NewWebhook(**new))
 
 
 async def change_webhook(domain: Domain, actor: Actor, webhook: Webhook, **changes: Any) -> Webhook:
@@ -86,6 +89,13 @@ async def documents() -> list[tuple[str, dict[str, Any]]]:
 
 async def names() -> list[str]:
     return [name for name, _ in await documents()]
+
+
+def opened(domain: Domain, webhook: Webhook, column: str) -> str:
+    """What this column of a webhook holds sealed."""
+    return domain.vault.open(
+        getattr(webhook, column), workspace_id=webhook.workspace_id, row=str(webhook.uuid), field=column
+    )
 
 
 async def delivered_to(webhook: Webhook) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 
 from domain.addresses import DENIED_PORTS, REFUSED, AddressPolicy, AddressRefused, check_url, networks
 from domain.errors import FaultCode
-from tests.domain.bad_urls import BAD_URLS, GOOD_URLS, NAMES_THAT_LEAD_INSIDE
+from tests.domain.bad_urls import BAD_URLS, NAMES_THAT_LEAD_INSIDE
+from tests.domain.good_urls import GOOD_URLS
 
 PUBLIC = AddressPolicy()
 LOOPBACK = AddressPolicy(allowed=networks("127.0.0.0/8", "::1/128"))

@@ -12,8 +12,8 @@ from domain.tables import Delivery
 from domain.unit import Actor, Domain
 from domain.vault import CannotOpen, Vault
 from domain.vocabulary import ContentType, EventType, HttpMethod
+from tests.domain.attempting import LEASE
 from tests.domain.doing import happen, listen
-from tests.domain.test_deliveries import LEASE
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 

@@ -22,8 +22,8 @@ from domain.tables import Unsettled
 from domain.unit import Actor, Domain, opened
 from domain.verdicts import result_of
 from tests.away import close, fall_silent, gated, reopen
+from tests.domain.attempting import LEASE, SENT, WELL
 from tests.domain.doing import happen, listen
-from tests.domain.test_deliveries import LEASE, SENT, WELL
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

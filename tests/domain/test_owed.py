@@ -11,9 +11,9 @@ from domain.deliveries import MOST_CANCELLED, Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType
+from tests.domain.attempting import LEASE
 from tests.domain.doing import happen, happen_while_deleting, listen
 from tests.domain.explaining import rows_read
-from tests.domain.test_deliveries import LEASE
 
 BACKLOG = 3000
 

@@ -1,4 +1,4 @@
-"""Posts: what a person may ask for, in which state, and what is told of it."""
+"""Posts: what a person may do with one, in which state, and what is told of it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -9,53 +9,12 @@ import pytest
 from domain import post_checks, posts, workspaces
 from domain.errors import FaultCode, Refused
 from domain.posts import NewPost, Variant
-from domain.tables import Account, AuditEvent, Post, PostAccount, PostChange
+from domain.tables import Account, AuditEvent, Post, PostAccount
 from domain.unit import Actor, Domain
-from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
+from domain.vocabulary import PostAccountStatus, PostStatus, Role
 from domain.workspaces import NewToken
-from tests.domain.doing import (
-    add_account,
-    change_post,
-    delivered_to,
-    documents,
-    faults_of,
-    listen,
-    names,
-    publish,
-    write,
-)
-
-SOON = datetime.now(UTC) + timedelta(hours=1)
-LATER = SOON + timedelta(hours=1)
-
-
-@pytest.fixture
-async def account(domain: Domain, admin: Actor) -> Account:
-    """A sandbox account of which only posts tell, not account.added."""
-    return await add_account(domain, admin)
-
-
-async def schedule(domain: Domain, actor: Actor, post_id: int, at: datetime) -> Post:
-    async with domain.unit(actor) as unit:
-        return await posts.schedule(unit, post_id, at)
-
-
-async def delete(domain: Domain, actor: Actor, *post_ids: int, to_trash: bool = False) -> list[int]:
-    async with domain.unit(actor) as unit:
-        return await posts.delete(unit, list(post_ids), to_trash)
-
-
-async def told() -> list[str]:
-    return [name for name in await names() if name.startswith("post.")]
-
-
-async def live() -> list[tuple[int, str]]:
-    """Number and status of every change of a post's status."""
-    return [(row.change, row.snapshot["status"]) for row in await PostChange.all().order_by("id")]
-
-
-async def put_in_state(post: Post, status: PostStatus) -> None:
-    await Post.filter(id=post.id).update(status=status)
+from tests.domain.doing import add_account, change_post, documents, faults_of, publish, write
+from tests.domain.posting import LATER, SOON, delete, live, put_in_state, schedule, told
 
 
 async def test_a_draft_is_created_and_told_of(domain: Domain, admin: Actor, account: Account) -> None:
@@ -90,69 +49,6 @@ async def test_variants_say_their_own_text(domain: Domain, admin: Actor, account
         (0, "Hello"),
         (other.id, "Other text"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("asked", "fault"),
-    [
-        pytest.param({"body": ""}, ("body", FaultCode.REQUIRED), id="no text"),
-        pytest.param({"body": "a\x00"}, ("body", FaultCode.INVALID), id="NUL"),
-        pytest.param({"body": "a\ud800"}, ("body", FaultCode.INVALID), id="half a surrogate pair"),
-        pytest.param({"body": "b" * 20_001, "account_ids": ()}, ("body", FaultCode.TOO_LONG), id="very long text"),
-        pytest.param({"account_ids": (2**70,)}, ("account_ids.0", FaultCode.NOT_FOUND), id="no such account"),
-        pytest.param({"account_ids": tuple(range(51))}, ("account_ids", FaultCode.LIMIT_REACHED), id="51 accounts"),
-        pytest.param(
-            {"variants": (Variant(999, "x"),)}, ("variants.0.account_id", FaultCode.INVALID), id="variant elsewhere"
-        ),
-        pytest.param(
-            {"scheduled_at": SOON - timedelta(days=1)}, ("scheduled_at", FaultCode.OUT_OF_RANGE), id="in the past"
-        ),
-        pytest.param(
-            {"scheduled_at": SOON + timedelta(days=2000)}, ("scheduled_at", FaultCode.OUT_OF_RANGE), id="far ahead"
-        ),
-        pytest.param(
-            {"scheduled_at": SOON, "account_ids": ()}, ("account_ids", FaultCode.REQUIRED), id="a time, no account"
-        ),
-        pytest.param({"idempotency_key": ""}, ("idempotency_key", FaultCode.REQUIRED), id="blank key"),
-        pytest.param({"idempotency_key": "k" * 201}, ("idempotency_key", FaultCode.TOO_LONG), id="long key"),
-    ],
-)
-async def test_what_cannot_be_is_refused(
-    domain: Domain, admin: Actor, account: Account, asked: dict[str, Any], fault: tuple[str, FaultCode]
-) -> None:
-    with pytest.raises(Refused) as refused:
-        await write(domain, admin, account, **asked)
-    assert faults_of(refused) == {fault}
-    assert not await Post.exists()
-    assert await told() == []
-
-
-async def test_all_that_is_wrong_is_told_at_once(domain: Domain, admin: Actor, account: Account) -> None:
-    with pytest.raises(Refused) as refused:
-        await write(
-            domain, admin, account, idempotency_key=" ", account_ids=(2**70,), scheduled_at=SOON - timedelta(days=1)
-        )
-    assert {field for field, _ in faults_of(refused)} == {"idempotency_key", "account_ids.0", "scheduled_at"}
-
-
-async def test_a_text_too_long_for_an_account_names_it_and_its_limit(
-    domain: Domain, admin: Actor, account: Account
-) -> None:
-    with pytest.raises(Refused) as refused:
-        await write(domain, admin, account, body="x" * 501)
-    [fault] = refused.value.faults
-    assert (fault.field, fault.code) == (("body",), FaultCode.TOO_LONG)
-    assert account.name in fault.message
-    assert "500 characters" in fault.message
-    fits = (Variant(account.id, "short"),)
-    await write(domain, admin, account, body="x" * 501, variants=fits)
-    with pytest.raises(Refused) as refused:
-        await write(domain, admin, account, variants=(Variant(account.id, "x" * 501),))
-    assert faults_of(refused) == {("variants.0.body", FaultCode.TOO_LONG)}
-
-
-async def test_line_ends_are_text(domain: Domain, admin: Actor, account: Account) -> None:
-    assert (await write(domain, admin, account, body="one\n\ttwo 👨‍👩‍👧")).body == "one\n\ttwo 👨‍👩‍👧"
 
 
 async def test_the_same_key_gives_the_same_post_though_asked_at_once(
@@ -232,29 +128,6 @@ async def test_other_accounts_replace_the_old_ones_and_the_rest_keep_their_varia
     assert [(entry.account_id, entry.variant) for entry in kept] == [(second.id, None), (third.id, None)]
 
 
-async def test_null_is_a_fault_where_there_must_be_something(domain: Domain, admin: Actor, account: Account) -> None:
-    post = await write(domain, admin, account)
-    with pytest.raises(Refused) as refused:
-        await change_post(domain, admin, post.id, body=None, account_ids=None)
-    assert faults_of(refused) == {("body", FaultCode.REQUIRED), ("account_ids", FaultCode.REQUIRED)}
-
-
-async def test_a_scheduled_post_keeps_an_account(domain: Domain, admin: Actor, account: Account) -> None:
-    post = await write(domain, admin, account, scheduled_at=SOON)
-    with pytest.raises(Refused) as refused:
-        await change_post(domain, admin, post.id, account_ids=())
-    assert faults_of(refused) == {("account_ids", FaultCode.REQUIRED)}
-
-
-async def test_a_deleted_account_may_stay_but_not_come(domain: Domain, admin: Actor, account: Account) -> None:
-    post = await write(domain, admin, account)
-    await Account.filter(id=account.id).update(deleted_at=datetime.now(UTC))
-    await change_post(domain, admin, post.id, body="New")
-    with pytest.raises(Refused) as refused:
-        await write(domain, admin, account)
-    assert faults_of(refused) == {("account_ids.0", FaultCode.NOT_FOUND)}
-
-
 async def test_scheduling_sets_the_time_and_tells_of_it(domain: Domain, admin: Actor, account: Account) -> None:
     post = await write(domain, admin, account)
     await schedule(domain, admin, post.id, SOON)
@@ -265,14 +138,6 @@ async def test_scheduling_sets_the_time_and_tells_of_it(domain: Domain, admin: A
     with pytest.raises(Refused) as refused:
         await schedule(domain, admin, post.id, SOON - timedelta(days=1))
     assert faults_of(refused) == {("scheduled_at", FaultCode.OUT_OF_RANGE)}
-
-
-async def test_nothing_is_published_to_nowhere(domain: Domain, admin: Actor) -> None:
-    post = await write(domain, admin)
-    for verb in (schedule(domain, admin, post.id, SOON), publish(domain, admin, post.id)):
-        with pytest.raises(Refused) as refused:
-            await verb
-        assert faults_of(refused) == {("id", FaultCode.REQUIRED)}
 
 
 async def test_publishing_makes_it_due_at_once(domain: Domain, admin: Actor, account: Account) -> None:
@@ -327,66 +192,6 @@ async def test_publishing_a_failed_post_renews_only_the_accounts_that_failed(
     assert (bad.progress["count"], bad.progress["memory"]) == (0, {"key": 1})
 
 
-async def test_one_event_tells_of_all_posts_that_were_deleted(domain: Domain, admin: Actor, account: Account) -> None:
-    hook = await listen(domain, admin, EventType.POST_DELETED)
-    first, second = await write(domain, admin, account), await write(domain, admin, account, scheduled_at=SOON)
-    assert await delete(domain, admin, second.id, first.id, second.id) == [second.id, first.id]
-    assert not await Post.exists()
-    assert (await documents())[-1] == (
-        "post.deleted",
-        {"uuids": [str(second.uuid), str(first.uuid)], "deleted": True},
-    )
-    assert await delivered_to(hook) == ["post.deleted"]
-
-
-async def test_a_post_in_the_trash_is_not_published_and_only_deleted(
-    domain: Domain, admin: Actor, account: Account
-) -> None:
-    post = await write(domain, admin, account, scheduled_at=SOON)
-    await delete(domain, admin, post.id, to_trash=True)
-    assert (await documents())[-1] == ("post.deleted", {"uuids": [str(post.uuid)], "to_trash": True})
-    found = await Post.get(id=post.id)
-    assert (found.trashed, found.status, found.due_at) == (True, PostStatus.DRAFT, None)
-    for verb in (
-        change_post(domain, admin, post.id, body="x"),
-        schedule(domain, admin, post.id, SOON),
-        publish(domain, admin, post.id),
-    ):
-        with pytest.raises(Refused) as refused:
-            await verb
-        assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
-    with pytest.raises(Refused) as refused:
-        await delete(domain, admin, post.id, to_trash=True)
-    assert faults_of(refused) == {("ids.0", FaultCode.WRONG_STATE)}
-    await delete(domain, admin, post.id)
-    assert not await Post.exists()
-
-
-async def test_a_scheduled_post_that_is_put_into_the_trash_is_told_of_as_a_draft(
-    domain: Domain, admin: Actor, account: Account
-) -> None:
-    scheduled = await write(domain, admin, account, scheduled_at=SOON)
-    draft = await write(domain, admin, account)
-    before = await live()
-    await delete(domain, admin, scheduled.id, draft.id, to_trash=True)
-    assert await live() == [*before, (2, "draft")]
-    (change,) = await PostChange.filter(post_id=scheduled.id, change=2)
-    assert change.snapshot["post"]["trashed"]
-
-
-async def test_posts_are_deleted_all_or_none(domain: Domain, admin: Actor, account: Account) -> None:
-    good, busy = await write(domain, admin, account), await write(domain, admin, account)
-    await put_in_state(busy, PostStatus.PUBLISHING)
-    with pytest.raises(Refused) as refused:
-        await delete(domain, admin, good.id, busy.id, 2**70)
-    assert faults_of(refused) == {("ids.1", FaultCode.WRONG_STATE), ("ids.2", FaultCode.NOT_FOUND)}
-    assert await Post.all().count() == 2
-    for ids, fault in ((), ("ids", FaultCode.REQUIRED)), (range(101), ("ids", FaultCode.LIMIT_REACHED)):
-        with pytest.raises(Refused) as refused:
-            await delete(domain, admin, *ids)
-        assert faults_of(refused) == {fault}
-
-
 async def test_another_workspace_s_post_and_account_do_not_exist(
     domain: Domain, admin: Actor, account: Account
 ) -> None:
@@ -410,27 +215,6 @@ async def test_another_workspace_s_post_and_account_do_not_exist(
     with pytest.raises(Refused) as refused:
         await post_checks.preview(other.workspace, "x", account.id)
     assert faults_of(refused) == {("account_id", FaultCode.NOT_FOUND)}
-
-
-async def test_a_preview_counts_as_the_network_does(admin: Actor, account: Account) -> None:
-    measure = await post_checks.preview(admin.workspace, "see https://example.com", account.id)
-    assert (measure.length, measure.limit, measure.links) == (23, 500, ("https://example.com",))
-
-
-async def test_a_text_that_no_post_could_have_is_not_counted(admin: Actor, account: Account) -> None:
-    for text, code in (("x" * 20_001, FaultCode.TOO_LONG), ("\x00", FaultCode.INVALID)):
-        with pytest.raises(Refused) as refused:
-            await post_checks.preview(admin.workspace, text, account.id)
-        assert faults_of(refused) == {("body", code)}
-    assert (await post_checks.preview(admin.workspace, "", account.id)).length == 0
-
-
-async def test_a_text_far_too_long_is_one_fault_and_not_one_for_each_account(
-    domain: Domain, admin: Actor, account: Account
-) -> None:
-    with pytest.raises(Refused) as refused:
-        await write(domain, admin, account, body="x" * 20_001)
-    assert len(refused.value.faults) == 1
 
 
 async def test_a_failed_unit_leaves_no_trace_of_a_post(domain: Domain, admin: Actor, account: Account) -> None:

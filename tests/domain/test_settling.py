@@ -13,8 +13,8 @@ from domain.post_records import announce, entries_of
 from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain
 from domain.verdicts import result_of
+from tests.domain.attempting import ILL, LEASE, SENT, WELL, lease_ran_out
 from tests.domain.doing import add_account, happen, listen, publish, write
-from tests.domain.test_deliveries import ILL, LEASE, SENT, WELL, lease_ran_out
 from tests.waiting import until
 
 WAITING = ("waiting_for", "next_attempt_at")

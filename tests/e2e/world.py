@@ -4,50 +4,23 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
 from tests.e2e.client import Client, Refused, Unanswered, calling
 from tests.e2e.receivers import Arrival, Receivers, receiving
-from tests.e2e.system import LEASE, REQUEST, System, connect
+from tests.e2e.system import LEASE, System, connect
+from tests.e2e.tally import Tally, Window, copies, lost
 
 # FAULTS.md: nothing stays DELIVERING longer than the lease and this.
 GRACE_SECONDS = 5.0
-# Between the clock of a claim and what we see of it, on a machine with other things to do.
-BLUR_SECONDS = 3.0
 WATCH_SECONDS = 0.3
 DONE_SECONDS = 60.0
-FAILED_ATTEMPT = frozenset(
-    {"http_error", "timed_out", "connection_failed", "dns_failed", "tls_failed", "address_refused", "invalid_response"}
-)
-
-
-@dataclass
-class Window:
-    """From when to when something was broken, by the clock of this machine."""
-
-    start: float
-    end: float = float("inf")
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What became of everything that was acknowledged."""
-
-    accepted: int
-    delivered: int
-    failed: int
-    cancelled: int
-    waiting: int
-    lost: tuple[str, ...]
-    # Deliveries that came again though no attempt had failed: all of them, and those without an excuse.
-    duplicated: int
-    unexplained: tuple[str, ...]
 
 
 @dataclass
@@ -172,7 +145,7 @@ class World:
         counts = Counter(row["status"] for row in rows)
         duplicated, unexplained = 0, []
         for delivery, came in arrivals.items():
-            again, without = self._copies(delivery, came, attempts)
+            again, without = copies(delivery, came, attempts, self.faults)
             duplicated += again
             unexplained += without
         return Tally(
@@ -181,47 +154,10 @@ class World:
             failed=counts["failed"],
             cancelled=counts["cancelled"],
             waiting=counts["pending"] + counts["retrying"] + counts["delivering"],
-            lost=tuple(self._lost(rows, arrivals)),
+            lost=tuple(lost(self.acknowledged, self.hooks, rows, arrivals)),
             duplicated=duplicated,
             unexplained=tuple(unexplained),
         )
-
-    def _lost(self, rows: Sequence[Any], arrivals: dict[str, list[Arrival]]) -> Iterator[str]:
-        made = Counter(row["subject"] for row in rows)
-        for subject in self.acknowledged:
-            if made[subject] < self.hooks:
-                yield f"post {subject} has {made[subject]} of {self.hooks} deliveries"
-        for row in rows:
-            came = [arrival.status for arrival in arrivals.get(str(row["uuid"]), ())]
-            # A receiver's answer is noted just before it leaves, so a success is never ahead of it.
-            if row["status"] == "succeeded" and not any(200 <= status <= 299 for status in came):
-                yield f"delivery {row['uuid']} is said to have succeeded, but its receiver answered {came}"
-
-    def _copies(
-        self, delivery: str, came: Sequence[Arrival], attempts: dict[tuple[str, int], Any]
-    ) -> tuple[int, list[str]]:
-        """How many copies of a delivery came, and which of them have no excuse."""
-        again, without = 0, []
-        if len({arrival.body_hash for arrival in came}) > 1 or len({arrival.message_id for arrival in came}) > 1:
-            without.append(f"{delivery} came with different bytes or ids")
-        for number, times in Counter(arrival.attempt for arrival in came).items():
-            if times > 1:
-                without.append(f"{delivery}: attempt {number} came {times} times")
-        # A worker that was frozen may send its copy after that of its successor.
-        for earlier in sorted(came, key=lambda arrival: arrival.attempt)[:-1]:
-            attempt = attempts.get((delivery, earlier.attempt))
-            outcome = attempt["outcome"] if attempt is not None else "no log"
-            if outcome in FAILED_ATTEMPT:
-                continue
-            again += 1
-            if attempt is None or outcome != "interrupted" or not self._was_open_at_a_fault(attempt["started_at"]):
-                since = [round(earlier.at - window.start, 2) for window in self.faults]
-                without.append(f"{delivery}: attempt {earlier.attempt} ({outcome}), seconds after faults: {since}")
-        return again, without
-
-    def _was_open_at_a_fault(self, started: datetime) -> bool:
-        at = started.timestamp()
-        return any(window.start - REQUEST - BLUR_SECONDS <= at <= window.end + BLUR_SECONDS for window in self.faults)
 
     async def keeps_the_rule(self, *, finished: bool = True) -> Tally:
         """The rule of FAULTS.md for every fault; returns the tally. Raises AssertionError."""

@@ -7,81 +7,20 @@ a malformed one; the last three must get the same answer.
 
 import asyncio
 import json
-from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from graphql import (
-    GraphQLArgument,
-    GraphQLField,
-    GraphQLInputField,
-    GraphQLInputObjectType,
-    GraphQLObjectType,
-    get_named_type,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-    is_required_argument,
-    is_required_input_field,
-)
 
 from domain import ids, pages, tables
 from domain.live import Entry
-from schema.schema import schema
 from schema.subscriptions import FEEDS, follow
 from tests.schema.conftest import Client
-from tests.schema.world import World, furnish
+from tests.schema.documents import document
+from tests.schema.places import PLACES, Place
+from tests.schema.world import furnish
 
-TYPES = schema._schema.type_map
-CURSORS = {"after", "before"}
 UNKNOWN = 999_999_999
-
-Path = tuple[str, ...]
-Input = GraphQLArgument | GraphQLInputField
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the schema takes an id: the argument of a field, or a field of an input object in it."""
-
-    parent: str
-    field: str
-    path: Path
-
-    def __str__(self) -> str:
-        return f"{self.parent}.{self.field}({'.'.join(self.path)})"
-
-    @property
-    def definition(self) -> GraphQLField:
-        parent = TYPES[self.parent]
-        assert isinstance(parent, GraphQLObjectType)
-        field: GraphQLField = parent.fields[self.field]
-        return field
-
-    @property
-    def is_cursor(self) -> bool:
-        return self.path[-1] in CURSORS
-
-
-def places() -> Iterator[Place]:
-    """Every place in the schema that takes an id or a cursor."""
-    for type_ in TYPES.values():
-        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
-            for name, field in type_.fields.items():
-                yield from (Place(type_.name, name, path) for path in _paths(field.args, ()))
-
-
-def _paths(inputs: dict[str, Any], above: Path) -> Iterator[Path]:
-    for name, input_ in inputs.items():
-        type_ = get_named_type(input_.type)
-        if type_.name == "ID" or name in CURSORS:
-            yield (*above, name)
-        elif isinstance(type_, GraphQLInputObjectType):
-            yield from _paths(type_.fields, (*above, name))
-
-
 PAGES = ("after", "before")
 # Where an id is taken, and of what it is one.
 CASES: dict[str, tuple[str, ...]] = {
@@ -134,7 +73,6 @@ CASES: dict[str, tuple[str, ...]] = {
     "Subscription.deliveryStatusChanged(after)": ("cursor",),
     "Subscription.postStatusChanged(after)": ("cursor",),
 }  # fmt: skip
-PLACES = {str(place): place for place in places()}
 
 
 def of_kind(*kinds: str, cursors: bool = False) -> list[Any]:
@@ -151,94 +89,6 @@ def test_every_place_that_takes_an_id_or_a_cursor_has_a_case(capsys: pytest.Capt
     assert set(PLACES) == set(CASES)
     with capsys.disabled():
         print(f"\nisolation: {len(PLACES)} arguments and input fields that take ids or cursors are covered")
-
-
-# ---------------------------------------------------------------- documents, made from the schema
-
-# What is required beside the id in question, for inputs that have no default.
-SAMPLES: dict[str, str] = {
-    "String": '"some text"',
-    "DateTime": '"2026-03-01T00:00:00Z"',
-    "EventType": "POST_CREATED",
-    "HttpMethod": "POST",
-}
-OVERRIDES = {"Mutation.postSchedule.scheduledAt": '"2026-12-31T00:00:00Z"'}
-
-
-def document(place: Place, id_: str, world: World) -> str:
-    """An operation that gives this id in this place, valid and complete otherwise, and selects all plain fields."""
-    arguments = _written(place.definition.args, place.path, id_, world, place)
-    selection = f"{place.field}({arguments}) {_selected(place.definition, 2)}"
-    if place.parent in {"Query", "Mutation"}:
-        return f"{place.parent.lower()} {{ {selection} }}"
-    parent = world.ids[place.parent]
-    return f'query {{ node(id: "{parent}") {{ ... on {place.parent} {{ {selection} }} }} }}'
-
-
-def _written(inputs: dict[str, Any], path: Path, id_: str, world: World, place: Place) -> str:
-    """The arguments, or the fields of an input object, that lead along the path to the id."""
-    written = []
-    for name, input_ in inputs.items():
-        if path and name == path[0]:
-            written.append(f"{name}: {_on_the_way(input_, path, id_, world, place)}")
-        elif _is_required(input_):
-            written.append(f"{name}: {_sample(name, input_, world, place)}")
-    if place.field == "postCreate" and place.path[-1] == "accountId" and path == place.path[1:]:
-        # The variant is for one of the post's accounts.
-        written = [text for text in written if not text.startswith("accountIds")] + [f'accountIds: ["{id_}"]']
-    return ", ".join(written)
-
-
-def _on_the_way(input_: Input, path: Path, id_: str, world: World, place: Place) -> str:
-    type_ = get_named_type(input_.type)
-    if isinstance(type_, GraphQLInputObjectType):
-        value = f"{{ {_written(type_.fields, path[1:], id_, world, place)} }}"
-    else:
-        value = json.dumps(id_)
-    nullable = input_.type.of_type if is_non_null_type(input_.type) else input_.type
-    return f"[{value}]" if is_list_type(nullable) else value
-
-
-def _sample(name: str, input_: Input, world: World, place: Place) -> str:
-    type_ = get_named_type(input_.type)
-    if isinstance(type_, GraphQLInputObjectType):
-        inner = ", ".join(
-            f"{field}: {_sample(field, each, world, place)}"
-            for field, each in type_.fields.items()
-            if _is_required(each)
-        )
-        return f"{{ {inner} }}"
-    if type_.name == "ID":
-        noun = {"accountId": "Account", "accountIds": "Account"}.get(
-            name, place.field.removesuffix("Update").capitalize()
-        )
-        return json.dumps(world.ids[noun]) if name != "accountIds" else json.dumps([world.ids[noun]])
-    return OVERRIDES.get(f"{place.parent}.{place.field}.{name}", SAMPLES[type_.name])
-
-
-def _is_required(input_: Input) -> bool:
-    return is_required_argument(input_) if isinstance(input_, GraphQLArgument) else is_required_input_field(input_)
-
-
-def _selected(field: GraphQLField, depth: int) -> str:
-    type_ = get_named_type(field.type)
-    if is_leaf_type(type_):
-        return ""
-    names = [
-        f"{name} {_selected(each, depth - 1)}"
-        for name, each in getattr(type_, "fields", {}).items()
-        if not any(map(is_required_argument, each.args.values()))
-        and (depth > 0 or is_leaf_type(get_named_type(each.type)))
-        if is_leaf_type(get_named_type(each.type)) or _has_leaves(each)
-    ]
-    return f"{{ __typename {' '.join(names)} }}"
-
-
-def _has_leaves(field: GraphQLField) -> bool:
-    return bool(getattr(get_named_type(field.type), "fields", {}))
-
-
-# ---------------------------------------------------------------- the proof
 
 
 async def answered(ask: Client, text: str, id_: str) -> str:

@@ -18,8 +18,8 @@ from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, Role, WebhookDisabledReason
 from tests.away import Gates, close, gated, reopen
+from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL
 from tests.domain.doing import happen, listen
-from tests.domain.test_deliveries import ILL, LEASE, SENT, TOOK, WELL
 from tests.waiting import until
 from workers import metrics
 from workers.recorder import MOST_AT_ONCE, Recorder

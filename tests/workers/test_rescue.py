@@ -1,11 +1,9 @@
 """The database loop: each step on its own, whatever breaks beside it, and what it closes."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
 from domain import workspaces
@@ -21,12 +19,6 @@ from tests.receiver import Receiver
 from tests.waiting import until
 from workers.engine import Engine
 from workers.rescue import Rescue
-
-
-@pytest.fixture
-async def engine(domain: Domain) -> AsyncIterator[Engine]:
-    async with Engine(domain).running() as engine:
-        yield engine
 
 
 async def has(status: DeliveryStatus) -> bool:

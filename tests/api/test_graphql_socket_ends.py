@@ -1,0 +1,98 @@
+"""How a socket ends: for silence, with its token, too slow, at a shutdown, or without a word."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType
+
+from api import main, outbox
+from domain import workspaces
+from domain.settings import Settings
+from domain.vocabulary import Role
+from tests.api.changes import announce, some_changes
+from tests.api.conftest import Api, running
+from tests.api.protocol import opened
+from tests.api.sockets import WATCH, ws
+
+
+async def test_a_silent_socket_is_kept_alive_by_pings_and_ended_when_nobody_answers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "PING_SECONDS", 1.0)
+    async with running(settings) as api, api.socket(ping_interval=None) as socket, aiohttp.ClientSession() as http:
+        async with http.ws_connect(ws(api), protocols=["graphql-transport-ws"], autoping=False) as silent:
+            await silent.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {api.token}"}})
+            heard = [await silent.receive(timeout=30) for _ in range(3)]
+        assert [each.type for each in heard] == [WSMsgType.TEXT, WSMsgType.PING, WSMsgType.CLOSE]
+        await socket.quiet()
+
+
+async def test_a_revoked_token_closes_its_sockets_and_no_others(api: Api) -> None:
+    token_id, other = await api.new_token()
+    async with api.socket() as stays, api.socket(other) as goes:
+        async with api.process.domain.unit(api.actor) as unit:
+            await workspaces.revoke_token(unit, token_id)
+        assert (await goes.closed())[0] == 4403
+        await stays.quiet()
+
+
+async def test_an_expired_token_closes_its_sockets(api: Api) -> None:
+    _, other = await api.new_token(Role.VIEWER, expires_at=datetime.now(UTC) + timedelta(hours=1))
+    async with api.socket() as stays, api.socket(other) as goes:
+        await api.process.connections.close_revoked(datetime.now(UTC) + timedelta(hours=2))
+        assert (await goes.closed())[0] == 4403
+        await stays.quiet()
+
+
+async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEND_SECONDS", 2.0)
+    aliases = " ".join(f"a{number}: uuid" for number in range(80))  # 4 kB: the kernel's buffers hold megabytes
+    query = f"subscription {{ deliveryStatusChanged {{ cursor delivery {{ {aliases} }} }} }}"
+    async with api.socket() as reader, api.socket(max_queue=1) as stalled:
+        for socket in (reader, stalled):
+            await socket.subscribe("1", query)
+        await api.until_watched_by(2)
+        stalled.connection.transport.pause_reading()
+        changes = some_changes(api.actor.workspace.id, 400)
+        async with asyncio.timeout(60):
+            while len(api.process.connections) == 2:
+                await announce(api.process.domain, [replace(change, number=next_number(change)) for change in changes])
+                for _ in changes:
+                    await reader.next("1")
+        stalled.connection.transport.resume_reading()
+        code, reason = await stalled.closed()
+        assert (code, reason) == (1013, "Too slow: reconnect, and resume from your cursor")
+        await reader.quiet()
+
+
+_numbers: dict[int, int] = {}
+
+
+def next_number(change: Any) -> int:
+    """A number that this delivery's change has not had."""
+    _numbers[change.subject_id] = _numbers.get(change.subject_id, 0) + 1
+    return _numbers[change.subject_id]
+
+
+async def test_shutting_down_closes_every_socket_with_1012(settings: Settings) -> None:
+    async with running(settings) as api, api.socket() as watching, opened(ws(api)) as silent:
+        await watching.subscribe("1", WATCH)
+        await watching.quiet()
+        api.server.should_exit = True
+        for socket in (watching, silent):
+            assert (await socket.closed())[0] == 1012
+
+
+async def test_a_client_that_vanishes_leaves_nothing_behind(api: Api) -> None:
+    async with api.socket() as socket:
+        await socket.subscribe("1", WATCH)
+        await api.until_watched_by(1)
+        socket.connection.transport.abort()
+        async with asyncio.timeout(30):
+            while len(api.process.connections) or len(api.process.feeds):
+                await asyncio.sleep(0.01)
+    assert api.process.domain.hub.listeners == 0

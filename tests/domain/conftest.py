@@ -1,0 +1,38 @@
+"""What tests of the domain stand on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.providers import CLIENTS
+from domain.tables import Account
+from domain.unit import Actor, Domain
+from domain.vocabulary import Provider
+from tests.domain.doing import add_account
+from tests.domain.name_server import NameServer, naming
+from tests.domain.network import Network
+
+# Most of its assertions say what is wrong by the values alone, which pytest shows only where it has rewritten them.
+pytest.register_assert_rewrite("tests.domain.delivery_machine")
+
+
+@pytest.fixture
+async def account(domain: Domain, admin: Actor) -> Account:
+    """A sandbox account of which only posts tell, not account.added."""
+    return await add_account(domain, admin)
+
+
+@pytest.fixture
+async def network() -> AsyncIterator[Network]:
+    """Stands where the sandbox does."""
+    usual = CLIENTS[Provider.SANDBOX]
+    CLIENTS[Provider.SANDBOX] = network = Network()
+    yield network
+    CLIENTS[Provider.SANDBOX] = usual
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[NameServer]:
+    """A name server that says what a test wants."""
+    async with naming() as server:
+        yield server

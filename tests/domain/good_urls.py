@@ -1,0 +1,35 @@
+"""URLs that deliveries may go to, some of which look as if they led elsewhere."""
+
+from typing import Final
+
+GOOD_URLS: Final = (
+    "https://example.com",
+    "https://example.com/",
+    "http://example.com/hooks",
+    "https://example.com/hooks?token=a%20b&c=d",
+    "https://example.com/hooks#part",
+    "https://example.com:443/",
+    "https://example.com:8443/hooks",
+    "http://example.com:80/",
+    "http://example.com:8080/a/b/../c",
+    "HTTPS://EXAMPLE.COM/Hooks",
+    "https://hooks.example.co.uk/services/T000/B000/xxxx",
+    "https://example.com./",
+    "https://xn--bcher-kva.example/",
+    "https://bücher.example/straße?q=ü",
+    "https://under_score.example/",
+    "https://1.1.1.1/dns",
+    "https://8.8.8.8:8443/",
+    "https://[2606:4700:4700::1111]/",
+    "https://[2a00:1450:4001:81b::200e]:8443/hook",
+    "https://a-b.example/~user/$path;v=1,2/*'()!",
+    "https://example.com/a@b",
+    "https://example.com/?next=http://127.0.0.1/",
+    "https://3com.example/",
+    "https://0x7f.example/",
+    "https://172.15.255.255/",
+    "https://172.32.0.1/",
+    "https://100.63.255.255/",
+    "https://" + "a" * 63 + ".example/",
+    "https://example.com/" + "a" * 2028,
+)

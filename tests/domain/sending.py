@@ -1,0 +1,80 @@
+"""A sender as tests want it, servers that a test writes itself, and a watch on whom anybody connects to."""
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from domain.addresses import AddressPolicy, networks
+from domain.guarded_socket import OPEN
+from domain.request import OutgoingRequest
+from domain.sender import Sender, SenderLimits
+from domain.vocabulary import HttpMethod
+from tests.domain.hostile_receivers.hostile import Serve
+from tests.domain.name_server import NameServer
+
+LOOPBACK = AddressPolicy(networks("127.0.0.0/8", "::1/128"))
+CLOSED = AddressPolicy()
+# Short, so that the corpus takes seconds.
+SHORT = SenderLimits(connect_timeout=timedelta(seconds=0.4), request_timeout=timedelta(seconds=0.7))
+# Long, so that a busy machine times nobody out who would have been classified by what they did.
+PATIENT = SenderLimits(connect_timeout=timedelta(seconds=5), request_timeout=timedelta(seconds=10))
+
+
+def request_to(url: str, method: HttpMethod = HttpMethod.POST, **changes: Any) -> OutgoingRequest:
+    """A small request, with these changes."""
+    headers = (("Content-Type", "application/json"), ("User-Agent", "Hookline/0"))
+    return replace(OutgoingRequest(url, method, headers, b'{"event":"post.published"}'), **changes)
+
+
+@asynccontextmanager
+async def sending(
+    policy: AddressPolicy = LOOPBACK, limits: SenderLimits = SHORT, **options: Any
+) -> AsyncIterator[Sender]:
+    """A sender, of which no socket may be open at the end of the block."""
+    async with Sender(policy, limits, "0", 100, **options) as sender:
+        yield sender
+    assert len(OPEN) == 0, "sockets were left open"
+
+
+@asynccontextmanager
+async def sending_by(names: NameServer, policy: AddressPolicy = CLOSED, **options: Any) -> AsyncIterator[Sender]:
+    """A sender that asks this name server."""
+    async with sending(policy, nameservers=[names.address], **options) as sender:
+        yield sender
+
+
+@asynccontextmanager
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """The URL of a server of which a test writes every byte."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+_watched: list[list[tuple[Any, ...]]] = []
+
+
+def _watch(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        for seen in _watched:
+            seen.append(args[1])
+
+
+# Python calls this for every connect of every socket in the process, whoever makes it.
+sys.addaudithook(_watch)
+
+
+@contextmanager
+def connections() -> Iterator[list[tuple[Any, ...]]]:
+    """The addresses that any socket is connected to meanwhile."""
+    seen: list[tuple[Any, ...]] = []
+    _watched.append(seen)
+    try:
+        yield seen
+    finally:
+        _watched.remove(seen)

@@ -1,0 +1,110 @@
+"""Deliveries that people end or send again: cancelled, retried, left behind by a deleted webhook."""
+
+import pytest
+
+from domain import deliveries, dispatch, webhooks, workspaces
+from domain.errors import FaultCode, Refused
+from domain.tables import AuditEvent, Webhook
+from domain.unit import Actor, Domain
+from domain.vocabulary import DeliveryStatus, Role
+from tests.domain.attempting import ILL, WELL, claim, lease_ran_out, owe, record
+from tests.domain.doing import faults_of
+
+
+@pytest.fixture
+async def stranger(domain: Domain) -> Actor:
+    """Someone who may do everything, in another workspace."""
+    return Actor(await workspaces.create("Other"), None, Role.ADMIN)
+
+
+async def test_a_waiting_delivery_can_be_cancelled_and_is_never_sent(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+
+    async with domain.unit(admin) as unit:
+        cancelled = await deliveries.cancel(unit, delivery.id)
+
+    assert cancelled.status is DeliveryStatus.CANCELLED
+    assert cancelled.finished_at
+    assert await claim(delivery) == []
+    assert await AuditEvent.filter(action="delivery.cancel").count() == 1
+
+
+async def test_what_is_under_way_or_finished_cannot_be_cancelled(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    (row,) = await claim(delivery)
+    for finish in (False, True):
+        if finish:
+            await record(row, WELL)
+        with pytest.raises(Refused) as refused:
+            async with domain.unit(admin) as unit:
+                await deliveries.cancel(unit, delivery.id)
+        assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
+
+
+async def test_a_finished_delivery_is_sent_again_as_a_new_one_of_the_same_event(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    (row,) = await claim(delivery)
+    await record(row, WELL)
+
+    async with domain.unit(admin) as unit:
+        again = await dispatch.retry(unit, delivery.id)
+
+    assert (again.retry_of_id, again.event_id, again.status) == (
+        delivery.id, delivery.event_id, DeliveryStatus.PENDING
+    )  # fmt: skip
+    (second,) = await claim(again)
+    assert second["document"] == row["document"]
+
+
+async def test_an_unfinished_delivery_and_one_of_a_deleted_webhook_are_not_sent_again(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await owe(domain, admin)
+    for deleted in (False, True):
+        if deleted:
+            async with domain.unit(admin) as unit:
+                await webhooks.delete(unit, delivery.webhook_id)
+        with pytest.raises(Refused) as refused:
+            async with domain.unit(admin) as unit:
+                await dispatch.retry(unit, delivery.id)
+        assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
+
+
+async def test_deleting_a_webhook_cancels_what_waits_and_keeps_the_log(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, delivery.webhook_id)
+
+    await delivery.refresh_from_db()
+    assert delivery.status is DeliveryStatus.CANCELLED
+    assert (await Webhook.get()).sealed_secret is None
+
+
+@pytest.mark.parametrize("dies", [True, False])
+async def test_an_attempt_under_way_while_its_webhook_is_deleted_is_its_last(
+    domain: Domain, admin: Actor, dies: bool
+) -> None:
+    delivery = await owe(domain, admin)
+    (row,) = await claim(delivery)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, delivery.webhook_id)
+
+    if dies:
+        await lease_ran_out(delivery)
+        await deliveries.interrupt_expired(10)
+    else:
+        await record(row, ILL)
+
+    await delivery.refresh_from_db()
+    assert delivery.status is DeliveryStatus.CANCELLED
+
+
+async def test_another_workspaces_delivery_does_not_exist(domain: Domain, admin: Actor, stranger: Actor) -> None:
+    delivery = await owe(domain, admin)
+
+    for verb in (deliveries.cancel, dispatch.retry):
+        with pytest.raises(Refused) as refused:
+            async with domain.unit(stranger) as unit:
+                await verb(unit, delivery.id)
+        assert faults_of(refused) == {("id", FaultCode.NOT_FOUND)}

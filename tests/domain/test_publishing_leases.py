@@ -1,0 +1,163 @@
+"""No post twice, whatever dies: one worker at a time publishes it, for as long as its lease lasts."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain import posts, publishing
+from domain.providers.interface import LostLease, Publication, Published, PublishResult, Rejected
+from domain.tables import Post
+from domain.unit import Actor, Domain
+from domain.vocabulary import PostAccountStatus, PostStatus
+from tests.domain.doing import add_account, names, write
+from tests.domain.network import Network, entries_of, ready, status_of
+
+
+async def test_a_repeated_job_publishes_nothing(domain: Domain, admin: Actor, network: Network) -> None:
+    post = await ready(domain, admin, "ok")
+    assert await publishing.publish(domain, post.id)
+    assert not await publishing.publish(domain, post.id)
+    assert not await publishing.publish(domain, post.id + 1000)
+    assert network.asked == 1
+
+
+async def test_of_many_workers_at_once_one_publishes(domain: Domain, admin: Actor, network: Network) -> None:
+    post = await ready(domain, admin, "ok")
+    taken = await asyncio.gather(*(publishing.publish(domain, post.id) for _ in range(8)))
+    assert sum(taken) == 1
+    assert network.asked == 1
+    assert (await names()).count("post.published") == 1
+
+
+async def test_a_worker_that_dies_after_posting_leaves_one_post(domain: Domain, admin: Actor, network: Network) -> None:
+    post = await ready(domain, admin, "ok")
+    now = datetime.now(UTC)
+    claimed = await publishing.claim(domain, post.id, now)
+    assert claimed is not None
+    # The worker posts, and dies before it records.
+    await publishing._ask(domain, claimed, claimed.held[0])
+    assert len(network.posted) == 1
+    assert not await publishing.publish(domain, post.id, now)
+    assert await publishing.due(10, now) == []
+    later = now + domain.settings.lease
+    assert await publishing.due(10, later) == [post.id]
+    assert await publishing.publish(domain, post.id, later)
+    assert await status_of(post) is PostStatus.PUBLISHED
+    assert len(network.posted) == 1
+    assert (await names()).count("post.published") == 1
+
+
+async def test_a_worker_that_lost_its_lease_changes_nothing(domain: Domain, admin: Actor, network: Network) -> None:
+    post = await ready(domain, admin, "ok")
+    now = datetime.now(UTC)
+    slow = await publishing.claim(domain, post.id, now)
+    quick = await publishing.claim(domain, post.id, now + domain.settings.lease)
+    assert slow is not None
+    assert quick is not None
+    with pytest.raises(LostLease):
+        await publishing._remember(domain, slow, slow.held[0], {"late": True})
+    with pytest.raises(LostLease):
+        await publishing.record(domain, slow, slow.held[0], Rejected("late"))
+    with pytest.raises(LostLease):
+        await publishing.finish(domain, slow)
+    await publishing.record(domain, quick, quick.held[0], Published("7", None))
+    await publishing.finish(domain, quick)
+    [entry] = await entries_of(post)
+    assert (entry.status, entry.provider_post_id, entry.errors) == (PostAccountStatus.PUBLISHED, "7", [])
+
+
+async def test_a_round_whose_lease_is_lost_ends_quietly(domain: Domain, admin: Actor, network: Network) -> None:
+    async def overtaken(publication: Publication) -> PublishResult | None:
+        await Post.all().update(claim=99)
+        await publication.remember({"late": True})
+        raise AssertionError("the call went out though the lease was lost")
+
+    network.before = overtaken
+    post = await ready(domain, admin, "ok")
+    assert await publishing.publish(domain, post.id)
+    assert network.posted == []
+    assert await status_of(post) is PostStatus.PUBLISHING
+
+
+async def test_a_lease_is_renewed_while_a_network_takes_its_time(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    quick = with_lease(domain, timedelta(seconds=0.3))
+    seen: list[datetime | None] = []
+
+    async def wait_for_renewal(publication: Publication) -> PublishResult | None:
+        first = (await Post.all().first()).leased_until  # type: ignore[union-attr]
+        while (leased := (await Post.all().first()).leased_until) == first:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        seen.append(leased)
+        return None
+
+    network.before = wait_for_renewal
+    post = await ready(domain, admin, "ok")
+    async with asyncio.timeout(10):
+        await publishing.publish(quick, post.id)
+    assert len(seen) == 1
+    assert await status_of(post) is PostStatus.PUBLISHED
+
+
+async def test_a_round_ends_when_its_lease_is_lost_though_the_network_is_silent(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    async def overtaken(publication: Publication) -> PublishResult | None:
+        await Post.all().update(claim=99)
+        await asyncio.Event().wait()
+        return None
+
+    network.before = overtaken
+    post = await ready(domain, admin, "ok")
+    async with asyncio.timeout(10):
+        await publishing.publish(with_lease(domain, timedelta(seconds=0.3)), post.id)
+    assert network.posted == []
+
+
+def with_lease(domain: Domain, lease: timedelta) -> Domain:
+    return replace(domain, settings=replace(domain.settings, lease=lease))
+
+
+async def test_what_a_network_remembers_outlives_the_worker(domain: Domain, admin: Actor, network: Network) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def remember(publication: Publication) -> PublishResult | None:
+        seen.append(publication.progress)
+        await publication.remember({"key": "3k"})
+        if len(seen) == 1:
+            raise ZeroDivisionError
+        return None
+
+    network.before = remember
+    post = await ready(domain, admin, "ok")
+    now = datetime.now(UTC)
+    await publishing.publish(domain, post.id, now)
+    await publishing.publish(domain, post.id, now + timedelta(minutes=1))
+    assert seen == [{}, {"key": "3k"}]
+    assert await status_of(post) is PostStatus.PUBLISHED
+
+
+async def test_an_edit_and_a_claim_at_once_never_mix(domain: Domain, admin: Actor, network: Network) -> None:
+    account = await add_account(domain, admin)
+    for _ in range(5):
+        post = await write(domain, admin, account, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+        later = datetime.now(UTC) + timedelta(hours=2)
+        trash = _trash(domain, admin, post.id)
+        await asyncio.gather(publishing.publish(domain, post.id, later), trash, return_exceptions=True)
+        found = await Post.get(id=post.id)
+        assert (found.status, found.trashed) in {
+            (PostStatus.PUBLISHED, False),
+            (PostStatus.PUBLISHED, True),
+            (PostStatus.DRAFT, True),
+        }
+        was_sent = any(key.startswith(str(post.uuid)) for key, _ in network.posted)
+        assert was_sent == (found.status is PostStatus.PUBLISHED)
+
+
+async def _trash(domain: Domain, admin: Actor, post_id: int) -> None:
+    async with domain.unit(admin) as unit:
+        await posts.delete(unit, [post_id], to_trash=True)

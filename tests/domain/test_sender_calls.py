@@ -1,0 +1,52 @@
+"""Calls to networks by the same door: what goes out, how much may come back, and what cannot have arrived."""
+
+import pytest
+
+from domain.sender import CallFailed, SenderLimits
+from domain.vocabulary import AttemptOutcome
+from tests.domain.name_server import NameServer
+from tests.domain.sending import LOOPBACK, sending, sending_by
+from tests.receiver import Answer, Receiver
+
+
+async def test_a_network_is_called_with_json_or_with_nothing(receiver: Receiver) -> None:
+    receiver.answer(Answer(201, {"X-Limit": "3"}, '{"id": "é"}'))
+    async with sending() as sender:
+        answer = await sender.call("POST", receiver.url, headers={"Authorization": "Bearer x"}, json={"text": "ü"})
+        await sender.call("GET", receiver.url)
+    first, second = receiver.requests
+    assert (answer.status, answer.body) == (201, '{"id": "é"}'.encode())
+    assert ("X-Limit", "3") in answer.headers
+    assert (first.body, first.headers["Content-Type"]) == ('{"text": "ü"}'.encode(), "application/json")
+    assert first.headers["Authorization"] == "Bearer x"
+    assert (second.method, second.body, second.headers["User-Agent"]) == ("GET", b"", "Hookline/0")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1024 * 1024, True), (1024 * 1024 + 1, False)])
+async def test_a_network_may_answer_one_mebibyte(size: int, fits: bool, receiver: Receiver) -> None:
+    receiver.answer(Answer(200, body="x" * size))
+    async with sending(limits=SenderLimits()) as sender:
+        if fits:
+            assert len((await sender.call("GET", receiver.url)).body) == size
+        else:
+            with pytest.raises(CallFailed) as caught:
+                await sender.call("GET", receiver.url)
+            assert (caught.value.kind, caught.value.sent) == (AttemptOutcome.INVALID_RESPONSE, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://10.0.0.1/", AttemptOutcome.ADDRESS_REFUSED),
+        ("http://private.test/", AttemptOutcome.ADDRESS_REFUSED),
+        ("http://broken.test/", AttemptOutcome.DNS_FAILED),
+        ("http://127.0.0.1:1023/", AttemptOutcome.CONNECTION_FAILED),
+        ("no url", AttemptOutcome.CONNECTION_FAILED),
+    ],
+)
+async def test_a_call_that_cannot_have_arrived_says_so(url: str, kind: AttemptOutcome, names: NameServer) -> None:
+    names.addresses, names.broken = {"private.test": ("10.0.0.1",)}, {"broken.test"}
+    async with sending_by(names, LOOPBACK) as sender:
+        with pytest.raises(CallFailed) as caught:
+            await sender.call("POST", url, json={})
+    assert (caught.value.kind, caught.value.sent) == (kind, False)
