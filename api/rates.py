@@ -147,4 +147,7 @@ def network_of(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address[:64]
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        # Who comes by IPv4 to a socket for both; all of IPv4 is one /64 there.
+        return str(parsed.ipv4_mapped)
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)

@@ -177,8 +177,9 @@ async def test_a_token_of_another_workspace_sees_its_own_alone(api: Api) -> None
     [
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("local", "local"),
     ],
 )
-def test_an_ipv6_person_is_counted_by_network(address: str, network: str) -> None:
+def test_a_person_of_ipv6_is_counted_by_network_and_one_of_ipv4_by_address(address: str, network: str) -> None:
     assert network_of(address) == network
