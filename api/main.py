@@ -124,6 +124,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             extensions: Any = self.scope["extensions"]
             extensions[WRITE_NOW] = {"write": self.write_now}
 
+    def handle_ping(self) -> None:
+        """See uvicorn. Who does not read is not answered, for every answer would be kept (RFC 6455, section 5.5.3)."""
+        pongs = self.conn.data_to_send()
+        if self.writable.is_set():
+            self.transport.write(b"".join(pongs))
+
     def write_now(self, text: str) -> bool:
         """Write one text frame; False where the client has to be waited for, or has gone."""
         if self.close_sent or self.disconnected or not self.writable.is_set() or self.transport.is_closing():

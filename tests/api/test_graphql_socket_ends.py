@@ -17,6 +17,7 @@ from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
 from tests.api.sockets import WATCH, ws
+from tests.waiting import until
 
 
 async def test_a_silent_socket_is_kept_alive_by_pings_and_ended_when_nobody_answers(
@@ -67,6 +68,20 @@ async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, m
         code, reason = await stalled.closed()
         assert (code, reason) == (1013, "Too slow: reconnect, and resume from your cursor")
         await reader.quiet()
+
+
+async def test_pings_of_a_client_that_does_not_read_fill_no_memory(api: Api) -> None:
+    ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+    async with api.socket() as socket:
+        flooding = socket.connection
+        flooding.transport.pause_reading()
+        for _ in range(100):
+            flooding.transport.write(ping * 1000)
+            await until(lambda: flooding.transport.get_write_buffer_size() == 0)
+        (connection,) = api.server.server_state.connections
+        # What the kernel's buffers did not take.
+        assert connection.transport.get_write_buffer_size() < 1_000_000
+        flooding.transport.resume_reading()
 
 
 _numbers: dict[int, int] = {}
