@@ -1,18 +1,19 @@
 """Waiting for a condition, for as long as it takes and no longer than a deadline."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from inspect import isawaitable
 
-DEADLINE = timedelta(seconds=60)
-LOOK_AGAIN_SECONDS = 0.005
+LOOK_AGAIN_SECONDS = 0.01
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], within: timedelta = DEADLINE) -> None:
-    """Return once the condition holds. Raises TimeoutError where it does not in time."""
-    async with asyncio.timeout(within.total_seconds()):
-        while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+async def until(condition: Callable[[], object | Awaitable[object]], seconds: float = 60.0, what: str = "") -> None:
+    """Return once the condition holds. Raises AssertionError, which says `what` was awaited, where it never does."""
+    end = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if await found if isawaitable(found) else found:
+            return
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what or condition}"
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -1,16 +1,12 @@
 """What the e2e tests stand on: one system of real processes, made good again for each test."""
 
-import asyncio
 import os
 import random
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import System
+from tests.e2e.system import System, started
 from tests.e2e.world import World, entered
 
 WORKERS = 2
@@ -27,34 +23,17 @@ def seed() -> int:
 @pytest.fixture(scope="package")
 def running_system() -> Iterator[System]:
     """PostgreSQL, Redis, an API and two workers."""
-    # Not pytest's own folder: the path of a unix socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="hookline-e2e-"))
-    system = System(folder)
-    try:
-        with asyncio.Runner() as runner:
-            runner.run(system.start(WORKERS))
+    with started(System, WORKERS) as system:
         yield system
-    finally:
-        system.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 async def system(running_system: System, seed: int) -> AsyncIterator[System]:
     """The system, healthy, with two workers."""
     random.seed(seed)
-    await _make_good(running_system)
+    await running_system.make_good(WORKERS)
     yield running_system
     running_system.proxies.heal()
-
-
-async def _make_good(system: System) -> None:
-    await system.heal()
-    while len(system.workers) > WORKERS:
-        system.workers.pop().kill()
-    while len(system.workers) < WORKERS:
-        system.add_worker()
-    await system.healthy()
 
 
 @pytest.fixture

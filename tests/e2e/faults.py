@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 
 from domain.queue import QUEUE_NAME
 from tests.domain.name_server import NameServer
+from tests.e2e.process import Process
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import LEASE, SHIFTED, SHUTDOWN, Process, System, kill_server, start_again
+from tests.e2e.system import LEASE, SHIFTED, SHUTDOWN, System, kill_server, start_again
 from tests.e2e.test_postgres import take_all_connections
 from tests.e2e.world import World
 

@@ -2,13 +2,11 @@
 
 import asyncio
 import base64
+import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,103 +16,25 @@ from uuid import uuid4
 import asyncpg
 
 from cli.private_server import POSTGRES_SOCKET, socket_folder
-from cli.processes import spawn, wait_until
-from cli.programs import CHECKOUT, api_answers
+from cli.processes import wait_until
+from cli.programs import api_answers, try_port
 from cli.servers import PrivatePostgres, PrivateRedis
 from domain import database, unit, workspaces
 from domain.settings import Settings
 from domain.unit import Actor
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
+from tests.e2e.process import HEALTHY_SECONDS, Process
 from tests.e2e.proxies import Proxies
-from tests.running import environment
+from tests.waiting import until
 
 KEY = bytes(range(32))
-HEALTHY_SECONDS = 60.0
 SHIFTED = Path(__file__).parent / "shifted"
 # As short as the rules between them allow, so that a lease runs out while one watches.
 CONNECT, REQUEST, LEASE, SHUTDOWN = 1.0, 2.0, 7.0, 4.0
 ENDPOINT_PLACES = 20
 # Crashes must find PostgreSQL as careful as it is everywhere else: durability is not touched.
 POSTGRES = {"max_connections": "60", "log_min_messages": "fatal"}
-LINES_SHOWN = 15
-
-
-async def until(condition: Callable[[], object], seconds: float = 60.0, what: str = "") -> None:
-    """Returns once the condition holds. Raises AssertionError where it does not in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds:g} s: {what or condition}"
-        await asyncio.sleep(0.02)
-
-
-class Process:
-    """`hookline api` or `hookline worker`."""
-
-    def __init__(self, name: str, variables: dict[str, str], log: Path, answers: Callable[[], bool]) -> None:
-        self.name = name
-        self.log = log
-        self._variables = variables
-        self._answers = answers
-        self._process: subprocess.Popen[bytes] | None = None
-        self._was_ready = False
-
-    def launch(self) -> "Process":
-        """Start it; see `ready`."""
-        self._was_ready = False
-        self._forget_round()
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "cli", self.name]
-            self._process = spawn(command, environment=environment(**self._variables), output=log, folder=CHECKOUT)
-        return self
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process is not None and self._process.poll() is None
-
-    async def ready(self, seconds: float = HEALTHY_SECONDS) -> "Process":
-        """Wait until it answers; for a worker, until it has finished another round of its loop."""
-        if self._was_ready:
-            self._forget_round()
-
-        def is_ready() -> bool:
-            assert self.is_running, f"{self.name} has ended:\n{self.last_lines()}"
-            return self._answers()
-
-        end = time.monotonic() + seconds
-        # Asking may block for half a second, and receivers share this loop.
-        while not await asyncio.to_thread(is_ready):
-            assert time.monotonic() < end, f"{self.name} is not healthy after {seconds:g} s:\n{self.last_lines()}"
-            await asyncio.sleep(0.05)
-        self._was_ready = True
-        return self
-
-    def _forget_round(self) -> None:
-        if ready_file := self._variables.get("HOOKLINE_READY_FILE"):
-            Path(ready_file).unlink(missing_ok=True)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
-        if self.is_running and self._process is not None:
-            self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self.send(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    async def gone(self, seconds: float = SHUTDOWN + 20) -> int:
-        """Its exit code, once it has ended. Raises AssertionError where that takes longer."""
-        process = self._process
-        assert process is not None
-        await until(lambda: process.poll() is not None, seconds, f"the end of {self.name}")
-        return int(process.returncode)
-
-    def last_lines(self) -> str:
-        """The end of what it wrote."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:])
 
 
 class System:
@@ -131,9 +51,7 @@ class System:
         self.redis = PrivateRedis(folder / "redis")
         self.workers: list[Process] = []
         self._numbers = iter(range(1_000_000))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = try_port("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self.port}"
 
     async def start(self, workers: int = 2) -> None:
@@ -228,8 +146,8 @@ class System:
         """Wait until every process is; raises AssertionError where one is not in time."""
         await asyncio.gather(*(process.ready(seconds) for process in (self.api, *self.workers)))
 
-    async def heal(self) -> None:
-        """Make a test's damage good, whatever it was."""
+    async def make_good(self, workers: int) -> None:
+        """Mend a test's damage, whatever it was, and have so many workers."""
         self.proxies.heal()
         for server in (self.postgres, self.redis):
             if server.process is None or server.process.poll() is not None:
@@ -239,9 +157,14 @@ class System:
         self.api.send(signal.SIGCONT)
         for worker in self.workers:
             worker.send(signal.SIGCONT)
+        while len(self.workers) > workers:
+            self.workers.pop().kill()
+        while len(self.workers) < workers:
+            self.add_worker()
         if not self.api.is_running:
             self.api.launch()
         await self.sql(_CLEAR)
+        await self.healthy()
 
     async def new_workspace(self) -> tuple[int, str]:
         """The key of a new workspace and the token of its admin."""
@@ -259,6 +182,21 @@ class System:
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close()
+
+
+@contextmanager
+def started(kind: type[System], workers: int) -> Iterator[System]:
+    """One of this kind on a folder of its own, for as long as the block lasts."""
+    # Not pytest's own folder: the path of a unix socket must be short.
+    folder = Path(tempfile.mkdtemp(prefix="hookline-"))
+    system = kind(folder)
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(system.start(workers))
+        yield system
+    finally:
+        system.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:

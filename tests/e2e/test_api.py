@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from tests.e2e.client import Unanswered
-from tests.e2e.system import until
 from tests.e2e.world import World
+from tests.waiting import until
 
 
 async def test_what_was_committed_is_delivered_though_the_api_died_before_it_could_enqueue_it(world: World) -> None:

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import SHIFTED, until
+from tests.e2e.system import SHIFTED
 from tests.e2e.world import World
+from tests.waiting import until
 
 HOUR_SECONDS = 3600
 LATEST_SECONDS = 5.0

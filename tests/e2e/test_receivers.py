@@ -7,8 +7,9 @@ import pytest
 
 from tests.domain.name_server import NameServer, naming
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import ENDPOINT_PLACES, SHIFTED, until
+from tests.e2e.system import ENDPOINT_PLACES, SHIFTED
 from tests.e2e.world import World
+from tests.waiting import until
 
 DNS_SECONDS = 30
 HANGING = 100

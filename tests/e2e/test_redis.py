@@ -9,8 +9,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from domain.queue import QUEUE_NAME
-from tests.e2e.system import alive, kill_server, start_again, until
+from tests.e2e.system import alive, kill_server, start_again
 from tests.e2e.world import World
+from tests.waiting import until
 
 OUTAGE_SECONDS = 30
 # FAULTS.md, F11.

@@ -17,9 +17,11 @@ import pytest
 
 from cli.programs import api_answers, try_port
 from tests.e2e.client import SUBSCRIPTION, Refused, Unanswered
+from tests.e2e.process import Process
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import Process, System, until
+from tests.e2e.system import System
 from tests.e2e.world import World, entered
+from tests.waiting import until
 
 ROUNDS = 10
 WORKERS = 2
@@ -32,7 +34,6 @@ PAUSE_SECONDS = 0.5
 RESTARTING = 1012
 ONE = "postCreate(input: $new) { post { uuid } errors { message } }"
 WRITE = f"mutation($new: PostCreateInput!) {{ {' '.join(f'p{n}: {ONE}' for n in range(EVENTS_PER_REQUEST))} }}"
-GONE_SECONDS = 60.0
 
 
 class Service:
@@ -214,20 +215,20 @@ async def replace_api(system: System, service: Service) -> None:
     service.target, system.api = port, new
     await asyncio.sleep(PAUSE_SECONDS)
     old.send(signal.SIGTERM)
-    assert await old.gone(GONE_SECONDS) == 0, old.last_lines()
+    assert await old.gone() == 0, old.last_lines()
 
 
 async def replace_worker_by_one_that_is_ready(system: System) -> None:
     old = system.workers.pop(0)
     await system.add_worker(**told(system)).ready()
     old.send(signal.SIGTERM)
-    assert await old.gone(GONE_SECONDS) == 0, old.last_lines()
+    assert await old.gone() == 0, old.last_lines()
 
 
 async def replace_worker_at_once(system: System) -> None:
     old = system.workers.pop(0)
     old.send(signal.SIGTERM)
-    code, _ = await asyncio.gather(old.gone(GONE_SECONDS), system.add_worker(**told(system)).ready())
+    code, _ = await asyncio.gather(old.gone(), system.add_worker(**told(system)).ready())
     assert code == 0, old.last_lines()
 
 

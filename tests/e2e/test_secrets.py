@@ -16,7 +16,8 @@ from aiohttp import web
 
 from domain import workspaces
 from tests.e2e.client import calling
-from tests.e2e.system import KEY, System, until
+from tests.e2e.system import KEY, System
+from tests.waiting import until
 
 FIRST_SECRET, NEXT_SECRET = "planted-first-secret", "planted-next-secret"
 OWN_HEADER = "planted-api-key"

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.e2e.client import calling
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import until
 from tests.e2e.world import World
+from tests.waiting import until
 
 DOCUMENTED = {
     "ACCOUNT_ADDED": "account.added",

@@ -5,8 +5,9 @@ import signal
 from typing import Any
 
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import LEASE, until
+from tests.e2e.system import LEASE, SHUTDOWN
 from tests.e2e.world import GRACE_SECONDS, World
+from tests.waiting import until
 
 # A lane begins with ten places, so that fifty in flight need five endpoints.
 ENDPOINTS = 5
@@ -70,7 +71,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(world: W
         await world.written(20)
         await until(lambda: world.receivers.under_way.total() > 2, what="load")
         first.send(signal.SIGTERM)
-        assert await first.gone() == 0
+        assert await first.gone(SHUTDOWN + 5) == 0
         world.system.workers.remove(first)
         await world.written(10)
 

@@ -1,16 +1,12 @@
 """What the proofs of live updates stand on: one system of real processes, and dice that can be thrown again."""
 
-import asyncio
 import os
 import random
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import System
+from tests.e2e.system import System, started
 from tests.live.world import HASTY, LiveSystem, World, entered
 
 WORKERS = 1
@@ -19,16 +15,8 @@ WORKERS = 1
 @pytest.fixture(scope="package")
 def running_system() -> Iterator[System]:
     """PostgreSQL, Redis, an API and a worker."""
-    # Not pytest's own folder: the path of a unix socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="hookline-live-"))
-    system = LiveSystem(folder)
-    try:
-        with asyncio.Runner() as runner:
-            runner.run(system.start(WORKERS))
+    with started(LiveSystem, WORKERS) as system:
         yield system
-    finally:
-        system.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -43,12 +31,7 @@ def dice() -> random.Random:
 @pytest.fixture
 async def system(running_system: System, dice: random.Random) -> System:
     """The system, healthy, with one worker."""
-    await running_system.heal()
-    while len(running_system.workers) > WORKERS:
-        running_system.workers.pop().kill()
-    while len(running_system.workers) < WORKERS:
-        running_system.add_worker()
-    await running_system.healthy()
+    await running_system.make_good(WORKERS)
     return running_system
 
 

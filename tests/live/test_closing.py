@@ -10,9 +10,10 @@ from domain.tables import Token
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from tests.api.protocol import Socket, speaking
-from tests.e2e.system import SHUTDOWN, until
+from tests.e2e.system import SHUTDOWN
 from tests.live.watcher import WATCH, Watcher, following
 from tests.live.world import World
+from tests.waiting import until
 
 FORBIDDEN = 4403
 RESTARTING = 1012

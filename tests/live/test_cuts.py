@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from domain.vocabulary import DeliveryStatus
-from tests.e2e.system import until
 from tests.live.network import breaking
 from tests.live.watcher import Watcher, following, histories, order_of
 from tests.live.world import World
+from tests.waiting import until
 
 WEBHOOKS, EVENTS = 10, 334
 CHANGES = 3 * WEBHOOKS * EVENTS

@@ -6,9 +6,9 @@ import resource
 import aiohttp
 import pytest
 
-from tests.e2e.system import until
 from tests.live.watcher import Watcher, following, histories, order_of
 from tests.live.world import World
+from tests.waiting import until
 
 SUBSCRIBERS = 1_000
 # Between two attempts of each: a thousand at once would keep the API from starting.

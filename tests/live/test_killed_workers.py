@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 
 from tests.e2e.client import calling
 from tests.e2e.receivers import Behaviour
-from tests.e2e.system import System, until
+from tests.e2e.system import System
 from tests.live.watcher import Json, Watcher, following
 from tests.live.world import HASTY, World
+from tests.waiting import until
 
 WEBHOOKS, EVENTS = 10, 200
 DELIVERIES = WEBHOOKS * EVENTS

@@ -16,11 +16,12 @@ from domain.tables import Attempt
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role
 from domain.workspaces import NewToken
 from tests.domain.doing import happen, listen
-from tests.e2e.system import System, until
+from tests.e2e.system import System
 from tests.live.network import breaking
 from tests.live.world import EVENT, World
 from tests.receiver import Received, Receiver, receiving
 from tests.running import environment, hookline
+from tests.waiting import until
 from tests.workers.conftest import closed_port
 
 __all__ = ["closed_port"]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cli.programs import CHECKOUT
 from domain.tables import Delivery
-from tests.e2e.system import kill_server, start_again, until
+from tests.e2e.system import kill_server, start_again
 from tests.live.watcher import Watcher, following, histories, order_of
 from tests.live.world import World
 from tests.running import environment
+from tests.waiting import until
 
 COUNT = 20
 WHOLE = ["PENDING", "DELIVERING", "SUCCEEDED"]

@@ -16,9 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from api.connections import TRY_AGAIN, WATCH_SECONDS
 from api.outbox import MOST_BYTES, SEND_SECONDS
 from tests.api.protocol import Socket, speaking
-from tests.e2e.system import System, until
+from tests.e2e.system import System
 from tests.live.watcher import Watcher, following
 from tests.live.world import World
+from tests.waiting import until
 
 READERS = 900
 STALLED = 100
