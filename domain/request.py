@@ -28,7 +28,7 @@ SHORTEST_HIDDEN = 4
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
 _FRAMING = {"content-length", "content-encoding", "expect", "accept-encoding"}
 # Would pretend that the request came from elsewhere, or to another host.
-_ORIGIN = {"host", "cookie", "forwarded", "via", "x-real-ip"}
+_ORIGIN = {"host", "cookie", "forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
 # What cloud machines want to see before they hand out their credentials.
 _METADATA = {"metadata", "metadata-flavor", "metadata-token", "x-metadata-token", "x-google-metadata-request"}
 # Ours, as `build` spells them.
@@ -212,7 +212,8 @@ def _check_value(value: str, path: tuple[str, ...]) -> list[Fault]:
 
 @lru_cache(maxsize=1024)
 def _is_reserved(name: str) -> bool:
-    lower = name.lower()
+    # CGI, and PHP with it, knows no difference between X_Signature and X-Signature (RFC 3875, section 4.1.18).
+    lower = name.lower().replace("_", "-")
     return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
 
 

@@ -90,6 +90,7 @@ def test_usual_headers_are_fine() -> None:
     [
         "Host", "host", "CONTENT-LENGTH", "Transfer-Encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade",
         "Expect", "Cookie", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "Via",
+        "X_Forwarded_For", "x_signature", "webhook_id", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP",
         "Metadata-Flavor", "Metadata", "X-aws-ec2-metadata-token", "Content-Type", "Content-Encoding", "User-Agent",
         "Accept-Encoding", "X-Signature", "X-Signature-Previous", "X-Hookline-Event", "X-Hookline-Later", "webhook-id",
         "Webhook-Signature",
