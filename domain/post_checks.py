@@ -51,8 +51,12 @@ async def check_content(
     `kept` are the ids that the post has already: they may have been deleted since.
     """
     check_text(faults, content.body, "body", longest=LONGEST_BODY, what="The text", lines=True)
-    if len(content.account_ids) > MOST_ACCOUNTS or len(content.variants) > MOST_ACCOUNTS:
-        faults.add(FaultCode.LIMIT_REACHED, f"A post may go to at most {MOST_ACCOUNTS} accounts.", "account_ids")
+    most = f"A post may go to at most {MOST_ACCOUNTS} accounts"
+    if len(content.account_ids) > MOST_ACCOUNTS:
+        faults.add(FaultCode.LIMIT_REACHED, f"{most}.", "account_ids")
+    if len(content.variants) > MOST_ACCOUNTS:
+        faults.add(FaultCode.LIMIT_REACHED, f"{most}, and have one variant for each.", "variants")
+    if max(len(content.account_ids), len(content.variants)) > MOST_ACCOUNTS:
         return []
     found = await _accounts(workspace, content.account_ids)
     for index, account_id in enumerate(content.account_ids):

@@ -7,6 +7,7 @@ out, and the post is taken again: what a provider had remembered before its call
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import structlog
 from domain import accounts, database, providers
 from domain.errors import Unavailable
 from domain.post_records import announce, entries_of, tell
+from domain.providers.answers import AMBIGUOUS_WAIT
 from domain.providers.interface import (
     LostLease,
     Publication,
@@ -31,7 +33,7 @@ from domain.providers.interface import (
 )
 from domain.tables import Account, Post, PostAccount
 from domain.texts import cleaned
-from domain.tries import MOST_TRIES, SHORTEST_WAIT, Tries
+from domain.tries import MOST_TRIES, Tries
 from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
 
@@ -66,6 +68,12 @@ class Claimed:
     claim: int
     now: datetime
     held: tuple[Held, ...]
+    # When `now` was, by a clock that only goes on.
+    begun: float
+
+    def moment(self) -> datetime:
+        """The time it is now: that of the claim, and what has passed since. Networks may take minutes."""
+        return self.now + timedelta(seconds=time.monotonic() - self.begun)
 
 
 async def due(limit: int, now: datetime | None = None) -> list[int]:
@@ -101,6 +109,7 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
 
 async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
     """Take a post that is due and free; its time and that of its accounts are compared with `now`."""
+    begun = time.monotonic()
     found = await Post.filter(id=post_id).select_related("workspace").first()
     if found is None:
         return None
@@ -113,7 +122,7 @@ async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
         held = [await _begin(post, entry, now) for entry in entries if _is_ready(entry, now)]
         if taken[0]["was"] != PostStatus.PUBLISHING:
             await announce(unit, post, entries)
-    return Claimed(unit.actor, post_id, post.claim, now, tuple(held))
+    return Claimed(unit.actor, post_id, post.claim, now, tuple(held), begun)
 
 
 _CLAIM = """
@@ -135,13 +144,8 @@ async def _begin(post: Post, entry: PostAccount, now: datetime) -> Held:
     tries = Tries.read(entry.progress).begun(now)
     entry.progress = tries.stored()
     await entry.save(update_fields=["progress"])
-    return Held(
-        entry_id=entry.id,
-        account=entry.account,
-        text=post.body if entry.variant is None else entry.variant,
-        key=f"{post.uuid}:{entry.account.uuid}",
-        tries=tries,
-    )
+    text = post.body if entry.variant is None else entry.variant
+    return Held(entry.id, entry.account, text, key=f"{post.uuid}:{entry.account.uuid}", tries=tries)
 
 
 @asynccontextmanager
@@ -179,18 +183,17 @@ async def _publish_on(domain: Domain, claimed: Claimed, held: Held) -> None:
 
 
 async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
-    account = held.account
     try:
         async with asyncio.timeout(ACCOUNT_DEADLINE.total_seconds()):
             publication = _publication(domain, claimed, held)
-            return await providers.client_for(account.provider).publish(domain.sender, publication)
+            return await providers.client_for(held.account.provider).publish(domain.sender, publication)
     except LostLease:
         raise
     except TimeoutError:
-        return TryLater(SHORTEST_WAIT, "The network took too long to answer.")
+        return TryLater(AMBIGUOUS_WAIT, "The network took too long to answer.")
     except Exception:
-        log.exception("post.provider_broke", post_id=claimed.post_id, account_id=account.id)
-        return TryLater(SHORTEST_WAIT, "Hookline could not publish to this account just now.")
+        log.exception("post.provider_broke", post_id=claimed.post_id, account_id=held.account.id)
+        return TryLater(AMBIGUOUS_WAIT, "Hookline could not publish to this account just now.")
 
 
 def _publication(domain: Domain, claimed: Claimed, held: Held) -> Publication:
@@ -230,7 +233,7 @@ async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishRe
         await _held_post(claimed)
         # Read again: what the provider had remembered meanwhile stays.
         entry = await PostAccount.get(id=held.entry_id)
-        _note(entry, result, claimed.now)
+        _note(entry, result, claimed.moment())
         await entry.save()
         if isinstance(result, Unauthorized):
             await accounts.lose_authorization(unit, held.account)
@@ -269,11 +272,11 @@ async def finish(domain: Domain, claimed: Claimed) -> None:
         post.leased_until = None
         waits = [entry for entry in entries if entry.status is PostAccountStatus.PENDING]
         if waits:
-            post.due_at = min(Tries.read(entry.progress).not_before or claimed.now for entry in waits)
+            post.due_at = min(Tries.read(entry.progress).not_before or claimed.moment() for entry in waits)
             await post.save()
             unit.publish(post.id, post.due_at)
         else:
-            await _end(unit, post, entries, claimed.now)
+            await _end(unit, post, entries, claimed.moment())
 
 
 async def _end(unit: Unit, post: Post, entries: list[PostAccount], now: datetime) -> None:

@@ -45,6 +45,11 @@ class Reply:
         """Whether the same request may succeed later."""
         return self.status >= 500 or self.status in NOT_AVAILABLE
 
+    @property
+    def strange(self) -> bool:
+        """Whether it is hardly the network's own, which names an error: a proxy's that leads nowhere, for example."""
+        return 300 <= self.status <= 399 or (self.status in {404, 405} and not self.text("error"))
+
     def at(self, *path: str) -> Any:
         """What stands at this path of the document; None where nothing does."""
         value = self.document
@@ -156,7 +161,7 @@ def _until_reset(value: str | None, now: datetime) -> timedelta | None:
 
 
 def try_later(reply: Reply, now: datetime, host: str) -> TryLater:
-    """What to do about an answer that is `temporary`."""
+    """What to do about an answer that is `temporary`, or `strange`: it may be the page of an hour's maintenance."""
     if reply.status == 429:
         wait = wait_asked_for(reply, now) or LIMIT_WAIT
         return TryLater(wait, f"{host} limits how much may be posted just now.")

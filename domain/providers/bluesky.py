@@ -5,35 +5,30 @@ and refreshed before each post: thus a revoked app password or a taken-down acco
 itself, of which few uses are allowed, is seldom needed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.providers.answers import (
     AMBIGUOUS_WAIT,
     Reply,
-    ask,
     failed_call,
-    host_of,
     key,
     label,
     required,
     server_url,
-    shown,
     try_later,
     unreachable,
     web_address,
     with_words,
 )
+from domain.providers.bluesky_session import Home, Session, checked_session, kept_credentials, open_session
 from domain.providers.interface import (
     BadInput,
     Caller,
-    CredentialsRefused,
     NewCredentials,
     Profile,
-    ProviderUnreachable,
     Publication,
     Published,
     PublishResult,
@@ -71,9 +66,9 @@ class Bluesky:
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Log in with the app password and describe the account."""
         server, password = server_url(new.server, DEFAULT_SERVER), _password(new)
-        home = _Home(caller, server)
+        home = Home(caller, server)
         try:
-            session = _checked_session(await home.log_in(_identifier(new), password), home.host)
+            session = checked_session(await home.log_in(_identifier(new), password), home.host)
             shown_name, image = await _appearance(home.with_token(session.access), session.did)
         except CallFailed as failure:
             raise unreachable(failure, home.host) from None
@@ -96,16 +91,16 @@ class Bluesky:
 
     async def publish(self, caller: Caller, publication: Publication) -> PublishResult:
         """Put the post's record, under the same key at every try."""
-        home = _Home(caller, publication.account.credentials["server"])
-        session: _Session | PublishResult | None = None
+        home = Home(caller, publication.account.credentials["server"])
+        session: Session | PublishResult | None = None
         try:
-            session = await _open_session(home, publication)
-            if not isinstance(session, _Session):
+            session = await open_session(home, publication)
+            if not isinstance(session, Session):
                 return session
             result = await _put_once(home.with_token(session.access), session, publication)
         except CallFailed as failure:
             result = failed_call(failure, home.host)
-        kept = _kept(publication, session) if isinstance(session, _Session) else None
+        kept = kept_credentials(publication, session) if isinstance(session, Session) else None
         return replace(result, credentials=kept)
 
 
@@ -119,69 +114,7 @@ def _password(new: NewCredentials) -> str:
     return required(new.credential, "credential", "Give an app password of the account.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """A login on a PDS."""
-
-    did: str
-    handle: str
-    access: str
-    refresh: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """A PDS, and perhaps a token to it."""
-
-    caller: Caller
-    server: str
-    token: str | None = None
-
-    @property
-    def host(self) -> str:
-        return host_of(self.server)
-
-    def with_token(self, token: str) -> "_Home":
-        return replace(self, token=token)
-
-    async def query(self, method: str, parameters: Mapping[str, str]) -> Reply:
-        return await ask(self.caller, "GET", self.address_of(method, parameters), token=self.token)
-
-    async def procedure(self, method: str, body: Any = None) -> Reply:
-        return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body)
-
-    async def log_in(self, identifier: str, password: str) -> Reply:
-        return await self.procedure(
-            "com.atproto.server.createSession", {"identifier": identifier, "password": password}
-        )
-
-    def address_of(self, method: str, parameters: Mapping[str, str] | None = None) -> str:
-        return f"{self.server}/xrpc/{method}" + (f"?{urlencode(parameters)}" if parameters else "")
-
-
-def _session_of(reply: Reply) -> _Session | None:
-    did, handle = key(reply.at("did")), key(reply.at("handle"))
-    access, refresh = reply.text("accessJwt"), reply.text("refreshJwt")
-    return _Session(did, handle, access, refresh) if reply.ok and did and handle and access and refresh else None
-
-
-def _checked_session(reply: Reply, host: str) -> _Session:
-    if reply.text("error") == "AuthFactorTokenRequired":
-        raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
-    # 400 is what a PDS answers to an identifier or a password that it cannot read.
-    if reply.status in {400, 401, 403}:
-        raise CredentialsRefused(with_words(f"{host} refused the login", reply))
-    if reply.status == 429:
-        raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
-    session = _session_of(reply)
-    if session is None:
-        raise ProviderUnreachable(f"{host} does not answer as a Bluesky server (status {reply.status}).")
-    if reply.at("active") is False:
-        raise CredentialsRefused(f"This account is not active ({shown(reply.text('status')) or 'no reason given'}).")
-    return session
-
-
-async def _appearance(home: _Home, did: str) -> tuple[str, str | None]:
+async def _appearance(home: Home, did: str) -> tuple[str, str | None]:
     """The account's display name ("" without one) and picture.
 
     The network's directory knows them best; a PDS that belongs to none still has the record that they come from.
@@ -196,39 +129,13 @@ async def _appearance(home: _Home, did: str) -> tuple[str, str | None]:
     return name, picture and home.address_of("com.atproto.sync.getBlob", {"did": did, "cid": picture})
 
 
-def _kept(publication: Publication, session: _Session) -> dict[str, Any] | None:
-    was = publication.account.credentials
-    return None if was.get("refresh") == session.refresh else {**was, "refresh": session.refresh}
-
-
-async def _open_session(home: _Home, publication: Publication) -> _Session | PublishResult:
-    """Refresh the session, or log in where it has ended."""
-    credentials = publication.account.credentials
-    if kept := credentials.get("refresh"):
-        reply = await home.with_token(kept).procedure("com.atproto.server.refreshSession")
-        if session := _session_of(reply):
-            return session
-        if reply.temporary:
-            return try_later(reply, publication.now, home.host)
-        if reply.text("error") == "AccountTakedown":
-            # The login would only say that the password is wrong.
-            return Unauthorized(with_words(f"{home.host} refused the account", reply))
-    reply = await home.log_in(publication.account.provider_id, credentials["password"])
-    if session := _session_of(reply):
-        return session
-    if reply.temporary:
-        return try_later(reply, publication.now, home.host)
-    # The one who asks has not changed: whatever else a PDS says to the same login (400, 401, 403), it no longer works.
-    return Unauthorized(with_words(f"{home.host} refused the login", reply))
-
-
-async def _put_once(home: _Home, session: _Session, publication: Publication) -> PublishResult:
+async def _put_once(home: Home, session: Session, publication: Publication) -> PublishResult:
     progress = publication.progress
     rkey = progress.get("rkey") or tid(publication.now, publication.key)
     created_at = progress.get("created_at")
     if created_at is not None and publication.now - datetime.fromisoformat(created_at) > STALE:
-        if await _stands(home, session.did, rkey):
-            return _published(session, rkey)
+        if (found := await _find(home, session, rkey, publication)) is not None:
+            return found
         created_at = None
     facets = await _facets(home, publication)
     if not isinstance(facets, list):
@@ -247,11 +154,16 @@ def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def _stands(home: _Home, did: str, rkey: str) -> bool:
-    return (await home.query("com.atproto.repo.getRecord", {"repo": did, "collection": POSTS, "rkey": rkey})).ok
+async def _find(home: Home, session: Session, rkey: str, publication: Publication) -> PublishResult | None:
+    """What an earlier try has put there; None where it has put nothing."""
+    reply = await home.query("com.atproto.repo.getRecord", {"repo": session.did, "collection": POSTS, "rkey": rkey})
+    if reply.ok and reply.text("uri"):
+        return _published(session, rkey)
+    # What a PDS answers of a record that is not there.
+    return None if reply.status == 400 else try_later(reply, publication.now, home.host)
 
 
-async def _facets(home: _Home, publication: Publication) -> list[dict[str, Any]] | TryLater:
+async def _facets(home: Home, publication: Publication) -> list[dict[str, Any]] | TryLater:
     """What makes parts of the text links; their places are counted in bytes of UTF-8."""
     found = parts(publication.text)
     handles = list(dict.fromkeys(part.value.lower() for part in found if part.kind is PartKind.MENTION))
@@ -279,7 +191,7 @@ def _feature(part: Part, dids: dict[str, str]) -> dict[str, str] | None:
     return None if value is None else {"$type": f"app.bsky.richtext.facet#{part.kind.value}", name: value}
 
 
-def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime) -> PublishResult:
+def _result(reply: Reply, host: str, session: Session, rkey: str, now: datetime) -> PublishResult:
     if reply.ok and reply.text("uri"):
         return _published(session, rkey)
     if reply.ok:
@@ -287,12 +199,12 @@ def _result(reply: Reply, host: str, session: _Session, rkey: str, now: datetime
     # The session has just been refreshed: a token that is refused now is refused for good.
     if reply.status in {401, 403} or reply.text("error") in {"ExpiredToken", "InvalidToken", "AccountTakedown"}:
         return Unauthorized(with_words(f"{host} refused the account", reply))
-    if reply.temporary:
+    if reply.temporary or reply.strange:
         return try_later(reply, now, host)
     return Rejected(with_words(f"{host} refused the post ({reply.status})", reply))
 
 
-def _published(session: _Session, rkey: str) -> Published:
+def _published(session: Session, rkey: str) -> Published:
     # The public page shows posts of every PDS. A handle whose proof is missing is called handle.invalid.
     who = session.did if session.handle == "handle.invalid" else session.handle
     page = f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"

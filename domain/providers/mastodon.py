@@ -42,7 +42,7 @@ from domain.providers.interface import (
 )
 from domain.providers.mastodon_text import count, linked, same_content, same_source
 from domain.sender import CallFailed
-from domain.vocabulary import AttemptOutcome, Provider
+from domain.vocabulary import Provider
 
 # What Mastodon itself allows; servers say otherwise in their description.
 DEFAULT_LIMIT: Final = 500
@@ -218,7 +218,10 @@ async def _find(
     for _ in range(MOST_PAGES):
         new = [status for status in page if status["id"] not in looked_at]
         for status in new:
-            if await _is_ours(home, status, publication.text):
+            ours = await _is_ours(home, status, publication)
+            if isinstance(ours, TryLater):
+                return ours
+            if ours:
                 return _published(status)
         # A page that ends in what was there before, or repeats itself (snac knows no pages), is the last.
         if not new or any(status["id"] in seen for status in page):
@@ -231,14 +234,14 @@ async def _find(
     return None
 
 
-async def _is_ours(home: _Home, status: dict[str, Any], text: str) -> bool:
+async def _is_ours(home: _Home, status: dict[str, Any], publication: Publication) -> bool | TryLater:
     # Its plain source is exact; a server that does not give it shows its HTML.
     reply = await home.get(f"/api/v1/statuses/{quote(status['id'], safe='')}/source")
     if reply.temporary:
-        raise CallFailed(AttemptOutcome.HTTP_ERROR, sent=True)
+        return try_later(reply, publication.now, home.host)
     if reply.ok and isinstance(reply.at("text"), str):
-        return same_source(reply.text("text"), text)
-    return same_content(str(status.get("content") or ""), text)
+        return same_source(reply.text("text"), publication.text)
+    return same_content(str(status.get("content") or ""), publication.text)
 
 
 def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
@@ -248,7 +251,7 @@ def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the status.")
     if reply.status in REFUSED:
         return Unauthorized(with_words(f"{host} refused the access token", reply))
-    if reply.temporary:
+    if reply.temporary or reply.strange:
         return try_later(reply, now, host)
     return Rejected(with_words(f"{host} refused the status ({reply.status})", reply))
 

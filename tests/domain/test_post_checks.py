@@ -23,6 +23,7 @@ from tests.domain.posting import SOON, schedule, told
         pytest.param({"body": "b" * 20_001, "account_ids": ()}, ("body", FaultCode.TOO_LONG), id="very long text"),
         pytest.param({"account_ids": (2**70,)}, ("account_ids.0", FaultCode.NOT_FOUND), id="no such account"),
         pytest.param({"account_ids": tuple(range(51))}, ("account_ids", FaultCode.LIMIT_REACHED), id="51 accounts"),
+        pytest.param({"variants": (Variant(1, "x"),) * 51}, ("variants", FaultCode.LIMIT_REACHED), id="51 variants"),
         pytest.param(
             {"variants": (Variant(999, "x"),)}, ("variants.0.account_id", FaultCode.INVALID), id="variant elsewhere"
         ),

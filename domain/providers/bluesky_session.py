@@ -1,0 +1,114 @@
+"""Sessions on a personal data server (PDS) of Bluesky: logging in, and staying so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from domain.providers.answers import Reply, ask, host_of, key, shown, try_later, with_words
+from domain.providers.interface import (
+    Caller,
+    CredentialsRefused,
+    ProviderUnreachable,
+    Publication,
+    PublishResult,
+    Unauthorized,
+)
+
+# 400 is what a PDS answers to an identifier, a password or a token that it cannot read, or that is no longer good.
+REFUSED: Final = frozenset({400, 401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login on a PDS."""
+
+    did: str
+    handle: str
+    access: str
+    refresh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A PDS, and perhaps a token to it."""
+
+    caller: Caller
+    server: str
+    token: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Its name, as people call it."""
+        return host_of(self.server)
+
+    def with_token(self, token: str) -> "Home":
+        """The same with this token."""
+        return replace(self, token=token)
+
+    async def query(self, method: str, parameters: Mapping[str, str]) -> Reply:
+        """Ask for something; raises CallFailed."""
+        return await ask(self.caller, "GET", self.address_of(method, parameters), token=self.token)
+
+    async def procedure(self, method: str, body: Any = None) -> Reply:
+        """Have something done; raises CallFailed."""
+        return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body)
+
+    async def log_in(self, identifier: str, password: str) -> Reply:
+        """Ask for a session; raises CallFailed."""
+        return await self.procedure(
+            "com.atproto.server.createSession", {"identifier": identifier, "password": password}
+        )
+
+    def address_of(self, method: str, parameters: Mapping[str, str] | None = None) -> str:
+        """Where a method stands."""
+        return f"{self.server}/xrpc/{method}" + (f"?{urlencode(parameters)}" if parameters else "")
+
+
+async def open_session(home: Home, publication: Publication) -> Session | PublishResult:
+    """Refresh the session, or log in where it has ended."""
+    credentials = publication.account.credentials
+    if kept := credentials.get("refresh"):
+        reply = await home.with_token(kept).procedure("com.atproto.server.refreshSession")
+        if session := _session_of(reply):
+            return session
+        if reply.temporary:
+            return try_later(reply, publication.now, home.host)
+        if reply.text("error") == "AccountTakedown":
+            # The login would only say that the password is wrong.
+            return Unauthorized(with_words(f"{home.host} refused the account", reply))
+    reply = await home.log_in(publication.account.provider_id, credentials["password"])
+    if session := _session_of(reply):
+        return session
+    if reply.status not in REFUSED:
+        return try_later(reply, publication.now, home.host)
+    # The one who asks has not changed: the same login no longer works.
+    return Unauthorized(with_words(f"{home.host} refused the login", reply))
+
+
+def kept_credentials(publication: Publication, session: Session) -> dict[str, Any] | None:
+    """The account's credentials with what this session is refreshed by; None where that is there already."""
+    was = publication.account.credentials
+    return None if was.get("refresh") == session.refresh else {**was, "refresh": session.refresh}
+
+
+def _session_of(reply: Reply) -> Session | None:
+    did, handle = key(reply.at("did")), key(reply.at("handle"))
+    access, refresh = reply.text("accessJwt"), reply.text("refreshJwt")
+    return Session(did, handle, access, refresh) if reply.ok and did and handle and access and refresh else None
+
+
+def checked_session(reply: Reply, host: str) -> Session:
+    """The session that a login answered with. Raises CredentialsRefused, or ProviderUnreachable."""
+    if reply.text("error") == "AuthFactorTokenRequired":
+        raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
+    if reply.status in REFUSED:
+        raise CredentialsRefused(with_words(f"{host} refused the login", reply))
+    if reply.status == 429:
+        raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
+    session = _session_of(reply)
+    if session is None:
+        raise ProviderUnreachable(f"{host} does not answer as a Bluesky server (status {reply.status}).")
+    if reply.at("active") is False:
+        raise CredentialsRefused(f"This account is not active ({shown(reply.text('status')) or 'no reason given'}).")
+    return session
