@@ -1,8 +1,12 @@
 """Trying again: how long a network is waited for, and when a post on it is given up."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
-from domain import publishing
+import pytest
+
+from domain import database, publishing
+from domain.providers.answers import AMBIGUOUS_WAIT
 from domain.providers.interface import Publication, PublishResult, TryLater
 from domain.tables import Post, PostAccount
 from domain.tries import GIVE_UP_AFTER, MOST_TRIES
@@ -20,9 +24,10 @@ async def test_a_rate_limit_waits_while_the_others_are_out(domain: Domain, admin
     assert (limited.status, good.status) == (PostAccountStatus.PENDING, PostAccountStatus.PUBLISHED)
     found = await Post.get(id=post.id)
     assert (found.status, found.leased_until) == (PostStatus.PUBLISHING, None)
-    assert found.due_at == now + timedelta(seconds=5)
-    assert not await publishing.publish(domain, post.id, now + timedelta(seconds=4))
-    assert await publishing.publish(domain, post.id, now + timedelta(seconds=5))
+    assert found.due_at is not None
+    assert found.due_at >= now + timedelta(seconds=5)
+    assert not await publishing.publish(domain, post.id, now + timedelta(seconds=5))
+    assert await publishing.publish(domain, post.id, found.due_at)
     assert await status_of(post) is PostStatus.PUBLISHED
     assert [entry.errors for entry in await entries_of(post)] == [[], []]
 
@@ -42,9 +47,44 @@ async def test_waits_double_and_a_network_s_longer_wish_is_followed(
         assert await publishing.publish(domain, post.id, now)
         due = (await Post.get(id=post.id)).due_at
         assert due is not None
-        waits.append(due - now)
+        # From the answer, which takes its time.
+        waits.append((due - now) // timedelta(seconds=5) * 5)
         now = due
-    assert waits == [timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=10), timedelta(hours=24)]
+    assert waits == [5, 10, 10 * 60, 24 * 3600]
+
+
+async def test_a_wait_begins_with_the_answer_and_not_with_the_question(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    answered: list[datetime] = []
+
+    async def slowly(publication: Publication) -> PublishResult:
+        await asyncio.sleep(0.5)
+        answered.append(await database.now())
+        return TryLater(AMBIGUOUS_WAIT, "gone")
+
+    network.before = slowly
+    post = await ready(domain, admin, "ok")
+    assert await publishing.publish(domain, post.id)
+    due = (await Post.get(id=post.id)).due_at
+    assert due is not None
+    assert due > answered[0] + AMBIGUOUS_WAIT - timedelta(seconds=0.1)
+
+
+async def test_who_was_given_up_may_still_be_at_it_and_is_left_alone_for_a_while(
+    domain: Domain, admin: Actor, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "ACCOUNT_DEADLINE", timedelta(seconds=1))
+
+    async def never(publication: Publication) -> PublishResult:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    network.before = never
+    post = await ready(domain, admin, "ok")
+    assert await publishing.publish(domain, post.id)
+    assert await publishing.due(10, await database.now() + AMBIGUOUS_WAIT - timedelta(seconds=10)) == []
+    assert await publishing.due(10, await database.now() + AMBIGUOUS_WAIT) == [post.id]
 
 
 async def test_a_network_that_never_takes_it_is_given_up(domain: Domain, admin: Actor, network: Network) -> None:

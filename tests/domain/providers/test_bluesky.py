@@ -26,6 +26,7 @@ from tests.receiver import Answer, Receiver
 LOGIN = "/xrpc/com.atproto.server.createSession"
 REFRESH = "/xrpc/com.atproto.server.refreshSession"
 PUT = "/xrpc/com.atproto.repo.putRecord"
+FIND = "/xrpc/com.atproto.repo.getRecord"
 RESOLVE = "/xrpc/com.atproto.identity.resolveHandle"
 PROFILE = "/xrpc/app.bsky.actor.getProfile"
 SESSION = {"did": "did:plc:alice", "handle": "alice.test", "accessJwt": "access-2", "refreshJwt": "refresh-2"}
@@ -219,6 +220,37 @@ async def test_a_refused_record_is_final_and_says_why(sender: Sender, receiver: 
     result = await on_its_way(sender, receiver).once()
     assert isinstance(result, Rejected)
     assert result.message.endswith("Record/text must not be longer than 300 graphemes")
+
+
+HARDLY_A_PDS = [Answer(404), Answer(301, {"Location": "https://elsewhere.example/"}), Answer(200, {}, "<html>Soon")]
+
+
+@pytest.mark.parametrize("answer", HARDLY_A_PDS)
+async def test_who_is_not_the_pds_refuses_no_login(sender: Sender, receiver: Receiver, answer: Answer) -> None:
+    receiver.answer(answer, path=REFRESH)
+    receiver.answer(answer, path=LOGIN)
+    assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
+
+
+@pytest.mark.parametrize("answer", HARDLY_A_PDS)
+async def test_nor_a_post(sender: Sender, receiver: Receiver, answer: Answer) -> None:
+    receiver.answer(said(SESSION), path=REFRESH)
+    receiver.answer(answer, path=PUT)
+    assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
+
+
+@pytest.mark.parametrize("look", [Answer(503), error(429, "RateLimitExceeded"), *HARDLY_A_PDS])
+async def test_a_record_that_may_stand_is_not_put_anew(sender: Sender, receiver: Receiver, look: Answer) -> None:
+    receiver.answer(*[said(SESSION)] * 3, path=REFRESH)
+    receiver.answer(502, said({"uri": "at://x", "cid": "y"}), path=PUT)
+    receiver.answer(look, error(400, "RecordNotFound"), path=FIND)
+    way = on_its_way(sender, receiver)
+    await way.once()
+    assert isinstance(await way.once(timedelta(minutes=11)), TryLater)
+    assert len(put(receiver)) == 1
+    assert isinstance(await way.once(timedelta(minutes=1)), Published)
+    first, second = (body["record"]["createdAt"] for body in put(receiver))
+    assert first < second
 
 
 async def test_a_mention_of_nobody_stays_text_and_one_that_cannot_be_looked_up_now_waits(

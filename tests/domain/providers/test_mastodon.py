@@ -247,6 +247,17 @@ async def test_nothing_is_posted_while_nobody_can_look(sender: Sender, receiver:
     assert len(posted(receiver)) == 1
 
 
+async def test_a_limit_on_looking_waits_as_long_as_the_server_says(sender: Sender, receiver: Receiver) -> None:
+    way = on_its_way(sender, receiver)
+    receiver.answer(said([]), said([status(2)]), path=LIST)
+    receiver.answer(503, path=POST)
+    receiver.answer(said({}, 429, Retry_After="3600"), path="/api/v1/statuses/2/source")
+    await way.once()
+    result = await way.once()
+    assert isinstance(result, TryLater)
+    assert result.wait == timedelta(hours=1)
+
+
 async def test_a_limit_waits_as_long_as_the_server_says(sender: Sender, receiver: Receiver) -> None:
     receiver.answer(said([]), path=LIST)
     receiver.answer(said({"error": "Too many"}, 429, X_RateLimit_Reset="2026-03-01T12:10:00.000000Z"), path=POST)
@@ -272,6 +283,13 @@ async def test_a_refused_status_is_final_and_says_why(sender: Sender, receiver: 
     result = await on_its_way(sender, receiver).once()
     assert isinstance(result, Rejected)
     assert "Validation failed: Text limit of 500 exceeded" in result.message
+
+
+@pytest.mark.parametrize("answer", [Answer(404, {}, "<html>"), Answer(302, {"Location": "https://elsewhere.example/"})])
+async def test_what_is_not_the_server_s_own_refuses_nothing(sender: Sender, receiver: Receiver, answer: Answer) -> None:
+    receiver.answer(said([]), path=LIST)
+    receiver.answer(answer, path=POST)
+    assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
 
 
 async def test_a_server_that_is_gone_is_tried_again(sender: Sender) -> None:
