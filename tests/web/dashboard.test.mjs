@@ -275,15 +275,20 @@ test('a test event is sent from the page and seen to arrive', async () => {
 
 test('a delivery page explains a failure, and sends again once the receiver is mended', async () => {
   const id = await makeWebhook('Broken for a while');
-  receiver.answer.status = 503;
+  // What a browser would make another number of, and forget one of.
+  const body = '{"id":12345678901234567890,"a":1.0,"a":2,"none":[],"some":["}"]}';
+  const well = { ...receiver.answer };
+  Object.assign(receiver.answer, { status: 503, body });
   const failed = await testEvent(id);
   assert.equal(await delivered(failed), 'FAILED');
-  receiver.answer.status = 200;
+  Object.assign(receiver.answer, well);
   await using({}, async (page) => {
     await visit(page, `${url}/deliveries/${path_(failed)}`);
     await reads(page, 'Given up', '.timeline');
     await reads(page, '503', '.timeline');
     await reads(page, 'The receiver broke while it handled the request', '.timeline');
+    const shown = await page.$eval('[aria-label="Response body"]', (block) => block.textContent);
+    assert.equal(shown, '{\n  "id": 12345678901234567890,\n  "a": 1.0,\n  "a": 2,\n  "none": [],\n  "some": [\n    "}"\n  ]\n}');
     await click(page, 'button', 'Send again');
     await reads(page, 'an earlier delivery', '.facts');
     await reads(page, 'Delivered', '.timeline');
@@ -482,6 +487,112 @@ test('a form saves what was changed in it, and reverts nothing that was changed 
     await reads(page, 'Written anew', '.post-text');
     const { node } = await ask('query($id: ID!) { node(id: $id) { ... on Post { body scheduledAt } } }', { id: post.id });
     assert.deepEqual([node.body, Date.parse(node.scheduledAt)], ['Written anew', Date.parse(later)]);
+  });
+});
+
+test('a time that is half filled in publishes nothing, and no answer is worked off with one', async () => {
+  await addAccount(`Half a time ${RUN}`);
+  const hook = await makeWebhook('Half a time');
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Not before its time');
+    await page.locator('.account-choice input').click();
+    await page.focus('input[name=scheduledAt]');
+    await page.keyboard.type('12252040');
+    await click(page, 'button', 'Publish now');
+    await reads(page, 'Complete the date and the time', '.field-error');
+    assert.equal(await page.evaluate(() => document.activeElement.name), 'scheduledAt');
+    const { posts } = await ask('{ posts(first: 1) { nodes { body } } }');
+    assert.notEqual(posts.nodes[0]?.body, 'Not before its time');
+    await click(page, 'button', 'Cancel');
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await click(page, 'button', 'Replay');
+    await page.focus('input[name=until]');
+    await page.keyboard.type('01012020');
+    await page.locator('dialog .button-primary').click();
+    await reads(page, 'Complete the date and the time', 'dialog .field-error');
+  });
+});
+
+test('what was typed into a new post is there after another page, a reload and a new sign-in, and gone once it is saved', async () => {
+  await addAccount(`Precious ${RUN}`);
+  const isThere = (page) => page.waitForFunction(() => document.querySelector('form textarea')?.value === 'Precious words');
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Precious words');
+    await click(page, 'link', 'Accounts');
+    await reads(page, 'Sandbox', 'table');
+    await visit(page, `${url}/posts/new`);
+    await isThere(page);
+    await page.setRequestInterception(true);
+    page.once('request', (request) => request.respond({ status: 401, contentType: 'application/json', body: '{"errors":[{"message":"No","extensions":{"code":"UNAUTHENTICATED"}}]}' }));
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'no longer accepts this token');
+    await page.setRequestInterception(false);
+    page.faults.length = 0;
+    await fill(page, 'Token', token);
+    await click(page, 'button', 'Sign in');
+    await isThere(page);
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Precious words', '.post-text');
+    await visit(page, `${url}/posts/new`);
+    await page.waitForSelector('form textarea');
+    assert.equal(await page.$eval('form textarea', (field) => field.value), '');
+  });
+});
+
+test('a reading that fails takes away neither the list nor the form that is being written in', async () => {
+  const account = await addAccount(`Background ${RUN}`);
+  const input = { body: 'In the background', accountIds: [account] };
+  const { post } = (await ask('mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }', { input })).postCreate;
+  await using({}, async (page) => {
+    let isCut = false;
+    await page.setRequestInterception(true);
+    page.on('request', (request) => (isCut && request.method() === 'POST' ? request.abort() : request.continue()));
+    await visit(page, `${url}/posts`);
+    await reads(page, 'Live', '.live');
+    isCut = true;
+    await ask('mutation($id: ID!, $time: DateTime!) { postSchedule(id: $id, scheduledAt: $time) { errors { message } } }', { id: post.id, time: `${new Date().getFullYear() + 2}-06-05T10:00:00Z` });
+    await reads(page, 'The server cannot be reached', 'main [role=alert]');
+    await reads(page, 'In the background', 'table');
+    isCut = false;
+    await click(page, 'button', 'Try again');
+    await page.waitForFunction(() => !document.querySelector('main [role=alert]'));
+    await click(page, 'link', 'In the background');
+    await reads(page, 'Live', '.live');
+    await click(page, 'button', 'Edit');
+    await fill(page, 'Text', 'In the foreground');
+    isCut = true;
+    await ask('mutation($id: ID!) { postUpdate(id: $id, input: {scheduledAt: null}) { errors { message } } }', { id: post.id });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(await page.$eval('form textarea', (field) => field.value), 'In the foreground');
+    page.faults.length = 0;
+  });
+});
+
+test('a list of many pages shows each once, found or not, however much changes meanwhile', async () => {
+  const account = await addAccount(`Many ${RUN}`);
+  const many = (times, one) => `mutation($input: PostCreateInput!) { ${Array.from({ length: times }, (_, number) => `p${number}: ${one}`).join(' ')} }`;
+  for (let round = 0; round < 6; round++) await ask(many(10, 'postCreate(input: $input) { post { id } errors { message } }'), { input: { body: 'One of many', accountIds: [account] } });
+  const links = (page) => page.$$eval('tbody .row-link', (found) => found.map((link) => link.getAttribute('href')));
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, 'Live', '.live');
+    assert.equal((await links(page)).length, 50);
+    await page.evaluate(() => {
+      const more = [...document.querySelectorAll('button')].find((button) => button.textContent === 'Show more');
+      more.click();
+      more.click();
+    });
+    await page.waitForFunction(() => document.querySelectorAll('tbody .row-link').length > 59);
+    const before = await links(page);
+    const { post } = (await ask(`mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }`, { input: { body: 'The newest', accountIds: [account] } })).postCreate;
+    await ask('mutation($id: ID!) { postPublish(id: $id) { errors { message } } }', { id: post.id });
+    await reads(page, 'The newest', 'table');
+    await reads(page, 'Published', 'tbody tr:first-child');
+    const after = await links(page);
+    assert.equal(new Set(after).size, after.length);
+    assert.deepEqual(before.filter((link) => !after.includes(link)), []);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { createContext, useContext } from 'react';
+import { createContext, useContext, useRef } from 'react';
 import { type AnyVariables, cacheExchange, Client, type CombinedError, fetchExchange, mapExchange } from 'urql';
 import type { FaultFragment, ViewerQuery } from './generated/graphql';
 import { refuse } from './session';
@@ -80,6 +80,13 @@ export async function run<Data, Variables extends AnyVariables>(
   if (result.error) return { data: null, problem: sentence(result.error) };
   if (result.data === undefined) return { data: null, problem: 'The server gave no answer.' };
   return { data: result.data, problem: null };
+}
+
+/** What was read last of the thing `of`: urql forgets it where reading it again fails. */
+export function useLast<Data>(data: Data | undefined, of: string): Data | undefined {
+  const last = useRef({ of, data });
+  if (data !== undefined || last.current.of !== of) last.current = { of, data };
+  return last.current.data;
 }
 
 export type Viewer = ViewerQuery['viewer'];

@@ -3,6 +3,21 @@ import { useSyncExternalStore } from 'react';
 /** The only place where the token is kept: it goes with the tab. GraphiQL reads the same key. */
 export const TOKEN_KEY = 'hookline.token';
 
+/** Before the names of what people have typed and not saved. */
+const KEPT = 'hookline.kept.';
+
+/** Keeps what somebody has typed until it is saved, or until they sign out or close the tab; null forgets it. */
+export function preserve(name: string, value: unknown): void {
+  if (value === null) sessionStorage.removeItem(KEPT + name);
+  else sessionStorage.setItem(KEPT + name, JSON.stringify(value));
+}
+
+/** What was kept under this name, by this version of the page or one before; null where there is nothing. */
+export function restored<Value>(name: string): Value | null {
+  const kept = sessionStorage.getItem(KEPT + name);
+  return kept === null ? null : (JSON.parse(kept) as Value);
+}
+
 export interface Session {
   token: string | null;
   /** Why there is no token any more, to say on the page that asks for one. */
@@ -24,6 +39,7 @@ export function signIn(token: string): void {
 }
 
 export function signOut(): void {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(KEPT)) sessionStorage.removeItem(key);
   become({ token: null, refusal: null });
 }
 

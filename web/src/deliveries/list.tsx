@@ -22,11 +22,11 @@ const STATUS_OPTIONS = [['', 'Any status'], ...DELIVERY_STATUSES.map((status) =>
 const EVENT_OPTIONS = [['', 'Any event'], ...EVENT_TYPES.map((type) => [type, EVENTS[type]] as const)] as const;
 
 function isStatus(value: string | null): value is DeliveryStatus {
-  return value !== null && value in STATUSES;
+  return value !== null && Object.hasOwn(STATUSES, value);
 }
 
 function isEvent(value: string | null): value is EventType {
-  return value !== null && value in EVENTS;
+  return value !== null && Object.hasOwn(EVENTS, value);
 }
 
 /** The filters live in the address, so that a view can be reloaded and shared. */

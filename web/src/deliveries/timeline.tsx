@@ -10,21 +10,23 @@ function lines(headers: AttemptFullFragment['requestHeaders']): string {
   return headers.map(({ name, value }) => `${name}: ${value}`).join('\n');
 }
 
-function pretty(body: string): { text: string; json: boolean } {
+function isJson(body: string): boolean {
   try {
-    return { text: JSON.stringify(JSON.parse(body), null, 2), json: true };
+    JSON.parse(body);
+    return true;
   } catch {
-    return { text: body, json: false };
+    return false;
   }
 }
 
 function Response({ attempt }: { attempt: AttemptFullFragment }) {
   if (attempt.responseStatus === null) return <p className="muted">There was no answer.</p>;
-  const body = pretty(attempt.responseBody ?? '');
+  const body = attempt.responseBody ?? '';
+  const json = isJson(body);
   return (
     <>
       <CodeBlock text={`${attempt.responseStatus}\n${lines(attempt.responseHeaders)}`} what="Response headers" wrap />
-      {body.text ? <CodeBlock text={body.text} what="Response body" json={body.json} wrap={!body.json} /> : <p className="muted">The body was empty.</p>}
+      {body ? <CodeBlock text={body} what="Response body" json={json} wrap={!json} /> : <p className="muted">The body was empty.</p>}
       {attempt.responseTruncated && <p className="muted">Only the first 16 KiB are kept.</p>}
     </>
   );

@@ -1,8 +1,9 @@
 import { type FormEvent, useRef, useState } from 'react';
-import { useClient, useQuery } from 'urql';
-import { byField, type Faults, run, sentence, useMay } from '../api';
+import { useClient } from 'urql';
+import { useAllAccounts } from '../accounts';
+import { byField, type Faults, run, useMay } from '../api';
 import { changes } from '../changes';
-import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountsDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
+import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
 import { Ago, Badge, Button, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
 import { OtherFaults, SelectField, showFaults, TextField } from '../ui/form';
@@ -108,7 +109,7 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
   );
 }
 
-function EditDialog({ account, onClose }: { account: Account; onClose(): void }) {
+function EditDialog({ account, onClose, onSaved }: { account: Account; onClose(): void; onSaved(): void }) {
   const client = useClient();
   const form = useRef<HTMLFormElement>(null);
   const [begun] = useState({ name: account.name, credential: '' });
@@ -125,6 +126,7 @@ function EditDialog({ account, onClose }: { account: Account; onClose(): void })
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.accountUpdate.errors);
     if (found.size > 0) return showFaults(form.current, () => setFaults(found));
+    onSaved();
     onClose();
   };
   return (
@@ -225,12 +227,10 @@ function Row({ account, onEdit, onDelete }: RowProps) {
 type Open = { kind: 'add' } | { kind: 'edit' | 'delete'; account: Account } | null;
 
 export function AccountsPage() {
-  const [{ data, error }, reload] = useQuery({ query: AccountsDocument });
+  const { accounts, problem, reload } = useAllAccounts();
   const [dialog, open] = useState<Open>(null);
   const { publish } = useMay();
-  const renew = (): void => reload({ requestPolicy: 'network-only' });
   const close = (): void => open(null);
-  const accounts = data?.accounts.nodes ?? [];
   const add = publish && (
     <Button kind="primary" icon="plus" onClick={() => open({ kind: 'add' })}>
       Add Account
@@ -239,16 +239,16 @@ export function AccountsPage() {
   return (
     <>
       <PageHead title="Accounts" lead="Where posts go." actions={add} />
-      {error && !data && <Problem message={sentence(error)} retry={renew} />}
-      {!data && !error && <Loading />}
-      {data && accounts.length === 0 && (
+      {problem && <Problem message={problem} retry={reload} />}
+      {!accounts && !problem && <Loading />}
+      {accounts?.length === 0 && (
         <div className="panel">
           <Empty title="No accounts yet" icon="accounts" action={add}>
             Connect Mastodon or Bluesky, or begin with a sandbox account, which publishes nowhere.
           </Empty>
         </div>
       )}
-      {accounts.length > 0 && (
+      {accounts && accounts.length > 0 && (
         <div className="panel panel-flush">
           <table className="account-table">
             <thead>
@@ -270,9 +270,9 @@ export function AccountsPage() {
           </table>
         </div>
       )}
-      {dialog?.kind === 'add' && <AddDialog onClose={close} onAdded={renew} />}
-      {dialog?.kind === 'edit' && <EditDialog account={dialog.account} onClose={close} />}
-      {dialog?.kind === 'delete' && <DeleteDialog account={dialog.account} onClose={close} onDeleted={renew} />}
+      {dialog?.kind === 'add' && <AddDialog onClose={close} onAdded={reload} />}
+      {dialog?.kind === 'edit' && <EditDialog account={dialog.account} onClose={close} onSaved={reload} />}
+      {dialog?.kind === 'delete' && <DeleteDialog account={dialog.account} onClose={close} onDeleted={reload} />}
     </>
   );
 }

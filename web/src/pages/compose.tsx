@@ -1,16 +1,19 @@
-import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { useClient, useQuery } from 'urql';
-import { byField, type Faults, run, sentence, useMay } from '../api';
+import { type FormEvent, useCallback, useEffect, useRef, useState } from 'react';
+import { useClient } from 'urql';
+import { useAllAccounts } from '../accounts';
+import { byField, type Faults, run, useMay } from '../api';
 import { changes } from '../changes';
-import { type AccountCoreFragment, AccountsDocument, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
+import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
+import { preserve, restored } from '../session';
 import { fromLocal, toLocal } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { CheckBox, Group, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
+import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
 
 const COUNT_AFTER_MS = 250;
+const NEW_POST = 'new post';
 const FIELDS = ['body', 'accountIds', 'variants', 'scheduledAt'];
 
 interface Count {
@@ -122,19 +125,22 @@ function check(draft: Draft, intent: Intent): Faults {
 interface ComposerProps {
   accounts: readonly AccountCoreFragment[];
   start: Draft;
+  onChange(draft: Draft): void;
+  onCancel(): void;
   save(draft: Draft, intent: Intent): Promise<Faults | null>;
 }
 
-function Composer({ accounts, start, save }: ComposerProps) {
+function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) {
   const [draft, setDraft] = useState(start);
   const [faults, setFaults] = useState<Faults>(new Map());
   const [busy, setBusy] = useState<Intent | null>(null);
+  useEffect(() => onChange(draft), [draft, onChange]);
   const form = useRef<HTMLFormElement>(null);
   const change = (part: Partial<Draft>): void => setDraft((before) => ({ ...before, ...part }));
   const send = async (intent: Intent): Promise<void> => {
     if (busy) return;
     setBusy(intent);
-    const missing = check(draft, intent);
+    const missing = new Map([...check(draft, intent), ...halfFilled(form.current)]);
     const found = missing.size > 0 ? missing : await save(draft, intent);
     setBusy(null);
     if (found === null) return;
@@ -159,6 +165,7 @@ function Composer({ accounts, start, save }: ComposerProps) {
       <Group title="When">
         <TextField
           label="Publish at"
+          name="scheduledAt"
           type="datetime-local"
           value={draft.scheduledAt}
           error={faults.get('scheduledAt')}
@@ -179,9 +186,9 @@ function Composer({ accounts, start, save }: ComposerProps) {
         <Button busy={busy === 'draft'} onClick={() => void send('draft')}>
           Save as a draft
         </Button>
-        <ButtonLink href={paths.posts} kind="quiet">
+        <Button kind="quiet" onClick={onCancel}>
           Cancel
-        </ButtonLink>
+        </Button>
       </div>
     </form>
   );
@@ -215,13 +222,51 @@ function draftOf(post: PostCoreFragment): Draft {
   };
 }
 
-/** Writes a new post, or goes on with one that is still a draft or scheduled. */
-export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment | null; onSaved?: () => void }) {
-  const client = useClient();
-  const { publish } = useMay();
-  const [{ data, error }] = useQuery({ query: AccountsDocument });
+/** A post that is not stored yet, kept for as long as the tab is: by a reload, another page, or a session that ends. */
+interface Unsaved {
+  draft: Draft;
   // The same press of the button twice, or an answer that got lost, makes one post.
-  const [idempotencyKey] = useState(() => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-'));
+  idempotencyKey: string;
+}
+
+function newUnsaved(accounts: readonly AccountCoreFragment[]): Unsaved {
+  const parts = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36));
+  return { draft: { ...BLANK, chosen: accounts.length === 1 ? accounts.map(({ id }) => id) : [] }, idempotencyKey: parts.join('-') };
+}
+
+interface ComposePageProps {
+  post?: PostCoreFragment | null;
+  /** Called once the post is saved, or is not to be changed after all. */
+  onDone?: () => void;
+}
+
+/** Writes a new post, or goes on with one that is still a draft or scheduled. */
+export function ComposePage(props: ComposePageProps) {
+  const { accounts, problem, reload } = useAllAccounts();
+  const { publish } = useMay();
+  return (
+    <>
+      <PageHead title={props.post ? 'Edit post' : 'Write Post'} back={{ href: paths.posts, label: 'Posts' }} />
+      {problem && <Problem message={problem} retry={reload} />}
+      {!accounts && !problem && <Loading />}
+      {!publish && <Empty title="Your token may only read" icon="posts">Ask an administrator of the workspace.</Empty>}
+      {publish && accounts?.length === 0 && (
+        <Empty title="There is no account to publish to" icon="accounts" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
+          Add one first; a sandbox account will do for a try.
+        </Empty>
+      )}
+      {publish && accounts && accounts.length > 0 && <Writing accounts={accounts} {...props} />}
+    </>
+  );
+}
+
+function Writing({ accounts, post = null, onDone }: ComposePageProps & { accounts: readonly AccountCoreFragment[] }) {
+  const client = useClient();
+  const [unsaved] = useState(() => {
+    const { draft, idempotencyKey } = restored<Unsaved>(NEW_POST) ?? newUnsaved(accounts);
+    // Without accounts that were deleted since.
+    return { draft: { ...draft, chosen: draft.chosen.filter((id) => accounts.some((account) => account.id === id)) }, idempotencyKey };
+  });
   // A post that changes meanwhile is read anew, and is not what this form shows.
   const [begun] = useState(post);
   const planned = begun?.scheduledAt ?? null;
@@ -239,10 +284,13 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
       stored.current = { id: before.id, content };
       return null;
     }
-    const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey } });
+    const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey: unsaved.idempotencyKey } });
     if (answer === null) return new Map([['', problem]]);
     const { post: made, errors } = answer.postCreate;
-    if (made) stored.current = { id: made.id, content };
+    if (made) {
+      stored.current = { id: made.id, content };
+      preserve(NEW_POST, null);
+    }
     return errors.length > 0 ? byField(errors) : null;
   };
 
@@ -255,25 +303,19 @@ export function ComposePage({ post = null, onSaved }: { post?: PostCoreFragment 
       if (answer === null) return new Map([['', problem]]);
       if (answer.postPublish.errors.length > 0) return byField(answer.postPublish.errors);
     }
-    say(intent === 'publish' ? 'It goes out now' : intent === 'schedule' ? 'Scheduled' : 'Saved as a draft');
-    onSaved?.();
+    say(intent === 'publish' ? 'It goes out now' : intent === 'schedule' ? 'Scheduled' : draft.scheduledAt ? 'Saved as a draft, without its time' : 'Saved as a draft');
+    onDone?.();
     navigate(paths.post(id));
     return null;
   };
 
-  const accounts = data?.accounts.nodes ?? [];
-  return (
-    <>
-      <PageHead title={post ? 'Edit post' : 'Write Post'} back={{ href: paths.posts, label: 'Posts' }} />
-      {error && !data && <Problem message={sentence(error)} />}
-      {!data && !error && <Loading />}
-      {!publish && <Empty title="Your token may only read" icon="posts">Ask an administrator of the workspace.</Empty>}
-      {data && publish && accounts.length === 0 && (
-        <Empty title="There is no account to publish to" icon="accounts" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
-          Add one first; a sandbox account will do for a try.
-        </Empty>
-      )}
-      {data && publish && accounts.length > 0 && <Composer accounts={accounts} start={begun ? draftOf(begun) : { ...BLANK, chosen: accounts.length === 1 ? accounts.map(({ id }) => id) : [] }} save={save} />}
-    </>
-  );
+  const keep = useCallback((draft: Draft): void => {
+    if (stored.current === null) preserve(NEW_POST, { ...unsaved, draft });
+  }, [unsaved]);
+  const cancel = (): void => {
+    preserve(NEW_POST, null);
+    if (onDone) onDone();
+    else navigate(paths.posts);
+  };
+  return <Composer accounts={accounts} start={begun ? draftOf(begun) : unsaved.draft} onChange={keep} onCancel={cancel} save={save} />;
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { useClient, useQuery } from 'urql';
-import { run, sentence, useMay } from '../api';
+import { run, sentence, useLast, useMay } from '../api';
 import { bodyOf, asCurl, documentOf, signatureOf } from '../deliveries/curl';
 import { Verification } from '../deliveries/verify-panel';
 import { Timeline } from '../deliveries/timeline';
@@ -185,13 +185,21 @@ function Detail({ delivery, renew, badge }: { delivery: Delivery; renew(): void;
 }
 
 export function DeliveryPage({ id }: { id: string }) {
-  const [{ data, error }, reload] = useQuery({ query: DeliveryDocument, variables: { id } });
+  const [{ data: read, error }, reload] = useQuery({ query: DeliveryDocument, variables: { id } });
+  const data = useLast(read, id);
   const renew = (): void => reload({ requestPolicy: 'network-only' });
   const live = useFeed(DeliveryChangesDocument, { deliveryId: id, webhookId: null, eventTypes: null }, (change) => change.deliveryStatusChanged, {
     onChange: renew,
     onGap: renew,
   });
-  if (data?.delivery) return <Detail delivery={data.delivery} renew={renew} badge={!isFinished(data.delivery.status) && <LiveBadge state={live} />} />;
+  if (data?.delivery) {
+    return (
+      <>
+        {error && <Problem message={sentence(error)} retry={renew} />}
+        <Detail delivery={data.delivery} renew={renew} badge={!isFinished(data.delivery.status) && <LiveBadge state={live} />} />
+      </>
+    );
+  }
   return (
     <>
       <PageHead title="Delivery" back={{ href: paths.deliveries, label: 'Deliveries' }} />

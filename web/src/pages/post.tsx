@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { useClient, useQuery } from 'urql';
-import { run, sentence, useMay } from '../api';
+import { run, sentence, useLast, useMay } from '../api';
 import { PostChangesDocument, type PostCoreFragment, PostDeleteDocument, PostDocument, PostPublishDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { navigate, paths } from '../router';
@@ -155,23 +155,32 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
 }
 
 export function PostPage({ id }: { id: string }) {
-  const [{ data, error }, reload] = useQuery({ query: PostDocument, variables: { id } });
-  const [editing, setEditing] = useState(false);
+  const [{ data: read, error }, reload] = useQuery({ query: PostDocument, variables: { id } });
+  const data = useLast(read, id);
+  // As it was when editing began, whatever is read meanwhile.
+  const [editing, setEditing] = useState<Post | null>(null);
   const renew = (): void => reload({ requestPolicy: 'network-only' });
   const live = useFeed(PostChangesDocument, { postId: id }, (change) => change.postStatusChanged, { onChange: renew, onGap: renew });
   const post = data?.post;
-  if (post && editing) {
+  if (editing) {
     return (
       <ComposePage
-        post={post}
-        onSaved={() => {
-          setEditing(false);
+        post={editing}
+        onDone={() => {
+          setEditing(null);
           renew();
         }}
       />
     );
   }
-  if (post) return <Detail post={post} renew={renew} badge={<LiveBadge state={live} />} onEdit={() => setEditing(true)} />;
+  if (post) {
+    return (
+      <>
+        {error && <Problem message={sentence(error)} retry={renew} />}
+        <Detail post={post} renew={renew} badge={<LiveBadge state={live} />} onEdit={() => setEditing(post)} />
+      </>
+    );
+  }
   return (
     <>
       <PageHead title="Post" back={{ href: paths.posts, label: 'Posts' }} />

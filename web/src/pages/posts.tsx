@@ -1,11 +1,11 @@
 import { useState } from 'react';
-import { useClient, useQuery } from 'urql';
-import { run, sentence, useMay } from '../api';
-import { PostChangesDocument, type PostCoreFragment, type PostsQuery, PostsDocument, type PostStatus } from '../generated/graphql';
+import { useMay } from '../api';
+import { PostChangesDocument, type PostCoreFragment, PostsDocument, type PostStatus } from '../generated/graphql';
 import { useFeed } from '../live';
+import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
 import { full, moment } from '../time';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, PageHead, Problem } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, PageHead, Problem, ShowMore } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
@@ -65,28 +65,16 @@ function useLivePosts(onGap: () => void) {
 }
 
 export function PostsPage() {
-  const client = useClient();
   const { publish } = useMay();
   const [status, setStatus] = useParameter('status');
-  const chosen = status !== null && status in POST_STATUSES ? (status as PostStatus) : null;
-  const filter = { trashed: false, ...(chosen && { statuses: [chosen] }) };
-  const [{ data, error }, reload] = useQuery({ query: PostsDocument, variables: { filter } });
-  const [further, setFurther] = useState<PostsQuery['posts'][]>([]);
-  const { changed, live } = useLivePosts(() => reload({ requestPolicy: 'network-only' }));
-  const pages = data ? [data.posts, ...further] : [];
-  const posts = pages.flatMap((page) => page.nodes).map((post) => {
+  const chosen = status !== null && Object.hasOwn(POST_STATUSES, status) ? (status as PostStatus) : null;
+  const list = usePaged(PostsDocument, { filter: { trashed: false, ...(chosen && { statuses: [chosen] }) } }, (data) => data.posts);
+  const { changed, live } = useLivePosts(list.reload);
+  const posts = list.nodes?.map((post) => {
     const newer = changed.get(post.id);
     return newer && newer.updatedAt >= post.updatedAt ? newer : post;
   });
-  const end = pages.at(-1)?.pageInfo;
-  const more = async (after: string): Promise<void> => {
-    const { data: next } = await run(client, 'query', PostsDocument, { after, filter });
-    if (next) setFurther((before) => [...before, next.posts]);
-  };
-  const choose = (value: string): void => {
-    setFurther([]);
-    setStatus(value || null);
-  };
+  const choose = (value: string): void => setStatus(value || null);
   const write = publish && (
     <ButtonLink href={paths.newPost} kind="primary" icon="plus">
       Write Post
@@ -95,9 +83,9 @@ export function PostsPage() {
   return (
     <>
       <PageHead title="Posts" badge={<LiveBadge state={live} />} lead="Written once, published to each account, watched as they go out." actions={write} />
-      {error && !data && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
-      {!data && !error && <Loading />}
-      {data && (
+      {list.problem && <Problem message={list.problem} retry={list.reload} />}
+      {!posts && !list.problem && <Loading />}
+      {posts && (
         <section className="panel panel-flush" aria-label="Posts">
           {(posts.length > 0 || chosen) && (
             <div className="panel-head">
@@ -129,7 +117,7 @@ export function PostsPage() {
           )}
         </section>
       )}
-      {end?.hasNextPage && end.endCursor && <Button onClick={() => void more(end.endCursor ?? '')}>Show more</Button>}
+      <ShowMore list={list} />
     </>
   );
 }

@@ -1,11 +1,11 @@
-import { type FormEvent, useEffect, useState } from 'react';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run } from '../api';
 import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus, ReplayDocument, type WebhookCoreFragment } from '../generated/graphql';
 import { DAY, fromLocal, toLocal } from '../time';
 import { Button, Notice } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
-import { CheckBox, Group, OtherFaults, TextField } from '../ui/form';
+import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextField } from '../ui/form';
 import { STATUSES } from '../words';
 
 const REPLAYABLE = ['FAILED', 'CANCELLED', 'SUCCEEDED'] as const satisfies readonly DeliveryStatus[];
@@ -24,12 +24,15 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
   const [statuses, setStatuses] = useState<readonly DeliveryStatus[]>(['FAILED']);
   const [faults, setFaults] = useState<Faults>(new Map());
   const [busy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
   const filter = { webhookId: webhook.id, statuses: [...statuses], createdAfter: fromLocal(since), createdBefore: fromLocal(until) };
   const [{ data: count }] = useQuery({ query: DeliveriesCountDocument, variables: { filter }, pause: statuses.length === 0 });
   const found = statuses.length === 0 ? 0 : count?.deliveries.totalCount;
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
+    const unfinished = halfFilled(form.current);
+    if (unfinished.size > 0) return showFaults(form.current, () => setFaults(unfinished));
     const from = fromLocal(since);
     if (from === null) return setFaults(new Map([['since', 'Say from when on.']]));
     if (found === 0) return setFaults(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
@@ -47,12 +50,12 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
 
   return (
     <Dialog title="Replay deliveries" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)} noValidate>
+      <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <p className="dialog-text">Sends finished deliveries again, each as a new one with the same body. Receivers can tell repeats by the event's id.</p>
         <OtherFaults faults={faults} known={['since', 'until', 'statuses']} />
         <div className="field-columns">
-          <TextField label="From" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
-          <TextField label="Until" type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
+          <TextField label="From" name="since" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
+          <TextField label="Until" name="until" type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
         </div>
         <Group title="Which" error={faults.get('statuses')}>
           <div className="check-row">

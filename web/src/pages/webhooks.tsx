@@ -1,11 +1,11 @@
 import { useEffect, useMemo, useState } from 'react';
-import { useClient, useQuery } from 'urql';
-import { run, sentence, useMay } from '../api';
+import { useMay } from '../api';
 import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
 import { useFeed } from '../live';
+import { usePaged } from '../paged';
 import { Link, paths } from '../router';
 import { DAY } from '../time';
-import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem, ShowMore } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
 import { EVENT_TYPES, eventNames, STATUSES } from '../words';
@@ -114,16 +114,6 @@ function Table({ webhooks, last }: { webhooks: readonly Webhook[]; last: Readonl
   );
 }
 
-function useFurtherPages(since: string) {
-  const client = useClient();
-  const [further, setFurther] = useState<WebhooksQuery['webhooks'][]>([]);
-  const load = async (after: string): Promise<void> => {
-    const { data } = await run(client, 'query', WebhooksDocument, { since, after });
-    if (data) setFurther((before) => [...before, data.webhooks]);
-  };
-  return { further, load };
-}
-
 /** What is typed, once typing pauses. */
 function usePaused(text: string): string {
   const [paused, setPaused] = useState(text);
@@ -147,14 +137,10 @@ export function WebhooksPage() {
   const since = useMemo(() => new Date(Date.now() - DAY).toISOString(), []);
   const [typed, setSearch] = useState('');
   const search = usePaused(typed.trim());
-  const filter = search ? { search } : null;
-  const [{ data, error, fetching }, reload] = useQuery({ query: WebhooksDocument, variables: { since, filter } });
-  const { last, live } = useLastDeliveries(() => reload({ requestPolicy: 'network-only' }));
-  const { further, load } = useFurtherPages(since);
+  const list = usePaged(WebhooksDocument, { since, filter: search ? { search } : null }, (data) => data.webhooks);
+  const { last, live } = useLastDeliveries(list.reload);
   const { manageWebhooks } = useMay();
-  const pages = data ? [data.webhooks, ...(search ? [] : further)] : [];
-  const webhooks = pages.flatMap((page) => page.nodes);
-  const end = pages.at(-1)?.pageInfo;
+  const webhooks = list.nodes ?? [];
   const isNew = webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
   const create = manageWebhooks && (
     <ButtonLink href={paths.newWebhook} kind="primary" icon="plus">
@@ -164,30 +150,30 @@ export function WebhooksPage() {
   return (
     <>
       <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and at once." actions={create} />
-      {error && !data && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
+      {list.problem && <Problem message={list.problem} retry={list.reload} />}
       {(webhooks.length > 5 || typed || search) && (
         <div className="search">
           <TextField label="Find by name or URL" type="search" value={typed} onChange={(event) => setSearch(event.target.value)} />
         </div>
       )}
-      {fetching && !data && <Loading what="Reading the webhooks" />}
+      {!list.nodes && !list.problem && <Loading what="Reading the webhooks" />}
       {isNew && <FirstSteps />}
       {webhooks.length > 0 && <Table webhooks={webhooks} last={last} />}
-      {data && webhooks.length === 0 && search === '' && (
+      {list.nodes && webhooks.length === 0 && search === '' && (
         <div className="panel">
           <Empty title="No webhooks yet" action={create || undefined}>
             A webhook sends a signed request to your server whenever an account or a post changes.
           </Empty>
         </div>
       )}
-      {data && webhooks.length === 0 && search !== '' && (
+      {list.nodes && webhooks.length === 0 && search !== '' && (
         <div className="panel">
           <Empty title="No webhook fits" action={<Button onClick={() => setSearch('')}>Show all webhooks</Button>}>
             Neither a name nor a callback URL has “{search}” in it.
           </Empty>
         </div>
       )}
-      {end?.hasNextPage && end.endCursor && <Button onClick={() => void load(end.endCursor ?? '')}>Show more</Button>}
+      <ShowMore list={list} />
     </>
   );
 }

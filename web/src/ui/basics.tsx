@@ -1,4 +1,5 @@
 import { type ButtonHTMLAttributes, type MouseEvent, type ReactNode, useEffect, useRef } from 'react';
+import type { Paged } from '../paged';
 import { hasNavigated, Link } from '../router';
 import { ago, full, useNow } from '../time';
 import type { Tone } from '../words';
@@ -182,5 +183,15 @@ export function Loading({ what = 'Loading' }: { what?: string }) {
       <span className="spinner" aria-hidden="true" />
       <span>{what}…</span>
     </div>
+  );
+}
+
+/** The way to the next page of a list that has one. */
+export function ShowMore({ list }: { list: Pick<Paged<unknown>, 'hasMore' | 'busy' | 'more'> }) {
+  if (!list.hasMore) return null;
+  return (
+    <Button busy={list.busy} onClick={list.more}>
+      Show more
+    </Button>
   );
 }

@@ -53,15 +53,47 @@ function coloured(json: string): ReactNode[] {
   return parts;
 }
 
-/** Text as it is, with a button to copy it. Scrolls by keyboard. */
+const PIECES = /"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+const DEEPEST_INDENT = 20;
+
+/** JSON in lines, and every piece as it is: a browser would round its long numbers, and drop a key that is given twice. */
+function indented(json: string): string {
+  const pieces = json.match(PIECES) ?? [];
+  let depth = 0;
+  const line = (): string => `\n${'  '.repeat(Math.min(depth, DEEPEST_INDENT))}`;
+  const placed = pieces.map((piece, index) => {
+    switch (piece) {
+      case '{':
+      case '[':
+        if (/[}\]]/.test(pieces[index + 1]?.[0] ?? '')) return piece;
+        depth++;
+        return piece + line();
+      case '}':
+      case ']':
+        if (/^[{[]$/.test(pieces[index - 1] ?? '')) return piece;
+        depth--;
+        return line() + piece;
+      case ',':
+        return piece + line();
+      case ':':
+        return ': ';
+      default:
+        return piece;
+    }
+  });
+  return placed.join('');
+}
+
+/** Text as it is, with a button to copy it; JSON is shown in lines, and copied as it is. Scrolls by keyboard. */
 export function CodeBlock({ text, what, json = false, wrap = false }: { text: string; what: string; json?: boolean; wrap?: boolean }) {
+  const shown = json ? indented(text) : text;
   return (
     <div className="code-block">
       <div className="code-copy">
         <CopyButton text={text} what={what} />
       </div>
       <pre tabIndex={0} role="group" aria-label={what} className={wrap ? 'wrap' : undefined}>
-        <code>{json && text.length <= LARGEST_COLOURED ? coloured(text) : text}</code>
+        <code>{shown.length <= LARGEST_COLOURED && json ? coloured(shown) : shown}</code>
       </pre>
     </div>
   );

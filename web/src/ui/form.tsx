@@ -131,6 +131,12 @@ export function OtherFaults({ faults, known }: { faults: Faults; known: readonly
   );
 }
 
+/** The times, by the names of their fields, that are only half filled in: browsers give such a one as empty. */
+export function halfFilled(form: HTMLFormElement | null): Faults {
+  const times = form?.querySelectorAll<HTMLInputElement>('input[type="datetime-local"]') ?? [];
+  return new Map([...times].filter((time) => time.validity.badInput).map((time) => [time.name, 'Complete the date and the time, or clear them.']));
+}
+
 /** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended. */
 export function showFaults(form: HTMLFormElement | null, show: () => void): void {
   // Drawn at once: a field that does not yet say that it is wrong cannot be found.

@@ -1,0 +1,92 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import { useEffect, useRef, useState } from 'react';
+import { useClient } from 'urql';
+import { run } from './api';
+import { say } from './ui/toast';
+
+interface Page<Node> {
+  nodes: readonly Node[];
+  pageInfo: { hasNextPage: boolean; endCursor: string | null };
+}
+
+/** A list that is read page by page. */
+export interface Paged<Node> {
+  /** Null until something was read. */
+  nodes: readonly Node[] | null;
+  /** Why what is shown may be old, or why nothing is. */
+  problem: string | null;
+  busy: boolean;
+  hasMore: boolean;
+  more(): void;
+  /** Reads as many pages again as are open. What is shown stays until then, and where that fails. */
+  reload(): void;
+}
+
+interface Shown<Node> {
+  pages: readonly Page<Node>[];
+  problem: string | null;
+}
+
+/** The list that `pageOf` finds in the answers to a query with these variables. */
+export function usePaged<Data, Filter extends object, Node>(
+  document: TypedDocumentNode<Data, Filter & { after?: string | null }>,
+  filter: Filter,
+  pageOf: (data: Data) => Page<Node>,
+): Paged<Node> {
+  const client = useClient();
+  const [shown, setShown] = useState<Shown<Node>>({ pages: [], problem: null });
+  const [busy, setBusy] = useState(false);
+  // A reading that another one has overtaken shows nothing any more.
+  const turn = useRef(0);
+  const isReading = useRef(false);
+  const again = useRef(false);
+  const of = JSON.stringify(filter);
+
+  /** Reads on from these pages until there are so many; gives what went wrong. */
+  const read = async (known: readonly Page<Node>[], count: number): Promise<string | null> => {
+    const mine = ++turn.current;
+    isReading.current = true;
+    setBusy(true);
+    const pages = [...known];
+    let problem: string | null = null;
+    while (pages.length < count && problem === null && (pages.at(-1)?.pageInfo.hasNextPage ?? true)) {
+      const variables = { ...filter, after: pages.at(-1)?.pageInfo.endCursor ?? null };
+      const result = await run(client, 'query', document, variables);
+      if (mine !== turn.current) return null;
+      if (result.data === null) problem = result.problem;
+      else pages.push(pageOf(result.data));
+    }
+    isReading.current = false;
+    setBusy(false);
+    setShown((before) => ({ pages: problem === null ? pages : before.pages, problem }));
+    if (again.current) {
+      again.current = false;
+      void read([], Math.max(pages.length, 1));
+    }
+    return problem;
+  };
+
+  // Where the filter is another one, another list begins.
+  useEffect(() => {
+    void read([], 1);
+    return () => {
+      turn.current++;
+      again.current = false;
+    };
+  }, [of]);
+
+  return {
+    nodes: shown.pages.length > 0 ? shown.pages.flatMap((page) => page.nodes) : null,
+    problem: shown.problem,
+    busy,
+    hasMore: shown.pages.at(-1)?.pageInfo.hasNextPage ?? false,
+    more: () => {
+      if (isReading.current) return;
+      void read(shown.pages, shown.pages.length + 1).then((problem) => problem && say(problem, true));
+    },
+    reload: () => {
+      if (isReading.current) again.current = true;
+      else void read([], Math.max(shown.pages.length, 1));
+    },
+  };
+}
