@@ -47,7 +47,7 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
     place = database.place(url)
     return (
         f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
-        "Start it, or correct host and port in HOOKLINE_DATABASE_URL.",
+        "Start it (`hookline up` starts its own), or correct host and port in HOOKLINE_DATABASE_URL.",
     )
 
 

@@ -170,7 +170,8 @@ def _of_redis(error: Exception) -> tuple[Verdict, str, str]:
     if ailments.is_refused_command(error):
         return Verdict.OK, "it does not show its configuration; see to appendonly and noeviction yourself", ""
     why = f"Redis does not answer ({ailments.words_of(error)}): deliveries go on, later, and live updates do not"
-    return Verdict.FAULT, why, "Start it, or correct HOOKLINE_REDIS_URL (user, password and database number included)."
+    remedy = "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL, user and number included."
+    return Verdict.FAULT, why, remedy
 
 
 async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> AsyncIterator[Finding]:

@@ -1,7 +1,8 @@
 """The health of an endpoint: when to spare it, and when to give up on it.
 
 Timeouts and failed connections in a row open its circuit: nothing is sent for a while, then one delivery as a probe,
-and so on with longer pauses until one succeeds. A webhook that only failed for days, or answered 410 Gone, is disabled.
+and so on with longer pauses until somebody answers. A webhook that only failed for days, or answered 410 Gone, is
+disabled.
 """
 
 from collections.abc import Sequence

@@ -74,7 +74,8 @@ async def test_where_nothing_is_wrong_it_finds_nothing(told: dict[str, str], dom
 async def test_a_database_that_is_down(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_DATABASE_URL": "postgresql://h:s3cret@127.0.0.1:1/h"}, "database")
     assert finding.says == "PostgreSQL does not answer at 127.0.0.1:1 (nobody listens there)"
-    assert finding.remedy == "Start it, or correct host and port in HOOKLINE_DATABASE_URL."
+    remedy = "Start it (`hookline up` starts its own), or correct host and port in HOOKLINE_DATABASE_URL."
+    assert finding.remedy == remedy
     assert "s3cret" not in str(finding)
 
 
@@ -95,7 +96,7 @@ async def test_a_database_url_that_is_none(told: dict[str, str]) -> None:
 async def test_a_redis_that_is_down(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_REDIS_URL": "redis://127.0.0.1:1"}, "redis")
     assert finding.says.endswith("deliveries go on, later, and live updates do not")
-    assert finding.remedy.startswith("Start it, or correct HOOKLINE_REDIS_URL")
+    assert finding.remedy.startswith("Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL")
 
 
 async def test_a_redis_that_throws_away_what_it_is_given(told: dict[str, str]) -> None:
