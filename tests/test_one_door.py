@@ -26,10 +26,9 @@ OWN_SERVERS = {
     # The type of a request that uvicorn's server side reads, and the socket that it listens on.
     "api/main.py": {"websockets.http11", "websockets.http11.Request", "socket.socket"},
     "cli/loading.py": {"import by name"},  # `api.main`, in the command that runs it
-    "cli/programs.py": {"http.client"},  # asks our own API whether it is ready
+    # Asks our own API whether it is ready, and tries whether the port to listen on is free.
+    "cli/programs.py": {"http.client", "socket.socket", "getaddrinfo"},
     "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
-    "cli/up.py": {"socket.socket", "getaddrinfo"},  # tries whether the port to listen on is free
-    "cli/doctor.py": {"socket.socket", "getaddrinfo"},  # the same
     # `hookline listen`: from the API to the person's own receiver, on their machine.
     "cli/talk.py": {"ClientSession", "ws_connect"},
     "cli/forward.py": {"ClientSession"},

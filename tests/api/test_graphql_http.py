@@ -1,6 +1,7 @@
 """GraphQL over HTTP, as the audits of the npm package graphql-http and we ourselves see it."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -124,6 +125,11 @@ async def test_malformed_requests_are_refused_with_json_and_never_a_500(api: Api
         if not right or any(code not in {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX"} or size > 1_010 for code, size in told):
             wrong[name] = (found, answer)
     assert wrong == {}
+
+
+async def test_a_compressed_request_is_refused_for_being_so(api: Api) -> None:
+    status, answer = await api.raw("POST", gzip.compress(QUERY), content_type=JSON, content_encoding="gzip")
+    assert (status, answer["errors"][0]["message"]) == (415, "Send the request uncompressed.")
 
 
 GETS = (

@@ -86,6 +86,19 @@ async def test_only_what_was_asked_for_is_copied(domain: Domain, admin: Actor) -
     assert replay.total == 1
 
 
+async def test_what_ends_after_it_was_asked_for_is_not_copied(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 5)
+    waiting = {"status": "retrying", "finished_at": None}
+    later = [delivery.id for delivery in await Delivery.all().limit(3)]
+    await Delivery.filter(id__in=later).update(**waiting)
+    replay = await start(domain, admin, webhook)
+    await rows("UPDATE delivery SET status = 'failed', finished_at = now() WHERE finished_at IS NULL")
+    await copy_pages(domain)
+    await replay.refresh_from_db()
+    assert (replay.total, replay.done) == (2, 2)
+    assert replay.finished_at is not None
+
+
 async def test_a_replay_of_nothing_is_finished_at_once(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 1)
 

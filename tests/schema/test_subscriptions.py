@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain import posts
+from domain.database import rows
 from domain.live import Change, Entry, Order
 from domain.posts import NewPost
 from schema.subscriptions import LONGEST_BACKLOG, follow
@@ -56,6 +57,17 @@ async def test_a_change_is_seen_as_soon_as_it_is_committed(ask: Client) -> None:
             await posts.create(unit, NewPost("Again", (world.account.id,)))
         second = (await anext(results))["data"]["deliveryStatusChanged"]
         assert second["delivery"]["id"] != first["delivery"]["id"]
+
+
+async def test_a_change_outlives_its_event_and_gives_its_cursor(ask: Client) -> None:
+    await furnish(ask)
+    await rows("TRUNCATE event CASCADE")
+    document = 'subscription { deliveryStatusChanged(after: "0") { cursor delivery { event { uuid payload } } } }'
+    async with watching(ask, document) as results:
+        answer = await anext(results)
+    change = answer["data"]["deliveryStatusChanged"]
+    assert (answer["errors"], change["delivery"]["event"]["payload"]) == ([], {})
+    assert change["cursor"]
 
 
 async def test_a_cursor_goes_on_where_it_was_with_nothing_missed_and_nothing_twice(ask: Client) -> None:

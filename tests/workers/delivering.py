@@ -1,11 +1,10 @@
 """Deliveries in the hands of an engine: due at once, and finished."""
 
-import asyncio
-
 from domain.database import rows
 from domain.tables import Attempt, Delivery
 from domain.unit import Domain
 from domain.vocabulary import DeliveryStatus
+from tests.waiting import until
 from workers.engine import Engine
 
 
@@ -14,8 +13,11 @@ async def all_due_now() -> None:
 
 
 async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Delivery]:
-    """All deliveries, once this many attempts are recorded and none is under way."""
-    async with asyncio.timeout(60):
-        while await Attempt.all().count() < count or await Delivery.filter(status=DeliveryStatus.DELIVERING).exists():
-            await asyncio.sleep(0.01)
+    """All deliveries, once this many attempts are recorded, with what they say of their endpoints, and none goes on."""
+
+    async def is_over() -> bool:
+        goes_on = await Delivery.filter(status=DeliveryStatus.DELIVERING).exists()
+        return await Attempt.all().count() >= count and not goes_on and not engine._recorder._groups
+
+    await until(is_over)
     return await Delivery.all().order_by("id")
