@@ -52,9 +52,11 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
             return b"".join(parts)
 
 
-def check_content_type(content_type: str | None) -> None:
-    """Raises Malformed (415) for anything but JSON in UTF-8."""
-    media_type, *parameters = (word.strip().lower() for word in (content_type or "").split(";"))
+def check_content_type(headers: Headers) -> None:
+    """Raises Malformed (415) for anything but JSON in UTF-8, as it is."""
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Malformed("Send the request uncompressed.", 415)
+    media_type, *parameters = (word.strip().lower() for word in headers.get("content-type", "").split(";"))
     if media_type != "application/json":
         raise Malformed("Send the request as application/json.", 415)
     for parameter in parameters:

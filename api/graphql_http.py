@@ -84,7 +84,7 @@ class _Exchange:
         if method == "GET":
             asked = asking.from_query_string(self.scope["query_string"])
         else:
-            asking.check_content_type(self.headers.get("content-type"))
+            asking.check_content_type(self.headers)
             asked = asking.from_body(
                 await asking.read_body(self.receive, self.headers, self.process.settings.max_body_bytes)
             )

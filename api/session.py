@@ -50,7 +50,7 @@ async def _token(scope: Scope, receive: Receive) -> str:
     if not origin_allowed(headers, scope["scheme"], process.settings.allowed_origins):
         raise _ForeignOrigin
     process.gate.rates.check_address(address)
-    asking.check_content_type(headers.get("content-type"))
+    asking.check_content_type(headers)
     code = _code_in(await asking.read_body(receive, headers, MAX_BODY_BYTES))
     try:
         return await _exchanged(process, code)

@@ -105,7 +105,7 @@ _OPEN = "SELECT id FROM replay WHERE finished_at IS NULL ORDER BY random() LIMIT
 
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id
-WHERE r.id = $1 AND d.finished_at IS NOT NULL AND d.status = ANY (r.statuses)
+WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses)
     AND d.created_at >= r.since AND d.created_at < r.until
 """
 
@@ -118,7 +118,8 @@ WITH r AS (
 ), page AS (
     SELECT d.id, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.is_test FROM r, LATERAL (
         SELECT * FROM delivery
-        WHERE webhook_id = r.webhook_id AND id > r.position AND finished_at IS NOT NULL AND status = ANY (r.statuses)
+        WHERE webhook_id = r.webhook_id AND id > r.position
+            AND finished_at <= r.created_at AND status = ANY (r.statuses)
             AND created_at >= r.since AND created_at < r.until AND r.deleted_at IS NULL
         ORDER BY id LIMIT $2
     ) d

@@ -20,8 +20,13 @@ from schema.webhooks import Webhook
 @strawberry.type(description="A job that sends finished deliveries of one webhook again, and goes on after a restart.")
 class Replay(Node):
     created_at: datetime = strawberry.field(description="When it was asked for.")
-    finished_at: datetime | None = strawberry.field(description="When its last repetition was created.")
-    total: int = strawberry.field(description="How many deliveries it repeats.")
+    finished_at: datetime | None = strawberry.field(
+        description="When its last repetition was created; or when it ended without the rest, with `done` less than"
+        " `total`, for its webhook was deleted meanwhile."
+    )
+    total: int = strawberry.field(
+        description="How many deliveries it repeats: those that were finished when it was asked for."
+    )
     done: int = strawberry.field(description="For how many of them the repetition has been created.")
     webhook_key: strawberry.Private[int]
 

@@ -41,7 +41,10 @@ class Event(Node):
             document=row.document,
         )
 
-    @strawberry.field(description="The document that webhooks receive, with its `event` and its `data`.")
+    @strawberry.field(
+        description="The document that webhooks receive, with its `event` and its `data`. `{}` where an old change of"
+        " the live stream tells of an event that is no longer kept."
+    )
     def payload(self, info: Info) -> JSON:
         if self.document is not None:
             return JSON(json.loads(self.document))
@@ -58,7 +61,8 @@ class Event(Node):
 
 async def _load_payload(context: Context, key: int) -> JSON:
     row = await context.loaders.one(tables.Event, key)
-    return JSON(None if row is None else json.loads(row.document))
+    # A change may outlive its event, and must not be lost with it: a null here would take the cursor along.
+    return JSON({} if row is None else json.loads(row.document))
 
 
 async def load(context: Context, key: int) -> Event | None:
