@@ -313,7 +313,7 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
     if (stored.current === null) preserve(NEW_POST, { ...unsaved, draft });
   }, [unsaved]);
   const cancel = (): void => {
-    preserve(NEW_POST, null);
+    if (begun === null) preserve(NEW_POST, null);
     if (onDone) onDone();
     else navigate(paths.posts);
   };
