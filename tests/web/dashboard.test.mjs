@@ -525,9 +525,11 @@ test('what was typed into a new post is there after another page, a reload and a
     await visit(page, `${url}/posts/new`);
     await isThere(page);
     await page.setRequestInterception(true);
-    page.once('request', (request) => request.respond({ status: 401, contentType: 'application/json', body: '{"errors":[{"message":"No","extensions":{"code":"UNAUTHENTICATED"}}]}' }));
+    const refuse = (request) => request.respond({ status: 401, contentType: 'application/json', body: '{"errors":[{"message":"No","extensions":{"code":"UNAUTHENTICATED"}}]}' });
+    page.on('request', refuse);
     await click(page, 'button', 'Save as a draft');
     await reads(page, 'no longer accepts this token');
+    page.off('request', refuse);
     await page.setRequestInterception(false);
     page.faults.length = 0;
     await fill(page, 'Token', token);
@@ -578,7 +580,7 @@ test('a list of many pages shows each once, found or not, however much changes m
   await using({}, async (page) => {
     await visit(page, `${url}/posts`);
     await reads(page, 'Live', '.live');
-    assert.equal((await links(page)).length, 50);
+    await page.waitForFunction(() => document.querySelectorAll('tbody .row-link').length === 50);
     await page.evaluate(() => {
       const more = [...document.querySelectorAll('button')].find((button) => button.textContent === 'Show more');
       more.click();
