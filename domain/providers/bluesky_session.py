@@ -65,6 +65,22 @@ class Home:
         return f"{self.server}/xrpc/{method}" + (f"?{urlencode(parameters)}" if parameters else "")
 
 
+def checked_session(reply: Reply, host: str) -> Session:
+    """The session that a login answered with. Raises CredentialsRefused, or ProviderUnreachable."""
+    if reply.text("error") == "AuthFactorTokenRequired":
+        raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
+    if reply.status in REFUSED:
+        raise CredentialsRefused(with_words(f"{host} refused the login", reply))
+    if reply.status == 429:
+        raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
+    session = _session_of(reply)
+    if session is None:
+        raise ProviderUnreachable(f"{host} does not answer as a Bluesky server (status {reply.status}).")
+    if reply.at("active") is False:
+        raise CredentialsRefused(f"This account is not active ({shown(reply.text('status')) or 'no reason given'}).")
+    return session
+
+
 async def open_session(home: Home, publication: Publication) -> Session | PublishResult:
     """Refresh the session, or log in where it has ended."""
     credentials = publication.account.credentials
@@ -96,19 +112,3 @@ def _session_of(reply: Reply) -> Session | None:
     did, handle = key(reply.at("did")), key(reply.at("handle"))
     access, refresh = reply.text("accessJwt"), reply.text("refreshJwt")
     return Session(did, handle, access, refresh) if reply.ok and did and handle and access and refresh else None
-
-
-def checked_session(reply: Reply, host: str) -> Session:
-    """The session that a login answered with. Raises CredentialsRefused, or ProviderUnreachable."""
-    if reply.text("error") == "AuthFactorTokenRequired":
-        raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
-    if reply.status in REFUSED:
-        raise CredentialsRefused(with_words(f"{host} refused the login", reply))
-    if reply.status == 429:
-        raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
-    session = _session_of(reply)
-    if session is None:
-        raise ProviderUnreachable(f"{host} does not answer as a Bluesky server (status {reply.status}).")
-    if reply.at("active") is False:
-        raise CredentialsRefused(f"This account is not active ({shown(reply.text('status')) or 'no reason given'}).")
-    return session

@@ -490,7 +490,7 @@ test('a form saves what was changed in it, and reverts nothing that was changed 
   });
 });
 
-test('a time that is half filled in publishes nothing, and no answer is worked off with one', async () => {
+test('a time that is half filled in publishes nothing and replays nothing', async () => {
   await addAccount(`Half a time ${RUN}`);
   const hook = await makeWebhook('Half a time');
   await using({}, async (page) => {
@@ -531,7 +531,6 @@ test('what was typed into a new post is there after another page, a reload and a
     await reads(page, 'no longer accepts this token');
     page.off('request', refuse);
     await page.setRequestInterception(false);
-    page.faults.length = 0;
     await fill(page, 'Token', token);
     await click(page, 'button', 'Sign in');
     await isThere(page);
@@ -540,6 +539,7 @@ test('what was typed into a new post is there after another page, a reload and a
     await visit(page, `${url}/posts/new`);
     await page.waitForSelector('form textarea');
     assert.equal(await page.$eval('form textarea', (field) => field.value), '');
+    page.faults = page.faults.filter((fault) => !fault.includes('status of 401'));
   });
 });
 
@@ -572,7 +572,7 @@ test('a reading that fails takes away neither the list nor the form that is bein
   });
 });
 
-test('a list of many pages shows each once, found or not, however much changes meanwhile', async () => {
+test('a list of many pages shows each once, however much changes meanwhile', async () => {
   const account = await addAccount(`Many ${RUN}`);
   const many = (times, one) => `mutation($input: PostCreateInput!) { ${Array.from({ length: times }, (_, number) => `p${number}: ${one}`).join(' ')} }`;
   for (let round = 0; round < 6; round++) await ask(many(10, 'postCreate(input: $input) { post { id } errors { message } }'), { input: { body: 'One of many', accountIds: [account] } });
@@ -746,5 +746,23 @@ test('dialogs pass axe-core, hold the keyboard and give it back', async () => {
       const focused = await page.evaluate(() => document.activeElement.textContent);
       assert.equal(focused, button);
     }
+  });
+});
+
+// Last, for it leaves more webhooks behind than one page shows.
+test('a search has as many pages as it needs', async () => {
+  const one = 'webhookCreate(input: $input) { webhook { id } errors { message } }';
+  const ten = `mutation($input: WebhookCreateInput!) { ${Array.from({ length: 10 }, (_, number) => `w${number}: ${one}`).join(' ')} }`;
+  for (let round = 0; round < 6; round++) await ask(ten, { input: { name: 'Sought after', callbackUrl: receiver.url, events: ['POST_DELETED'] } });
+  await makeWebhook('In the way');
+  const shown = (page, count) => page.waitForFunction((wanted) => document.querySelectorAll('tbody .row-link').length === wanted, {}, count);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks`);
+    await fill(page, 'Find by name or URL', 'sought');
+    await page.waitForFunction(() => !document.querySelector('tbody')?.textContent.includes('In the way'));
+    await shown(page, 50);
+    await click(page, 'button', 'Show more');
+    await shown(page, 60);
+    assert.equal(await page.$$eval('tbody .row-link', (links) => new Set(links.map((link) => link.href)).size), 60);
   });
 });

@@ -222,7 +222,7 @@ function draftOf(post: PostCoreFragment): Draft {
   };
 }
 
-/** A post that is not stored yet, kept for as long as the tab is: by a reload, another page, or a session that ends. */
+/** A post that is not stored yet. It outlives a reload, another page and a session that ends, though not the tab. */
 interface Unsaved {
   draft: Draft;
   // The same press of the button twice, or an answer that got lost, makes one post.
