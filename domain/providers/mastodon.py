@@ -50,11 +50,11 @@ DEFAULT_PER_LINK: Final = 23
 # A server's own claims are believed within these bounds.
 HIGHEST_LIMIT: Final = 1_000_000
 HIGHEST_PER_LINK: Final = 200
-# How far back a later try looks: 60 statuses that came since the first one.
+# How many of the newest statuses are remembered. Were all of them deleted meanwhile, a later try could take an older
+# one with the same words for its own.
 PAGE: Final = 20
+# How far back a later try looks: 60 statuses that came since the first one.
 MOST_PAGES: Final = 3
-# How many of the newest statuses are remembered: the newest one alone may be deleted meanwhile.
-REMEMBERED: Final = 5
 
 # Mastodon 401; 403 where the token lacks a scope or the account is suspended.
 REFUSED: Final = frozenset({401, 403})
@@ -183,7 +183,7 @@ async def _publish_once(home: _Home, publication: Publication) -> PublishResult:
         return newest
     seen = publication.progress.get("seen")
     if seen is None:
-        ids = [status["id"] for status in newest[:REMEMBERED]]
+        ids = [status["id"] for status in newest[:PAGE]]
         await publication.remember({**publication.progress, "seen": ids})
     elif status := await _find(home, account_id, newest, set(seen), publication):
         return status

@@ -194,10 +194,10 @@ async def test_after_an_ambiguous_answer_the_status_is_looked_for(
 
 async def test_the_same_words_posted_earlier_are_not_taken_for_it(sender: Sender, receiver: Receiver) -> None:
     way = on_its_way(sender, receiver)
-    receiver.answer(said([status(1)]), said([status(1)]), path=LIST)
-    receiver.answer(503, said(status(2)), path=POST)
-    await way.once()
-    assert isinstance(await way.once(), Published)
+    earlier = [status(number) for number in range(20, 0, -1)]
+    receiver.answer(said(earlier), said(earlier[19:]), path=LIST)  # the others are deleted meanwhile
+    receiver.answer(503, said(status(21)), path=POST)
+    assert [type(await way.once()) for _ in range(2)] == [TryLater, Published]
     assert len(posted(receiver)) == 2
 
 
