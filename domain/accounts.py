@@ -113,19 +113,22 @@ async def delete(unit: Unit, account_id: int) -> None:
     await events.record(unit, EventType.ACCOUNT_DELETED, payloads.account_deleted_data(account.uuid), note)
 
 
-async def lose_authorization(unit: Unit, tried: Account) -> None:
+async def lose_authorization(unit: Unit, tried: Account) -> bool:
     """Note that the network refused the credentials an account was tried with; account.unauthorized, once.
 
-    Nothing is lost where the account has newer ones, or is deleted, meanwhile.
+    False where the account has newer ones, or is deleted, meanwhile: the refusal says nothing of it as it is now.
     """
     same = Account.filter(id=tried.id, sealed_credentials=tried.sealed_credentials, deleted_at=None)
     account = await same.select_for_update(no_key=True).first()
-    if account is None or not account.authorized:
-        return
+    if account is None:
+        return False
+    if not account.authorized:
+        return True
     account.authorized = False
     await account.save(update_fields=["authorized", "updated_at"])
     note = audit.note(unit, "account.lose_authorization", account, name=account.name)
     await events.record(unit, EventType.ACCOUNT_UNAUTHORIZED, payloads.account_data(record_of(account)), note)
+    return True
 
 
 def record_of(account: Account) -> AccountRecord:

@@ -33,7 +33,7 @@ from domain.providers.interface import (
 )
 from domain.tables import Account, Post, PostAccount
 from domain.texts import cleaned
-from domain.tries import MOST_TRIES, Tries
+from domain.tries import MOST_TRIES, SHORTEST_WAIT, Tries
 from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
 
@@ -231,12 +231,13 @@ async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishRe
     """Keep how one account went, as soon as it is known. Raises LostLease."""
     async with domain.unit(claimed.actor) as unit:
         await _held_post(claimed)
+        if isinstance(result, Unauthorized) and not await accounts.lose_authorization(unit, held.account):
+            # A person has authorised it again, or another post has renewed the session: the newer ones are tried too.
+            result = TryLater(SHORTEST_WAIT, "The network refused credentials that the account no longer has.")
         # Read again: what the provider had remembered meanwhile stays.
         entry = await PostAccount.get(id=held.entry_id)
         _note(entry, result, claimed.moment())
         await entry.save()
-        if isinstance(result, Unauthorized):
-            await accounts.lose_authorization(unit, held.account)
         if result.credentials is not None:
             await _keep_credentials(unit, held.account, result.credentials)
     log.info("post.tried", post_id=claimed.post_id, account_id=held.account.id, status=entry.status.value)

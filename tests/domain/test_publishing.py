@@ -163,22 +163,51 @@ async def test_a_deleted_or_unauthorized_account_fails_without_a_call(
     assert (await names()).count("account.unauthorized") == 1
 
 
-async def test_a_refusal_of_credentials_that_were_renewed_meanwhile_takes_nothing_away(
+async def test_where_credentials_were_renewed_before_they_were_refused_the_newer_ones_are_tried(
     domain: Domain, admin: Actor, network: Network
 ) -> None:
     account = await add_account(domain, admin)
 
-    async def refuse(publication: Publication) -> PublishResult:
+    async def refuse_once(publication: Publication) -> PublishResult | None:
+        if network.asked > 1:
+            return None
         await accounts.update(domain, admin, account.id, AccountChanges(credential="fresh"))
         return Unauthorized("no")
 
-    network.before = refuse
-    post = await write(domain, admin, account)
-    await publish(domain, admin, post.id)
-    await publish_due(domain)
-
+    network.before = refuse_once
+    post = await publish(domain, admin, (await write(domain, admin, account)).id)
+    now = datetime.now(UTC)
+    await publishing.publish(domain, post.id, now)
     assert (await Account.get(id=account.id)).authorized
+    await publishing.publish(domain, post.id, now + timedelta(minutes=1))
+
+    assert await status_of(post) is PostStatus.PUBLISHED
     assert "account.unauthorized" not in await names()
+
+
+async def test_a_refusal_is_not_lost_where_another_post_has_renewed_the_session(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    account = await add_account(domain, admin)
+    refused, other = [await publish(domain, admin, (await write(domain, admin, account)).id) for _ in "ab"]
+
+    async def revoked(publication: Publication) -> PublishResult | None:
+        if publication.key.startswith(str(other.uuid)):
+            return None
+        if network.asked == 1:
+            await publishing.publish(domain, other.id)
+        return Unauthorized("no")
+
+    network.before = revoked
+    now = datetime.now(UTC)
+    await publishing.publish(domain, refused.id, now)
+    assert [await status_of(post) for post in (other, refused)] == [PostStatus.PUBLISHED, PostStatus.PUBLISHING]
+
+    await publishing.publish(domain, refused.id, now + timedelta(minutes=1))
+
+    assert await status_of(refused) is PostStatus.FAILED
+    assert not (await Account.get(id=account.id)).authorized
+    assert (await names())[-2:] == ["account.unauthorized", "post.publishing_failed"]
 
 
 async def test_what_a_stranger_says_is_kept_as_far_as_it_can_be(domain: Domain, admin: Actor, network: Network) -> None:
