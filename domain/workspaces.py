@@ -96,6 +96,8 @@ async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -
     check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
     if new.expires_at is not None and new.expires_at <= now:
         faults.add(FaultCode.OUT_OF_RANGE, "The token would have expired already.", "expires_at")
+    # Whoever makes another token of this workspace at the same time waits here, so that the count holds.
+    await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
     if await Token.filter(_valid(now), workspace_id=unit.workspace.id).count() >= MOST_TOKENS:
         faults.add(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_TOKENS:,} valid tokens; revoke one first.")
     faults.raise_if_any()
@@ -124,7 +126,7 @@ async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -
     token = next((each for each in locked if each.id == token_id), None)
     if token is None:
         return await _revoked_before(unit, token_id)
-    admins = [each for each in locked if each.role is Role.ADMIN and (each.expires_at or now) >= now]
+    admins = [each for each in locked if each.role is Role.ADMIN and (each.expires_at is None or each.expires_at > now)]
     if admins == [token]:
         wrong_state("This is the last valid admin token; make another one before you revoke it.")
     token.revoked_at = now

@@ -95,6 +95,16 @@ async def test_the_last_valid_admin_token_cannot_be_revoked(domain: Domain, admi
     assert (await revoke(domain, admin, only.id)).revoked_at is not None
 
 
+async def test_an_admin_token_that_ends_at_this_moment_is_no_other_one(domain: Domain, admin: Actor) -> None:
+    only, _ = await token_of(domain, admin, NewToken("Owner", Role.ADMIN))
+    ending, _ = await token_of(domain, admin, NewToken("Ending", Role.ADMIN, NOW + timedelta(hours=1)))
+    assert ending.expires_at is not None
+    with pytest.raises(Refused) as refused:
+        async with domain.unit(admin) as unit:
+            await workspaces.revoke_token(unit, only.id, now=ending.expires_at)
+    assert code_of(refused) == [FaultCode.WRONG_STATE]
+
+
 async def test_two_revocations_at_once_leave_one_admin_token(domain: Domain, admin: Actor) -> None:
     first, second = [(await token_of(domain, admin, NewToken(name, Role.ADMIN)))[0] for name in "ab"]
     async with domain.unit(admin) as unit:
@@ -156,6 +166,17 @@ async def test_a_token_that_cannot_be_is_refused(domain: Domain, admin: Actor, n
         await token_of(domain, admin, new)
     assert code_of(refused) == [code]
     assert not await Token.exists()
+
+
+async def test_a_workspace_has_a_limit_of_valid_tokens_also_for_those_made_at_once(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspaces, "MOST_TOKENS", 2)
+    new = NewToken("Robot", Role.MEMBER)
+    results = await asyncio.gather(*(token_of(domain, admin, new) for _ in range(4)), return_exceptions=True)
+    refusals = [result for result in results if isinstance(result, Refused)]
+    assert [fault.code for refusal in refusals for fault in refusal.faults] == [FaultCode.LIMIT_REACHED] * 2
+    assert await Token.all().count() == 2
 
 
 async def test_a_workspace_s_name_is_taken_once(domain: Domain) -> None:
