@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from domain.backlog import Backlog
 from domain.counting import Kept
+from domain.deliveries import Recorded
 from domain.outlet import Outlet
 from domain.verdicts import Result
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, WebhookDisabledReason
@@ -47,12 +48,12 @@ for _reason in WebhookDisabledReason:
     WEBHOOKS_DISABLED.labels(_reason.value)
 
 
-def count_attempts(results: Sequence[Result], *, recorded: int) -> None:
-    """Count a group of attempts, of which `recorded` still had their lease."""
-    LOST_LEASES.inc(len(results) - recorded)
+def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> None:
+    """Count a group of attempts, and the states that those led to which still had their lease."""
+    LOST_LEASES.inc(len(results) - len(recorded))
     for outcome, count in Counts(result.outcome.value for result in results).items():
         ATTEMPTS.labels(outcome).inc(count)
-    for status, count in Counts(result.status.value for result in results).items():
+    for status, count in Counts(each.result.status.value for each in recorded).items():
         DELIVERIES.labels(status).inc(count)
     RETRIES.inc(sum(result.claimed["attempt_number"] > 1 for result in results))
     for result in results:

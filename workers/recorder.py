@@ -122,7 +122,7 @@ class Recorder:
         self._domain.outlet.announce(changes)
         self._hint_at_retries(changes)
         _tell(states)
-        metrics.count_attempts(results, recorded=len(recorded))
+        metrics.count_attempts(results, recorded)
         self._note(results)
 
     async def _health_after(self, recorded: Sequence[Recorded], group: Sequence[Ended]) -> dict[int, Health]:

@@ -120,6 +120,18 @@ async def test_who_lost_its_lease_says_nothing_of_the_endpoint(domain: Domain, a
     assert (await Webhook.get()).active
 
 
+async def test_the_state_that_a_delivery_came_to_is_counted_where_it_was_stored(domain: Domain, admin: Actor) -> None:
+    late, row = await claimed(domain, admin, 2)
+    await Delivery.filter(id=late["id"]).update(attempt_number=2)
+    before = metrics.REGISTRY.get_sample_value("hookline_deliveries_total", {"status": "succeeded"}) or 0
+
+    async with Recorder(domain).running() as recorder:
+        recorder.add(late, SENT, WELL)
+        recorder.add(row, SENT, WELL)
+
+    assert metrics.REGISTRY.get_sample_value("hookline_deliveries_total", {"status": "succeeded"}) == before + 1
+
+
 async def test_what_an_earlier_url_answered_says_nothing_of_the_new_one(domain: Domain, admin: Actor) -> None:
     (row,) = await claimed(domain, admin)
     await Webhook.all().update(callback_url="https://new.example/hook")
