@@ -7,6 +7,7 @@ Nothing here waits for a subscriber that is live; each has a bounded outbox (api
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
@@ -23,9 +24,6 @@ from domain.live import CursorExpired, Entry, order_of
 from domain.unit import Actor, Domain
 from schema.context import Context
 from schema.subscriptions import follow
-
-# In log lines: a change is executed for many requests at once.
-REQUEST_ID = "live"
 
 
 class Sink(Protocol):
@@ -76,7 +74,7 @@ class Source:
     def live(self, on_attached: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
         """The wanted entries from now on; tells after which cursor that is."""
         domain = replace(self.domain, hub=cast(Hub, Noting(self.domain.hub, on_attached)))
-        return follow(Context(domain, self.actor, REQUEST_ID), self.wanted, None)
+        return follow(Context(domain, self.actor, _request_id()), self.wanted, None)
 
     async def past(self, after: str, until: str) -> AsyncGenerator[Entry, None]:
         """The wanted entries after one cursor and up to another. Raises BadCursor and CursorExpired."""
@@ -87,12 +85,13 @@ class Source:
     async def encoded(self, entry: Entry) -> Encoded:
         """The answer that this entry makes, and its place in the stream."""
         executor = self.executor.build_per_event_executor(self.root(entry))
+        request_id = _request_id()
         # What the loaders have read for one change must not answer for the next one.
-        executor.context_value = Context(self.domain, self.actor, REQUEST_ID)
+        executor.context_value = Context(self.domain, self.actor, request_id)
         result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
-            body["errors"] = shown(result.errors, REQUEST_ID)
+            body["errors"] = shown(result.errors, request_id)
         return order_of(entry.cursor), orjson.dumps(body).decode()
 
 
@@ -263,10 +262,15 @@ class Feed:
 
     def _end(self, error: Exception) -> None:
         self._error = error
-        errors = shown([GraphQLError(str(error), original_error=error)], REQUEST_ID) if self.members else []
+        errors = shown([GraphQLError(str(error), original_error=error)], _request_id()) if self.members else []
         members, self.members = self.members, set()
         for member in members:
             member.sink.fail(errors)
+
+
+def _request_id() -> str:
+    # One for each change: it is executed for many requests at once.
+    return f"live-{secrets.token_hex(8)}"
 
 
 def _cursor(order: Order) -> str:

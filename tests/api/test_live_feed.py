@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.execution import Asked
 from api.feed import Member
@@ -194,6 +195,17 @@ async def test_a_bad_cursor_fails_its_subscriber_alone(api: Api) -> None:
         *(listen(api, after=after) for after in ("nonsense", "0", "nonsense", "0")), return_exceptions=True
     )
     assert [type(result).__name__ for result in results] == ["BadCursor", "tuple", "BadCursor", "tuple"]
+
+
+async def test_each_change_that_goes_wrong_can_be_found_in_the_log_by_the_id_that_its_subscribers_see(api: Api) -> None:
+    listener, _ = await listen(api, "subscription { deliveryStatusChanged { delivery { webhook { name } } } }")
+    with capture_logs() as lines:
+        # PostgreSQL has no such key.
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 2, webhook_id=2**63))
+        await listener.until(2)
+    shown = [result["errors"][0]["extensions"]["requestId"] for result in listener.results]
+    assert len(set(shown)) == 2
+    assert [line["request_id"] for line in lines if line["event"] == "unexpected error"] == shown
 
 
 async def test_when_redis_loses_the_stream_all_are_told_where_to_go_on(api: Api) -> None:
