@@ -7,6 +7,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
+from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from domain.errors import FaultCode, Faults
@@ -30,7 +31,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list, in the list's order. The cursor of any row is `cursor_of(row.pk)`."""
+    """A part of a list, in the list's order. The cursor of any row is `cursor_of(table, row.pk)`."""
 
     nodes: list[Any]
     has_next: bool
@@ -49,7 +50,8 @@ async def page(
     Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
     its other side: the row that the cursor came from.
     """
-    size, after, before = _checked(request)
+    table = queryset.model
+    size, after, before = _checked(table, request)
     backwards = request.last is not None
     low, high = (before, after) if descending else (after, before)
     if low is not None:
@@ -58,7 +60,7 @@ async def page(
         queryset = queryset.filter(id__lt=high)
     # One row more than asked for tells whether the list goes on.
     sql, values = statement(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
-    found = await (read or partial(read_whole, queryset.model))(sql, *values)
+    found = await (read or partial(read_whole, table))(sql, *values)
     nodes = sorted(found, key=attrgetter("pk"), reverse=descending)
     more = len(nodes) > size
     if more:
@@ -67,46 +69,46 @@ async def page(
         nodes=nodes,
         has_next=before is not None if backwards else more,
         has_previous=more if backwards else after is not None,
-        start_cursor=cursor_of(nodes[0].pk) if nodes else None,
-        end_cursor=cursor_of(nodes[-1].pk) if nodes else None,
+        start_cursor=cursor_of(table, nodes[0].pk) if nodes else None,
+        end_cursor=cursor_of(table, nodes[-1].pk) if nodes else None,
     )
 
 
-def cursor_of(row_id: int) -> str:
-    """The opaque place of a row in its list."""
-    return base64.urlsafe_b64encode(f"row:{row_id}".encode()).decode().rstrip("=")
+def cursor_of(table: type[Model], row_id: int) -> str:
+    """The opaque place of a row in every list of its table."""
+    return base64.urlsafe_b64encode(f"{table.__name__}:{row_id}".encode()).decode().rstrip("=")
 
 
-def row_at(cursor: str) -> int | None:
-    """The id behind a cursor of ours; None for anything else."""
+def row_at(table: type[Model], cursor: str) -> int | None:
+    """The id behind a cursor of this table's lists; None for anything else."""
     try:
-        kind, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
+        name, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
     except (binascii.Error, ValueError):
         return None
-    if kind != "row" or not digits.isdigit() or len(digits) > 19 or not is_key(int(digits)):
+    if name != table.__name__ or not digits.isdigit() or len(digits) > 19 or not is_key(int(digits)):
         return None
     return int(digits)
 
 
-def _checked(request: PageRequest) -> tuple[int, int | None, int | None]:
+def _checked(table: type[Model], request: PageRequest) -> tuple[int, int | None, int | None]:
     faults = Faults()
     if request.first is not None and request.last is not None:
         faults.add(FaultCode.INVALID, "Ask for the first or for the last rows, not for both.", "last")
     for field, size in (("first", request.first), ("last", request.last)):
         if size is not None and not 0 <= size <= LARGEST_SIZE:
             faults.add(FaultCode.OUT_OF_RANGE, f"A page has 0 to {LARGEST_SIZE} rows.", field)
-    after = _place(faults, "after", request.after)
-    before = _place(faults, "before", request.before)
+    after = _place(faults, "after", table, request.after)
+    before = _place(faults, "before", table, request.before)
     faults.raise_if_any()
     if request.first is not None:
         return request.first, after, before
     return DEFAULT_SIZE if request.last is None else request.last, after, before
 
 
-def _place(faults: Faults, field: str, cursor: str | None) -> int | None:
+def _place(faults: Faults, field: str, table: type[Model], cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    row_id = row_at(cursor)
+    row_id = row_at(table, cursor)
     if row_id is None:
         faults.add(FaultCode.INVALID, "This is no cursor of this list.", field)
     return row_id

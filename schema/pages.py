@@ -55,8 +55,10 @@ class Connection(Generic[N]):
 
     @strawberry.field(description="The entries of this page, each with its cursor.")
     def edges(self) -> list[Edge[N]]:
+        table = self.whole.model
         return [
-            Edge(cursor=pages.cursor_of(row.pk), node=node) for row, node in zip(self.rows, self.nodes, strict=True)
+            Edge(cursor=pages.cursor_of(table, row.pk), node=node)
+            for row, node in zip(self.rows, self.nodes, strict=True)
         ]
 
     @strawberry.field(description="How long the whole list is. Counted only when it is asked for.")

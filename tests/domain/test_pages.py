@@ -43,7 +43,7 @@ async def test_pages_backwards_join_without_gap_or_repeat(ids: list[int]) -> Non
 
 
 async def test_a_list_can_be_read_oldest_first(ids: list[int]) -> None:
-    found = await page(Event.all(), PageRequest(first=2, after=cursor_of(ids[0])), descending=False)
+    found = await page(Event.all(), PageRequest(first=2, after=cursor_of(Event, ids[0])), descending=False)
     assert [event.id for event in found.nodes] == ids[1:3]
     assert found.has_previous
     assert found.has_next
@@ -66,9 +66,10 @@ async def test_a_page_has_fifty_rows_unless_asked(workspace: Workspace) -> None:
         pytest.param(PageRequest(last=-1), "last", FaultCode.OUT_OF_RANGE, id="fewer than none"),
         pytest.param(PageRequest(first=1, last=1), "last", FaultCode.INVALID, id="both ends"),
         pytest.param(PageRequest(after="nonsense"), "after", FaultCode.INVALID, id="no cursor"),
+        pytest.param(PageRequest(after=cursor_of(Workspace, 1)), "after", FaultCode.INVALID, id="of another list"),
         pytest.param(PageRequest(before="é\ud800"), "before", FaultCode.INVALID, id="half a surrogate pair"),
-        pytest.param(PageRequest(after=cursor_of(2**63)), "after", FaultCode.INVALID, id="beyond bigint"),
-        pytest.param(PageRequest(after=cursor_of(-1)), "after", FaultCode.INVALID, id="below zero"),
+        pytest.param(PageRequest(after=cursor_of(Event, 2**63)), "after", FaultCode.INVALID, id="beyond bigint"),
+        pytest.param(PageRequest(after=cursor_of(Event, -1)), "after", FaultCode.INVALID, id="below zero"),
     ],
 )
 async def test_what_cannot_be_a_page_is_refused(
@@ -80,7 +81,7 @@ async def test_what_cannot_be_a_page_is_refused(
 
 
 def test_a_cursor_gives_its_row_back() -> None:
-    assert pages.row_at(cursor_of(42)) == 42
+    assert pages.row_at(Event, cursor_of(Event, 42)) == 42
 
 
 @pytest.mark.parametrize("request_", [PageRequest(first=0), PageRequest(last=0)])

@@ -132,11 +132,11 @@ async def test_a_cursor_made_of_another_workspaces_row_answers_exactly_as_one_ma
     newer = await _copy(older, workspace_id=ask.actor.workspace.id)
     answers = []
     for row in (foreign, burned):
-        cursor = pages.cursor_of(row.id)
+        cursor = pages.cursor_of(table, row.id)
         answers.append(await answered(ask, document(place, cursor, mine), cursor))
     assert answers[0] == answers[1]
     end = older if place.path[-1] == "after" else newer
-    own = pages.cursor_of(end.id)
+    own = pages.cursor_of(table, end.id)
     assert await answered(ask, document(place, own, mine), own) != answers[0]
 
 

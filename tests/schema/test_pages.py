@@ -105,6 +105,13 @@ async def test_a_page_that_cannot_be_is_refused(ask: Client, arguments: dict[str
     assert message
 
 
+async def test_a_cursor_of_another_list_is_refused(ask: Client) -> None:
+    await furnish(ask)
+    webhooks = (await ask("{ webhooks { pageInfo { endCursor } } }"))["webhooks"]
+    code, message = await ask.refused(PAGE, after=webhooks["pageInfo"]["endCursor"])
+    assert (code, message) == ("BAD_USER_INPUT", "This is no cursor of this list.")
+
+
 async def test_the_whole_is_counted_only_where_that_is_asked_for(ask: Client) -> None:
     world, _ = await filled(ask, 3)
     with Counter() as counter:
