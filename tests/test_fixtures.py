@@ -10,12 +10,14 @@ from redis.asyncio import Redis
 
 from domain import database, workspaces
 from domain.settings import Settings
+from domain.tables import Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from tests.conftest import Servers
 from tests.databases import connected
 from tests.receiver import Answer, Receiver
+from tests.schema.counting import Counter
 
 NEW_WORKSPACE = "INSERT INTO workspace (uuid, name, created_at) VALUES (gen_random_uuid(), 'w', now()) RETURNING id"
 MANY_SWEEPS = "INSERT INTO sweep (name) SELECT 'sweep ' || number FROM generate_series(1, 2000) AS number"
@@ -92,3 +94,19 @@ async def test_the_admin_of_the_fixtures_acts_in_a_workspace_that_exists(domain:
     async with domain.unit(admin) as opened:
         token, secret = await workspaces.create_token(opened, NewToken("t", Role.VIEWER))
     assert (await workspaces.authenticate(secret, datetime.now(UTC))).token == token
+
+
+async def test_statements_are_counted_where_they_are_asked_for_and_not_those_of_the_background(
+    workspace: Workspace,
+) -> None:
+    begin = asyncio.Event()
+
+    async def open_a_stream() -> None:
+        await begin.wait()
+        await database.committed_until()
+
+    background = asyncio.create_task(open_a_stream())
+    with Counter() as counter:
+        begin.set()
+        await asyncio.gather(background, database.now())
+    assert counter.statements == ["SELECT clock_timestamp() AS now: ()"]
