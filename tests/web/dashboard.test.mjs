@@ -543,6 +543,33 @@ test('what was typed into a new post is there after another page, a reload and a
   });
 });
 
+test('a new post whose answer got lost is there once after a reload, and says what it was changed to since', async () => {
+  await addAccount(`Unanswered ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Said at first');
+    await page.setRequestInterception(true);
+    const lose = async (request) => {
+      if (!request.postData()?.includes('PostCreate')) return request.continue();
+      await fetch(request.url(), { method: 'POST', headers: request.headers(), body: request.postData() });
+      await request.abort();
+    };
+    page.on('request', lose);
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'The server cannot be reached', 'form');
+    page.off('request', lose);
+    await page.setRequestInterception(false);
+    page.faults.length = 0;
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('form textarea')?.value === 'Said at first');
+    await fill(page, 'Text', 'Said at last');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Said at last', '.post-text');
+    const { posts } = await ask('{ posts(first: 2) { nodes { body } } }');
+    assert.deepEqual(posts.nodes.map(({ body }) => body.startsWith('Said')), [true, false]);
+  });
+});
+
 test('a reading that fails takes away neither the list nor the form that is being written in', async () => {
   const account = await addAccount(`Background ${RUN}`);
   const input = { body: 'In the background', accountIds: [account] };

@@ -222,6 +222,17 @@ function draftOf(post: PostCoreFragment): Draft {
   };
 }
 
+type Content = ReturnType<typeof contentOf>;
+
+interface Stored {
+  id: string;
+  content: Content;
+}
+
+function storedAs(post: PostCoreFragment): Stored {
+  return { id: post.id, content: contentOf(draftOf(post), post.scheduledAt === null ? 'draft' : 'schedule', post.scheduledAt) };
+}
+
 /** A post that is not stored yet. It outlives a reload, another page and a session that ends, though not the tab. */
 interface Unsaved {
   draft: Draft;
@@ -271,27 +282,28 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   const [begun] = useState(post);
   const planned = begun?.scheduledAt ?? null;
   // What is stored, as far as this page knows.
-  const stored = useRef(begun && { id: begun.id, content: contentOf(draftOf(begun), planned === null ? 'draft' : 'schedule', planned) });
+  const stored = useRef(begun && storedAs(begun));
+
+  const update = async ({ id, content: before }: Stored, content: Content): Promise<Faults | null> => {
+    const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id, input: changes(before, content) });
+    if (answer === null) return new Map([['', problem]]);
+    if (answer.postUpdate.errors.length > 0) return byField(answer.postUpdate.errors);
+    stored.current = { id, content };
+    return null;
+  };
 
   const store = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
     const content = contentOf(draft, intent, planned);
-    const before = stored.current;
-    if (before) {
-      const input = changes(before.content, content);
-      const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: before.id, input });
-      if (answer === null) return new Map([['', problem]]);
-      if (answer.postUpdate.errors.length > 0) return byField(answer.postUpdate.errors);
-      stored.current = { id: before.id, content };
-      return null;
-    }
+    if (stored.current) return update(stored.current, content);
     const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey: unsaved.idempotencyKey } });
     if (answer === null) return new Map([['', problem]]);
     const { post: made, errors } = answer.postCreate;
-    if (made) {
-      stored.current = { id: made.id, content };
-      preserve(NEW_POST, null);
-    }
-    return errors.length > 0 ? byField(errors) : null;
+    if (!made) return byField(errors);
+    stored.current = storedAs(made);
+    preserve(NEW_POST, null);
+    // Where an earlier answer got lost, it was made then, and says what stood here then.
+    const wanted = contentOf(draft, intent, made.scheduledAt);
+    return Object.keys(changes(stored.current.content, wanted)).length > 0 ? update(stored.current, wanted) : null;
   };
 
   const save = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
