@@ -11,7 +11,9 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 SUBSCRIPTION = """
-subscription { deliveryStatusChanged { cursor occurredAt status delivery { id event { type } webhook { name } } attempt { outcome durationMs } } }
+subscription {
+  deliveryStatusChanged { occurredAt status delivery { nextAttemptAt event { type } webhook { name } } }
+}
 """
 
 
@@ -28,7 +30,10 @@ async def watch(url: str, token: str, name: str | None = None) -> None:
                 change = message["payload"]["data"]["deliveryStatusChanged"]
                 delivery = change["delivery"]
                 if name is None or (delivery["webhook"] or {}).get("name") == name:
-                    print(change["occurredAt"], delivery["event"]["type"], change["status"], flush=True)
+                    told = [change["occurredAt"], delivery["event"]["type"], change["status"]]
+                    if change["status"] == "RETRYING":
+                        told.append(f"next attempt at {delivery['nextAttemptAt']}")
+                    print(*told, flush=True)
 
 
 asyncio.run(watch(*sys.argv[1:4]))

@@ -1,6 +1,9 @@
 """The README's tour, word for word, by a real shell; only the ports are changed, so that it finds them free."""
 
+import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from cli.programs import CHECKOUT
 from cli.up import free_port
+from tests.e2e.client import calling
 from tests.running import up
 
 README = CHECKOUT / "README.md"
@@ -22,24 +26,35 @@ def steps(url: str, receiver_port: int, data: Path) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_tour_ends_with_a_genuine_delivery_that_was_seen_live(tmp_path: Path) -> None:
+def test_the_tour_ends_with_a_genuine_delivery_that_was_seen_live_and_with_one_that_waits(tmp_path: Path) -> None:
     with up(tmp_path / "var") as running:
-        url = running.until_ready().access["url"]
+        access = running.until_ready().access
+        url = access["url"]
         receiver, *rest = steps(url, free_port("127.0.0.1", 0), running.data)
         received, seen = tmp_path / "received", tmp_path / "seen"
         # A person takes longer to type the next step than the watcher takes to begin.
         begun = f"until curl -s {url}/metrics | grep -q '^hookline_live_subscriptions 1'; do sleep 0.1; done"
         watching = [step.replace(" &\n", f" > {seen} &\n{begun}\n") for step in rest]
-        script = f"{receiver.strip()} > {received} &\n" + "".join(watching)
+        pid = tmp_path / "pid"
+        script = f"{receiver.strip()} > {received} &\necho $! > {pid}\n" + "".join(watching)
         shell = subprocess.Popen(["bash", "-c", f"{script}\nwait"], cwd=CHECKOUT, start_new_session=True)
         try:
             told = _wait_for(received, "genuine account.added")
             changes = _wait_for(seen, "SUCCEEDED")
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+            asyncio.run(_connect_an_account(url, access["token"]))
+            broken = _wait_for(seen, "RETRYING")
         finally:
             subprocess.run(["kill", "--", f"-{shell.pid}"], check=False)
             shell.wait(60)
     assert "'provider': 'sandbox'" in told
     assert re.findall(r"ACCOUNT_ADDED (\w+)", changes) == ["PENDING", "DELIVERING", "SUCCEEDED"]
+    assert re.search(r"ACCOUNT_ADDED RETRYING next attempt at \d{4}-\d\d-\d\dT\S+Z$", broken)
+
+
+async def _connect_an_account(url: str, token: str) -> None:
+    async with calling(url, token) as client:
+        await client.account()
 
 
 def _wait_for(file: Path, words: str) -> str:
