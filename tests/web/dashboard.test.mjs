@@ -671,6 +671,33 @@ test('GraphiQL runs a subscription with no network but ours', async () => {
   });
 });
 
+/** Types into an editor of GraphiQL in place of what stands there, and waits until GraphiQL has noticed. */
+async function write(page, editor, text, kept) {
+  await page.locator(editor).click();
+  await page.keyboard.down('Control');
+  await page.keyboard.press('a');
+  await page.keyboard.up('Control');
+  await page.keyboard.sendCharacter(text);
+  await page.waitForFunction((key, wanted) => localStorage.getItem(key)?.includes(wanted), {}, kept, text);
+}
+
+test('GraphiQL subscribes with the token under Headers, and says at once where it is wrong', async () => {
+  await delivered(await testEvent(await makeWebhook('Watched by a token under Headers')));
+  const page = await openPage(browser, { token: 'hl_nonsense' });
+  await go(page, `${url}/graphiql`, 'networkidle0');
+  await write(page, '.graphiql-query-editor .monaco-editor', 'subscription { deliveryStatusChanged(after: "0") { status } }', 'graphiql:query');
+  await page.locator('.graphiql-execute-button').click();
+  await reads(page, '4403', '.graphiql-response');
+  await click(page, 'button', 'Headers');
+  await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .monaco-editor').click();
+  await page.keyboard.sendCharacter(JSON.stringify({ Authorization: `Bearer ${token}` }));
+  // GraphiQL reads its editors a tenth of a second later, and keeps no headers where one could see that it has.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await page.locator('.graphiql-execute-button').click();
+  await reads(page, 'deliveryStatusChanged', '.graphiql-response');
+  await page.browserContext().close();
+});
+
 /** GraphiQL's own tabs have their closing button inside of them, and its parts lie outside of regions. */
 const OF_GRAPHIQL = /^serious nested-interactive: \.graphiql-tab|^moderate region: ul/;
 

@@ -1,7 +1,7 @@
 import 'graphiql/setup-workers/vite';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
-import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
 import { createClient } from 'graphql-ws';
 import { createRoot } from 'react-dom/client';
@@ -22,16 +22,21 @@ const THEME_KEY = 'hookline.theme';
 
 const token = sessionStorage.getItem(TOKEN_KEY);
 const theme = localStorage.getItem(THEME_KEY);
-const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
+/** Close code: the token is wrong, and trying again mends nothing. */
+const FORBIDDEN = 4403;
 
-const fetcher = createGraphiQLFetcher({
-  url: '/graphql',
-  headers: authorization,
-  wsClient: createClient({
+/** As whoever is signed in; a token that stands under Headers goes before, for subscriptions too. */
+const fetcher: Fetcher = (parameters, options) => {
+  const headers = new Headers(token === null ? {} : { authorization: `Bearer ${token}` });
+  for (const [name, value] of Object.entries(options?.headers ?? {})) headers.set(name, String(value));
+  const given = Object.fromEntries(headers);
+  const wsClient = createClient({
     url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
-    connectionParams: authorization,
-  }),
-});
+    connectionParams: given,
+    shouldRetry: (lost) => !(lost instanceof CloseEvent && lost.code === FORBIDDEN),
+  });
+  return createGraphiQLFetcher({ url: '/graphql', wsClient })(parameters, { ...options, headers: given });
+};
 
 /** GraphiQL takes the first tab's query from the tabs, but its variables only from this. */
 const isFirstVisit = localStorage.getItem('graphiql:tabState') === null;
@@ -54,7 +59,8 @@ function Page() {
       {token === null && (
         <GraphiQL.Footer>
           <p className="no-token">
-            You are not signed in, so the API answers nothing. <a href="/signin">Sign in</a> and come back in this tab.
+            You are not signed in, and the API answers nothing without a token. <a href="/signin">Sign in</a> and come back in this tab, or put{' '}
+            <code>{'{"Authorization": "Bearer hl_..."}'}</code> under Headers.
           </p>
         </GraphiQL.Footer>
       )}
