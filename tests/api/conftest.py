@@ -103,8 +103,10 @@ class Api:
 
 
 @asynccontextmanager
-async def running(settings: Settings, schema: strawberry.Schema = hookline_schema) -> AsyncIterator[Api]:
-    """An API with these settings, and a workspace in it."""
+async def running(
+    settings: Settings, schema: strawberry.Schema = hookline_schema, name: str = "Test"
+) -> AsyncIterator[Api]:
+    """An API with these settings, and a workspace of this name in it."""
     config = config_of(replace(settings, port=0), schema)
     config.loop = "none"  # the one that runs
     server = QuietServer(config)
@@ -115,7 +117,7 @@ async def running(settings: Settings, schema: strawberry.Schema = hookline_schem
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     app: Any = config.app
-    workspace = await workspaces.create("Test")
+    workspace = await workspaces.create(name)
     maker = Actor(workspace, None, Role.ADMIN)
     async with app.state.process.domain.unit(maker) as unit:
         token, secret = await workspaces.create_token(unit, NewToken("test", Role.ADMIN))

@@ -6,21 +6,25 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
+from domain.settings import Settings
 from tests import node
 from tests.api.changes import announce, some_changes
-from tests.api.conftest import Api
+from tests.api.conftest import Api, running
 from tests.api.protocol import pipe
+from tests.waiting import until
 
 JUDGES = Path(__file__).parent / "judges"
 PAGE = Path(__file__).parents[2] / "docs" / "subscriptions.md"
 SECONDS = 120
+EXAMPLES = ["graphql-ws", "gql (Python)", "graphql-sse", "urql", "Apollo Client"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,18 +41,36 @@ def example(title: str) -> str:
 
 
 class Proxy:
-    """A way to the API that can be cut."""
+    """A way to the API that can be cut, or lead to another one."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self) -> None:
         self.port = 0
-        self._to = port
+        self._to = 0
+        # All that the client was told.
+        self.told = b""
         self._writers: set[asyncio.StreamWriter] = set()
+
+    def lead_to(self, api: Api) -> None:
+        """Where connections go from now on."""
+        self.told = b""
+        self._to = int(api.url.rpartition(":")[2])
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, both ways."""
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            writer.close()
+            return
         self._writers |= {writer, there_writer}
-        await asyncio.gather(pipe(reader, there_writer), pipe(there_reader, writer))
+        await asyncio.gather(pipe(reader, there_writer), self._back(there_reader, writer))
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                self.told += data
+                writer.write(data)
+        writer.close()
 
     def cut(self) -> None:
         """All of them, without a word."""
@@ -60,7 +82,8 @@ class Proxy:
 @asynccontextmanager
 async def proxied(api: Api) -> AsyncIterator[Proxy]:
     """A proxy before the API."""
-    proxy = Proxy(int(api.url.rpartition(":")[2]))
+    proxy = Proxy()
+    proxy.lead_to(api)
     server = await asyncio.start_server(proxy.carry, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
@@ -71,13 +94,15 @@ async def proxied(api: Api) -> AsyncIterator[Proxy]:
 
 
 @asynccontextmanager
-async def shown(api: Api, title: str, proxy: Proxy) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The example under this heading, running; what it complains about goes to our standard error."""
+async def shown(
+    token: str, title: str, proxy: Proxy, stderr: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The example under this heading, running; what it complains about goes to our standard error unless told."""
     command = [sys.executable, "-"] if "Python" in title else [str(node.NODE), "--input-type=module", "-"]
-    variables = {"HOOKLINE_URL": f"http://127.0.0.1:{proxy.port}", "HOOKLINE_TOKEN": api.token, "HOOKLINE_AFTER": "0"}
+    variables = {"HOOKLINE_URL": f"http://127.0.0.1:{proxy.port}", "HOOKLINE_TOKEN": token, "HOOKLINE_AFTER": "0"}
     process = await asyncio.create_subprocess_exec(
         *command, cwd=JUDGES, env={**os.environ, **variables},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
     assert process.stdin is not None
     process.stdin.write(example(title).encode())
@@ -85,7 +110,8 @@ async def shown(api: Api, title: str, proxy: Proxy) -> AsyncIterator[asyncio.sub
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.communicate()
 
 
@@ -103,7 +129,7 @@ async def test_an_example_of_the_documentation_hears_each_change_once_over_a_con
 ) -> None:
     async with (
         proxied(api) as proxy,
-        shown(api, title, proxy) as process,
+        shown(api.token, title, proxy) as process,
         asyncio.timeout(SECONDS),
     ):
         lines = await heard(api, process, proxy)
@@ -133,7 +159,7 @@ async def test_an_example_for_a_frontend_hears_each_delivery_made_through_the_ap
     await a_delivery(api, webhook)  # before the cursor that the example reads
     async with (
         proxied(api) as proxy,
-        shown(api, title, proxy) as process,
+        shown(api.token, title, proxy) as process,
         asyncio.timeout(SECONDS),
     ):
         assert (await said(process)).startswith("since ")
@@ -143,6 +169,41 @@ async def test_an_example_for_a_frontend_hears_each_delivery_made_through_the_ap
         made += [await a_delivery(api, webhook) for _ in range(5)]
         lines += [await said(process) for _ in range(5)]
     assert [line.split()[1:] for line in lines] == [["PENDING", uuid] for uuid in made]
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+async def test_an_example_goes_on_from_its_cursor_after_a_restart_and_where_redis_was_away(
+    settings: Settings, title: str
+) -> None:
+    async with AsyncExitStack() as stack, asyncio.timeout(SECONDS):
+        async with running(settings) as api:
+            proxy = await stack.enter_async_context(proxied(api))
+            process = await stack.enter_async_context(shown(api.token, title, proxy))
+            if title in {"urql", "Apollo Client"}:
+                assert (await said(process)).startswith("since ")
+            first, *others = some_changes(api.actor.workspace.id, 4)
+            await announce(api.process.domain, [first])
+            lines = [await said(process)]
+        async with running(replace(settings, redis_url="unix:///nowhere/redis.sock"), name="Without") as without:
+            proxy.lead_to(without)
+            await until(lambda: b"UNAVAILABLE" in proxy.told)
+        async with running(settings, name="Again") as again:
+            proxy.lead_to(again)
+            await announce(again.process.domain, others)
+            lines += [await said(process) for _ in others]
+    assert [line.split()[2] for line in lines] == [change.data["delivery"]["uuid"] for change in (first, *others)]
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+async def test_an_example_says_where_the_token_is_wrong(api: Api, title: str) -> None:
+    async with (
+        proxied(api) as proxy,
+        shown("hl_wrong", title, proxy, stderr=asyncio.subprocess.PIPE) as process,
+        asyncio.timeout(SECONDS),
+    ):
+        assert process.stderr is not None
+        while b"valid token" not in (line := await process.stderr.readline()):
+            assert line, "it has ended without saying so"
 
 
 async def a_webhook(api: Api) -> str:
