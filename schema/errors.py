@@ -34,7 +34,8 @@ CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ..
 _VALUES: Final = (
     (re.compile(r", found: .*", re.DOTALL), "."),
     (re.compile(r" Found: .*", re.DOTALL), ""),
-    (re.compile(r"(?<! invalid) value: .*", re.DOTALL), " value."),
+    # What is suggested after it is a name of ours.
+    (re.compile(r"(?s)(?<! invalid) value: (?:.*( Did you mean the enum value [\w', ]{1,200}\?)|.*)$"), r" value.\1"),
     (re.compile(r"\b((?:Block)?String) '.*", re.DOTALL), r"\1."),
     # No value, but Python's word for one.
     (re.compile(r"not to be None\.$"), "not to be null."),

@@ -6,7 +6,7 @@ from typing import Any, NewType
 
 import orjson
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
 JSON = NewType("JSON", object)
@@ -32,6 +32,14 @@ def read_instant(value: Any) -> datetime:
         raise GraphQLError("There is no such date or time.") from None
 
 
+def _read_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> datetime:
+    """The same from a document, of which the error shows the place."""
+    try:
+        return read_instant(value_from_ast_untyped(node, variables))
+    except GraphQLError as error:
+        raise GraphQLError(error.message, node) from None
+
+
 def _as_it_is(value: object) -> object:
     return value
 
@@ -46,6 +54,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=write_instant,
         parse_value=read_instant,
+        parse_literal=_read_literal,
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -91,6 +91,7 @@ async def test_a_value_of_the_wrong_type_is_not_repeated(ask: Client, new: objec
         'mutation { webhookCreate(input: { secrets: "planted", name: "n", events: [], callbackUrl: "" }) { secret } }',
         'mutation { webhookCreate(input: "planted") { secret } }',
         'mutation { webhookCreate(input: { events: "planted" }) { secret } }',
+        "mutation { webhookCreate(input: { events: \"planted. Did you mean the enum value 'planted'?\" }) { secret } }",
         "mutation { webhookCreate(input: { secret: [planted] }) { secret } }",
         '{ node(id: { a: "planted" }) { id } }',
         '{ node(id: "a") @include(if: "planted") { id } }',
@@ -103,6 +104,36 @@ async def test_a_value_in_a_faulty_document_is_not_repeated(ask: Client, documen
     assert all(error["extensions"]["code"] == "BAD_USER_INPUT" for error in answer["errors"])
     assert answer["errors"]
     assert "planted" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            '"POST_DELETED"',
+            "Enum 'EventType' cannot represent non-enum value. Did you mean the enum value 'POST_DELETED'",
+        ),
+        (
+            '"post.deleted"',
+            "Enum 'EventType' cannot represent non-enum value. Did you mean the enum value 'POST_DELETED'",
+        ),
+        (
+            "POST_DELETD",
+            "Value 'POST_DELETD' does not exist in 'EventType' enum. Did you mean the enum value 'POST_DEL",
+        ),
+        ("7", "Enum 'EventType' cannot represent non-enum value."),
+    ],
+)
+async def test_who_misspells_an_enum_value_is_told_its_name(ask: Client, value: str, message: str) -> None:
+    _, told = await ask.refused("{ events(filter: { types: VALUE }) { totalCount } }".replace("VALUE", value))
+    assert told.startswith(message)
+
+
+async def test_an_instant_that_is_none_is_shown_where_it_stands_in_the_document(ask: Client) -> None:
+    answer = await ask.answer('{ events(filter: { occurredAfter: "yesterday" }) { totalCount } }')
+    (error,) = answer["errors"]
+    assert error["message"].startswith("Write an instant in RFC 3339 form")
+    assert error["locations"] == [{"line": 1, "column": 35}]
 
 
 def test_an_expired_cursor_comes_with_one_to_go_on_from() -> None:
