@@ -77,5 +77,6 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
 async def _refused(request: Request, error: Exception) -> Response:
     """404, 405 and the like, as JSON."""
     assert isinstance(error, HTTPException)
-    body = orjson.dumps({"errors": [coded(error.detail, "BAD_USER_INPUT").formatted]})
+    message = f"{error.detail}: GraphQL is at /graphql."
+    body = orjson.dumps({"errors": [coded(message, "BAD_USER_INPUT").formatted]})
     return Response(body, error.status_code, dict(error.headers or {}), "application/json")

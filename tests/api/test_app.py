@@ -211,6 +211,14 @@ async def test_over_tls_browsers_are_told_to_stay_there(api: Api) -> None:
         assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
+@pytest.mark.parametrize("path", ["/graphql/", "/api/graphql", "/graphq"])
+async def test_who_asks_beside_the_api_is_told_where_it_is(api: Api, path: str) -> None:
+    async with api.http.post(f"{api.url}{path}", json={"query": "{ __typename }"}, headers=api.bearer) as answer:
+        assert answer.status in {404, 405}
+        (error,) = (await answer.json())["errors"]
+    assert error["message"].endswith("GraphQL is at /graphql.")
+
+
 async def test_pages_that_are_not_built_say_so(tmp_path: Path, api: Api) -> None:
     mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
     mounted.app.folder = tmp_path
