@@ -63,7 +63,8 @@ async def serve(process: Process, scope: Scope, receive: Receive, send: Send) ->
     elif process.connections.full:
         await _refuse(send, 503, FULL_REASON, "UNAVAILABLE")
     elif PROTOCOL not in scope["subprotocols"]:
-        await send({"type": "websocket.accept"})
+        # A browser fails where none of those it offers comes back, and shows its page neither code nor reason.
+        await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
         await send({"type": "websocket.close", "code": NO_SUBPROTOCOL, "reason": f"Speak {PROTOCOL}"})
     else:
         await Socket(process, scope, receive, send).serve()

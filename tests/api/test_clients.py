@@ -241,6 +241,7 @@ async def test_the_npm_client_sees_the_close_codes_and_errors_of_the_protocol(ap
         "query": {"viewer": {"workspace": {"name": "Test"}}},
         "validation": "BAD_USER_INPUT",
         "unauthenticated": 4403,
+        "legacy": [4406, "Speak graphql-transport-ws"],
         "still": {"viewer": {"workspace": {"name": "Test"}}},
     }
 
