@@ -6,14 +6,11 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { api, audit, choose, click, clipped, fill, go, inPage, launch, line, openPage, PATIENCE_MS, reads, receive, tabTo, told, visit } from './browser.mjs';
+import { audit, choose, click, clipped, fill, go, inPage, launch, line, openPage, reads, receive, tabTo, told, visit } from './browser.mjs';
+import { addAccount, addWebhook, ask, delivered, path_, RUN, SECRET, testEvent, token, url } from './workspace.mjs';
 
-const { HOOKLINE_URL: url, HOOKLINE_TOKEN: token, WORKER_PID: worker, LARGE_WEBHOOK: largeWebhook, REDIS_URL: redisUrl, PYTHON: python, SCREENSHOTS: screenshots } = process.env;
+const { WORKER_PID: worker, LARGE_WEBHOOK: largeWebhook, REDIS_URL: redisUrl, PYTHON: python, SCREENSHOTS: screenshots } = process.env;
 const DASHBOARD_PAGE = fileURLToPath(new URL('../../docs/dashboard.md', import.meta.url));
-const ask = api(url, token);
-// A second run on the same data must not find the accounts of the first.
-const RUN = Date.now().toString(36);
-const SECRET = 'a secret of the five steps';
 
 let browser;
 let receiver;
@@ -46,40 +43,11 @@ async function usingLine(body) {
   }
 }
 
-async function makeWebhook(name, events = ['ACCOUNT_ADDED'], secret = SECRET) {
-  const { webhookCreate } = await ask(
-    `mutation($input: WebhookCreateInput!) { webhookCreate(input: $input) { webhook { id } errors { message field } } }`,
-    { input: { name, callbackUrl: receiver.url, events, secret, maxAttempts: 1 } },
-  );
-  return webhookCreate.webhook.id;
-}
-
-async function addAccount(name) {
-  const { accountAdd } = await ask(
-    `mutation($name: String) { accountAdd(input: {provider: SANDBOX, server: "ok", identifier: $name, name: $name}) { account { id } errors { message field } } }`,
-    { name },
-  );
-  return accountAdd.account.id;
-}
-
-const testEvent = async (id) =>
-  (await ask(`mutation($id: ID!) { webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } } }`, { id })).webhookTest.delivery.id;
-
-async function delivered(id, wanted = ['SUCCEEDED', 'FAILED']) {
-  const end = Date.now() + PATIENCE_MS;
-  while (Date.now() < end) {
-    const { delivery } = await ask(`query($id: ID!) { delivery(id: $id) { status } }`, { id });
-    if (wanted.includes(delivery.status)) return delivery.status;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('It was never delivered');
-}
+const makeWebhook = (name, ...rest) => addWebhook(name, receiver.url, ...rest);
 
 /** The rows of the log as [event, status]. */
 const rows = (page) =>
   page.$$eval('.rows .row', (found) => found.map((row) => [row.querySelector('.row-link').textContent, row.querySelector('.badge').textContent]));
-
-const path_ = (id) => encodeURIComponent(id);
 
 test('the five steps of the documentation end with a delivery that turns from pending to succeeded without a reload', async () => {
   const steps = [...(await readFile(DASHBOARD_PAGE, 'utf8')).matchAll(/^(\d)\. (.+)$/gm)].map(([, , step]) => step);

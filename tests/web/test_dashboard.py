@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.running import Up, environment, up
 
 HERE = Path(__file__).parent
 # What measures must have the machine to itself.
-SCRIPTS = {"dashboard.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
+SCRIPTS = {"dashboard.test.mjs": (), "access.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
 BUILT = CHECKOUT / "web" / "dist" / "index.html"
 # The longest takes a good minute on two cores that have nothing else to do.
 SECONDS = 900
@@ -83,29 +83,25 @@ def names_of(script: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str | None]]:
-    """Runs a script, once; what became of each of its tests: None where it passed, otherwise what it says."""
-    return cache(lambda script: run(script, tmp_path_factory.mktemp("browser")))
+def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str | None]]]:
+    """Runs a script, once; what became of each of its tests: None where it passed, otherwise what it says.
 
-
-def run(script: str, folder: Path) -> dict[str, str | None]:
+    All of them run on one system.
+    """
     assert BUILT.exists(), "the pages are not built: make web"
     node.install(HERE)
-    report = folder / "report.xml"
+    folder = tmp_path_factory.mktemp("browser")
     with up(folder / "data") as running:
         running.until_ready()
-        done = in_browser(script, running, settings_of(folder / "data"), report)
+        told = about(running, settings_of(folder / "data"))
+        yield cache(lambda script: run(script, told, folder / f"{script}.xml"))
         assert running.stop() == 0
-    found = {case.attrib["name"]: case.findtext("failure") for case in ElementTree.parse(report).iter("testcase")}
-    # A script that cannot be read, or fails before its first test, reports none.
-    assert found.keys() >= set(names_of(script)), done.stdout + done.stderr
-    return found
 
 
-def in_browser(script: str, running: Up, settings: Settings, report: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the script against what runs, and have it write its report."""
+def about(running: Up, settings: Settings) -> dict[str, str]:
+    """What the scripts are told of what runs."""
     access = running.access
-    told = environment(
+    return environment(
         HOOKLINE_URL=access["url"],
         HOOKLINE_TOKEN=access["token"],
         WORKER_PID=str(running.parts()["worker"].pid),
@@ -113,12 +109,18 @@ def in_browser(script: str, running: Up, settings: Settings, report: Path) -> "s
         REDIS_URL=settings.redis_url,
         PYTHON=sys.executable,
     )
+
+
+def run(script: str, told: dict[str, str], report: Path) -> dict[str, str | None]:
     reporters = ["--test-reporter=spec", "--test-reporter-destination=stdout"]
     reporters += ["--test-reporter=junit", f"--test-reporter-destination={report}"]
     command = [str(node.NODE), "--test", *reporters, script]
     done = subprocess.run(command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False)
     print(done.stdout)
-    return done
+    found = {case.attrib["name"]: case.findtext("failure") for case in ElementTree.parse(report).iter("testcase")}
+    # A script that cannot be read, or fails before its first test, reports none.
+    assert found.keys() >= set(names_of(script)), done.stdout + done.stderr
+    return found
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import { changes } from '../changes';
 import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
 import { preserve, restored } from '../session';
-import { fromLocal, toLocal } from '../time';
+import { fromLocal } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
+import { BLANK, contentOf, contentOfPost, type Draft, draftOf, faultsOf, type Intent, isSame, ofAccount } from './post-content';
 
 const COUNT_AFTER_MS = 250;
 const NEW_POST = 'new post';
@@ -53,20 +54,14 @@ function Counter({ body, account }: { body: string; account: AccountCoreFragment
   );
 }
 
-interface Draft {
-  body: string;
-  chosen: readonly string[];
-  variants: Readonly<Record<string, string>>;
-  scheduledAt: string;
-}
-
 interface AccountProps {
   account: AccountCoreFragment;
   draft: Draft;
+  error: string | undefined;
   change(part: Partial<Draft>): void;
 }
 
-function AccountChoice({ account, draft, change }: AccountProps) {
+function AccountChoice({ account, draft, error, change }: AccountProps) {
   const isChosen = draft.chosen.includes(account.id);
   const variant = draft.variants[account.id];
   const setVariant = (text: string | undefined): void => {
@@ -85,6 +80,7 @@ function AccountChoice({ account, draft, change }: AccountProps) {
             </>
           }
           hint={account.authorized ? undefined : 'Refused by the network: authorise it again under Accounts.'}
+          error={isChosen && variant === undefined ? error : undefined}
         />
         {isChosen && <Counter body={variant ?? draft.body} account={account} />}
       </div>
@@ -99,6 +95,7 @@ function AccountChoice({ account, draft, change }: AccountProps) {
           rows={3}
           dir="auto"
           value={variant}
+          error={error}
           onChange={(event) => setVariant(event.target.value)}
           beside={
             <Button kind="quiet" onClick={() => setVariant(undefined)}>
@@ -110,8 +107,6 @@ function AccountChoice({ account, draft, change }: AccountProps) {
     </div>
   );
 }
-
-type Intent = 'draft' | 'schedule' | 'publish';
 
 /** What can be told without the server, so that nothing is stored before it can go out. */
 function check(draft: Draft, intent: Intent): Faults {
@@ -150,16 +145,15 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
     event.preventDefault();
     void send(draft.scheduledAt ? 'schedule' : 'publish');
   };
-  const variantFault = [...faults].find(([path]) => path.startsWith('variants'))?.[1];
   return (
     <form className="sheet" ref={form} onSubmit={submit} noValidate>
-      <OtherFaults faults={faults} known={FIELDS} />
+      <OtherFaults faults={faults} known={[...FIELDS, ...accounts.map(({ id }) => ofAccount(id))]} />
       <Group title="Post">
         <TextArea label="Text" rows={6} dir="auto" required value={draft.body} error={faults.get('body')} onChange={(event) => change({ body: event.target.value })} />
       </Group>
-      <Group title="Accounts" about="Each network counts in its own way." error={faults.get('accountIds') ?? variantFault}>
+      <Group title="Accounts" about="Each network counts in its own way." error={faults.get('accountIds') ?? faults.get('variants')}>
         {accounts.map((account) => (
-          <AccountChoice key={account.id} account={account} draft={draft} change={change} />
+          <AccountChoice key={account.id} account={account} draft={draft} error={faults.get(ofAccount(account.id))} change={change} />
         ))}
       </Group>
       <Group title="When">
@@ -192,45 +186,6 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
       </div>
     </form>
   );
-}
-
-/** When it goes out. The field shows minutes alone: a time that nobody touched keeps its seconds. */
-function timeOf(draft: Draft, planned: string | null): string | null {
-  return planned !== null && draft.scheduledAt === toLocal(planned) ? planned : fromLocal(draft.scheduledAt);
-}
-
-function contentOf(draft: Draft, intent: Intent, planned: string | null) {
-  return {
-    body: draft.body,
-    accountIds: [...draft.chosen],
-    variants: draft.chosen.flatMap((accountId) => {
-      const body = draft.variants[accountId];
-      return body === undefined ? [] : [{ accountId, body }];
-    }),
-    scheduledAt: intent === 'schedule' ? timeOf(draft, planned) : null,
-  };
-}
-
-const BLANK: Draft = { body: '', chosen: [], variants: {}, scheduledAt: '' };
-
-function draftOf(post: PostCoreFragment): Draft {
-  return {
-    body: post.body,
-    chosen: post.accounts.map(({ account }) => account.id),
-    variants: Object.fromEntries(post.variants.map(({ account, body }) => [account.id, body])),
-    scheduledAt: post.scheduledAt ? toLocal(post.scheduledAt) : '',
-  };
-}
-
-type Content = ReturnType<typeof contentOf>;
-
-interface Stored {
-  id: string;
-  content: Content;
-}
-
-function storedAs(post: PostCoreFragment): Stored {
-  return { id: post.id, content: contentOf(draftOf(post), post.scheduledAt === null ? 'draft' : 'schedule', post.scheduledAt) };
 }
 
 /** A post that is not stored yet. It outlives a reload, another page and a session that ends, though not the tab. */
@@ -282,28 +237,29 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   const [begun] = useState(post);
   const planned = begun?.scheduledAt ?? null;
   // What is stored, as far as this page knows.
-  const stored = useRef(begun && storedAs(begun));
-
-  const update = async ({ id, content: before }: Stored, content: Content): Promise<Faults | null> => {
-    const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id, input: changes(before, content) });
-    if (answer === null) return new Map([['', problem]]);
-    if (answer.postUpdate.errors.length > 0) return byField(answer.postUpdate.errors);
-    stored.current = { id, content };
-    return null;
-  };
+  const stored = useRef(begun && { id: begun.id, content: contentOfPost(begun) });
 
   const store = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
     const content = contentOf(draft, intent, planned);
-    if (stored.current) return update(stored.current, content);
+    const before = stored.current;
+    if (before) {
+      const input = changes(before.content, content);
+      const { data: answer, problem } = await run(client, 'mutation', PostUpdateDocument, { id: before.id, input });
+      if (answer === null) return new Map([['', problem]]);
+      if (answer.postUpdate.errors.length > 0) return faultsOf(answer.postUpdate.errors, content);
+      stored.current = { id: before.id, content };
+      return null;
+    }
     const { data: answer, problem } = await run(client, 'mutation', PostCreateDocument, { input: { ...content, idempotencyKey: unsaved.idempotencyKey } });
     if (answer === null) return new Map([['', problem]]);
     const { post: made, errors } = answer.postCreate;
-    if (!made) return byField(errors);
-    stored.current = storedAs(made);
+    if (!made || errors.length > 0) return faultsOf(errors, content);
+    const there = contentOfPost(made);
+    const isIt = isSame(there, content);
+    stored.current = { id: made.id, content: isIt ? content : there };
     preserve(NEW_POST, null);
-    // Where an earlier answer got lost, it was made then, and says what stood here then.
-    const wanted = contentOf(draft, intent, made.scheduledAt);
-    return Object.keys(changes(stored.current.content, wanted)).length > 0 ? update(stored.current, wanted) : null;
+    // Where an earlier answer got lost, the post says what was sent then.
+    return isIt ? null : store(draft, intent);
   };
 
   const save = async (draft: Draft, intent: Intent): Promise<Faults | null> => {

@@ -78,13 +78,25 @@ export function SelectField<Value extends string>({ label, hint, error, beside, 
   );
 }
 
-export function CheckBox({ label, hint, ...input }: { label: ReactNode; hint?: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
+interface CheckBoxProps extends InputHTMLAttributes<HTMLInputElement> {
+  label: ReactNode;
+  hint?: ReactNode;
+  error?: string | undefined;
+}
+
+export function CheckBox({ label, hint, error, ...input }: CheckBoxProps) {
   const id = useId();
+  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
   return (
     <div className="check">
-      <input {...input} type="checkbox" id={id} aria-describedby={hint ? `${id}-hint` : undefined} />
+      <input {...input} type="checkbox" id={id} aria-describedby={described} aria-invalid={error ? true : undefined} />
       <div>
         <label htmlFor={id}>{label}</label>
+        {error && (
+          <p className="field-error" id={`${id}-error`}>
+            {error}
+          </p>
+        )}
         {hint && (
           <p className="field-hint" id={`${id}-hint`}>
             {hint}

@@ -1,0 +1,94 @@
+// The dashboard for people who see, hear and move differently, and on lines that fail. Started by test_dashboard.py.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { click, fill, inPage, launch, reads, receive, visit } from './browser.mjs';
+import { addAccount, ask, RUN, token, url } from './workspace.mjs';
+
+let browser;
+let receiver;
+
+before(async () => {
+  browser = await launch();
+  receiver = await receive();
+});
+
+after(async () => {
+  receiver?.close();
+  await browser?.close();
+});
+
+const using = (options, body) => inPage(browser, { token, ...options }, body);
+
+async function press(page, role, name) {
+  await (await page.waitForSelector(`::-p-aria([name="${name}"][role="${role}"])`)).focus();
+  await page.keyboard.press('Enter');
+}
+
+/** Waits until the focus is on what has this name. */
+const focused = (page, name) =>
+  page.waitForFunction(
+    (wanted) => {
+      const { ariaLabel, labels, textContent } = document.activeElement;
+      return document.activeElement !== document.body && (ariaLabel ?? labels?.[0]?.textContent ?? textContent) === wanted;
+    },
+    {},
+    name,
+  );
+
+/** From then on answers of the API to what this picks are lost: the server has done what was asked, or has heard nothing. */
+async function losing(page, picks, requestStage = 'Request') {
+  const wire = await page.createCDPSession();
+  await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql', requestStage }] });
+  wire.on('Fetch.requestPaused', ({ requestId, request }) => {
+    const isLost = request.method === 'POST' && picks(request.postData);
+    void wire.send(isLost ? 'Fetch.failRequest' : 'Fetch.continueRequest', isLost ? { requestId, errorReason: 'ConnectionReset' } : { requestId });
+  });
+  return async () => {
+    await wire.detach();
+    page.faults = page.faults.filter((fault) => !fault.includes('ERR_CONNECTION_RESET'));
+  };
+}
+
+test('a fault of an account stands at that account, and that of the text for it at that text', async () => {
+  const [gone, kept] = [`Goes ${RUN}`, `Stays ${RUN}`];
+  const id = await addAccount(gone);
+  await addAccount(kept);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'For two accounts');
+    for (const name of [kept, gone]) await click(page, 'checkbox', `${name} Sandbox`);
+    await page.locator('.account-choice > .button').click();
+    await fill(page, `On ${kept}`, ' ');
+    await ask('mutation($id: ID!) { accountDelete(id: $id) { errors { message } } }', { id });
+    await click(page, 'button', 'Publish now');
+    await focused(page, `On ${kept}`);
+    const wrong = await page.$$eval('[aria-invalid=true]', (fields) =>
+      fields.map((field) => [field.labels[0].textContent, document.getElementById(field.getAttribute('aria-describedby')).textContent]),
+    );
+    assert.deepEqual(wrong, [
+      [`On ${kept}`, 'The text must not be blank.'],
+      [`${gone} Sandbox`, 'There is no such account.'],
+    ]);
+    await click(page, 'button', 'Cancel');
+  });
+});
+
+test('a post whose answer got lost is stored once, as it was written last', async () => {
+  const account = await addAccount(`Lossy ${RUN}`);
+  const newest = async () => (await ask('{ posts(first: 2) { nodes { body accounts { account { id } } } } }')).posts.nodes;
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'First words');
+    await click(page, 'checkbox', `Lossy ${RUN} Sandbox`);
+    const found = await losing(page, (body) => body.includes('mutation PostCreate'), 'Response');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'The server cannot be reached', 'form [role=alert]');
+    await found();
+    await fill(page, 'Text', 'Better words');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'words', '.post-text');
+    const [post, before] = await newest();
+    assert.deepEqual(post, { body: 'Better words', accounts: [{ account: { id: account } }] });
+    assert.notEqual(before?.body, 'First words');
+  });
+});
