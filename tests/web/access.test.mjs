@@ -1,8 +1,8 @@
 // The dashboard for people who see, hear and move differently, and on lines that fail. Started by test_dashboard.py.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { click, fill, inPage, launch, reads, receive, visit } from './browser.mjs';
-import { addAccount, ask, RUN, token, url } from './workspace.mjs';
+import { click, fill, go, inPage, launch, reads, receive, visit } from './browser.mjs';
+import { addAccount, addWebhook, ask, path_, RUN, token, url } from './workspace.mjs';
 
 let browser;
 let receiver;
@@ -73,6 +73,29 @@ test('a fault of an account stands at that account, and that of the text for it 
   });
 });
 
+test('a form that is long takes people to what went wrong and has no field', async () => {
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/new`);
+    const found = await losing(page, () => true);
+    await click(page, 'button', 'Create');
+    await page.waitForFunction(() => document.activeElement.textContent.startsWith('The server cannot be reached'));
+    assert.ok((await page.evaluate(() => document.activeElement.getBoundingClientRect().top)) >= 0);
+    await found();
+  });
+});
+
+test('a token that is refused is asked for again where the keyboard is', async () => {
+  await using({ token: null }, async (page) => {
+    await visit(page, `${url}/signin`);
+    await fill(page, 'Token', 'two words');
+    await click(page, 'button', 'Sign in');
+    await focused(page, 'Token');
+    await page.evaluate(() => document.activeElement.addEventListener('focus', () => document.body.append('Read out anew')));
+    await page.keyboard.press('Enter');
+    await reads(page, 'Read out anew');
+  });
+});
+
 test('a post whose answer got lost is stored once, as it was written last', async () => {
   const account = await addAccount(`Lossy ${RUN}`);
   const newest = async () => (await ask('{ posts(first: 2) { nodes { body accounts { account { id } } } } }')).posts.nodes;
@@ -90,5 +113,17 @@ test('a post whose answer got lost is stored once, as it was written last', asyn
     const [post, before] = await newest();
     assert.deepEqual(post, { body: 'Better words', accounts: [{ account: { id: account } }] });
     assert.notEqual(before?.body, 'First words');
+  });
+});
+
+test('a webhook that cannot be read for editing is read again at a click', async () => {
+  const hook = await addWebhook('Read at the second try', receiver.url);
+  await using({}, async (page) => {
+    const found = await losing(page, (body) => body.includes('query Webhook('));
+    await go(page, `${url}/webhooks/${path_(hook)}/edit`);
+    await reads(page, 'The server cannot be reached');
+    await found();
+    await click(page, 'button', 'Try again');
+    await page.waitForFunction(() => document.querySelector('form input')?.value === 'Read at the second try');
   });
 });

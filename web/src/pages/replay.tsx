@@ -31,19 +31,19 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
+    const refuse = (why: Faults): void => showFaults(form.current, () => setFaults(why));
     const unfinished = halfFilled(form.current);
-    if (unfinished.size > 0) return showFaults(form.current, () => setFaults(unfinished));
+    if (unfinished.size > 0) return refuse(unfinished);
     const from = fromLocal(since);
-    if (from === null) return setFaults(new Map([['since', 'Say from when on.']]));
-    if (found === 0) return setFaults(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
+    if (from === null) return refuse(new Map([['since', 'Say from when on.']]));
+    if (found === 0) return refuse(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
     setBusy(true);
     const input = { webhookId: webhook.id, statuses: [...statuses], since: from, until: fromLocal(until) };
     const { data, problem } = await run(client, 'mutation', DeliveriesReplayDocument, { input });
     setBusy(false);
-    if (data === null) return setFaults(new Map([['', problem]]));
+    if (data === null) return refuse(new Map([['', problem]]));
     const { replay, errors } = data.deliveriesReplay;
-    setFaults(byField(errors));
-    if (!replay || errors.length > 0) return;
+    if (!replay || errors.length > 0) return refuse(byField(errors));
     onStarted(replay.id);
     onClose();
   };

@@ -1,10 +1,10 @@
-import { type FormEvent, useEffect, useState } from 'react';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { createApi, isUnauthenticated, sentence } from '../api';
 import { ViewerDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
 import { CodeRefused, exchangeCode, signIn, signOut } from '../session';
 import { Button, Loading, Notice } from '../ui/basics';
-import { TextField } from '../ui/form';
+import { showFaults, TextField } from '../ui/form';
 
 const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
 
@@ -49,6 +49,7 @@ export function SignInPage({ refusal }: { refusal: string | null }) {
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const exchanging = useCode(setProblem);
+  const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     document.title = 'Sign in · Hookline';
   }, []);
@@ -56,10 +57,10 @@ export function SignInPage({ refusal }: { refusal: string | null }) {
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    if (!/^\S+$/.test(token.trim())) return setProblem('Paste a token: it begins with hl_.');
     setBusy(true);
-    setProblem(await tryToken(token.trim()));
+    const found = /^\S+$/.test(token.trim()) ? await tryToken(token.trim()) : 'Paste a token: it begins with hl_.';
     setBusy(false);
+    showFaults(form.current, () => setProblem(found));
   };
 
   if (exchanging) {
@@ -71,7 +72,7 @@ export function SignInPage({ refusal }: { refusal: string | null }) {
   }
   return (
     <main className="lonely">
-      <form className="sign-in" onSubmit={(event) => void submit(event)} noValidate>
+      <form className="sign-in" ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <div className="brand">
           <img src="/favicon.svg" alt="" width="36" height="36" />
           <h1>Sign in to Hookline</h1>

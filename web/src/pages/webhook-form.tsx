@@ -123,7 +123,7 @@ function draftOf(webhook: WebhookCoreFragment): Draft {
 export function EditWebhookPage({ id }: { id: string }) {
   const client = useClient();
   const { manageWebhooks } = useMay();
-  const [{ data, error }] = useQuery({ query: WebhookDocument, variables: { id }, requestPolicy: 'network-only' });
+  const [{ data, error }, reload] = useQuery({ query: WebhookDocument, variables: { id }, requestPolicy: 'network-only' });
   const webhook = data?.webhook;
   const back = { href: paths.webhook(id), label: webhook?.name ?? 'Webhook' };
   const save = async (draft: Draft, begun: Draft): Promise<Faults | null> => {
@@ -137,7 +137,7 @@ export function EditWebhookPage({ id }: { id: string }) {
   return (
     <>
       <PageHead title="Edit webhook" back={back} />
-      {error && <Problem message={sentence(error)} />}
+      {error && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
       {!data && !error && <Loading />}
       {data && !webhook && <Empty title="There is no such webhook">It may have been deleted.</Empty>}
       {webhook && manageWebhooks && <WebhookForm start={draftOf(webhook)} action="Save" cancel={back.href} isNew={false} save={save} />}

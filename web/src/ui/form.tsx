@@ -133,7 +133,7 @@ export function OtherFaults({ faults, known }: { faults: Faults; known: readonly
   const others = [...faults].filter(([path]) => !known.some((name) => path === name || path.startsWith(`${name}.`)));
   if (others.length === 0) return null;
   return (
-    <div className="notice tone-bad" role="alert">
+    <div className="notice tone-bad" role="alert" tabIndex={-1}>
       <div className="notice-text">
         {others.map(([path, message]) => (
           <div key={path}>{message}</div>
@@ -149,9 +149,12 @@ export function halfFilled(form: HTMLFormElement | null): Faults {
   return new Map([...times].filter((time) => time.validity.badInput).map((time) => [time.name, 'Complete the date and the time, or clear them.']));
 }
 
-/** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended. */
+/** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended, or to what has no field. */
 export function showFaults(form: HTMLFormElement | null, show: () => void): void {
   // Drawn at once: a field that does not yet say that it is wrong cannot be found.
   flushSync(show);
-  form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  const place = form?.querySelector<HTMLElement>('[aria-invalid="true"]') ?? form?.querySelector<HTMLElement>('[role="alert"]');
+  // Left first: where the keyboard is there already, nothing would be read out.
+  place?.blur();
+  place?.focus();
 }
