@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { click, fill, go, inPage, launch, reads, receive, visit } from './browser.mjs';
-import { addAccount, addWebhook, ask, path_, RUN, token, url } from './workspace.mjs';
+import { addAccount, addPost, addWebhook, ask, path_, RUN, token, url } from './workspace.mjs';
 
 let browser;
 let receiver;
@@ -48,6 +48,36 @@ async function losing(page, picks, requestStage = 'Request') {
     page.faults = page.faults.filter((fault) => !fault.includes('ERR_CONNECTION_RESET'));
   };
 }
+
+test('where a button goes away with what it did, the keyboard stays beside it', async () => {
+  const names = [1, 2].map((number) => `Leaves ${number} ${RUN}`);
+  for (const name of names) await addAccount(name);
+  const post = await addPost({ body: 'Edited at once', accountIds: [] });
+  const hook = await addWebhook('Sleeps', receiver.url);
+  await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {active: false}) { errors { message } } }', { id: hook });
+  await using({}, async (page) => {
+    await visit(page, `${url}/accounts`);
+    await press(page, 'button', `Delete ${names[1]}`);
+    await press(page, 'button', 'Delete the account');
+    await focused(page, `Edit ${names[0]}`);
+    await visit(page, `${url}/webhooks/new`);
+    await press(page, 'button', 'Add a header');
+    await press(page, 'button', 'Remove header 1');
+    await focused(page, 'Add a header');
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await press(page, 'button', 'Activate');
+    await focused(page, 'Copy callback URL');
+    await visit(page, `${url}/posts/${path_(post)}`);
+    await press(page, 'button', 'Edit');
+    await focused(page, 'Edit post');
+    await page.locator('.account-choice input').click();
+    await page.focus('.account-choice > .button');
+    await page.keyboard.press('Enter');
+    await focused(page, `On ${names[0]}`);
+    await press(page, 'button', 'Same as the others');
+    await focused(page, `Say something else here, on ${names[0]}`);
+  });
+});
 
 test('a fault of an account stands at that account, and that of the text for it at that text', async () => {
   const [gone, kept] = [`Goes ${RUN}`, `Stays ${RUN}`];
@@ -113,6 +143,21 @@ test('a post whose answer got lost is stored once, as it was written last', asyn
     const [post, before] = await newest();
     assert.deepEqual(post, { body: 'Better words', accounts: [{ account: { id: account } }] });
     assert.notEqual(before?.body, 'First words');
+  });
+});
+
+test('the way back leads out of a post that was edited where it stands', async () => {
+  const post = await addPost({ body: 'To be edited', accountIds: [await addAccount(`Steps ${RUN}`)] });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await click(page, 'link', 'To be edited');
+    await click(page, 'button', 'Edit');
+    await fill(page, 'Text', 'Edited in place');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Edited in place', '.post-text');
+    assert.equal(new URL(page.url()).pathname, `/posts/${path_(post)}`);
+    await page.goBack();
+    await reads(page, 'Posts', 'h1');
   });
 });
 

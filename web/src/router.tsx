@@ -12,7 +12,8 @@ window.addEventListener('popstate', notify);
 export let hasNavigated = false;
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
-  if (options.replace) history.replaceState(null, '', to);
+  // Where one is already, a browser makes no second step to go back to either.
+  if (options.replace || to === location.pathname + location.search) history.replaceState(null, '', to);
   else history.pushState(null, '', to);
   hasNavigated = true;
   if (!options.replace) window.scrollTo(0, 0);

@@ -1,8 +1,9 @@
-import type { ReactNode } from 'react';
+import { type ReactNode, useRef } from 'react';
 import type { Viewer } from './api';
 import { Link, paths, usePath } from './router';
 import { signOut } from './session';
 import { Icon, type IconName } from './ui/icons';
+import { useKeptFocus } from './ui/kept-focus';
 import { ThemeButton } from './ui/theme';
 import { ROLES } from './words';
 
@@ -37,6 +38,8 @@ function Places() {
 }
 
 export function Shell({ viewer, children }: { viewer: Viewer; children: ReactNode }) {
+  const main = useRef<HTMLElement>(null);
+  useKeptFocus(main);
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -62,7 +65,7 @@ export function Shell({ viewer, children }: { viewer: Viewer; children: ReactNod
           </p>
         </div>
       </nav>
-      <main id="main" tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
     </div>

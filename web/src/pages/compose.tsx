@@ -64,7 +64,14 @@ interface AccountProps {
 function AccountChoice({ account, draft, error, change }: AccountProps) {
   const isChosen = draft.chosen.includes(account.id);
   const variant = draft.variants[account.id];
+  // The text of its own and the button for it stand in for each other: so does the focus.
+  const [isSwapped, setSwapped] = useState(false);
+  const choose = (on: boolean): void => {
+    setSwapped(false);
+    change({ chosen: on ? [...draft.chosen, account.id] : draft.chosen.filter((id) => id !== account.id) });
+  };
   const setVariant = (text: string | undefined): void => {
+    setSwapped(true);
     const { [account.id]: _, ...others } = draft.variants;
     change({ variants: text === undefined ? others : { ...others, [account.id]: text } });
   };
@@ -73,7 +80,7 @@ function AccountChoice({ account, draft, error, change }: AccountProps) {
       <div className="account-choice-head">
         <CheckBox
           checked={isChosen}
-          onChange={(event) => change({ chosen: event.target.checked ? [...draft.chosen, account.id] : draft.chosen.filter((id) => id !== account.id) })}
+          onChange={(event) => choose(event.target.checked)}
           label={
             <>
               {account.name} <span className="muted">{PROVIDERS[account.provider]}</span>
@@ -85,7 +92,7 @@ function AccountChoice({ account, draft, error, change }: AccountProps) {
         {isChosen && <Counter body={variant ?? draft.body} account={account} />}
       </div>
       {isChosen && variant === undefined && (
-        <Button kind="quiet" onClick={() => setVariant(draft.body)}>
+        <Button kind="quiet" autoFocus={isSwapped} onClick={() => setVariant(draft.body)}>
           Say something else here<span className="visually-hidden">, on {account.name}</span>
         </Button>
       )}
@@ -94,6 +101,7 @@ function AccountChoice({ account, draft, error, change }: AccountProps) {
           label={`On ${account.name}`}
           rows={3}
           dir="auto"
+          autoFocus={isSwapped}
           value={variant}
           error={error}
           onChange={(event) => setVariant(event.target.value)}

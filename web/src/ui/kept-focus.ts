@@ -1,0 +1,40 @@
+import { type RefObject, useEffect } from 'react';
+
+/** What may take the focus unasked. A key that is still pressed changes no field then, and publishes, sends or cancels nothing. */
+const TAKERS = 'a[href], summary, button:not(.button-primary, .button-danger)';
+
+/** Those after it, the nearest first, then those before it, which is where the keyboard would go on. */
+function neighbours(of: Element, takers: readonly HTMLElement[]): HTMLElement[] {
+  const follows = (taker: Element): boolean => (of.compareDocumentPosition(taker) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+  return [...takers.filter(follows), ...takers.filter((taker) => taker !== of && !follows(taker)).reverse()];
+}
+
+/** Where what has the focus goes away, as a button does that has done its work, a neighbour takes it, or else the heading. */
+export function useKeptFocus(place: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const within = place.current;
+    if (within === null) return;
+    let focused: Element | null = null;
+    let takers: readonly HTMLElement[] = [];
+    const remember = ({ target }: FocusEvent): void => {
+      // Rows that are drawn as they are seen come and go; the browser keeps the place there.
+      focused = target instanceof Element && target.closest('.rows') === null ? target : null;
+      takers = focused === null ? [] : neighbours(focused, [...within.querySelectorAll<HTMLElement>(TAKERS)]);
+    };
+    const keep = (): void => {
+      if (focused === null || focused.isConnected || document.activeElement !== document.body) return;
+      const takes = (element: HTMLElement | null): boolean => {
+        element?.focus({ preventScroll: true });
+        return element !== null && document.activeElement === element;
+      };
+      if (!takers.some(takes)) takes(within.querySelector('h1'));
+    };
+    const observer = new MutationObserver(keep);
+    observer.observe(within, { childList: true, subtree: true });
+    within.addEventListener('focusin', remember);
+    return () => {
+      observer.disconnect();
+      within.removeEventListener('focusin', remember);
+    };
+  }, [place]);
+}
