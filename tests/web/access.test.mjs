@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { click, fill, go, inPage, launch, reads, receive, visit } from './browser.mjs';
-import { addAccount, addPost, addWebhook, ask, path_, RUN, token, url } from './workspace.mjs';
+import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, token, url } from './workspace.mjs';
+
+/** 1280 by 1024 pixels at 400 %, as WCAG 1.4.10 has it. */
+const ZOOMED = { width: 320, height: 256 };
+const LONG = 'long'.repeat(24);
 
 let browser;
 let receiver;
@@ -76,6 +80,86 @@ test('where a button goes away with what it did, the keyboard stays beside it', 
     await focused(page, `On ${names[0]}`);
     await press(page, 'button', 'Same as the others');
     await focused(page, `Say something else here, on ${names[0]}`);
+  });
+});
+
+test('what the keyboard comes to is never behind the bar of a small window', async () => {
+  await using(ZOOMED, async (page) => {
+    await visit(page, `${url}/webhooks/new`);
+    await page.waitForSelector('.check .field-hint');
+    const behind = [];
+    let name = '';
+    while (name !== 'Cancel') {
+      await page.keyboard.press('Tab');
+      const at = await page.evaluate(() => {
+        const { activeElement: element } = document;
+        const bar = document.querySelector('.side ul');
+        const isBehind = !bar.contains(element) && element.getBoundingClientRect().top >= bar.getBoundingClientRect().top;
+        return { name: element.labels?.[0]?.textContent ?? element.textContent, isBehind };
+      });
+      name = at.name;
+      if (at.isBehind) behind.push(name);
+    }
+    assert.deepEqual(behind, []);
+  });
+});
+
+test('a small window is never too narrow for a name, and shows of each delivery whose it is', async () => {
+  const hook = await addWebhook(LONG, receiver.url, ['ACCOUNT_ADDED', 'POST_PUBLISHED']);
+  await addWebhook('Short name', receiver.url, ['POST_PUBLISHED']);
+  const account = await addAccount(`${LONG}${RUN}`);
+  const sent = await testEvent(hook);
+  await delivered(sent);
+  const post = await addPost({ body: 'Seen by long names', accountIds: [account] });
+  await ask('mutation($id: ID!) { postPublish(id: $id) { errors { message } } }', { id: post });
+  await using(ZOOMED, async (page) => {
+    const tooWide = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await reads(page, LONG, '.back');
+    assert.equal(await tooWide(), 0);
+    await visit(page, `${url}/posts/${path_(post)}`);
+    await reads(page, 'See it on', '.post-accounts');
+    assert.equal(await tooWide(), 0);
+    await visit(page, `${url}/deliveries`);
+    await reads(page, 'Short name', '.rows');
+    const isWhole = await page.$$eval('.cell-webhook', (cells) => {
+      const cell = cells.find(({ textContent }) => textContent === 'Short name');
+      return cell.getBoundingClientRect().right <= cell.parentElement.getBoundingClientRect().right && cell.scrollWidth <= cell.clientWidth;
+    });
+    assert.ok(isWhole);
+  });
+});
+
+test('in a small window too every cell is read out under its own heading', async () => {
+  await using(ZOOMED, async (page) => {
+    for (const list of ['webhooks', 'deliveries']) {
+      await visit(page, `${url}/${list}`);
+      await page.waitForSelector('tbody tr, .rows .row');
+      const cells = await page.evaluate(() => {
+        const isRead = (cell) => getComputedStyle(cell).display !== 'none';
+        const rows = [...document.querySelectorAll('tr, [role=row]')].map((row) => [...row.querySelectorAll('th, td, [role=columnheader], [role=cell]')].filter(isRead).length);
+        return [...new Set(rows)];
+      });
+      assert.equal(cells.length, 1, `${list}: ${cells}`);
+    }
+  });
+});
+
+test('people with colours of their own see which page and which tab they are on, and what the chart shows', async () => {
+  const hook = await addWebhook('In other colours', receiver.url);
+  const sent = await testEvent(hook);
+  await delivered(sent);
+  await using({}, async (page) => {
+    const wire = await page.createCDPSession();
+    await wire.send('Emulation.setEmulatedMedia', { features: [{ name: 'forced-colors', value: 'active' }] });
+    const looks = (selector, property, part) => page.$eval(selector, (element, name, which) => getComputedStyle(element, which)[name], property, part);
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await page.waitForSelector('.legend');
+    assert.notEqual(await looks('.nav-item[aria-current]', 'backgroundColor'), await looks('.nav-item:not([aria-current])', 'backgroundColor'));
+    assert.notEqual(await looks('.key-good', 'backgroundColor', '::before'), await looks('.key-bad', 'backgroundColor', '::before'));
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await page.waitForSelector('[role=tab]');
+    assert.notEqual(await looks('[role=tab][aria-selected=true]', 'borderBottomColor'), await looks('[role=tab][aria-selected=false]', 'borderBottomColor'));
   });
 });
 

@@ -124,7 +124,7 @@ function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
       <VirtualRows
         items={log.rows}
         keyOf={(row) => row.id}
-        heightRem={narrow ? 4.25 : 2.75}
+        heightRem={narrow ? (withWebhook ? 5.5 : 4.25) : 2.75}
         render={(row) => <Cells row={row} withWebhook={withWebhook} />}
         onNearEnd={log.more}
       />
