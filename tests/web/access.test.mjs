@@ -1,7 +1,7 @@
 // The dashboard for people who see, hear and move differently, and on lines that fail. Started by test_dashboard.py.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { click, fill, go, inPage, launch, reads, receive, visit } from './browser.mjs';
+import { choose, click, fill, go, inPage, launch, reads, receive, visit } from './browser.mjs';
 import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, token, url } from './workspace.mjs';
 
 /** 1280 by 1024 pixels at 400 %, as WCAG 1.4.10 has it. */
@@ -160,6 +160,23 @@ test('people with colours of their own see which page and which tab they are on,
     await visit(page, `${url}/deliveries/${path_(sent)}`);
     await page.waitForSelector('[role=tab]');
     assert.notEqual(await looks('[role=tab][aria-selected=true]', 'borderBottomColor'), await looks('[role=tab][aria-selected=false]', 'borderBottomColor'));
+  });
+});
+
+test('a list that changes all the time does not say its length aloud each time, but does where it is read anew', async () => {
+  const hook = await addWebhook('Talks', receiver.url);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await reads(page, 'Live', '.live');
+    const aloud = () => page.$$eval('[role=status]', (found) => found.map(({ textContent }) => textContent));
+    for (const count of [1, 2]) {
+      await testEvent(hook);
+      await reads(page, `${count} in all`, '.table-foot');
+    }
+    assert.ok(!(await aloud()).includes('2 in all'));
+    await choose(page, 'Event', 'ACCOUNT_DELETED');
+    await reads(page, 'Nothing fits this filter');
+    assert.ok((await aloud()).includes('No deliveries'));
   });
 });
 

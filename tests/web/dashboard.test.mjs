@@ -772,7 +772,7 @@ test('dialogs pass axe-core, hold the keyboard and give it back', async () => {
 });
 
 // Last, for it leaves more webhooks behind than one page shows.
-test('a search has as many pages as it needs', async () => {
+test('a search has as many pages as it needs, and outlives a reload', async () => {
   const one = 'webhookCreate(input: $input) { webhook { id } errors { message } }';
   const ten = `mutation($input: WebhookCreateInput!) { ${Array.from({ length: 10 }, (_, number) => `w${number}: ${one}`).join(' ')} }`;
   for (let round = 0; round < 6; round++) await ask(ten, { input: { name: 'Sought after', callbackUrl: receiver.url, events: ['POST_DELETED'] } });
@@ -786,5 +786,10 @@ test('a search has as many pages as it needs', async () => {
     await click(page, 'button', 'Show more');
     await shown(page, 60);
     assert.equal(await page.$$eval('tbody .row-link', (links) => new Set(links.map((link) => link.href)).size), 60);
+    await page.reload();
+    await shown(page, 50);
+    assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought');
+    await click(page, 'link', 'Webhooks');
+    await page.waitForFunction(() => document.querySelector('input[type=search]').value === '' && document.querySelector('tbody')?.textContent.includes('In the way'));
   });
 });

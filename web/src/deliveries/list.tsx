@@ -162,7 +162,10 @@ export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListPr
         </Empty>
       )}
       {log.hasMore === null && !log.problem && <Loading what="Reading the log" />}
-      <p className="table-foot" role="status">
+      <p className="visually-hidden" role="status">
+        {log.read !== null && (log.read > 0 ? `${log.read.toLocaleString('en')} loaded` : 'No deliveries')}
+      </p>
+      <p className="table-foot">
         {log.rows.length > 0 && (log.hasMore ? `${log.rows.length.toLocaleString('en')} loaded, more as you scroll` : `${log.rows.length.toLocaleString('en')} in all`)}
       </p>
     </section>

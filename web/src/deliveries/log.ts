@@ -19,13 +19,15 @@ const PAGE = 100;
 
 export interface LogState {
   rows: readonly Row[];
+  /** How many there were when reading ended: they are said aloud, and changes come too fast for that. */
+  read: number | null;
   /** null until the first page is there. */
   hasMore: boolean | null;
   loading: boolean;
   problem: string | null;
 }
 
-const NOTHING: LogState = { rows: [], hasMore: null, loading: false, problem: null };
+const NOTHING: LogState = { rows: [], read: null, hasMore: null, loading: false, problem: null };
 
 /** A list of deliveries, newest first, that pages fill from behind and changes from the front. */
 export class DeliveryLog {
@@ -96,7 +98,7 @@ export class DeliveryLog {
       this.cursor = pageInfo.endCursor;
       this.state = { ...this.state, hasMore: pageInfo.hasNextPage };
     }
-    this.become({ loading: false, problem: null, rows: [...this.order] });
+    this.become({ loading: false, problem: null, rows: [...this.order], read: this.order.length });
   }
 
   private fits(row: Row): boolean {

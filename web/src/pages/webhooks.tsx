@@ -3,7 +3,7 @@ import { useMay } from '../api';
 import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
-import { Link, paths } from '../router';
+import { Link, paths, useParameter } from '../router';
 import { DAY } from '../time';
 import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem, ShowMore } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
@@ -114,14 +114,19 @@ function Table({ webhooks, last }: { webhooks: readonly Webhook[]; last: Readonl
   );
 }
 
-/** What is typed, once typing pauses. */
-function usePaused(text: string): string {
-  const [paused, setPaused] = useState(text);
+/** What is sought stands in the address, as filters do, and what is typed goes there once typing pauses. */
+function useSearch() {
+  const [parameter, setParameter] = useParameter('search');
+  const search = parameter ?? '';
+  const [typed, setTyped] = useState(search);
+  useEffect(() => setTyped((before) => (before.trim() === search ? before : search)), [search]);
   useEffect(() => {
-    const timer = setTimeout(() => setPaused(text), SEARCH_AFTER_MS);
+    const sought = typed.trim();
+    if (sought === search) return;
+    const timer = setTimeout(() => setParameter(sought || null), SEARCH_AFTER_MS);
     return () => clearTimeout(timer);
-  }, [text]);
-  return paused;
+  }, [typed]);
+  return { search, typed, setTyped };
 }
 
 /** For the first visit: everything is there, and nothing has happened yet. */
@@ -135,8 +140,7 @@ function FirstSteps() {
 
 export function WebhooksPage() {
   const since = useMemo(() => new Date(Date.now() - DAY).toISOString(), []);
-  const [typed, setSearch] = useState('');
-  const search = usePaused(typed.trim());
+  const { search, typed, setTyped } = useSearch();
   const list = usePaged(WebhooksDocument, { since, filter: search ? { search } : null }, (data) => data.webhooks);
   const { last, live } = useLastDeliveries(list.reload);
   const { manageWebhooks } = useMay();
@@ -153,7 +157,7 @@ export function WebhooksPage() {
       {list.problem && <Problem message={list.problem} retry={list.reload} />}
       {(webhooks.length > 5 || typed || search) && (
         <div className="search">
-          <TextField label="Find by name or URL" type="search" value={typed} onChange={(event) => setSearch(event.target.value)} />
+          <TextField label="Find by name or URL" type="search" value={typed} onChange={(event) => setTyped(event.target.value)} />
         </div>
       )}
       {!list.nodes && !list.problem && <Loading what="Reading the webhooks" />}
@@ -168,7 +172,7 @@ export function WebhooksPage() {
       )}
       {list.nodes && webhooks.length === 0 && search !== '' && (
         <div className="panel">
-          <Empty title="No webhook fits" action={<Button onClick={() => setSearch('')}>Show all webhooks</Button>}>
+          <Empty title="No webhook fits" action={<Button onClick={() => setTyped('')}>Show all webhooks</Button>}>
             Neither a name nor a callback URL has “{search}” in it.
           </Empty>
         </div>
