@@ -273,3 +273,25 @@ test('a webhook that cannot be read for editing is read again at a click', async
     await page.waitForFunction(() => document.querySelector('form input')?.value === 'Read at the second try');
   });
 });
+
+test('a page, and what it says of a replay, outlive a reading that fails', async () => {
+  const hook = await addWebhook('Fails at times', receiver.url, ['POST_PUBLISHED']);
+  await delivered(await testEvent(hook));
+  const input = { webhookId: hook, statuses: ['SUCCEEDED'], since: new Date(Date.now() - 60_000).toISOString() };
+  const { replay } = (await ask('mutation($input: DeliveriesReplayInput!) { deliveriesReplay(input: $input) { replay { id } errors { message } } }', { input })).deliveriesReplay;
+  await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {active: false}) { errors { message } } }', { id: hook });
+  await using({}, async (page) => {
+    let isLost = false;
+    const found = await losing(page, (body) => body.includes('query Replay(') || (isLost && body.includes('query Webhook(')));
+    await visit(page, `${url}/webhooks/${path_(hook)}?replay=${path_(replay.id)}`);
+    await page.waitForSelector('.rows .row');
+    isLost = true;
+    await click(page, 'button', 'Activate');
+    await reads(page, 'The server cannot be reached', 'main [role=alert]');
+    await reads(page, 'Fails at times', 'h1');
+    await found();
+    await reads(page, 'Replayed 1 delivery');
+    await click(page, 'button', 'Try again');
+    await page.waitForFunction(() => !document.querySelector('main [role=alert]'));
+  });
+});

@@ -1,6 +1,6 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
-import { byField, type Faults, run } from '../api';
+import { byField, type Faults, run, useLast } from '../api';
 import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus, ReplayDocument, type WebhookCoreFragment } from '../generated/graphql';
 import { DAY, fromLocal, toLocal } from '../time';
 import { Button, Notice } from '../ui/basics';
@@ -10,6 +10,10 @@ import { STATUSES } from '../words';
 
 const REPLAYABLE = ['FAILED', 'CANCELLED', 'SUCCEEDED'] as const satisfies readonly DeliveryStatus[];
 const POLL_MS = 1_000;
+
+function counted(deliveries: number): string {
+  return `${deliveries.toLocaleString('en')} ${deliveries === 1 ? 'delivery' : 'deliveries'}`;
+}
 
 interface ReplayDialogProps {
   webhook: WebhookCoreFragment;
@@ -70,7 +74,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
           </div>
         </Group>
         <p role="status" className="field-hint">
-          {found === undefined ? 'Counting…' : `${found.toLocaleString('en')} ${found === 1 ? 'delivery fits' : 'deliveries fit'}.`}
+          {found === undefined ? 'Counting…' : `${counted(found)} ${found === 1 ? 'fits' : 'fit'}.`}
         </p>
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
@@ -85,18 +89,19 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
 
 /** How far a replay has come. It goes on without this page. */
 export function ReplayProgress({ id, onDismiss }: { id: string; onDismiss(): void }) {
-  const [{ data, error }, reload] = useQuery({ query: ReplayDocument, variables: { id } });
+  const [{ data: read }, reload] = useQuery({ query: ReplayDocument, variables: { id } });
+  const data = useLast(read, id);
   const replay = data?.node && 'total' in data.node ? data.node : null;
   const isDone = replay?.finishedAt != null;
   useEffect(() => {
-    if (isDone || error) return;
+    if (isDone) return;
     const timer = setInterval(() => reload({ requestPolicy: 'network-only' }), POLL_MS);
     return () => clearInterval(timer);
-  }, [isDone, error, reload]);
+  }, [isDone, reload]);
   const close = <Button kind="quiet" icon="cross" aria-label="Dismiss the replay" onClick={onDismiss} />;
   if (data && !replay) return <Notice tone="off" title="There is no such replay" actions={close} />;
   if (!replay) return null;
-  const title = isDone ? `Replayed ${replay.done.toLocaleString('en')} deliveries` : `Replaying: ${replay.done.toLocaleString('en')} of ${replay.total.toLocaleString('en')}`;
+  const title = isDone ? `Replayed ${counted(replay.done)}` : `Replaying: ${replay.done.toLocaleString('en')} of ${replay.total.toLocaleString('en')}`;
   return (
     <Notice tone={isDone ? 'good' : 'busy'} title={title} actions={close}>
       {isDone ? 'Each is a new delivery in the list below.' : 'It goes on if you leave this page.'}

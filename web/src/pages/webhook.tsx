@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { useClient, useQuery } from 'urql';
-import { run, sentence, useMay } from '../api';
+import { run, sentence, useLast, useMay } from '../api';
 import { DeliveryList } from '../deliveries/list';
 import { type WebhookCoreFragment, WebhookDeleteDocument, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { navigate, paths, useParameter } from '../router';
@@ -200,12 +200,21 @@ function Detail({ webhook }: { webhook: Webhook }) {
 }
 
 export function WebhookPage({ id }: { id: string }) {
-  const [{ data, error }, reload] = useQuery({ query: WebhookDocument, variables: { id } });
-  if (data?.webhook) return <Detail webhook={data.webhook} />;
+  const [{ data: read, error }, reload] = useQuery({ query: WebhookDocument, variables: { id } });
+  const data = useLast(read, id);
+  const problem = error && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />;
+  if (data?.webhook) {
+    return (
+      <>
+        {problem}
+        <Detail webhook={data.webhook} />
+      </>
+    );
+  }
   return (
     <>
       <PageHead title="Webhook" back={{ href: paths.webhooks, label: 'Webhooks' }} />
-      {error && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />}
+      {problem}
       {!data && !error && <Loading />}
       {data && <Empty title="There is no such webhook">It may have been deleted.</Empty>}
     </>
