@@ -295,3 +295,25 @@ test('a page, and what it says of a replay, outlive a reading that fails', async
     await page.waitForFunction(() => !document.querySelector('main [role=alert]'));
   });
 });
+
+test('an answer that comes late closes no other dialog than its own', async () => {
+  await addAccount(`Open ${RUN}`);
+  await using({}, async (page) => {
+    let answer = null;
+    await page.setRequestInterception(true);
+    page.on('request', (request) => {
+      if (request.postData()?.includes('mutation AccountAdd')) answer = () => request.continue();
+      else void request.continue();
+    });
+    await visit(page, `${url}/accounts`);
+    await click(page, 'button', 'Add Account');
+    await fill(page, 'Account name', `Late ${RUN}`);
+    await click(page, 'button', 'Add the account');
+    await page.keyboard.press('Escape');
+    await click(page, 'button', `Edit Open ${RUN}`);
+    await fill(page, 'Name shown here', 'Typed meanwhile');
+    await answer();
+    await reads(page, `Late ${RUN}`, 'tbody');
+    assert.equal(await page.$eval('dialog input', (field) => field.value), 'Typed meanwhile');
+  });
+});

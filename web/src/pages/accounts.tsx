@@ -230,7 +230,8 @@ export function AccountsPage() {
   const { accounts, problem, reload } = useAllAccounts();
   const [dialog, open] = useState<Open>(null);
   const { publish } = useMay();
-  const close = (): void => open(null);
+  // An answer that comes late, to a dialog that was closed meanwhile, closes no other.
+  const close = (): void => open((now) => (now === dialog ? null : now));
   const add = publish && (
     <Button kind="primary" icon="plus" onClick={() => open({ kind: 'add' })}>
       Add Account

@@ -162,7 +162,8 @@ function Detail({ webhook }: { webhook: Webhook }) {
   const [replay, setReplay] = useParameter('replay');
   const { secret, show, forget } = useSecret(webhook.id);
   const { manageWebhooks } = useMay();
-  const close = (): void => open(null);
+  // An answer that comes late, to a dialog that was closed meanwhile, closes no other.
+  const close = (): void => open((now) => (now === dialog ? null : now));
   return (
     <>
       <PageHead
