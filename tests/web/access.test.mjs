@@ -163,6 +163,31 @@ test('people with colours of their own see which page and which tab they are on,
   });
 });
 
+test('the bars of the chart stand out from their ground in both themes', async () => {
+  const hook = await addWebhook('Charted', receiver.url);
+  await delivered(await testEvent(hook));
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await page.waitForSelector('.plot');
+    for (const value of ['light', 'dark']) {
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
+      // As WCAG 1.4.11 counts it.
+      const contrasts = await page.evaluate(() => {
+        const luminance = (colour) => {
+          const [red, green, blue] = colour.match(/\d+/g).map((part) => (part <= 10 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+          return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        };
+        const ground = luminance(getComputedStyle(document.querySelector('.chart')).backgroundColor);
+        return ['good', 'bad', 'open'].map((kind) => {
+          const bar = luminance(getComputedStyle(document.querySelector(`.plot-${kind}`)).fill);
+          return (Math.max(bar, ground) + 0.05) / (Math.min(bar, ground) + 0.05);
+        });
+      });
+      assert.ok(Math.min(...contrasts) >= 3, `${value}: ${contrasts}`);
+    }
+  });
+});
+
 test('a list that changes all the time does not say its length aloud each time, but does where it is read anew', async () => {
   const hook = await addWebhook('Talks', receiver.url);
   await using({}, async (page) => {
