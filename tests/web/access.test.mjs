@@ -45,7 +45,8 @@ async function losing(page, picks, requestStage = 'Request') {
   await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql', requestStage }] });
   wire.on('Fetch.requestPaused', ({ requestId, request }) => {
     const isLost = request.method === 'POST' && picks(request.postData);
-    void wire.send(isLost ? 'Fetch.failRequest' : 'Fetch.continueRequest', isLost ? { requestId, errorReason: 'ConnectionReset' } : { requestId });
+    // What was asked just before the line was mended goes on by itself.
+    wire.send(isLost ? 'Fetch.failRequest' : 'Fetch.continueRequest', isLost ? { requestId, errorReason: 'ConnectionReset' } : { requestId }).catch(() => undefined);
   });
   return async () => {
     await wire.detach();
