@@ -87,6 +87,23 @@ export async function tabTo(page, name) {
   throw new Error(`The keyboard does not come to ${name}`);
 }
 
+/** Presses a button by the keyboard. */
+export async function press(page, role, name) {
+  await (await page.waitForSelector(`::-p-aria([name="${name}"][role="${role}"])`)).focus();
+  await page.keyboard.press('Enter');
+}
+
+/** Waits until the focus is on what has this name. */
+export const focused = (page, name) =>
+  page.waitForFunction(
+    (wanted) => {
+      const { ariaLabel, labels, textContent } = document.activeElement;
+      return document.activeElement !== document.body && (ariaLabel ?? labels?.[0]?.textContent ?? textContent) === wanted;
+    },
+    {},
+    name,
+  );
+
 /** Types into the field with this label, in place of what stands there. */
 export async function fill(page, label, text) {
   const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
@@ -168,6 +185,21 @@ export async function receive() {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/hook`, requests, answer, close: () => server.close() };
+}
+
+/** From then on answers of the API to what this picks are lost: the server has done what was asked, or has heard nothing. */
+export async function losing(page, picks, requestStage = 'Request') {
+  const wire = await page.createCDPSession();
+  await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql', requestStage }] });
+  wire.on('Fetch.requestPaused', ({ requestId, request }) => {
+    const isLost = request.method === 'POST' && picks(request.postData);
+    // What was asked just before the line was mended goes on by itself.
+    wire.send(isLost ? 'Fetch.failRequest' : 'Fetch.continueRequest', isLost ? { requestId, errorReason: 'ConnectionReset' } : { requestId }).catch(() => undefined);
+  });
+  return async () => {
+    await wire.detach();
+    page.faults = page.faults.filter((fault) => !fault.includes('ERR_CONNECTION_RESET'));
+  };
 }
 
 /** A line to the API that can be cut for real: sockets are destroyed, new ones refused. */

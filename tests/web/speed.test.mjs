@@ -1,22 +1,10 @@
 // How fast the pages are, in a real browser that has the machine to itself. Started by test_dashboard.py, which says where they are.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { inPage, launch, PATIENCE_MS, visit } from './browser.mjs';
-
-const { HOOKLINE_URL: url, HOOKLINE_TOKEN: token, LARGE_WEBHOOK: largeWebhook } = process.env;
-
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-});
-
-const using = (options, body) => inPage(browser, { token, ...options }, body);
+import { PATIENCE_MS, visit } from './browser.mjs';
+import { using } from './stage.mjs';
+import { largeWebhook, url } from './workspace.mjs';
 
 const NO_FRAME = 'no frame was drawn';
 

@@ -23,7 +23,7 @@ from tests.running import Up, environment, up
 
 HERE = Path(__file__).parent
 # What measures must have the machine to itself.
-SCRIPTS = {"dashboard.test.mjs": (), "access.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
+SCRIPTS = {"dashboard.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
 BUILT = CHECKOUT / "web" / "dist" / "index.html"
 # The longest takes a good minute on two cores that have nothing else to do.
 SECONDS = 900
@@ -79,7 +79,10 @@ async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
 
 def names_of(script: str) -> list[str]:
     """The tests of a script in their order: they run together, for later ones use what earlier ones have made."""
-    return re.findall(r"^test\('(.+)', async", (HERE / script).read_text(), re.MULTILINE)
+    text = (HERE / script).read_text()
+    parts = re.findall(r"^import '\./(dashboard/.+)';", text, re.MULTILINE)
+    whole = [text, *((HERE / part).read_text() for part in parts)]
+    return [name for each in whole for name in re.findall(r"^test\('(.+)', async", each, re.MULTILINE)]
 
 
 @pytest.fixture(scope="module")

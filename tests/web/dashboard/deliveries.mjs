@@ -1,0 +1,127 @@
+// One delivery, and sending again.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { click, fill, reads, visit } from '../browser.mjs';
+import { makeWebhook, receiver, using } from '../stage.mjs';
+import { ask, delivered, path_, SECRET, testEvent, url } from '../workspace.mjs';
+
+test('the exact time is there where the pointer rests on a time, and a click there opens the row like any other', async () => {
+  const id = await makeWebhook('Pointed at');
+  const sent = await testEvent(id);
+  await delivered(sent);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    // The row moves as the page around it comes: where the time is, and what lies there, are asked in one go.
+    const title = await page.waitForFunction(() => {
+      const { left, top, width, height } = document.querySelector('.rows .row time')?.getBoundingClientRect() ?? {};
+      return left && document.elementFromPoint(left + width / 2, top + height / 2)?.title;
+    });
+    assert.match(await title.jsonValue(), /^\d\d \w+ \d{4}, \d\d:\d\d:\d\d \S+$/);
+    await page.locator('.rows .row time').click();
+    await reads(page, 'What happened');
+    assert.equal(decodeURIComponent(new URL(page.url()).pathname), `/deliveries/${sent}`);
+  });
+});
+
+test('a delivery page explains a failure, and sends again once the receiver is mended', async () => {
+  const id = await makeWebhook('Broken for a while');
+  // What a browser would make another number of, and forget one of.
+  const body = '{"id":12345678901234567890,"a":1.0,"a":2,"none":[],"some":["}"]}';
+  const well = { ...receiver.answer };
+  Object.assign(receiver.answer, { status: 503, body });
+  const failed = await testEvent(id);
+  assert.equal(await delivered(failed), 'FAILED');
+  Object.assign(receiver.answer, well);
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries/${path_(failed)}`);
+    await reads(page, 'Given up', '.timeline');
+    await reads(page, '503', '.timeline');
+    await reads(page, 'The receiver broke while it handled the request', '.timeline');
+    const shown = await page.$eval('[aria-label="Response body"]', (block) => block.textContent);
+    assert.equal(shown, '{\n  "id": 12345678901234567890,\n  "a": 1.0,\n  "a": 2,\n  "none": [],\n  "some": [\n    "}"\n  ]\n}');
+    await click(page, 'button', 'Send again');
+    await reads(page, 'an earlier delivery', '.facts');
+    await reads(page, 'Delivered', '.timeline');
+  });
+});
+
+test('a waiting delivery says why it waits, and can be cancelled', async () => {
+  receiver.answer.status = 500;
+  const { webhookCreate } = await ask(
+    `mutation($url: String!) { webhookCreate(input: {name: "Waits", callbackUrl: $url, events: [POST_DELETED], maxAttempts: 9}) { webhook { id } errors { message } } }`,
+    { url: receiver.url },
+  );
+  const waiting = await testEvent(webhookCreate.webhook.id);
+  await delivered(waiting, ['RETRYING']);
+  receiver.answer.status = 200;
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries/${path_(waiting)}`);
+    await reads(page, 'Waiting to try again', '.notice');
+    await reads(page, 'Next attempt', '.notice');
+    await click(page, 'button', 'Cancel');
+    await reads(page, 'Cancelled', '.timeline');
+  });
+});
+
+test('the page shows the body of every event as it went out, to the byte', async () => {
+  const id = await makeWebhook('Every event');
+  const { eventTypes } = await ask('query { eventTypes { type } }');
+  for (const { type } of eventTypes) {
+    const made = await ask(`mutation($id: ID!, $type: EventType!) { webhookTest(id: $id, eventType: $type) { delivery { id event { payload } } errors { message } } }`, { id, type });
+    const { delivery } = made.webhookTest;
+    await delivered(delivery.id);
+    assert.equal(JSON.stringify(delivery.event.payload), receiver.requests.at(-1).body, type);
+  }
+});
+
+test('the command that curl is given repeats the request to the byte, and each language finds the signature valid', async () => {
+  const id = await makeWebhook('Copied');
+  const sent = await testEvent(id);
+  await delivered(sent);
+  const original = receiver.requests.at(-1);
+  await using({}, async (page) => {
+    await page.browserContext().overridePermissions(url, ['clipboard-read', 'clipboard-sanitized-write']);
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await click(page, 'button', 'Copy as curl');
+    await reads(page, 'Command copied', '.toasts');
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    // Not the synchronous one: the receiver that answers it lives in this process.
+    await promisify(execFile)('sh', ['-c', command]);
+    const repeated = receiver.requests.at(-1);
+    assert.notEqual(repeated, original);
+    assert.equal(repeated.body, original.body);
+    assert.equal(repeated.headers['x-signature'], original.headers['x-signature']);
+
+    const run = { PHP: ['php'], Python: ['python3', '-'], Node: [process.execPath, '--input-type=module', '-'], Ruby: ['ruby', '-'] };
+    for (const language of ['PHP', 'Python', 'Node', 'Go', 'Ruby']) {
+      await click(page, 'tab', language);
+      const code = await page.$eval(`[aria-label="${language} code"]`, (element) => element.textContent);
+      assert.ok(code.includes(original.headers['x-signature']), language);
+      const [program, ...rest] = run[language] ?? ['true'];
+      if (language === 'Go' || spawnSync(program, ['--version']).error) continue;
+      const said = execFileSync(program, rest, { input: code, env: { ...process.env, WEBHOOK_SECRET: SECRET }, encoding: 'utf8' });
+      assert.equal(said.trim(), 'valid', language);
+      const saidOfAnother = execFileSync(program, rest, { input: code, env: { ...process.env, WEBHOOK_SECRET: 'another' }, encoding: 'utf8' });
+      assert.equal(saidOfAnother.trim(), 'not valid', language);
+    }
+    await fill(page, 'Try a secret on this signature', SECRET);
+    await reads(page, 'It matches');
+  });
+});
+
+test('a replay shows how far it has come', async () => {
+  const id = await makeWebhook('Replayed');
+  receiver.answer.status = 500;
+  for (const delivery of [await testEvent(id), await testEvent(id), await testEvent(id)]) assert.equal(await delivered(delivery), 'FAILED');
+  receiver.answer.status = 200;
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Replay');
+    await reads(page, '3 deliveries fit', 'dialog');
+    await page.locator('dialog button[type=submit]').click();
+    await reads(page, 'Replayed 3 deliveries', '.notice');
+    await page.waitForFunction(() => document.querySelectorAll('.rows .tone-good').length === 3);
+  });
+});

@@ -1,0 +1,54 @@
+// Lists of many pages. The last part, for it leaves more webhooks behind than one page shows.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { click, fill, reads, visit } from '../browser.mjs';
+import { makeWebhook, receiver, using } from '../stage.mjs';
+import { addAccount, ask, RUN, url } from '../workspace.mjs';
+
+test('a list of many pages shows each once, however much changes meanwhile', async () => {
+  const account = await addAccount(`Many ${RUN}`);
+  const many = (times, one) => `mutation($input: PostCreateInput!) { ${Array.from({ length: times }, (_, number) => `p${number}: ${one}`).join(' ')} }`;
+  for (let round = 0; round < 6; round++) await ask(many(10, 'postCreate(input: $input) { post { id } errors { message } }'), { input: { body: 'One of many', accountIds: [account] } });
+  const links = (page) => page.$$eval('tbody .row-link', (found) => found.map((link) => link.getAttribute('href')));
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, 'Live', '.live');
+    await page.waitForFunction(() => document.querySelectorAll('tbody .row-link').length === 50);
+    await page.evaluate(() => {
+      const more = [...document.querySelectorAll('button')].find((button) => button.textContent === 'Show more');
+      more.click();
+      more.click();
+    });
+    await page.waitForFunction(() => document.querySelectorAll('tbody .row-link').length > 59);
+    const before = await links(page);
+    const { post } = (await ask(`mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }`, { input: { body: 'The newest', accountIds: [account] } })).postCreate;
+    await ask('mutation($id: ID!) { postPublish(id: $id) { errors { message } } }', { id: post.id });
+    await reads(page, 'The newest', 'table');
+    await reads(page, 'Published', 'tbody tr:first-child');
+    const after = await links(page);
+    assert.equal(new Set(after).size, after.length);
+    assert.deepEqual(before.filter((link) => !after.includes(link)), []);
+  });
+});
+
+test('a search has as many pages as it needs, and outlives a reload', async () => {
+  const one = 'webhookCreate(input: $input) { webhook { id } errors { message } }';
+  const ten = `mutation($input: WebhookCreateInput!) { ${Array.from({ length: 10 }, (_, number) => `w${number}: ${one}`).join(' ')} }`;
+  for (let round = 0; round < 6; round++) await ask(ten, { input: { name: 'Sought after', callbackUrl: receiver.url, events: ['POST_DELETED'] } });
+  await makeWebhook('In the way');
+  const shown = (page, count) => page.waitForFunction((wanted) => document.querySelectorAll('tbody .row-link').length === wanted, {}, count);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks`);
+    await fill(page, 'Find by name or URL', 'sought');
+    await page.waitForFunction(() => !document.querySelector('tbody')?.textContent.includes('In the way'));
+    await shown(page, 50);
+    await click(page, 'button', 'Show more');
+    await shown(page, 60);
+    assert.equal(await page.$$eval('tbody .row-link', (links) => new Set(links.map((link) => link.href)).size), 60);
+    await page.reload();
+    await shown(page, 50);
+    assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought');
+    await click(page, 'link', 'Webhooks');
+    await page.waitForFunction(() => document.querySelector('input[type=search]').value === '' && document.querySelector('tbody')?.textContent.includes('In the way'));
+  });
+});

@@ -1,0 +1,64 @@
+// What the page says while things happen, and where the line or Redis breaks.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { choose, reads, visit } from '../browser.mjs';
+import { makeWebhook, rows, using, usingLine } from '../stage.mjs';
+import { delivered, path_, python, redisUrl, testEvent, url } from '../workspace.mjs';
+
+test('a dropped connection says so, resumes and misses nothing', async () => {
+  const id = await makeWebhook('Cut off');
+  await usingLine(async (page, wire) => {
+    await visit(page, `${wire.url}/webhooks/${path_(id)}`);
+    await reads(page, 'Live', '.live');
+    await testEvent(id);
+    await reads(page, 'Succeeded', '.rows');
+
+    wire.cut();
+    await reads(page, 'Disconnected', '.live');
+    const missed = [await testEvent(id), await testEvent(id), await testEvent(id)];
+    for (const delivery of missed) await delivered(delivery);
+    assert.equal((await rows(page)).length, 1);
+
+    wire.mend();
+    await reads(page, 'Resumed, nothing was missed', '.live');
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 4);
+    assert.deepEqual(await rows(page), Array(4).fill(['Post Published', 'Succeeded']));
+  });
+});
+
+test('a stream that Redis lost makes the page read everything again and say so', async () => {
+  const id = await makeWebhook('Forgotten');
+  await usingLine(async (page, wire) => {
+    await visit(page, `${wire.url}/webhooks/${path_(id)}`);
+    await reads(page, 'Live', '.live');
+    await testEvent(id);
+    await reads(page, 'Succeeded', '.rows');
+    wire.cut();
+    await reads(page, 'Disconnected', '.live');
+    await delivered(await testEvent(id));
+    execFileSync(python, ['-c', 'import sys, redis; redis.Redis.from_url(sys.argv[1]).flushall()', redisUrl]);
+    await delivered(await testEvent(id));
+    wire.mend();
+    await reads(page, 'the list was read again', '.live');
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 3);
+    assert.deepEqual(await rows(page), Array(3).fill(['Post Published', 'Succeeded']));
+  });
+});
+
+test('a list that changes all the time does not say its length aloud each time, but does where it is read anew', async () => {
+  const hook = await makeWebhook('Talks');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await reads(page, 'Live', '.live');
+    const aloud = () => page.$$eval('[role=status]', (found) => found.map(({ textContent }) => textContent));
+    for (const count of [1, 2]) {
+      await testEvent(hook);
+      await reads(page, `${count} in all`, '.table-foot');
+    }
+    assert.ok(!(await aloud()).includes('2 in all'));
+    await choose(page, 'Event', 'ACCOUNT_DELETED');
+    await reads(page, 'Nothing fits this filter');
+    assert.ok((await aloud()).includes('No deliveries'));
+  });
+});

@@ -1,0 +1,153 @@
+// Writing posts.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { audit, click, fill, focused, losing, reads, visit } from '../browser.mjs';
+import { makeWebhook, using } from '../stage.mjs';
+import { addAccount, addPost, ask, path_, RUN, token, url } from '../workspace.mjs';
+
+test('a post is written for two accounts, counted, published and watched as it goes out', async () => {
+  const [one, other] = [await addAccount(`First ${RUN}`), await addAccount(`Second ${RUN}`)];
+  assert.ok(one && other);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Hello, two accounts');
+    for (const name of [`First ${RUN} Sandbox`, `Second ${RUN} Sandbox`]) await click(page, 'checkbox', name);
+    await reads(page, '19 / ', '.counter');
+    assert.deepEqual(await audit(page), []);
+    await click(page, 'button', 'Publish now');
+    await reads(page, 'Published', '.page-title');
+    await page.waitForFunction(() => document.querySelectorAll('.post-accounts .tone-good').length === 2);
+  });
+});
+
+test('a scheduled post is shown with its year, and keeps its time to the second where only its text is edited', async () => {
+  const account = await addAccount(`Planned ${RUN}`);
+  const year = new Date().getFullYear() + 2;
+  const scheduledAt = `${year}-06-05T10:00:45Z`;
+  const input = { body: 'Not yet edited', accountIds: [account], scheduledAt };
+  const { post } = (await ask('mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } } }', { input })).postCreate;
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, `Jun ${year}, `, 'main');
+    await visit(page, `${url}/posts/${path_(post.id)}`);
+    await click(page, 'button', 'Edit');
+    await fill(page, 'Text', 'Edited');
+    await click(page, 'button', 'Schedule');
+    await reads(page, 'Edited', '.post-text');
+    const { node } = await ask('query($id: ID!) { node(id: $id) { ... on Post { body scheduledAt } } }', { id: post.id });
+    assert.deepEqual([node.body, Date.parse(node.scheduledAt)], ['Edited', Date.parse(scheduledAt)]);
+  });
+});
+
+test('a time that is half filled in publishes nothing and replays nothing', async () => {
+  await addAccount(`Half a time ${RUN}`);
+  const hook = await makeWebhook('Half a time');
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Not before its time');
+    await page.locator('.account-choice input').click();
+    await page.focus('input[name=scheduledAt]');
+    await page.keyboard.type('12252040');
+    await click(page, 'button', 'Publish now');
+    await reads(page, 'Complete the date and the time', '.field-error');
+    assert.equal(await page.evaluate(() => document.activeElement.name), 'scheduledAt');
+    const { posts } = await ask('{ posts(first: 1) { nodes { body } } }');
+    assert.notEqual(posts.nodes[0]?.body, 'Not before its time');
+    await click(page, 'button', 'Cancel');
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await click(page, 'button', 'Replay');
+    await page.focus('input[name=until]');
+    await page.keyboard.type('01012020');
+    await page.locator('dialog .button-primary').click();
+    await reads(page, 'Complete the date and the time', 'dialog .field-error');
+  });
+});
+
+test('what was typed into a new post is there after another page, a reload and a new sign-in, and gone once it is saved', async () => {
+  await addAccount(`Precious ${RUN}`);
+  const isThere = (page) => page.waitForFunction(() => document.querySelector('form textarea')?.value === 'Precious words');
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Precious words');
+    await click(page, 'link', 'Accounts');
+    await reads(page, 'Sandbox', 'table');
+    await visit(page, `${url}/posts/new`);
+    await isThere(page);
+    await page.setRequestInterception(true);
+    const refuse = (request) => request.respond({ status: 401, contentType: 'application/json', body: '{"errors":[{"message":"No","extensions":{"code":"UNAUTHENTICATED"}}]}' });
+    page.on('request', refuse);
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'no longer accepts this token');
+    page.off('request', refuse);
+    await page.setRequestInterception(false);
+    await fill(page, 'Token', token);
+    await click(page, 'button', 'Sign in');
+    await isThere(page);
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Precious words', '.post-text');
+    await visit(page, `${url}/posts/new`);
+    await page.waitForSelector('form textarea');
+    assert.equal(await page.$eval('form textarea', (field) => field.value), '');
+    page.faults = page.faults.filter((fault) => !fault.includes('status of 401'));
+  });
+});
+
+test('a new post whose answer got lost is there once after a reload, and says what it was changed to since', async () => {
+  const account = await addAccount(`Unanswered ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Said at first');
+    await click(page, 'checkbox', `Unanswered ${RUN} Sandbox`);
+    const found = await losing(page, (body) => body.includes('mutation PostCreate'), 'Response');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'The server cannot be reached', 'form [role=alert]');
+    await found();
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('form textarea')?.value === 'Said at first');
+    await fill(page, 'Text', 'Said at last');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Said at last', '.post-text');
+    const [post, before] = (await ask('{ posts(first: 2) { nodes { body accounts { account { id } } } } }')).posts.nodes;
+    assert.deepEqual(post, { body: 'Said at last', accounts: [{ account: { id: account } }] });
+    assert.notEqual(before?.body, 'Said at first');
+  });
+});
+
+test('the way back leads out of a post that was edited where it stands', async () => {
+  const post = await addPost({ body: 'To be edited', accountIds: [await addAccount(`Steps ${RUN}`)] });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await click(page, 'link', 'To be edited');
+    await click(page, 'button', 'Edit');
+    await fill(page, 'Text', 'Edited in place');
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'Edited in place', '.post-text');
+    assert.equal(new URL(page.url()).pathname, `/posts/${path_(post)}`);
+    await page.goBack();
+    await reads(page, 'Posts', 'h1');
+  });
+});
+
+test('a fault of an account stands at that account, and that of the text for it at that text', async () => {
+  const [gone, kept] = [`Goes ${RUN}`, `Stays ${RUN}`];
+  const id = await addAccount(gone);
+  await addAccount(kept);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'For two accounts');
+    for (const name of [kept, gone]) await click(page, 'checkbox', `${name} Sandbox`);
+    await page.locator('.account-choice > .button').click();
+    await fill(page, `On ${kept}`, ' ');
+    await ask('mutation($id: ID!) { accountDelete(id: $id) { errors { message } } }', { id });
+    await click(page, 'button', 'Publish now');
+    await focused(page, `On ${kept}`);
+    const wrong = await page.$$eval('[aria-invalid=true]', (fields) =>
+      fields.map((field) => [field.labels[0].textContent, document.getElementById(field.getAttribute('aria-describedby')).textContent]),
+    );
+    assert.deepEqual(wrong, [
+      [`On ${kept}`, 'The text must not be blank.'],
+      [`${gone} Sandbox`, 'There is no such account.'],
+    ]);
+    await click(page, 'button', 'Cancel');
+  });
+});

@@ -1,0 +1,45 @@
+// Tokens that open less, or nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { click, fill, focused, openPage, reads, visit } from '../browser.mjs';
+import { browser, makeWebhook, using } from '../stage.mjs';
+import { ask, path_, url } from '../workspace.mjs';
+
+test('a token that the server does not know gets a clear page and is not kept', async () => {
+  const page = await openPage(browser, { token: 'hl_nonsense' });
+  await visit(page, `${url}/webhooks`);
+  await reads(page, 'You have been signed out');
+  assert.equal(await page.evaluate(() => sessionStorage.getItem('hookline.token')), null);
+  await fill(page, 'Token', 'hl_more_nonsense');
+  await click(page, 'button', 'Sign in');
+  await reads(page, 'The server does not know this token');
+  await page.browserContext().close();
+});
+
+test('a token that may only read is offered nothing else, and loses the page when it is revoked', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "Reader", role: VIEWER}) { token { id } secret errors { message } } }`);
+  const id = await makeWebhook('Only read');
+  const page = await openPage(browser, { token: tokenCreate.secret });
+  await visit(page, `${url}/webhooks`);
+  await reads(page, 'Only read', 'table');
+  assert.ok(!(await page.$eval('main', (element) => element.textContent)).includes('Create Webhook'));
+  await visit(page, `${url}/webhooks/${path_(id)}`);
+  await reads(page, 'Live', '.live');
+  assert.equal(await page.$('.page-head .button'), null);
+  assert.deepEqual(page.faults, []);
+  await ask(`mutation($id: ID!) { tokenRevoke(id: $id) { errors { message } } }`, { id: tokenCreate.token.id });
+  await reads(page, 'You have been signed out');
+  await page.browserContext().close();
+});
+
+test('a token that is refused is asked for again where the keyboard is', async () => {
+  await using({ token: null }, async (page) => {
+    await visit(page, `${url}/signin`);
+    await fill(page, 'Token', 'two words');
+    await click(page, 'button', 'Sign in');
+    await focused(page, 'Token');
+    await page.evaluate(() => document.activeElement.addEventListener('focus', () => document.body.append('Read out anew')));
+    await page.keyboard.press('Enter');
+    await reads(page, 'Read out anew');
+  });
+});
