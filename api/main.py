@@ -177,6 +177,8 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         ws_ping_timeout=PING_SECONDS,
         lifespan="on",
         backlog=BACKLOG,
+        # Where it is not told, uvicorn reads the environment.
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
         access_log=False,
         server_header=False,

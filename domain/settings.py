@@ -42,6 +42,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_origins: tuple[str, ...] = ()
+    # Proxies that are believed who a client is, and whether it came over TLS.
+    trusted_proxies: tuple[Network, ...] = (IPv4Network("127.0.0.1"), IPv6Network("::1"))
 
     # Where deliveries may go.
     allowed_networks: tuple[Network, ...] = ()
