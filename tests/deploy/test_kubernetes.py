@@ -130,7 +130,9 @@ def test_one_goes_only_when_another_is_ready_and_may_finish_what_it_does(name: s
     pause = int(re.findall(r"\d+", hook)[-1])
     assert pod["terminationGracePeriodSeconds"] >= deadline.total_seconds() + pause + 10
     budget = named("PodDisruptionBudget", f"hookline-{name}")["spec"]
-    assert budget["minAvailable"] < spec["replicas"]
+    scaler = named("HorizontalPodAutoscaler", f"hookline-{name}")["spec"]
+    assert budget["minAvailable"] < scaler["minReplicas"]
+    assert "replicas" not in spec, "applying it would undo what the autoscaler has done"
     assert budget["selector"] == spec["selector"]
     assert spec["selector"]["matchLabels"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
