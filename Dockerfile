@@ -35,7 +35,9 @@ COPY api/ api/
 COPY workers/ workers/
 COPY cli/ cli/
 COPY --from=web /build/web/dist web/dist/
-RUN /opt/packages/bin/python -m compileall -q /app /opt/packages
+# Files are copied with the rights that they have, which may be their owner's alone.
+RUN chmod -R a+rX /app \
+ && /opt/packages/bin/python -m compileall -q /app /opt/packages
 USER 10001
 EXPOSE 8000
 CMD ["hookline", "api"]

@@ -207,6 +207,17 @@ def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> No
                 assert (CHECKOUT / source).exists(), line
 
 
+def test_what_comes_from_a_checkout_of_its_owner_alone_can_be_read_by_the_user_of_the_image(tmp_path: Path) -> None:
+    """COPY keeps the rights that files have: nobody else's, where they were checked out under a umask of 077."""
+    private = tmp_path / "domain" / "errors.py"
+    private.parent.mkdir(mode=0o700)
+    private.touch(mode=0o600)
+    last_stage = (CHECKOUT / "Dockerfile").read_text().rpartition("\nFROM")[2]
+    for command in re.findall(r"\bchmod -R [^\n&\\]+", last_stage):
+        subprocess.run(command.replace("/app", str(tmp_path)).split(), check=True)
+    assert (private.parent.stat().st_mode & 0o777, private.stat().st_mode & 0o777) == (0o755, 0o644)
+
+
 def test_the_command_that_the_image_writes_is_ours() -> None:
     (text,) = re.findall(r"printf '#!/opt/packages/bin/python(.+?)'", (CHECKOUT / "Dockerfile").read_text())
     command = [sys.executable, "-c", text.replace("\\n", "\n"), "--version"]
