@@ -16,16 +16,17 @@ from domain.errors import Misconfigured
 from domain.settings import Settings
 from workers import metrics
 
-# The database loop comes round each second, and a statement may take half a minute.
+# The database loop takes its steps each second, and a statement may take half a minute. A whole round is no measure:
+# where the database has fallen silent, each step waits that long.
 ALIVE_SECONDS = 60.0
 READY_SECONDS = 15.0
 
 
 @dataclass
 class Pulse:
-    """When the database loop last came round, and when the database last answered it; by the monotonic clock."""
+    """When the database loop last ended a step, and when the database last answered it; by the monotonic clock."""
 
-    round_at: float
+    turned_at: float
     answered_at: float | None = None
     stopping: bool = False
 
@@ -34,15 +35,19 @@ class Pulse:
         """Of a worker that has just started."""
         return cls(monotonic())
 
+    def turn(self) -> None:
+        """A step has ended, well or not."""
+        self.turned_at = monotonic()
+
     def beat(self, *, answered: bool) -> None:
         """The loop has come round."""
-        self.round_at = monotonic()
+        self.turn()
         if answered:
-            self.answered_at = self.round_at
+            self.answered_at = self.turned_at
 
     def is_alive(self, now: float) -> bool:
         """Whether the loop turns at all, database or not."""
-        return now - self.round_at < ALIVE_SECONDS
+        return now - self.turned_at < ALIVE_SECONDS
 
     def is_ready(self, now: float) -> bool:
         """Whether it delivers: the database has answered lately and nobody told us to stop."""

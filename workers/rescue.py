@@ -65,6 +65,7 @@ class Rescue:
                 log.warning("rescue.redis_away", error=type(error).__name__)
             except Exception:
                 log.exception("rescue.step_broke", step=getattr(step, "__name__", "step"))
+            self.pulse.turn()
         return answered
 
     async def _finds_its_tables(self) -> bool:

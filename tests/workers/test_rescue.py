@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 from structlog.testing import capture_logs
 
@@ -90,16 +91,20 @@ async def test_the_ready_file_is_touched_once_the_database_answers_and_not_befor
     async with gated(replace(settings, ready_file=str(ready))) as gates, opened(gates.settings) as domain:
         close(gates.postgres)
         async with Engine(domain).running() as engine:
-            rescue = Rescue(domain, engine)
-            began = rescue.pulse.round_at
+            ended = []
+
+            async def end_a_round() -> None:
+                ended.append(True)
+
+            rescue = Rescue(domain, engine, end_a_round)
             running = asyncio.create_task(rescue.forever())
-            await until(lambda: rescue.pulse.round_at > began)
+            await until(lambda: len(ended) > 1)
             assert not ready.exists()
             reopen(gates.postgres)
 
             await until(ready.exists)
 
-            assert rescue.pulse.is_ready(rescue.pulse.round_at)
+            assert rescue.pulse.is_ready(monotonic())
             await end(running)
 
 
