@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from domain import settings as reading
+from domain.database import POOL_SIZE
 from domain.settings import Settings, variable_of
 from domain.version import VERSION
 from workers.health import READY_SECONDS
@@ -135,6 +136,15 @@ def test_one_goes_only_when_another_is_ready_and_may_finish_what_it_does(name: s
     assert "replicas" not in spec, "applying it would undo what the autoscaler has done"
     assert budget["selector"] == spec["selector"]
     assert spec["selector"]["matchLabels"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_postgresql_is_said_to_need_connections_for_all_pods_that_there_may_be() -> None:
+    most = sum(each["spec"]["maxReplicas"] for each in documents() if each["kind"] == "HorizontalPodAutoscaler")
+    surge = sum(
+        each["spec"]["strategy"]["rollingUpdate"]["maxSurge"] for each in documents() if each["kind"] == "Deployment"
+    )
+    told = re.findall(r"`max_connections` of (\d+)", (ROOT / "docs" / "operations.md").read_text())
+    assert [int(number) >= (most + surge + 1) * POOL_SIZE for number in told] == [True]
 
 
 def test_workers_are_scaled_by_how_late_deliveries_are() -> None:
