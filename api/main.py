@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+from collections.abc import Iterator
 from typing import Any, cast
 
 import strawberry
@@ -17,7 +18,7 @@ from api.app import create
 from api.outbox import CUT, WRITE_NOW
 from domain import logs, open_files, unit
 from domain.errors import Misconfigured
-from domain.settings import Settings
+from domain.settings import Network, Settings
 from schema.schema import schema as hookline_schema
 
 # Of what a client may send in one message.
@@ -178,12 +179,19 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         lifespan="on",
         backlog=BACKLOG,
         # Where it is not told, uvicorn reads the environment.
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        forwarded_allow_ips=[text for network in settings.trusted_proxies for text in _spellings(network)],
         timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
         access_log=False,
         server_header=False,
         log_config=None,
     )
+
+
+def _spellings(network: Network) -> Iterator[str]:
+    yield str(network)
+    if network.version == 4:
+        # Who comes by IPv4 to a socket for both.
+        yield f"::ffff:{network.network_address}/{96 + network.prefixlen}"
 
 
 def run(settings: Settings) -> None:

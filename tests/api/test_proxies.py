@@ -1,5 +1,6 @@
 """Behind a proxy that does TLS: which one is believed who a client is, and how it came."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -8,8 +9,9 @@ import aiohttp
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from api.main import config_of, listener
 from domain.settings import Settings
-from tests.api.conftest import Api, running
+from tests.api.conftest import Api, QuietServer, running
 from tests.api.protocol import opened
 from tests.api.sockets import ws
 
@@ -55,6 +57,22 @@ async def test_who_is_no_trusted_proxy_is_not_believed(behind: Api) -> None:
 async def test_clients_of_the_trusted_proxy_are_told_apart(behind: Api) -> None:
     told = [await status_of_a_bad_token(behind, PROXY, f"203.0.113.{n}") for n in (1, 2, 1)]
     assert told == [401, 401, 429]
+
+
+async def test_the_proxy_is_trusted_where_it_comes_by_ipv4_to_a_socket_for_both(settings: Settings) -> None:
+    there = replace(settings, host="::", port=0, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    server = QuietServer(config_of(there))
+    server.config.loop = "none"
+    with listener(there) as both:
+        task = asyncio.create_task(server.serve([both]))
+        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            while not server.started:
+                await asyncio.sleep(0.005)
+            url = f"http://127.0.0.1:{both.getsockname()[1]}/healthz"
+            async with session.get(url, headers=SAYS) as answer:
+                assert "strict-transport-security" in answer.headers
+            server.should_exit = True
+            await task
 
 
 async def test_without_the_setting_a_proxy_on_this_machine_is_believed(settings: Settings) -> None:
