@@ -140,6 +140,12 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket", "info"}
 
 
+def test_of_what_every_program_tells_only_ours_is_drawn() -> None:
+    for expression in expressions(DASHBOARD):
+        if "process_" in expression:
+            assert expression.endswith(" and on (job, instance) (hookline_connections or hookline_database_reached)")
+
+
 def test_no_panel_lies_upon_another() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
