@@ -10,6 +10,7 @@ from time import monotonic
 import aiohttp
 import pytest
 
+from domain import database
 from domain.errors import Unavailable
 from domain.settings import Settings
 from domain.unit import Domain, opened
@@ -69,6 +70,12 @@ async def test_a_round_may_take_long_where_its_steps_wait_for_a_silent_database(
     rescue = Rescue(domain, engine, *[wait_in_vain] * 4)
     assert not await rescue.once()
     assert alive == [True] * 4
+
+
+def test_a_loop_is_given_the_time_of_the_longest_wait_for_a_silent_database() -> None:
+    silent = database.credentials("postgresql://h@localhost/h")
+    # asyncpg waits as long again for the cancelling of what it has given up; then it connects anew.
+    assert 2 * silent["command_timeout"] + silent["timeout"] < ALIVE_SECONDS
 
 
 async def test_it_shows_what_it_counts(url: str) -> None:
