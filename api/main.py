@@ -31,6 +31,9 @@ HEAD_TOO_LARGE = (
 )
 # Silent sockets are asked whether anybody is there, which also keeps proxies from closing them.
 PING_SECONDS = 20.0
+# Longer than proxies keep an idle connection: a request that meets our closing of it is a 502, and no proxy sends a
+# mutation again.
+IDLE_SECONDS = 130
 # For a client that has stopped reading to take the close frame.
 FLUSH_SECONDS = 10.0
 BACKLOG = 2_048
@@ -180,6 +183,7 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         backlog=BACKLOG,
         # Where it is not told, uvicorn reads the environment.
         forwarded_allow_ips=[text for network in settings.trusted_proxies for text in _spellings(network)],
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
         access_log=False,
         server_header=False,

@@ -75,6 +75,11 @@ async def test_the_proxy_is_trusted_where_it_comes_by_ipv4_to_a_socket_for_both(
             await task
 
 
+def test_it_is_the_proxy_that_closes_a_connection_which_is_idle(settings: Settings) -> None:
+    """Of nginx, Amazon's balancers, Traefik and Caddy the last one keeps it longest: for two minutes."""
+    assert config_of(settings).timeout_keep_alive > 120
+
+
 async def test_without_the_setting_a_proxy_on_this_machine_is_believed(settings: Settings) -> None:
     async with running(settings) as api:
         origin = api.url.replace("http:", "https:")
