@@ -146,6 +146,14 @@ def test_of_what_every_program_tells_only_ours_is_drawn() -> None:
             assert expression.endswith(" and on (job, instance) (hookline_connections or hookline_database_reached)")
 
 
+def test_that_all_processes_of_a_kind_are_gone_wakes_somebody(existing: list[Metric]) -> None:
+    asked = {name for expression in expressions(ALERTS) for name in re.findall(r"absent\((\w+)\)", expression)}
+    of_the_api = {full_name(metric) for metric in shown_by_the_api()}
+    of_the_worker = {full_name(metric) for metric in existing} - of_the_api
+    assert asked & of_the_api
+    assert asked & of_the_worker
+
+
 def test_no_panel_lies_upon_another() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
