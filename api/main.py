@@ -146,6 +146,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """See ASGI."""
         if message["type"] != "websocket.close":
             await super().send(message)
+            if message["type"] == "websocket.http.response.body":
+                # uvicorn would log an error of ours for each socket that we refuse.
+                self.handshake_complete = True
             return
         # uvicorn waits until the client has read what came before; a stalled one never does. The frame is small.
         self.writable.set()

@@ -10,6 +10,7 @@ from domain.settings import Settings
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
 from tests.api.sockets import NAME, WATCH, ws
+from tests.waiting import until
 
 
 async def test_only_our_subprotocol_is_spoken(api: Api) -> None:
@@ -37,6 +38,14 @@ async def test_the_origin_is_checked(settings: Settings) -> None:
                     pass
             assert refused.value.response.status_code == 403, origin
             assert b"FORBIDDEN" in refused.value.response.body
+
+
+async def test_a_socket_that_is_refused_is_no_error_of_ours(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidStatus):
+        async with opened(ws(api), origin="https://evil.example"):
+            pass
+    await until(lambda: not api.server.server_state.tasks)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_who_does_not_initialise_is_closed_in_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
