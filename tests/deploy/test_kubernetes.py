@@ -133,6 +133,7 @@ def test_one_goes_only_when_another_is_ready_and_may_finish_what_it_does(name: s
     budget = named("PodDisruptionBudget", f"hookline-{name}")["spec"]
     scaler = named("HorizontalPodAutoscaler", f"hookline-{name}")["spec"]
     assert budget["minAvailable"] < scaler["minReplicas"]
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert "replicas" not in spec, "applying it would undo what the autoscaler has done"
     assert budget["selector"] == spec["selector"]
     assert spec["selector"]["matchLabels"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
