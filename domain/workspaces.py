@@ -30,6 +30,8 @@ PREFIX = "hl_"
 SHOWN_CHARACTERS = 9
 RANDOM_BYTES = 32
 LAST_USE_PRECISION = timedelta(minutes=1)
+# An admin token that ends sooner is none to fall back on: somebody must come to make another one with it.
+TIME_TO_MAKE_ANOTHER = timedelta(hours=1)
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 43  # 256 bits in base 62
@@ -117,7 +119,8 @@ async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -
 async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -> Token:
     """Make a token useless from now on; revoking it again changes nothing. Tokens may revoke themselves.
 
-    Raises Refused for an unknown id, and for the last valid admin token: nobody could make another one.
+    Raises Refused for an unknown id, and for a valid admin token where no other one lasts TIME_TO_MAKE_ANOTHER: nobody
+    could make another one.
     """
     now = now or datetime.now(UTC)
     # All tokens that could be the last one are locked, in one order: two revocations cannot pass each other.
@@ -126,9 +129,10 @@ async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -
     token = next((each for each in locked if each.id == token_id), None)
     if token is None:
         return await _revoked_before(unit, token_id)
-    admins = [each for each in locked if each.role is Role.ADMIN and (each.expires_at is None or each.expires_at > now)]
-    if admins == [token]:
-        wrong_state("This is the last valid admin token; make another one before you revoke it.")
+    if _opens_all(token, now) and not any(
+        _opens_all(each, now + TIME_TO_MAKE_ANOTHER) for each in locked if each is not token
+    ):
+        wrong_state("This is the last admin token that stays valid; make another one before you revoke it.")
     token.revoked_at = now
     await token.save(update_fields=["revoked_at"])
     await audit.record(unit, "token.revoke", token, name=token.name)
@@ -138,6 +142,11 @@ async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -
 async def _revoked_before(unit: Unit, token_id: int) -> Token:
     found = await Token.get_or_none(workspace_id=unit.workspace.id, id=token_id) if is_key(token_id) else None
     return found or not_found("token")
+
+
+def _opens_all(token: Token, at: datetime) -> bool:
+    """Whether this is an admin token that is still good at that time, unless it is revoked."""
+    return token.role is Role.ADMIN and (token.expires_at is None or token.expires_at > at)
 
 
 def _valid(now: datetime) -> Q:

@@ -95,14 +95,28 @@ async def test_the_last_valid_admin_token_cannot_be_revoked(domain: Domain, admi
     assert (await revoke(domain, admin, only.id)).revoked_at is not None
 
 
-async def test_an_admin_token_that_ends_at_this_moment_is_no_other_one(domain: Domain, admin: Actor) -> None:
-    only, _ = await token_of(domain, admin, NewToken("Owner", Role.ADMIN))
-    ending, _ = await token_of(domain, admin, NewToken("Ending", Role.ADMIN, NOW + timedelta(hours=1)))
-    assert ending.expires_at is not None
-    with pytest.raises(Refused) as refused:
-        async with domain.unit(admin) as unit:
-            await workspaces.revoke_token(unit, only.id, now=ending.expires_at)
-    assert code_of(refused) == [FaultCode.WRONG_STATE]
+@pytest.mark.parametrize(
+    ("left", "is_enough"),
+    [
+        pytest.param(timedelta(minutes=1), False, id="about to end"),
+        pytest.param(timedelta(hours=1), False, id="to the hour"),
+        pytest.param(timedelta(hours=1, seconds=1), True, id="for longer"),
+    ],
+)
+async def test_an_admin_token_that_ends_within_the_hour_is_none_to_fall_back_on(
+    domain: Domain, admin: Actor, left: timedelta, is_enough: bool
+) -> None:
+    now = datetime.now(UTC)
+    lasting, _ = await token_of(domain, admin, NewToken("Owner", Role.ADMIN))
+    short, _ = await token_of(domain, admin, NewToken("Guest", Role.ADMIN, now + left))
+    async with domain.unit(admin) as unit:
+        if is_enough:
+            await workspaces.revoke_token(unit, lasting.id, now)
+        else:
+            with pytest.raises(Refused) as refused:
+                await workspaces.revoke_token(unit, lasting.id, now)
+            assert code_of(refused) == [FaultCode.WRONG_STATE]
+            await workspaces.revoke_token(unit, short.id, now)
 
 
 async def test_two_revocations_at_once_leave_one_admin_token(domain: Domain, admin: Actor) -> None:
