@@ -29,6 +29,8 @@ KEPT_DOCUMENTS = 500
 # A longer one is parsed anew each time, so that what is kept stays within some 40 MiB.
 LONGEST_KEPT = 16 * 1024
 KEPT_COSTS = 16
+# No argument takes as many. Each entry is turned into an object for each field that the variable is given to.
+MOST_IN_A_LIST = 1_000
 
 # Classes, made once: a rule made anew for each request defeats every cache.
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -79,6 +81,20 @@ class Document:
         if cost > LIMITS.cost:
             raise bad(excess(Measure(cost=cost), 0) or "", QUERY_TOO_COMPLEX)
         return cost
+
+
+def check_lists(variables: Mapping[str, Any]) -> None:
+    """Raises BadDocument where a list in the variables is longer than any that is asked for."""
+    waiting: list[Any] = [variables]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            if len(value) > MOST_IN_A_LIST:
+                found = f"A list in the variables has {len(value):,} entries; {MOST_IN_A_LIST:,} are allowed."
+                raise bad(found, QUERY_TOO_COMPLEX)
+            waiting += value
+        elif isinstance(value, Mapping):
+            waiting += value.values()
 
 
 def _size_in(variables: Mapping[str, Any], name: str) -> Any:

@@ -18,7 +18,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from api.complexity import LIMITS
 from api.deadline import Late, within
-from api.documents import BadDocument, Document, Documents, at_fault
+from api.documents import BadDocument, Document, Documents, at_fault, check_lists
 from schema.context import Context
 from schema.errors import present
 
@@ -128,6 +128,7 @@ class Engine:
         """Parse, limit and validate. Raises BadDocument."""
         document = self.documents.prepare(asked.query)
         node = document.operation(asked.operation_name)
+        check_lists(asked.variables)
         return Prepared(asked, document, node, document.cost(node, asked.variables))
 
     def executor(self, prepared: Prepared, context: Context) -> "Executor[Any]":

@@ -64,10 +64,10 @@ def _check(new: NewReplay, webhook: Webhook | None, moment: datetime) -> None:
         faults.add(FaultCode.NOT_FOUND, "There is no such webhook.", "webhook_id")
     if not new.statuses:
         faults.add(FaultCode.REQUIRED, "Name at least one status.", "statuses")
-    for index, status in enumerate(new.statuses):
+    for status in dict.fromkeys(new.statuses):
         if status not in FINISHED:
             message = "Only finished deliveries can be sent again: SUCCEEDED, FAILED or CANCELLED."
-            faults.add(FaultCode.INVALID, message, "statuses", str(index))
+            faults.add(FaultCode.INVALID, message, "statuses", str(new.statuses.index(status)))
     if new.since > moment:
         faults.add(FaultCode.OUT_OF_RANGE, "The beginning lies in the future.", "since")
     if new.until is not None and new.until <= new.since:

@@ -1,13 +1,15 @@
 """What a query may ask for, and that finding out takes no time."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from graphql import get_introspection_query
 
-from api.documents import BadDocument, Documents
+from api.documents import MOST_IN_A_LIST, BadDocument, Documents
 from schema.schema import schema
+from tests.api.conftest import Api
 
 DOCUMENTS = Documents(schema._schema)
 NAMES = "viewer { workspace { name } }"
@@ -132,6 +134,35 @@ def test_the_cost_follows_the_variables_and_is_remembered_for_each_of_their_valu
     ]  # fmt: skip
     assert [document.cost(node, variables) for variables, _ in asked] == [cost for _, cost in asked]
     assert document.page_variables == ("n",)
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        pytest.param(
+            "query($v: [DeliveryStatus!]) { deliveries(first: 0, filter: { statuses: $v }) { nodes { id } } }",
+            lambda length: ["FAILED"] * length,
+            id="a list",
+        ),
+        pytest.param(
+            "query($v: DeliveryFilter) { deliveries(first: 0, filter: $v) { nodes { id } } }",
+            lambda length: {"statuses": ["FAILED"] * length},
+            id="a list in an object",
+        ),
+    ],
+)
+async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
+    api: Api, query: str, variables: Callable[[int], Any]
+) -> None:
+    assert (await api.post(query, v=variables(MOST_IN_A_LIST)))[0] == 200
+    # Of some more than 32,767 values PostgreSQL's driver said that it could not send them, and we that it was away.
+    for length in (MOST_IN_A_LIST + 1, 40_000):
+        status, body = await api.post(query, v=variables(length))
+        assert (status, body["errors"][0]["extensions"]["code"]) == (400, "QUERY_TOO_COMPLEX")
+    async with api.socket() as socket:
+        await socket.subscribe("long", query, v=variables(MOST_IN_A_LIST + 1))
+        assert (await socket.receive())["payload"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+        await socket.quiet()
 
 
 def test_a_document_is_prepared_once() -> None:

@@ -136,6 +136,14 @@ async def test_all_that_is_wrong_is_said_at_once(domain: Domain, admin: Actor) -
     assert not await Replay.exists()
 
 
+async def test_a_status_that_is_named_often_is_at_fault_once(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    named = (DeliveryStatus.FAILED, *[DeliveryStatus.PENDING] * 50, *[DeliveryStatus.RETRYING] * 50)
+    with pytest.raises(Refused) as refused:
+        await start(domain, admin, webhook, statuses=named)
+    assert [fault.field for fault in refused.value.faults] == [("statuses", "1"), ("statuses", "51")]
+
+
 async def test_a_webhook_that_does_not_exist_here_cannot_be_replayed(domain: Domain, admin: Actor) -> None:
     with pytest.raises(Refused) as refused:
         await start(domain, admin, Webhook(id=2**62), statuses=())
