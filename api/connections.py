@@ -34,6 +34,7 @@ RESTARTING: Final = 1012
 TRY_AGAIN: Final = 1013
 
 TOO_SLOW_REASON = "Too slow: reconnect, and resume from your cursor"
+NO_LONGER_VALID = "The token was revoked or has expired"
 FULL_REASON = "This server has as many sockets as it can hold."
 
 log = structlog.get_logger(__name__)
@@ -114,6 +115,7 @@ class Connections:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self.close_stalled(asyncio.get_running_loop().time())
+            self.close_expired(datetime.now(UTC))
             try:
                 await self.close_revoked(datetime.now(UTC))
             except (Late, *OUT_OF_REACH) as error:
@@ -128,12 +130,21 @@ class Connections:
             if connection.has_stalled(now):
                 connection.close(TRY_AGAIN, TOO_SLOW_REASON)
 
+    def close_expired(self, now: datetime) -> None:
+        """End those whose tokens have stopped working by themselves: that is known without the database."""
+        for connection in tuple(self._open):
+            if connection.actor and connection.actor.has_expired(now):
+                connection.close(FORBIDDEN, NO_LONGER_VALID)
+
     async def close_revoked(self, now: datetime) -> None:
-        """End those whose tokens are revoked or expired. One query for all of them."""
+        """End those whose tokens are revoked or expired. One query for all of them.
+
+        Raises Late, or what asyncpg raises where the database is out of reach.
+        """
         if not self._by_token:
             return
         asked = set(self._by_token)
         gone = asked - await within(ANSWER_SECONDS, workspaces.valid_tokens(asked, now))
         for connection in tuple(self._open):
             if connection.actor and connection.actor.token and connection.actor.token.id in gone:
-                connection.close(FORBIDDEN, "The token was revoked or has expired")
+                connection.close(FORBIDDEN, NO_LONGER_VALID)

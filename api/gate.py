@@ -73,10 +73,9 @@ class Gate:
 
     def _lately(self, digest: bytes) -> Actor | None:
         actor, until = self._believed.get(digest, (None, 0.0))
-        if actor is None or actor.token is None or time.monotonic() > until:
+        if actor is None or time.monotonic() > until or actor.has_expired(datetime.now(UTC)):
             return None
-        expires_at = actor.token.expires_at
-        return actor if expires_at is None or expires_at > datetime.now(UTC) else None
+        return actor
 
     def _remember(self, digest: bytes, actor: Actor, *, believe: bool) -> None:
         self._good[digest] = time.monotonic() + GOOD_SECONDS

@@ -6,6 +6,7 @@ socket, always with a code and a reason.
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from api.connections import (
     FULL_REASON,
     INIT_TIMEOUT,
     INTERNAL_ERROR,
+    NO_LONGER_VALID,
     NO_SUBPROTOCOL,
     TOO_MANY,
     TOO_SLOW_REASON,
@@ -231,6 +233,8 @@ class Socket:
     def _subscribe(self, message: dict[str, Any]) -> None:
         if self.actor is None:
             raise Closing(UNAUTHORIZED, "Unauthorized")
+        if self.actor.has_expired(datetime.now(UTC)):
+            raise Closing(FORBIDDEN, NO_LONGER_VALID)
         id_ = _id_in(message)
         payload = message.get("payload")
         if not isinstance(payload, dict):

@@ -1,19 +1,22 @@
 """What one API process holds while it runs."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, cast
 
 import strawberry
 from starlette.types import Scope
 
 from api.connections import Connections
+from api.deadline import Late
 from api.execution import Engine, Outcome, Prepared
 from api.gate import Gate
 from api.live_feed import Feeds
 from api.metrics import Metrics
 from api.rates import Rates
+from domain.database import OUT_OF_REACH
 from domain.settings import Settings
 from domain.unit import Actor, Domain, opened
 from schema.context import Context
@@ -43,9 +46,16 @@ class Process:
             outcome = await self.engine.execute(prepared, Context(self.domain, actor, request_id))
             note(outcome.codes())
         if REVOKING in prepared.document.text:
-            self.gate.forget_tokens()
+            await self._forget_tokens()
         self.metrics.operation(transport, prepared, outcome.codes())
         return outcome
+
+    async def _forget_tokens(self) -> None:
+        """Refuse a token that was revoked just now, and end what it has open; an answer that is ready still leaves."""
+        self.gate.forget_tokens()
+        # Where the database is away, whoever watches the connections tries again.
+        with suppress(Late, *OUT_OF_REACH):
+            await self.connections.close_revoked(datetime.now(UTC))
 
 
 @asynccontextmanager

@@ -33,6 +33,10 @@ class Actor:
     token: Token | None
     role: Role
 
+    def has_expired(self, now: datetime) -> bool:
+        """Whether the token has stopped working by itself."""
+        return self.token is not None and self.token.expires_at is not None and self.token.expires_at <= now
+
 
 @dataclass(frozen=True, slots=True)
 class Domain:

@@ -9,15 +9,18 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from api import main, outbox
-from domain import workspaces
+from api import connections, main, outbox
+from domain import ids, workspaces
 from domain.settings import Settings
+from domain.tables import Token
 from domain.vocabulary import Role
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
 from tests.api.sockets import WATCH, ws
 from tests.waiting import until
+
+REVOKE = "mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }"
 
 
 async def test_a_silent_socket_is_kept_alive_by_pings_and_ended_when_nobody_answers(
@@ -39,6 +42,51 @@ async def test_a_revoked_token_closes_its_sockets_and_no_others(api: Api) -> Non
             await workspaces.revoke_token(unit, token_id)
         assert (await goes.closed())[0] == 4403
         await stays.quiet()
+
+
+async def test_a_token_that_is_revoked_here_closes_its_sockets_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WATCH_SECONDS", 3_600)
+    async with running(settings) as api:
+        token_id, other = await api.new_token()
+        async with api.socket() as stays, api.socket(other) as goes:
+            await api.ask(REVOKE, id=ids.make("Token", token_id))
+            assert (await goes.closed())[0] == 4403
+            await stays.quiet()
+
+
+async def test_who_revokes_its_own_token_hears_of_it(api: Api) -> None:
+    token_id, other = await api.new_token()
+    async with api.socket(other) as socket:
+        await socket.subscribe("last", REVOKE, id=ids.make("Token", token_id))
+        assert (await socket.next("last"))["data"] == {"tokenRevoke": {"errors": []}}
+        assert (await socket.closed())[0] == 4403
+
+
+async def test_a_token_that_has_just_expired_does_nothing_more_on_its_sockets(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WATCH_SECONDS", 3_600)
+    async with running(settings) as api, api.socket() as socket:
+        expire(api)
+        await socket.subscribe("late", 'mutation { tokenCreate(input: { name: "late", role: ADMIN }) { secret } }')
+        assert (await socket.closed())[0] == 4403
+        assert not await Token.exists(name="late")
+
+
+async def test_an_expired_token_closes_its_sockets_though_the_database_says_nothing(api: Api) -> None:
+    async with api.socket() as socket:
+        expire(api)
+        assert (await socket.closed())[0] == 4403
+
+
+def expire(api: Api) -> None:
+    """Let the tokens of all that is open be over, as far as this process knows; the database is not told."""
+    for connection in api.process.connections._open:
+        assert connection.actor is not None
+        assert connection.actor.token is not None
+        connection.actor.token.expires_at = datetime.now(UTC)
 
 
 async def test_an_expired_token_closes_its_sockets(api: Api) -> None:
