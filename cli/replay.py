@@ -75,7 +75,7 @@ async def _show(replay: Replay) -> None:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Queued again", total=replay.total)
         async for done in _steps(replay):
-            progress.update(task, completed=done.done)
+            progress.update(task, completed=done.done, total=done.total)
 
 
 async def _once(replay: Replay) -> AsyncIterator[Replay]:

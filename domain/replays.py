@@ -109,6 +109,7 @@ WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses
     AND d.created_at >= r.since AND d.created_at < r.until
 """
 
+# What ended a moment before a replay was asked for may have been committed a moment after it was counted.
 _COPY_PAGE = """
 WITH r AS (
     SELECT r.*, w.deleted_at FROM replay r JOIN webhook w ON w.id = r.webhook_id
@@ -133,6 +134,7 @@ WITH r AS (
 ), moved AS (
     UPDATE replay SET position = coalesce((SELECT max(id) FROM page), replay.position),
         done = replay.done + (SELECT count(*) FROM page),
+        total = greatest(replay.total, replay.done + (SELECT count(*) FROM page)),
         finished_at = CASE WHEN (SELECT count(*) FROM page) < $2 THEN now() END
     FROM r WHERE replay.id = r.id
 )

@@ -99,6 +99,20 @@ async def test_what_ends_after_it_was_asked_for_is_not_copied(domain: Domain, ad
     assert replay.finished_at is not None
 
 
+async def test_what_ended_before_it_was_asked_for_and_was_committed_after_it_was_counted_counts(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await failed_deliveries(domain, admin, 3)
+    late = (await Delivery.all())[0]
+    await rows("UPDATE delivery SET status = 'delivering', finished_at = NULL WHERE id = $1", late.id)
+    replay = await start(domain, admin, webhook)
+    assert replay.total == 2
+    await rows("UPDATE delivery SET status = 'failed', finished_at = $2 WHERE id = $1", late.id, replay.created_at)
+    await copy_pages(domain)
+    await replay.refresh_from_db()
+    assert (replay.total, replay.done) == (3, 3)
+
+
 async def test_a_replay_of_nothing_is_finished_at_once(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 1)
 
