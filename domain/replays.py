@@ -84,7 +84,10 @@ class Page:
 
 
 async def open_replays(limit: int) -> list[int]:
-    """Some of the replays that are not finished, at most `limit`. Raises Unavailable."""
+    """Some of the replays that are not finished, at most `limit`; one of each workspace before a second of any.
+
+    Raises Unavailable.
+    """
     return [row["id"] for row in await rows(_OPEN, limit)]
 
 
@@ -101,7 +104,13 @@ async def copy_page(replay_id: int) -> Page:
 
 
 # In random order: replays that have to wait must not stand before those that need not.
-_OPEN = "SELECT id FROM replay WHERE finished_at IS NULL ORDER BY random() LIMIT $1"
+_OPEN = """
+SELECT id FROM (
+    SELECT id, row_number() OVER (PARTITION BY workspace_id ORDER BY random()) AS turn
+    FROM replay WHERE finished_at IS NULL
+) r
+ORDER BY turn, random() LIMIT $1
+"""
 
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain import replays, webhooks
+from domain import replays, webhooks, workspaces
 from domain.database import now, rows
 from domain.errors import FaultCode, Refused
 from domain.replays import NewReplay
 from domain.tables import Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
-from domain.vocabulary import DeliveryStatus
+from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.doing import faults_of, happen, listen
 from workers.replay import copy_pages
 
@@ -46,6 +46,19 @@ async def test_replays_that_must_wait_keep_no_other_from_its_turn(domain: Domain
     # Each look takes either: one in five hundred million runs of this test sees only one.
     looked_at = {replay for _ in range(30) for replay in await replays.open_replays(1)}
     assert looked_at == {waiting.id, other.id}
+
+
+async def test_replays_of_one_workspace_keep_none_of_another_from_its_turn(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 1)
+    many = [(await start(domain, admin, webhook)).id for _ in range(30)]
+    other = Actor(await workspaces.create("Other"), None, Role.ADMIN)
+    lonely = await Replay.create(
+        workspace=other.workspace, webhook_id=webhook.id, statuses=[], since=LONG_AGO, until=LONG_AGO
+    )
+    for _ in range(10):
+        looked_at = await replays.open_replays(5)
+        assert lonely.id in looked_at
+        assert len({*looked_at} & {*many}) == 4
 
 
 async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domain, admin: Actor) -> None:
