@@ -1,12 +1,13 @@
-"""What is owed: which webhooks have deliveries that are due, as the database loop finds them, and what is due sooner.
+"""What is owed: which webhooks have deliveries that are due and which posts are, as the database loop finds them.
 
 When a delivery is due is no state of it: those change in domain/deliveries.py alone.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from domain import database
 from domain.database import rows
 
 # A second's work.
@@ -35,6 +36,21 @@ async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
 async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
     """Webhooks whose circuit may be tried by one delivery now. Each is handed out once in `lease`."""
     return await rows(_TAKE_PROBES, limit, lease)
+
+
+async def due_posts(limit: int, now: datetime | None = None) -> dict[int, int]:
+    """Posts whose time has come and that no worker holds, with their workspaces.
+
+    One of each workspace comes before a second of any, and its oldest first.
+    """
+    found = await rows(_DUE_POSTS, limit, now or await database.now())
+    return {row["id"]: row["workspace_id"] for row in found}
+
+
+async def workspace_of_due_post(post_id: int) -> int | None:
+    """Whose post this is; None where it is not due."""
+    found = await rows("SELECT workspace_id FROM post WHERE id = $1 AND due_at <= now()", post_id)
+    return found[0]["workspace_id"] if found else None
 
 
 # Walks from one webhook with unfinished deliveries to the next, an index probe each.
@@ -86,4 +102,12 @@ WHERE id IN (
     ORDER BY w.circuit_open_until LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id AS webhook_id, workspace_id
+"""
+
+_DUE_POSTS = """
+SELECT id, workspace_id FROM (
+    SELECT id, workspace_id, due_at, row_number() OVER (PARTITION BY workspace_id ORDER BY due_at) AS turn
+    FROM post WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2)
+) p
+ORDER BY turn, due_at LIMIT $1
 """

@@ -76,16 +76,6 @@ class Claimed:
         return self.now + timedelta(seconds=time.monotonic() - self.begun)
 
 
-async def due(limit: int, now: datetime | None = None) -> list[int]:
-    """Posts whose time has come and that no worker holds, the oldest first."""
-    return [row["id"] for row in await database.rows(_DUE, limit, now or await database.now())]
-
-
-_DUE = """
-SELECT id FROM post WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2) ORDER BY due_at LIMIT $1
-"""
-
-
 async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> bool:
     """One round of a post that is due: claim, act, record. False where it is not due, or another worker holds it.
 

@@ -1,19 +1,20 @@
 """Publishing posts: the arq job, which is a hint, and the step of the database loop. Networks may take minutes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
-from domain import publishing
+from domain import owed, publishing
 from domain.errors import Unavailable, reason_of
 from domain.tasks import end
 from domain.unit import Domain
 
-# How many posts one worker publishes at once.
-PLACES = 20
+# How many posts one worker publishes at once; a workspace alone may hold half of them.
+PLACES = 40
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 async def publish(ctx: dict[str, Any], post_id: int) -> None:
     """One round of a post that is due; a job that comes twice, or too early, does nothing."""
     publisher: Publisher = ctx["publisher"]
-    publisher.take(post_id)
+    await publisher.hear_of(post_id)
 
 
 class Publisher:
@@ -30,6 +31,8 @@ class Publisher:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._rounds: dict[int, asyncio.Task[None]] = {}
+        # How many rounds of each workspace there are.
+        self._held: Counter[int] = Counter()
         self._closing = False
 
     @asynccontextmanager
@@ -48,18 +51,39 @@ class Publisher:
             await asyncio.wait(self._rounds.values(), timeout=deadline)
         await end(*self._rounds.values())
 
-    def take(self, post_id: int) -> None:
-        """Begin a round of this post, unless one is under way or all places are taken: then the loop finds it."""
-        if self._closing or post_id in self._rounds or len(self._rounds) >= PLACES:
+    async def hear_of(self, post_id: int) -> None:
+        """Begin a round of this post if it is due; without the database the loop finds it."""
+        try:
+            workspace_id = await owed.workspace_of_due_post(post_id)
+        except Unavailable as error:
+            log.warning("publish.database_away", error=reason_of(error), post=post_id)
             return
-        round_ = asyncio.create_task(self._round(post_id))
-        self._rounds[post_id] = round_
-        round_.add_done_callback(lambda _: self._rounds.pop(post_id))
+        if workspace_id is not None:
+            self.take(post_id, workspace_id)
 
     async def take_due(self) -> None:
         """Begin a round of every post that is due and that no worker holds, as far as there are places."""
-        for post_id in await publishing.due(PLACES):
-            self.take(post_id)
+        for post_id, workspace_id in (await owed.due_posts(PLACES)).items():
+            self.take(post_id, workspace_id)
+
+    def take(self, post_id: int, workspace_id: int) -> None:
+        """Begin a round of this post, unless one is under way or there is no place for it: then the loop finds it."""
+        if self._closing or post_id in self._rounds or not self._has_place_for(workspace_id):
+            return
+        round_ = asyncio.create_task(self._round(post_id))
+        self._rounds[post_id] = round_
+        self._held[workspace_id] += 1
+        round_.add_done_callback(lambda _: self._leave(post_id, workspace_id))
+
+    def _has_place_for(self, workspace_id: int) -> bool:
+        """Whether it holds fewer places than are free: a network that takes minutes delays nobody else's posts."""
+        return self._held[workspace_id] < PLACES - len(self._rounds)
+
+    def _leave(self, post_id: int, workspace_id: int) -> None:
+        del self._rounds[post_id]
+        self._held[workspace_id] -= 1
+        if not self._held[workspace_id]:
+            del self._held[workspace_id]
 
     async def _round(self, post_id: int) -> None:
         try:

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from domain import deliveries, owed, webhooks
+from domain import deliveries, owed, webhooks, workspaces
 from domain.database import rows
 from domain.deliveries import MOST_CANCELLED, Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
-from domain.vocabulary import DeliveryStatus, EventType
+from domain.vocabulary import DeliveryStatus, EventType, Role
 from tests.domain.attempting import LEASE
-from tests.domain.doing import happen, happen_while_deleting, listen
+from tests.domain.doing import happen, happen_while_deleting, listen, write
 from tests.domain.explaining import rows_read
 
 BACKLOG = 3000
@@ -38,6 +38,19 @@ async def multiply(times: int) -> None:
 
 async def due() -> list[tuple[int, bool]]:
     return [(row["webhook_id"], row["deleted"]) for row in await owed.due_webhooks(1000)]
+
+
+async def test_a_post_of_each_workspace_is_found_before_a_second_one_of_any(domain: Domain, admin: Actor) -> None:
+    other = Actor(await workspaces.create("Other"), None, Role.ADMIN)
+    mine = [await write(domain, admin) for _ in range(3)]
+    theirs = await write(domain, other)
+    for post in (*mine, theirs):
+        await rows("UPDATE post SET due_at = now() WHERE id = $1", post.id)
+    await write(domain, other)  # a draft
+    assert [*await owed.due_posts(3)] == [mine[0].id, theirs.id, mine[1].id]
+    assert (await owed.due_posts(9))[theirs.id] == other.workspace.id
+    await rows("UPDATE post SET leased_until = now() + interval '1 minute' WHERE id = $1", mine[0].id)
+    assert [*await owed.due_posts(2)] == [mine[1].id, theirs.id]
 
 
 async def probes() -> list[int]:

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from domain import accounts, posts, publishing
+from domain import accounts, owed, posts, publishing
 from domain.accounts import AccountChanges
 from domain.providers.interface import Publication, PublishResult, Rejected, Unauthorized
 from domain.tables import Account, Post, PostChange
@@ -39,8 +39,8 @@ async def test_a_scheduled_post_waits_for_its_time(domain: Domain, admin: Actor)
     time = datetime.now(UTC) + timedelta(hours=1)
     post = await write(domain, admin, await add_account(domain, admin), scheduled_at=time)
     assert not await publishing.publish(domain, post.id)
-    assert await publishing.due(10) == []
-    assert await publishing.due(10, time) == [post.id]
+    assert [*await owed.due_posts(10)] == []
+    assert [*await owed.due_posts(10, time)] == [post.id]
     assert await publishing.publish(domain, post.id, time)
     assert await status_of(post) is PostStatus.PUBLISHED
     changes = await PostChange.filter(post_id=post.id).order_by("id")

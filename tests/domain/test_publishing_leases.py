@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain import posts, publishing
+from domain import owed, posts, publishing
 from domain.providers.interface import LostLease, Publication, Published, PublishResult, Rejected
 from domain.tables import Post
 from domain.unit import Actor, Domain
@@ -41,9 +41,9 @@ async def test_a_worker_that_dies_after_posting_leaves_one_post(domain: Domain, 
     await publishing._ask(domain, claimed, claimed.held[0])
     assert len(network.posted) == 1
     assert not await publishing.publish(domain, post.id, now)
-    assert await publishing.due(10, now) == []
+    assert [*await owed.due_posts(10, now)] == []
     later = now + domain.settings.lease
-    assert await publishing.due(10, later) == [post.id]
+    assert [*await owed.due_posts(10, later)] == [post.id]
     assert await publishing.publish(domain, post.id, later)
     assert await status_of(post) is PostStatus.PUBLISHED
     assert len(network.posted) == 1

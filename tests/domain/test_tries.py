@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain import database, publishing
+from domain import database, owed, publishing
 from domain.providers.answers import AMBIGUOUS_WAIT
 from domain.providers.interface import Publication, PublishResult, TryLater
 from domain.tables import Post, PostAccount
@@ -83,8 +83,8 @@ async def test_who_was_given_up_may_still_be_at_it_and_is_left_alone_for_a_while
     network.before = never
     post = await ready(domain, admin, "ok")
     assert await publishing.publish(domain, post.id)
-    assert await publishing.due(10, await database.now() + AMBIGUOUS_WAIT - timedelta(seconds=10)) == []
-    assert await publishing.due(10, await database.now() + AMBIGUOUS_WAIT) == [post.id]
+    assert [*await owed.due_posts(10, await database.now() + AMBIGUOUS_WAIT - timedelta(seconds=10))] == []
+    assert [*await owed.due_posts(10, await database.now() + AMBIGUOUS_WAIT)] == [post.id]
 
 
 async def test_a_network_that_never_takes_it_is_given_up(domain: Domain, admin: Actor, network: Network) -> None:

@@ -80,8 +80,8 @@ async def test_two_workers_publish_a_post_once(domain: Domain, admin: Actor, pub
     post = await due_post(domain, admin)
 
     async with Publisher(domain).running() as other:
-        publisher.take(post.id)
-        other.take(post.id)
+        publisher.take(post.id, post.workspace_id)
+        other.take(post.id, post.workspace_id)
         await until(lambda: is_published(post))
 
     assert await told(EventType.POST_PUBLISHED) == 1
@@ -91,16 +91,28 @@ async def test_no_more_rounds_than_places_are_begun(domain: Domain, publisher: P
     before = len(asyncio.all_tasks())
 
     for post_id in range(1, PLACES * 2):
-        publisher.take(post_id)
+        publisher.take(post_id, workspace_id=post_id)
 
     assert len(asyncio.all_tasks()) - before == PLACES
+
+
+async def test_posts_of_one_workspace_leave_places_for_those_of_others(domain: Domain, publisher: Publisher) -> None:
+    before = len(asyncio.all_tasks())
+
+    for workspace_id, rounds in ((1, PLACES // 2), (2, PLACES * 3 // 4), (3, PLACES * 3 // 4 + PLACES // 8)):
+        for post_id in range(PLACES):
+            publisher.take(workspace_id * 1_000 + post_id, workspace_id)
+        assert len(asyncio.all_tasks()) - before == rounds
+
+    await publisher.stop()
+    assert not publisher._held
 
 
 async def test_leaving_waits_for_the_round_that_is_under_way(domain: Domain, admin: Actor) -> None:
     post = await due_post(domain, admin)
 
     async with Publisher(domain).running() as publisher:
-        publisher.take(post.id)
+        publisher.take(post.id, post.workspace_id)
 
     assert await is_published(post)
 
@@ -114,9 +126,9 @@ async def test_leaving_waits_no_longer_than_the_deadline_and_begins_nothing_more
         post = await due_post(domain, admin)
         async with Publisher(domain).running() as publisher, asyncio.timeout(60):
             gates.postgres.tell("silent", "")
-            publisher.take(post.id)
+            publisher.take(post.id, post.workspace_id)
             await publisher.stop()
-            publisher.take(post.id)
+            publisher.take(post.id, post.workspace_id)
         reopen(gates.postgres)
 
         assert not await is_published(post)
@@ -129,7 +141,7 @@ async def test_a_database_that_is_away_leaves_the_post_to_the_loop(settings: Set
         async with Publisher(domain).running() as publisher:
             close(gates.postgres)
             with capture_logs() as lines:
-                publisher.take(post.id)
+                publisher.take(post.id, post.workspace_id)
                 await until(lambda: "publish.database_away" in {line["event"] for line in lines})
             reopen(gates.postgres)
             await publisher.take_due()
