@@ -19,6 +19,7 @@ from strawberry.execution import optimized_is_awaitable
 from api.complexity import LIMITS
 from api.deadline import Late, within
 from api.documents import BadDocument, Document, Documents, at_fault, check_lists
+from domain.database import taking_turns
 from schema.context import Context
 from schema.errors import present
 
@@ -150,7 +151,8 @@ class Engine:
         """Execute a query or a mutation. Never raises but for cancellation; takes at most the timeout."""
         extensions = {"cost": {"requested": prepared.cost, "maximum": LIMITS.cost}}
         try:
-            result = await within(self.timeout, self.run(self.executor(prepared, context)))
+            with taking_turns():
+                result = await within(self.timeout, self.run(self.executor(prepared, context)))
         except BadDocument as error:
             return refusal(error.errors, context.request_id)
         except Late:

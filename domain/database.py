@@ -3,10 +3,19 @@
 Tortoise reads and writes where people read; the hot statements are SQL of our own over the same connections.
 """
 
+import asyncio
 import pkgutil
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +40,8 @@ URL = Form(
 # libpq's; the last three want TLS, and check certificates where it is known against which.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 POOL_SIZE = 10
+# Of those, how many an operation of a client may use at once.
+CONNECTIONS_OF_ONE = 2
 # A statement of ours that takes longer than this is a fault, not a load; those of migrations may take any time.
 STATEMENT_TIMEOUT_MS = 30_000
 
@@ -178,6 +189,25 @@ def connection() -> BaseDBAsyncClient:
     return get_connection("default")
 
 
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """Whatever the block begins uses at most CONNECTIONS_OF_ONE at once, so that its statements, however many there
+    are, leave connections to others."""
+    before = _turns.set(asyncio.Semaphore(CONNECTIONS_OF_ONE))
+    try:
+        yield
+    finally:
+        _turns.reset(before)
+
+
+def turn() -> AbstractAsyncContextManager[None]:
+    """For a statement, where turns are taken; `rows` waits for one by itself."""
+    return _turns.get() or nullcontext()
+
+
+_turns: ContextVar[asyncio.Semaphore | None] = ContextVar("turns", default=None)
+
+
 @asynccontextmanager
 async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
     """One transaction that all statements of the block are part of; within another one, a savepoint.
@@ -216,7 +246,7 @@ async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None
         # Tortoise would copy each record into a dictionary.
         client = connection()
         client.log.debug("%s: %s", sql, values)
-        async with client.acquire_connection() as raw:
+        async with turn(), client.acquire_connection() as raw:
             records: Sequence[Any] = await raw.fetch(sql, *values, record_class=record_class)
             return records
     except OUT_OF_REACH as error:

@@ -6,6 +6,7 @@ import strawberry
 from tortoise.queryset import QuerySet
 
 from domain import pages
+from domain.database import turn
 from domain.pages import PageRequest
 from schema.nodes import reader, shown
 
@@ -63,7 +64,8 @@ class Connection(Generic[N]):
 
     @strawberry.field(description="How long the whole list is. Counted only when it is asked for.")
     async def total_count(self) -> int:
-        return await self.whole.count()
+        async with turn():
+            return await self.whole.count()
 
     @classmethod
     async def of(cls, whole: QuerySet[Any], request: PageRequest, *, descending: bool = True) -> Self:

@@ -1,13 +1,17 @@
 """What a query may ask for, and that finding out takes no time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import pytest
 from graphql import get_introspection_query
 
 from api.documents import MOST_IN_A_LIST, BadDocument, Documents
+from domain import database
+from domain.settings import Settings
 from schema.schema import schema
 from tests.api.conftest import Api
 
@@ -163,6 +167,31 @@ async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
         await socket.subscribe("long", query, v=variables(MOST_IN_A_LIST + 1))
         assert (await socket.receive())["payload"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
         await socket.quiet()
+
+
+async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api, settings: Settings) -> None:
+    many = " ".join(f"a{i}: events(first: 1) {{ totalCount nodes {{ id }} }}" for i in range(30))
+    apart = await asyncpg.connect(**database.place(settings.database_url))
+    try:
+        async with apart.transaction():
+            await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
+            waiting = asyncio.create_task(api.post(f"{{ {many} }}"))
+            async with asyncio.timeout(30):
+                while await waiting_for_locks(apart) < database.CONNECTIONS_OF_ONE:
+                    pass
+            assert (await api.post("{ webhooks { totalCount } }"))[0] == 200
+            assert await waiting_for_locks(apart) == database.CONNECTIONS_OF_ONE
+        assert (await waiting)[0] == 200
+    finally:
+        await apart.close()
+
+
+async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    # A transaction sees what it saw of others' activity until that is cleared.
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    found: int = await connection.fetchval(sql)
+    return found
 
 
 def test_a_document_is_prepared_once() -> None:
