@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
 from redis.asyncio import Redis
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import IntegrityError
 
 from domain import queue, tracing
 from domain.addresses import AddressPolicy
 from domain.database import committed_until, connected, credentials, transaction
+from domain.errors import Unauthenticated
 from domain.hub import ANSWER_SECONDS, Hub
 from domain.live import Change, Live
 from domain.outlet import Outlet
@@ -55,14 +58,20 @@ class Domain:
     async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:
         """One transaction. What it leaves behind leaves the process once it is committed, and not otherwise.
 
-        Raises Unavailable where the database is out of reach: then nothing was acknowledged.
+        Raises Unavailable where the database is out of reach, and Unauthenticated where the workspace has been erased
+        meanwhile: then nothing was acknowledged.
         """
-        async with transaction() as connection:
-            unit = Unit(self, actor, connection)
-            if trace := self.tracer.current():
-                # The event takes it from here; see domain/migrations/0003_operations.py.
-                await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
-            yield unit
+        try:
+            async with transaction() as connection:
+                unit = Unit(self, actor, connection)
+                if trace := self.tracer.current():
+                    # The event takes it from here; see domain/migrations/0003_operations.py.
+                    await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
+                yield unit
+        except (IntegrityError, asyncpg.ForeignKeyViolationError):
+            if not await Workspace.exists(id=actor.workspace.id):
+                raise Unauthenticated from None
+            raise
         unit.leave()
 
 

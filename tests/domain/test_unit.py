@@ -6,9 +6,9 @@ import pytest
 from asyncpg import UniqueViolationError
 from structlog.testing import capture_logs
 
-from domain import webhooks, workspaces
+from domain import audit, erasure, webhooks, workspaces
 from domain.database import POOL_SIZE, rows
-from domain.errors import Unavailable
+from domain.errors import Unauthenticated, Unavailable
 from domain.queue import QUEUE_NAME
 from domain.settings import Settings
 from domain.tables import Delivery, Event
@@ -41,6 +41,18 @@ async def test_what_a_unit_leaves_behind_goes_out_once_it_is_committed(domain: D
 
     _, jobs = await streams_and_jobs(domain)
     assert jobs == 2
+
+
+async def test_a_workspace_that_has_been_erased_opens_to_nobody_whose_token_is_still_believed(
+    domain: Domain, admin: Actor
+) -> None:
+    await erasure.erase(domain, admin.workspace)
+    with pytest.raises(Unauthenticated):
+        async with domain.unit(admin) as unit:
+            await webhooks.create(unit, HOOK)
+    with pytest.raises(Unauthenticated):
+        async with domain.unit(admin) as unit:
+            await audit.record(unit, "webhook.create")
 
 
 async def test_nothing_leaves_a_transaction_that_was_rolled_back(domain: Domain, admin: Actor) -> None:
