@@ -38,6 +38,8 @@ DEFAULT_PAGE = 50
 LARGEST_PAGE = 100
 # What a list that has no pages is taken to hold: attempts of a delivery, accounts of a post.
 PLAIN_LIST = 5
+# A page is a statement of its own, wherever it stands, and often one that counts as well.
+PAGE_COST = 10
 MUTATION_COST = 10
 # Lists of the introspection whose nesting multiplies: types.fields.type.fields...
 _INTROSPECTION_LISTS = frozenset({"fields", "inputFields", "interfaces", "possibleTypes", "types"})
@@ -233,11 +235,12 @@ class Ruler:
         )
 
     def _cost(self, node: FieldNode, definition: GraphQLField | None, inner: Measure) -> int:
-        """1 for an object and what is in it, times its number where there are many; nothing for plain values."""
+        """1 for an object and what is in it, times its number where there are many; PAGE_COST for a page beside what it
+        holds; nothing for plain values."""
         if node.selection_set is None or node.name.value.startswith("__"):
             return 0
         if definition and "first" in definition.args and "last" in definition.args:
-            return min(1 + self._page_size(node) * inner.cost, ENDLESS)
+            return min(PAGE_COST + self._page_size(node) * inner.cost, ENDLESS)
         return min(self._size(node, definition) * (1 + inner.cost), ENDLESS)
 
     def _size(self, node: FieldNode, definition: GraphQLField | None) -> int:

@@ -112,13 +112,14 @@ def test_nonsense_is_left_to_validation(query: str) -> None:
     ("query", "expected"),
     [
         ("{ viewer { workspace { name } token { role } } }", 3),
-        ("{ webhooks { nodes { id name } } }", 51),
-        ("{ webhooks(first: 10) { nodes { id } pageInfo { endCursor } totalCount } }", 21),
-        ("{ webhooks(first: -3) { nodes { id } } }", 1),
-        ("{ webhooks(first: 1000) { nodes { id } } }", 101),
+        ("{ webhooks { nodes { id name } } }", 60),
+        ("{ webhooks(first: 10) { nodes { id } pageInfo { endCursor } totalCount } }", 30),
+        ("{ webhooks(first: -3) { nodes { id } } }", 10),
+        ("{ webhooks(first: 1000) { nodes { id } } }", 110),
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', 3),
-        ("{ deliveries(first: 100) { nodes { id uuid status attemptCount event { type } } } }", 201),
-        ("{ deliveries(first: 10) { nodes { attempts { id } } } }", 61),
+        ("{ deliveries(first: 100) { nodes { id uuid status attemptCount event { type } } } }", 210),
+        ("{ webhooks(first: 100) { nodes { deliveries(first: 1) { totalCount nodes { id } } } } }", 1_210),
+        ("{ deliveries(first: 10) { nodes { attempts { id } } } }", 70),
         ("mutation { tokenRevoke(id: 1) { errors { code } } }", 16),
         ("subscription { deliveryStatusChanged { cursor delivery { id } } }", 2),
         ("{ __schema { types { name } } }", 0),
@@ -134,7 +135,7 @@ def test_the_cost_follows_the_variables_and_is_remembered_for_each_of_their_valu
     )
     node = document.operation(None)
     asked: list[tuple[dict[str, Any], int]] = [
-        ({}, 21), ({"n": 5}, 6), ({"n": None}, 51), ({"n": "x"}, 51), ({"n": 100.0}, 101), ({"n": [1] * 5}, 51),
+        ({}, 30), ({"n": 5}, 15), ({"n": None}, 60), ({"n": "x"}, 60), ({"n": 100.0}, 110), ({"n": [1] * 5}, 60),
     ]  # fmt: skip
     assert [document.cost(node, variables) for variables, _ in asked] == [cost for _, cost in asked]
     assert document.page_variables == ("n",)
