@@ -136,7 +136,7 @@ class Feed:
         self._recalling = asyncio.Lock()
 
     async def start(self) -> None:
-        """Begin to watch. Raises what the subscription raises: BadDocument, Forbidden, redis-py's errors."""
+        """Begin to watch. Raises as `Hub.attach`."""
         try:
             self._task = asyncio.create_task(self._run(self.source.live(self._attached)), name="feed")
             waited: set[asyncio.Future[Any]] = {self.started, self._task}

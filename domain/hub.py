@@ -79,7 +79,7 @@ class Hub:
     async def attach(
         self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
     ) -> Attachment:
-        """Hear every entry of a workspace from now on. Raises what redis-py raises where Redis is out of reach."""
+        """Hear every entry of a workspace from now on. Raises as `Live.append`."""
         key = stream_of(workspace_id).encode()
         if key not in self._streams:
             position = await self.live.open(workspace_id)
@@ -160,7 +160,8 @@ class Hub:
 
     async def _look_for_losses(self) -> None:
         """Tells the listeners of streams that no longer hold the place where they were read."""
-        for stream in self._streams.values():
+        # Others may be opened meanwhile.
+        for stream in tuple(self._streams.values()):
             last = await self.live.open(stream.workspace_id)
             if not await self.live.holds(stream.workspace_id, stream.position):
                 stream.position = last

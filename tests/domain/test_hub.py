@@ -162,6 +162,13 @@ async def test_listeners_are_told_to_read_again_where_a_redis_with_a_slow_clock_
             await listener.lost.get()
 
 
+async def test_who_attaches_while_losses_are_looked_for_does_not_end_the_search(hub: Hub) -> None:
+    for workspace in (1, 2, 3):
+        await attach(hub, workspace)
+
+    await asyncio.gather(hub._look_for_losses(), attach(hub, 4))
+
+
 async def test_what_is_trimmed_before_it_is_read_is_not_passed_over(hub: Hub, redis: Redis) -> None:
     listener, position = await attach(hub)
     count = order_of(position)[1]
