@@ -93,11 +93,13 @@ class Outlet:
         self._notice()
 
     def _notice(self) -> None:
-        if len(self._changes) > MOST_WAITING:
-            self.dropped += len(self._changes)
+        if (changes := len(self._changes)) > MOST_WAITING:
+            self.dropped += changes
             self._changes.clear()
-        if sum(map(len, self._owed.values())) > MOST_WAITING:
+        if (hints := sum(map(len, self._owed.values()))) > MOST_WAITING:
+            self.dropped += hints
             self._owed.clear()
+        self.dropped += len(self._posts[MOST_WAITING:])
         del self._posts[MOST_WAITING:]
         self._filled.set()
 
@@ -117,20 +119,24 @@ class Outlet:
         changes, self._changes = self._changes, []
         owed, self._owed = self._owed, {}
         posts, self._posts = self._posts, []
+        left = len(changes) + sum(map(len, owed.values())) + len(posts)
         try:
             for start in range(0, len(changes), CHANGES_PER_CALL):
-                await self._tell(changes[start : start + CHANGES_PER_CALL])
+                told = changes[start : start + CHANGES_PER_CALL]
+                await self._tell(told)
+                left -= len(told)
             for at, batch in owed.items():
                 await self._queue.enqueue_deliveries(batch, at)
+                left -= len(batch)
             for post_id, at in posts:
                 await self._queue.enqueue_post(post_id, at)
+                left -= 1
         except (RedisError, OSError, TimeoutError, Unavailable) as error:
-            self.dropped += len(changes) + len(owed) + len(posts)
             log.warning("outlet.dropped", error=type(error).__name__)
         except Exception:
             # Whatever it is, nobody else sends what the commits of this process leave behind.
-            self.dropped += len(changes) + len(owed) + len(posts)
             log.exception("outlet.broke")
+        self.dropped += left
 
     async def _tell(self, changes: Sequence[Change]) -> None:
         taken = await self._live.append(changes)

@@ -99,13 +99,13 @@ async def test_what_is_due_much_later_is_left_to_the_database(outlet: Outlet, re
     assert await queued(redis) == []
 
 
-async def test_no_more_than_so_much_waits(outlet: Outlet) -> None:
+async def test_no_more_than_so_much_waits_and_the_rest_is_counted(outlet: Outlet) -> None:
     outlet.announce(change(number) for number in range(MOST_WAITING + 1))
     outlet.deliver(Owed(number, 1, 1) for number in range(MOST_WAITING + 1))
     for number in range(MOST_WAITING + 1):
         outlet.publish(number)
 
-    assert outlet.dropped >= MOST_WAITING + 1
+    assert outlet.dropped == 2 * (MOST_WAITING + 1) + 1
     assert (outlet._changes, outlet._owed, len(outlet._posts)) == ([], {}, MOST_WAITING)
 
 
@@ -114,15 +114,29 @@ async def test_what_redis_does_not_take_is_dropped_and_the_next_goes_out(setting
         close(gates.redis)
         with capture_logs() as lines:
             domain.outlet.announce([change(1)])
-            domain.outlet.deliver([Owed(1, 10, 7)])
+            domain.outlet.deliver([Owed(1, 10, 7), Owed(2, 10, 7)])
+            domain.outlet.publish(1)
             await until(lambda: "outlet.dropped" in {line["event"] for line in lines})
-        assert domain.outlet.dropped == 2
+        assert domain.outlet.dropped == 4
         reopen(gates.redis)
 
         domain.outlet.announce([change(2)])
 
         await until(lambda: _is(redis, [2]))
         assert await queued(redis) == []
+
+
+async def test_what_redis_took_before_it_refused_something_is_not_counted_as_dropped(
+    outlet: Outlet, redis: ArqRedis
+) -> None:
+    await redis.set(QUEUE_NAME, "no queue")
+    outlet.announce([change(1)])
+    outlet.deliver([Owed(1, 10, 7), Owed(2, 10, 7), Owed(3, 10, 7)])
+
+    with capture_logs():
+        await outlet.flush()
+
+    assert (await told(redis), outlet.dropped) == ([1], 3)
 
 
 async def _is(redis: ArqRedis, expected: list[int]) -> bool:
