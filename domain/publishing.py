@@ -31,7 +31,8 @@ from domain.providers.interface import (
     TryLater,
     Unauthorized,
 )
-from domain.tables import Account, Post, PostAccount
+from domain.reading import read
+from domain.tables import Account, Post, PostAccount, Workspace
 from domain.texts import cleaned
 from domain.tries import MOST_TRIES, SHORTEST_WAIT, Tries
 from domain.unit import Actor, Domain, Unit
@@ -98,12 +99,11 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
 
 
 async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
-    """Take a post that is due and free; its time and that of its accounts are compared with `now`."""
+    """Take a post that is free and, as its accounts that are to be tried, due by `now`. Raises Unavailable."""
     begun = time.monotonic()
-    found = await Post.filter(id=post_id).select_related("workspace").first()
-    if found is None:
+    if not (found := await read(Workspace, _WHOSE, post_id)):
         return None
-    async with domain.unit(Actor(found.workspace, None, Role.ADMIN)) as unit:
+    async with domain.unit(Actor(found[0], None, Role.ADMIN)) as unit:
         taken = await database.rows(_CLAIM, post_id, now, now + domain.settings.lease)
         if not taken:
             return None
@@ -115,6 +115,7 @@ async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
     return Claimed(unit.actor, post_id, post.claim, now, tuple(held), begun)
 
 
+_WHOSE = "SELECT w.* FROM post p JOIN workspace w ON w.id = p.workspace_id WHERE p.id = $1"
 _CLAIM = """
 WITH free AS (
     SELECT id, status FROM post
@@ -261,8 +262,7 @@ async def finish(domain: Domain, claimed: Claimed) -> None:
         post = await _held_post(claimed)
         entries = await entries_of(post)
         post.leased_until = None
-        waits = [entry for entry in entries if entry.status is PostAccountStatus.PENDING]
-        if waits:
+        if waits := [entry for entry in entries if entry.status is PostAccountStatus.PENDING]:
             post.due_at = min(Tries.read(entry.progress).not_before or claimed.moment() for entry in waits)
             await post.save()
             unit.publish(post.id, post.due_at)

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from domain import owed, posts, publishing
+from domain import owed, posts, publishing, workspaces
+from domain.errors import Unavailable
 from domain.providers.interface import LostLease, Publication, Published, PublishResult, Rejected
+from domain.settings import Settings
 from domain.tables import Post
-from domain.unit import Actor, Domain
-from domain.vocabulary import PostAccountStatus, PostStatus
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import PostAccountStatus, PostStatus, Role
+from tests.away import close, gated
 from tests.domain.doing import add_account, names, write
 from tests.domain.network import Network, entries_of, ready, status_of
 
@@ -161,3 +164,13 @@ async def test_an_edit_and_a_claim_at_once_never_mix(domain: Domain, admin: Acto
 async def _trash(domain: Domain, admin: Actor, post_id: int) -> None:
     async with domain.unit(admin) as unit:
         await posts.delete(unit, [post_id], to_trash=True)
+
+
+async def test_a_post_cannot_be_claimed_while_the_database_is_away(settings: Settings) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        post = await ready(domain, admin, "ok")
+        close(gates.postgres)
+
+        with pytest.raises(Unavailable):
+            await publishing.claim(domain, post.id, datetime.now(UTC))
