@@ -36,6 +36,7 @@ from api.operation import Operation
 from api.outbox import WRITE_NOW, Outbox
 from api.process import Process
 from domain.errors import HooklineError, Unavailable
+from domain.tasks import end
 from domain.unit import Actor
 
 PROTOCOL = "graphql-transport-ws"
@@ -43,7 +44,7 @@ INIT_SECONDS = 3.0
 LONGEST_ID = 256
 # RFC 6455: a reason has at most 123 bytes.
 LONGEST_REASON = 123
-# For a close frame to leave, and for operations to end.
+# For a close frame to leave.
 CLOSE_SECONDS = 2.0
 
 
@@ -150,13 +151,13 @@ class Socket:
             self._closing = Closing(INTERNAL_ERROR, f"Internal error (request {self.facts.request_id})")
 
     async def _end(self, writer: "asyncio.Task[None] | None") -> None:
+        # It ends already: `close` has nothing to cancel.
+        self._task = None
         self.process.connections.remove(self)
-        for operation in tuple(self.operations.values()):
+        operations = tuple(self.operations.values())
+        for operation in operations:
             operation.cancel()
-        if writer is not None:
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+        await end(*filter(None, (writer, *(operation.task for operation in operations))))
         if self._closing is not None:
             self.process.metrics.closed.labels(str(self._closing.code)).inc()
             self.facts.codes.add(str(self._closing.code))

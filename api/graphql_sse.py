@@ -12,13 +12,14 @@ import orjson
 from graphql import GraphQLError
 from starlette.types import Receive, Send
 
-from api.connections import FULL_REASON, TOO_SLOW_REASON, TRY_AGAIN
+from api.connections import FORBIDDEN, FULL_REASON, TOO_SLOW_REASON, TRY_AGAIN
 from api.documents import BadDocument
 from api.execution import Prepared, coded, encoded, failure, refusal
 from api.facts import Facts
 from api.live_feed import Subscription
 from api.outbox import Outbox
 from api.process import Process
+from domain.tasks import end
 from domain.unit import Actor
 
 KEEP_ALIVE_SECONDS = 12.0
@@ -98,9 +99,7 @@ class EventStream:
         try:
             await asyncio.wait({writer, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             # Only now: a cancellation may be swallowed (see api/operation.py).
             if self._subscription is not None:
                 self._subscription.close()
@@ -166,10 +165,7 @@ class EventStream:
 
     def close(self, code: int, reason: str) -> None:
         """See Connection. An event stream knows no close codes: they go into a last result."""
-        self.fail([dict(coded(reason, CLOSE_CODES.get(code, "UNAVAILABLE")).formatted)])
-
-
-CLOSE_CODES = {4403: "UNAUTHENTICATED"}
+        self.fail([dict(coded(reason, "UNAUTHENTICATED" if code == FORBIDDEN else "UNAVAILABLE").formatted)])
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -37,19 +37,19 @@ class Operation:
         encoded_id = orjson.dumps(id_).decode()
         self._head = f'{{"id":{encoded_id},"type":"next","payload":'
         self._encoded_id = encoded_id
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
         self._cancelled = False
 
     def start(self, asked: Asked) -> None:
         """Begin; it goes on beside the others."""
-        self._task = asyncio.create_task(self._run(asked), name="operation")
+        self.task = asyncio.create_task(self._run(asked), name="operation")
 
     def cancel(self) -> None:
-        """End it without a word."""
+        """End it without a word; it has ended once its task has."""
         self._cancelled = True
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
         if self._subscription is not None:
             self._subscription.close()
 

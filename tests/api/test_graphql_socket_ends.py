@@ -17,7 +17,7 @@ from domain.vocabulary import Role
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
-from tests.api.sockets import WATCH, ws
+from tests.api.sockets import WATCH, swallowing, ws
 from tests.waiting import until
 
 REVOKE = "mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }"
@@ -159,3 +159,19 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(api: Api) -> None:
             while len(api.process.connections) or len(api.process.feeds):
                 await asyncio.sleep(0.01)
     assert api.process.domain.hub.listeners == 0
+
+
+async def test_an_operation_ends_with_its_socket_though_a_library_swallows_its_cancellation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.process.feeds, "subscribe", swallowing)
+    async with api.socket() as socket:
+        await socket.subscribe("1", WATCH)
+        await until(lambda: operations() == 1)
+
+    await until(lambda: not operations())
+
+
+def operations() -> int:
+    """How many are under way."""
+    return [task.get_name() for task in asyncio.all_tasks()].count("operation")

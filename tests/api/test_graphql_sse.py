@@ -17,6 +17,7 @@ from domain.live import SPAN
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
+from tests.api.sockets import swallowing
 from tests.waiting import until
 
 NAME = "{ viewer { workspace { name } } }"
@@ -141,6 +142,16 @@ async def test_shutting_down_ends_streams_at_once(settings: Settings) -> None:
         kind, result = await stream.event()
         assert (kind, result["errors"][0]["extensions"]["code"]) == ("next", "UNAVAILABLE")
         assert (await stream.event())[0] == "complete"
+
+
+async def test_a_stream_ends_though_a_library_swallows_its_cancellation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.process.feeds, "subscribe", swallowing)
+    async with streaming(api, WATCH):
+        await until(lambda: len(api.process.connections) == 1)
+
+    await until(lambda: not len(api.process.connections))
 
 
 async def test_there_may_be_only_so_many_streams(settings: Settings) -> None:
