@@ -8,7 +8,7 @@ that no resolver, redirect or spelling can lead elsewhere. See docs/security.md.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from yarl import URL
 
@@ -220,8 +220,3 @@ def _embedded(ip: Address) -> Iterator[IPv4Address]:
 
 def _is_isatap(ip: IPv6Address) -> bool:
     return int(ip) >> 32 & 0xFFFF_FFFF in _ISATAP
-
-
-def networks(*texts: str) -> tuple[Network, ...]:
-    """Networks from their usual notation; raises ValueError for anything else."""
-    return tuple(ip_network(text) for text in texts)

@@ -7,15 +7,22 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
-from domain.addresses import AddressPolicy, networks
+from domain.addresses import AddressPolicy, Network
 from domain.guarded_socket import OPEN
 from domain.request import OutgoingRequest
 from domain.sender import Sender, SenderLimits
 from domain.vocabulary import HttpMethod
 from tests.domain.hostile_receivers.hostile import Serve
 from tests.domain.name_server import NameServer
+
+
+def networks(*texts: str) -> tuple[Network, ...]:
+    """Networks from their usual notation."""
+    return tuple(ip_network(text) for text in texts)
+
 
 LOOPBACK = AddressPolicy(networks("127.0.0.0/8", "::1/128"))
 CLOSED = AddressPolicy()

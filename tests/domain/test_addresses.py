@@ -5,13 +5,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from domain.addresses import DENIED_PORTS, REFUSED, AddressPolicy, AddressRefused, check_url, networks
+from domain.addresses import DENIED_PORTS, REFUSED, AddressPolicy, AddressRefused, check_url
 from domain.errors import FaultCode
 from tests.domain.bad_urls import BAD_URLS, NAMES_THAT_LEAD_INSIDE
 from tests.domain.good_urls import GOOD_URLS
+from tests.domain.sending import LOOPBACK, networks
 
 PUBLIC = AddressPolicy()
-LOOPBACK = AddressPolicy(allowed=networks("127.0.0.0/8", "::1/128"))
 
 
 def test_the_lists_are_as_long_as_promised() -> None:

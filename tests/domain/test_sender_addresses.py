@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.addresses import REFUSED, AddressPolicy, networks
+from domain.addresses import REFUSED, AddressPolicy
 from domain.outcome import Blocked, Delivered, Failed
 from domain.vocabulary import AttemptOutcome, HttpMethod
 from tests.domain.bad_urls import BAD_URLS, NAMES_THAT_LEAD_INSIDE
 from tests.domain.name_server import NameServer
-from tests.domain.sending import CLOSED, LOOPBACK, connections, request_to, sending, sending_by
+from tests.domain.sending import CLOSED, LOOPBACK, connections, networks, request_to, sending, sending_by
 from tests.receiver import Answer, Receiver, receiving
 
 
