@@ -28,6 +28,10 @@ async def delete(domain: Domain, actor: Actor, account_id: int) -> None:
         await accounts.delete(unit, account_id)
 
 
+def test_every_network_has_a_client() -> None:
+    assert CLIENTS.keys() == set(Provider)
+
+
 async def test_an_added_account_is_described_by_its_network_and_told_of(domain: Domain, admin: Actor) -> None:
     hook = await listen(domain, admin, EventType.ACCOUNT_ADDED)
     account = await add_account(domain, admin, "slow", " ann ")
