@@ -30,7 +30,7 @@ async def create_with_event(unit: Unit, event_type: EventType, document: str, no
 
 async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
     """One delivery of this event to this webhook, whether or not it is active and whatever it listens to."""
-    made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None, None)
+    made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None)
     _leave(unit, made)
     return await Delivery.get(id=made[0]["id"])
 
@@ -43,7 +43,7 @@ async def retry(unit: Unit, delivery_id: int) -> Delivery:
         wrong_state("This delivery has not finished yet; it will be tried again by itself.")
     if webhook.deleted_at:
         wrong_state("The webhook of this delivery has been deleted.")
-    made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id, None)
+    made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id)
     _leave(unit, made)
     delivery = await Delivery.get(id=made[0]["id"])
     await audit.record(unit, "delivery.retry", delivery, retry_of=original.id)
@@ -61,7 +61,7 @@ def _leave(unit: Unit, made: Sequence[Row]) -> None:
 # One row for each delivery; one without any where there is none.
 _MAKE = """
 WITH EVENT, made AS (
-    INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
+    INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id)
     SELECTION
     RETURNING *
 ), noted AS (
@@ -82,11 +82,11 @@ _CREATE_WITH_EVENT = _MAKE.replace(
     )""".replace("COLUMNS", audit.COLUMNS),
 ).replace(
     "SELECTION",
-    """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL, NULL
+    """SELECT e.workspace_id, e.id, w.id, e.type, w.max_attempts, false, NULL
     FROM e JOIN webhook w ON w.workspace_id = e.workspace_id
     WHERE w.active AND w.deleted_at IS NULL AND e.type = ANY (w.events)""",
 )
 _CREATE = _MAKE.replace("EVENT", "e AS (SELECT * FROM event WHERE id = $1)").replace(
     "SELECTION",
-    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint, $6::bigint FROM e",
+    "SELECT workspace_id, id, $2::bigint, type, $3::smallint, $4::bool, $5::bigint FROM e",
 )
