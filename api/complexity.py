@@ -32,10 +32,9 @@ from graphql import (
     is_list_type,
 )
 
+from domain.pages import DEFAULT_SIZE, LARGEST_SIZE
+
 ENDLESS = 10**9
-# What a page holds where the query does not say, and at most (domain/pages.py).
-DEFAULT_PAGE = 50
-LARGEST_PAGE = 100
 # What a list that has no pages is taken to hold: attempts of a delivery, accounts of a post.
 PLAIN_LIST = 5
 # A page is a statement of its own, wherever it stands, and often one that counts as well.
@@ -253,8 +252,8 @@ class Ruler:
     def _page_size(self, node: FieldNode) -> int:
         sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]
         # GraphQL takes 10.0 for 10.
-        whole = [int(min(size, LARGEST_PAGE)) for size in sizes if isinstance(size, int | float)]
-        return max(0, max(whole, default=DEFAULT_PAGE))
+        whole = [int(min(size, LARGEST_SIZE)) for size in sizes if isinstance(size, int | float)]
+        return max(0, max(whole, default=DEFAULT_SIZE))
 
     def _ids(self, node: FieldNode) -> int:
         for each in node.arguments or ():
@@ -272,7 +271,7 @@ class Ruler:
             return self.variables[name] if name in self.variables else self._value(self._defaults.get(name))
         # Digits of any length reach this; those that no page has are all the same.
         if isinstance(node, IntValueNode):
-            return int(node.value) if len(node.value) < 10 else LARGEST_PAGE
+            return int(node.value) if len(node.value) < 10 else LARGEST_SIZE
         return None
 
 

@@ -24,7 +24,7 @@ from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
 from domain.vault import Vault
 
-KEY_TO_LOOK_WITH = bytes(32)
+KEY_TO_LOOK_WITH = bytes(reading.KEY_BYTES)
 # Receivers refuse signatures that are five minutes old; a few seconds are noise.
 CLOCK_NOISE = timedelta(seconds=5)
 CLOCK_FAULT = timedelta(seconds=60)

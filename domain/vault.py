@@ -11,8 +11,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import HooklineError, Misconfigured
+from domain.settings import KEY_BYTES
 
-KEY_BYTES = 32
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 # NIST SP 800-38D: 96 random bits; one key may seal 2**32 values.
