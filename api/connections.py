@@ -1,7 +1,6 @@
 """All open WebSockets and event streams of the process: how many there may be, and which of them have to go."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from api.deadline import Late, within
 from domain import workspaces
 from domain.database import OUT_OF_REACH
 from domain.settings import Settings
+from domain.tasks import end
 from domain.unit import Actor
 
 # How often tokens are looked at, and stalled clients.
@@ -106,9 +106,7 @@ class Connections:
         try:
             yield self
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
             self.stop()
 
     async def _watch_forever(self) -> None:
