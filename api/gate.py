@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 from api.deadline import Late, within
-from api.rates import RateLimited, Rates
+from api.rates import Rates
 from domain import workspaces
 from domain.database import OUT_OF_REACH
 from domain.errors import Unauthenticated, Unavailable
@@ -93,6 +93,3 @@ def bearer(authorization: str) -> str:
     """The token in a header's value; empty where it is of another kind."""
     scheme, _, secret = authorization.strip().partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
-
-
-__all__ = ["Gate", "RateLimited", "bearer"]

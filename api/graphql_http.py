@@ -10,9 +10,9 @@ from api import asking, graphql_socket, graphql_sse
 from api.documents import BadDocument
 from api.execution import Outcome, Prepared, coded, encoded, failure, refusal
 from api.facts import Facts
-from api.gate import RateLimited
 from api.outbox import CUT
 from api.process import Process, process_of
+from api.rates import RateLimited
 from api.statuses import EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of
 from domain.errors import HooklineError, Unauthenticated, Unavailable
 from domain.unit import Actor

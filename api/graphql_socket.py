@@ -31,10 +31,10 @@ from api.connections import (
 )
 from api.execution import coded, failure
 from api.facts import Facts
-from api.gate import RateLimited
 from api.operation import Operation
 from api.outbox import WRITE_NOW, Outbox
 from api.process import Process
+from api.rates import RateLimited
 from domain.errors import HooklineError, Unavailable
 from domain.tasks import end
 from domain.unit import Actor

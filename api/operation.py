@@ -8,10 +8,10 @@ import orjson
 from api.documents import BadDocument
 from api.execution import Asked, coded, encoded, failure, shown
 from api.facts import Facts
-from api.gate import RateLimited
 from api.live_feed import Subscription
 from api.outbox import Outbox
 from api.process import Process
+from api.rates import RateLimited
 from domain.unit import Actor
 
 
