@@ -1,7 +1,5 @@
 """Keyset pages: a list is read by the id that grows with creation, never by counting rows from its start."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -10,8 +8,8 @@ from typing import Any
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from domain import ids
 from domain.errors import FaultCode, Faults
-from domain.ids import is_key
 from domain.reading import Read, statement
 from domain.reading import read as read_whole
 
@@ -76,18 +74,7 @@ async def page(
 
 def cursor_of(table: type[Model], row_id: int) -> str:
     """The opaque place of a row in every list of its table."""
-    return base64.urlsafe_b64encode(f"{table.__name__}:{row_id}".encode()).decode().rstrip("=")
-
-
-def row_at(table: type[Model], cursor: str) -> int | None:
-    """The id behind a cursor of this table's lists; None for anything else."""
-    try:
-        name, _, digits = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
-    except (binascii.Error, ValueError):
-        return None
-    if name != table.__name__ or not digits.isdigit() or len(digits) > 19 or not is_key(int(digits)):
-        return None
-    return int(digits)
+    return ids.make(table.__name__, row_id)
 
 
 def _checked(table: type[Model], request: PageRequest) -> tuple[int, int | None, int | None]:
@@ -108,7 +95,7 @@ def _checked(table: type[Model], request: PageRequest) -> tuple[int, int | None,
 def _place(faults: Faults, field: str, table: type[Model], cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    row_id = row_at(table, cursor)
-    if row_id is None:
+    row_id = ids.key(table.__name__, cursor)
+    if row_id == ids.NOWHERE:
         faults.add(FaultCode.INVALID, "This is no cursor of this list.", field)
     return row_id
