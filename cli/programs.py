@@ -69,29 +69,23 @@ def try_port(host: str, port: int) -> int:
 
 def api_answers(host: str, port: int) -> Callable[[], bool]:
     """Asks the API whether it is ready; blocks for half a second at most."""
-
-    def answers() -> bool:
-        connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    return answers
+    return lambda: _answer(host, port, "/readyz")[0] == 200
 
 
 def is_our_api(host: str, port: int) -> bool:
     """Whether who listens there is a Hookline, ready or not; blocks for half a second at most."""
+    return _answer(host, port, "/healthz") == (200, b'{"status":"ok"}')
+
+
+def _answer(host: str, port: int, path: str) -> tuple[int, bytes]:
+    """The status, and how the body begins; (0, b"") where there is no answer."""
     connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.status == 200 and answer.read(100) == b'{"status":"ok"}'
+        return answer.status, answer.read(100)
     except (OSError, http.client.HTTPException):
-        return False
+        return 0, b""
     finally:
         connection.close()
 
