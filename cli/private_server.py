@@ -48,7 +48,10 @@ class PrivateServer:
         self.log = self.data.with_name(f"{self.data.name}.log")
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process, after ending what an earlier run has left; it is of use once `is_ready`."""
+        """Start the process, after ending what an earlier run has left; it is of use once `is_ready`.
+
+        Raises ServerFailedError where its data folder cannot be made or used.
+        """
         raise NotImplementedError
 
     def is_ready(self) -> bool:

@@ -104,7 +104,10 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
 
 async def delete(unit: Unit, account_id: int) -> None:
-    """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone."""
+    """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone.
+
+    Raises Refused (NOT_FOUND).
+    """
     account = await _locked(unit, account_id)
     account.deleted_at = datetime.now(UTC)
     account.sealed_credentials = None

@@ -81,7 +81,7 @@ class GuardedResponse(ClientResponse):
     body_budget = 24 * 1024
 
     async def start(self, connection: "Connection") -> ClientResponse:
-        """Wait for the status and the headers; then there is room for the body."""
+        """Wait for the status and the headers; then there is room for the body. Raises BrokenConnection."""
         try:
             await super().start(connection)
         except (ClientOSError, ServerDisconnectedError) as error:
@@ -106,7 +106,7 @@ class GuardedProviderResponse(GuardedResponse):
 
 
 def request_class(most_open: int) -> type[ClientRequest]:
-    """Requests whose connections are not kept while more than `most_open` sockets are open."""
+    """Requests that raise UnaskedAnswer, and keep no connection while more than `most_open` sockets are open."""
 
     class GuardedRequest(ClientRequest):
         async def send(self, conn: "Connection") -> ClientResponse:

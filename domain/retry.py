@@ -24,6 +24,7 @@ def wait_before(attempt_number: int, rand: float, *, asked_for: timedelta | None
     """How long to wait before an attempt (2 or later), from the end of the one before it.
 
     `rand` in [0, 1) stretches the wait by up to 10 %. What the receiver asked for (`Retry-After`) is waited at least.
+    Raises ValueError for the first attempt, which waits for nothing.
     """
     if attempt_number < 2:
         raise ValueError("The first attempt waits for nothing.")

@@ -100,7 +100,10 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
 
 
 async def delete(unit: Unit, webhook_id: int) -> None:
-    """Delete a webhook: what waits is cancelled, of very many 5,000 a second; its secrets are wiped, its log stays."""
+    """Delete a webhook: what waits is cancelled, of very many 5,000 a second; its secrets are wiped, its log stays.
+
+    Raises Refused (NOT_FOUND).
+    """
     webhook = await _locked(unit, webhook_id)
     webhook.deleted_at = datetime.now(UTC)
     webhook.active = False
@@ -117,7 +120,7 @@ async def rotate_secret(
     """Sign with another secret (a generated one, where none is given); the old one signs beside it for `overlap`.
 
     A third secret drops the first. The one that it has already changes nothing, so that a client may ask again.
-    Returns the webhook and its new secret. Raises Refused where the overlap is not 0 to 7 days.
+    Returns the webhook and its new secret. Raises Refused with all that is wrong: the overlap is from 0 to 7 days.
     """
     webhook = await _locked(unit, webhook_id)
     faults = Faults()
@@ -141,7 +144,10 @@ async def rotate_secret(
 
 
 async def test(unit: Unit, webhook_id: int, event_type: EventType) -> Delivery:
-    """Send the catalogue's example of an event to this webhook alone, whatever it listens to, active or not."""
+    """Send the catalogue's example of an event to this webhook alone, whatever it listens to, active or not.
+
+    Raises Refused (NOT_FOUND).
+    """
     webhook = await _locked(unit, webhook_id)
     example = catalogue.EVENT_TYPES[event_type].example
     event = await events.make(unit, event_type, example["data"])

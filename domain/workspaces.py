@@ -92,7 +92,7 @@ async def find(name: str) -> Workspace:
 
 
 async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -> tuple[Token, str]:
-    """Make a token; returns it with its secret, which nobody can read again."""
+    """Make a token; returns it with its secret, which nobody can read again. Raises Refused with all that is wrong."""
     now = now or datetime.now(UTC)
     faults = Faults()
     check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")

@@ -223,7 +223,7 @@ def host_of(server: str) -> str:
 
 
 def required(value: str | None, field: str, message: str) -> str:
-    """The value, or BadInput with the message where it is missing."""
+    """The value. Raises BadInput with the message where it is missing."""
     if not value:
         raise BadInput(field, message, FaultCode.REQUIRED)
     return value
