@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import strawberry
 from strawberry.extensions import FieldExtension
-from strawberry.types.field import StrawberryField
 
 from domain.errors import Refused
 from domain.vocabulary import Role
@@ -52,11 +51,6 @@ def mutation(role: Role, description: str) -> Any:
 def query(role: Role, description: str) -> Any:
     """Declare a query that only this role and the ones above it may use."""
     return strawberry.field(extensions=[ForRole(role)], description=description)
-
-
-def role_of(field: StrawberryField) -> Role | None:
-    """The role that a field declares; None where everybody may."""
-    return next((extension.role for extension in field.extensions if isinstance(extension, ForRole)), None)
 
 
 def _payload(info: Info) -> Callable[..., Any]:
