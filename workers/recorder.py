@@ -147,8 +147,9 @@ class Recorder:
 
     def _hint_at_retries(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.data["status"] is DeliveryStatus.RETRYING:
-                delivery = change.data["delivery"]
+            delivery = change.data["delivery"]
+            # Where the webhook is switched off, nobody knows when.
+            if change.data["status"] is DeliveryStatus.RETRYING and delivery["next_attempt_at"]:
                 owed = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
                 self._domain.outlet.deliver([owed], at=delivery["next_attempt_at"])
 

@@ -89,6 +89,19 @@ async def test_a_retry_is_hinted_at_for_its_time(domain: Domain, admin: Actor, r
     assert timedelta() <= datetime.fromtimestamp(due_ms / 1000, UTC) - delivery.due_at <= timedelta(seconds=1)
 
 
+async def test_a_retry_that_waits_for_a_person_is_hinted_at_to_nobody(domain: Domain, admin: Actor) -> None:
+    async with Recorder(domain).running() as recorder:
+        (row,) = await claimed(domain, admin)
+        await domain.outlet.flush()
+        await domain.redis.delete(QUEUE_NAME)
+        await Webhook.all().update(active=False)
+        recorder.add(row, SENT, ILL)
+    await domain.outlet.flush()
+
+    assert (await Delivery.get()).status is DeliveryStatus.RETRYING
+    assert not await _is_queued(domain)
+
+
 async def _is_queued(domain: Domain) -> bool:
     return bool(await domain.redis.zcard(QUEUE_NAME))
 
