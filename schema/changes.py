@@ -15,6 +15,7 @@ from schema.attempts import Attempt
 from schema.context import Context, Info
 from schema.deliveries import Delivery
 from schema.posts import Post, PostAccount
+from schema.scalars import told_instant
 from schema.webhooks import HttpHeader
 
 
@@ -116,15 +117,11 @@ def _post(data: dict[str, Any]) -> Post:
         uuid=data["uuid"],
         status=PostStatus(data["status"]),
         body=data["body"],
-        scheduled_at=_instant(data["scheduled_at"]),
-        published_at=_instant(data["published_at"]),
+        scheduled_at=told_instant(data["scheduled_at"]),
+        published_at=told_instant(data["published_at"]),
         trashed=data["trashed"],
         created_at=datetime.fromisoformat(data["created_at"]),
         updated_at=datetime.fromisoformat(data["updated_at"]),
         key=data["id"],
         known=[PostAccount.seen(account) for account in data["accounts"]],
     )
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

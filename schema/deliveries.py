@@ -21,6 +21,7 @@ from schema.context import Info
 from schema.events import Event
 from schema.nodes import Node, shown, shows
 from schema.pages import After, Before, Connection, First, Last
+from schema.scalars import told_instant
 from schema.webhooks import Webhook
 
 DeliveryId = Annotated[strawberry.ID, strawberry.argument(description="The delivery's id.")]
@@ -78,14 +79,14 @@ class Delivery(Node):
             attempt_count=data["attempt_count"],
             max_attempts=data["max_attempts"],
             created_at=datetime.fromisoformat(data["created_at"]),
-            finished_at=_instant(data["finished_at"]),
+            finished_at=told_instant(data["finished_at"]),
             key=data["id"],
             event_key=data["event_id"],
             webhook_key=data["webhook_id"],
             retry_of_key=data["retry_of_id"],
             told=_event(event),
             waiting_for=DeliveryWaitReason(data["waiting_for"]) if data["waiting_for"] else None,
-            next_attempt_at=_instant(data["next_attempt_at"]),
+            next_attempt_at=told_instant(data["next_attempt_at"]),
         )
 
     @strawberry.field(description="What happened.")
@@ -115,10 +116,6 @@ def _event(told: dict[str, Any]) -> Event:
         occurred_at=datetime.fromisoformat(told["occurred_at"]),
         key=told["id"],
     )
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 @strawberry.input(description="Which deliveries to list; what is left out does not matter.")

@@ -22,6 +22,11 @@ def write_instant(value: datetime) -> str:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
+def told_instant(text: str | None) -> datetime | None:
+    """An instant as a live change tells it; None where it tells none."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def read_instant(value: Any) -> datetime:
     """An instant from RFC 3339. Raises GraphQLError for what has no offset, is no date, or is no text."""
     if not isinstance(value, str) or len(value) > 64 or not _RFC3339.fullmatch(value):
