@@ -1,7 +1,6 @@
 """Reading the parameters of a GraphQL request from whatever a client has sent. What is odd is Malformed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,15 +15,13 @@ MAX_PARAMETERS = 100
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
 
 
-@dataclass
 class Malformed(HooklineError):
-    """The request cannot be read."""
+    """The request cannot be read; `status` is that of the answer."""
 
-    message: str
-    status: int = 400
-
-    def __post_init__(self) -> None:
-        super().__init__(self.message)
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
 
 
 class GoneAway(HooklineError):
