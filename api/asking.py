@@ -71,10 +71,10 @@ def from_body(body: bytes) -> Asked:
 
 def from_query_string(query_string: bytes) -> Asked:
     """The request in a URL. Raises Malformed."""
+    if query_string.count(b"&") >= MAX_PARAMETERS:
+        raise Malformed(f"A URL may carry at most {MAX_PARAMETERS} parameters.")
     try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:  # UnicodeDecodeError is one
         raise Malformed("The URL's parameters cannot be read as UTF-8.") from None
     parameters: dict[str, Any] = dict(pairs)

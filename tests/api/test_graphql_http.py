@@ -13,6 +13,7 @@ import strawberry
 from graphql import IntrospectionQuery, build_client_schema, get_introspection_query
 from yarl import URL
 
+from api.asking import MAX_PARAMETERS, Malformed, from_query_string
 from domain.ids import make
 from domain.settings import Settings
 from tests import node
@@ -130,6 +131,14 @@ async def test_malformed_requests_are_refused_with_json_and_never_a_500(api: Api
 async def test_a_compressed_request_is_refused_for_being_so(api: Api) -> None:
     status, answer = await api.raw("POST", gzip.compress(QUERY), content_type=JSON, content_encoding="gzip")
     assert (status, answer["errors"][0]["message"]) == (415, "Send the request uncompressed.")
+
+
+def test_a_url_of_too_many_parameters_is_refused_for_being_so() -> None:
+    most = "&".join(f"a{number}=1" for number in range(MAX_PARAMETERS)).encode()
+    with pytest.raises(Malformed, match="needs a query"):
+        from_query_string(most)
+    with pytest.raises(Malformed, match="at most 100 parameters"):
+        from_query_string(most + b"&a=1")
 
 
 GETS = (
