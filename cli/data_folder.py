@@ -117,7 +117,10 @@ class DataFolder:
             return {}
 
     def write_access(self, url: str, token: str) -> None:
-        """Tell programs of this user where Hookline is and how to get in: {"url", "token"}."""
+        """Tell programs of this user where Hookline is and how to get in: {"url", "token"}.
+
+        Raises FolderRefusedError where the folder cannot be written, as do `make_key` and `write_receiver`.
+        """
         _write_private(self.access, json.dumps({"url": url, "token": token}) + "\n")
 
     def known_receiver(self) -> KnownReceiver | None:
@@ -147,11 +150,15 @@ def _texts(path: Path, *names: str) -> dict[str, str]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone may read, whole or not at all."""
+    """Write a file that its owner alone may read, whole or not at all. Raises FolderRefusedError."""
     fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        # Within a transaction, it would be taken for the database's.
+        raise FolderRefusedError(f"{path} cannot be written: {error.strerror}.") from None

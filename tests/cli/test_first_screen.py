@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from cli import welcome
-from cli.data_folder import DataFolder, KnownReceiver
+from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in, shown, summary
@@ -217,6 +217,17 @@ async def test_a_file_that_somebody_has_spoiled_is_no_receiver(
     folder.receiver.write_text(left)
     folder.write_access("http://127.0.0.1:1", "hl_x")
     assert not await welcome.receive(domain, workspace, folder, Receiver(Output()))
+    assert await Webhook.all().count() == 0
+
+
+async def test_a_file_that_cannot_be_written_is_no_fault_of_the_database(
+    tmp_path: Path, domain: Domain, workspace: Workspace
+) -> None:
+    folder, receiver = DataFolder(tmp_path), Receiver(Output())
+    folder.receiver.mkdir()
+    with pytest.raises(FolderRefusedError, match=r"receiver\.json cannot be written: Is a directory\."):
+        await welcome.receive(domain, workspace, folder, receiver)
+    await receiver.close()
     assert await Webhook.all().count() == 0
 
 
