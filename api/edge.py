@@ -36,7 +36,7 @@ log = structlog.get_logger("request")
 
 
 class Edge:
-    """The outermost ASGI application."""
+    """The outermost of what wraps the application, but for Starlette's own."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app

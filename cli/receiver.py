@@ -21,7 +21,7 @@ NAME: Final = "receiver"
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 CLOSE_SECONDS: Final = 1.0
 LONGEST_SHOWN: Final = 60
-# The old secret signs the second one while a rotation overlaps (docs/receiving.md).
+# While a rotation overlaps, the second one is by the old secret (docs/receiving.md).
 SIGNATURES: Final = ("X-Signature", "X-Signature-Previous")
 
 

@@ -1,7 +1,7 @@
 """Things with an id, and the one place that knows which type stands for which table.
 
-Types refer to each other in circles (a webhook has deliveries, a delivery has a webhook). They do so through `shown`,
-so that the files need not.
+Types refer to each other in circles (a webhook has deliveries, a delivery has a webhook). They do so through `shown`
+and Strawberry's lazy types, so that the files need not.
 """
 
 from collections.abc import Callable
