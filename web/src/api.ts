@@ -93,7 +93,7 @@ export type Viewer = ViewerQuery['viewer'];
 
 export const ViewerContext = createContext<Viewer | null>(null);
 
-export function useViewer(): Viewer {
+function useViewer(): Viewer {
   const viewer = useContext(ViewerContext);
   if (viewer === null) throw new Error('Used outside of a session');
   return viewer;

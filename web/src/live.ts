@@ -90,7 +90,7 @@ interface Listener<Item> {
 }
 
 /** A subscription that outlives its socket: it goes on from the last cursor it has seen. */
-export class Feed<Data, Variables extends object, Item extends Change> {
+class Feed<Data, Variables extends object, Item extends Change> {
   private cursor: string | null = null;
   private state: LiveState = START;
   private recovery: Recovery = 'resumed';

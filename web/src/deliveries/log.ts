@@ -30,7 +30,7 @@ export interface LogState {
 const NOTHING: LogState = { rows: [], read: null, hasMore: null, loading: false, problem: null };
 
 /** A list of deliveries, newest first, that pages fill from behind and changes from the front. */
-export class DeliveryLog {
+class DeliveryLog {
   private readonly byId = new Map<string, Row>();
   /** When a change last touched a row: an answer to an older question must not overwrite it. */
   private readonly touched = new Map<string, number>();
