@@ -18,6 +18,7 @@ import orjson
 import structlog
 
 from domain.settings import Settings
+from domain.terminals import plain
 
 SELDOM_SECONDS = 60.0
 
@@ -37,6 +38,8 @@ def configure(settings: Settings) -> None:
         structlog.processors.format_exc_info,
         _blot_out,
     ]
+    if settings.log_format == "text":
+        shared.append(_tame)
     structlog.configure(
         processors=[_Seldom(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -129,3 +132,8 @@ def _blot_out(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
         if isinstance(value, str) and _TOKEN.search(value):
             event[key] = _TOKEN.sub(r"\1…", value)
     return event
+
+
+def _tame(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # Anybody can ask for a path that would clear the screen; JSON writes such characters out by itself.
+    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -103,6 +103,20 @@ def test_a_token_in_a_traceback_is_blotted_out(settings: Settings, capsys: pytes
     assert ["ValueError" in line["exception"] for line in lines(written)] == [True, True]
 
 
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_a_terminal_would_obey_is_written_out(
+    log_format: str, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(replace(settings, log_format=log_format))
+
+    structlog.get_logger().info("request", path="/\x1b[2J\x9b31m\u202e")
+    logging.getLogger("library").warning("no answer from \x1b[2J")
+
+    written = capsys.readouterr().err
+    assert "[2J" in written
+    assert all(character.isprintable() for line in written.splitlines() for character in line)
+
+
 def test_words_that_only_begin_like_one_stay(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(replace(settings, log_format="json"))
 
