@@ -1,11 +1,50 @@
 """Where a process of Hookline begins: `hookline`, and `python -m cli`."""
 
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+
 from cli.loading import load
+
+# What a shell takes for ended by Ctrl-C.
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    load("cli.main").app(prog_name="hookline")
+    prepare_standard_files()
+    with ended_by_ctrl_c():
+        app = load("cli.main").app
+    try:
+        app(prog_name="hookline")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def prepare_standard_files() -> None:
+    """Have all three, and let none refuse a name that its encoding cannot write."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        # In this order each gets back the number that whoever started us has closed, before a socket does.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - open as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end the process as it ends any other: Python would show where in the libraries it was."""
+    # Where whoever started us has it ignored, it stays so.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

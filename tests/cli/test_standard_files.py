@@ -1,0 +1,54 @@
+"""What commands do with where their lines go, and with a Ctrl-C before there is anything to stop."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from cli.programs import CHECKOUT
+from tests.cli.test_commands import variables
+from tests.running import HOOKLINE, environment, hookline
+
+SHELL = "/bin/sh"
+NOWHERE = "postgresql://hookline@127.0.0.1:1/hookline"
+
+
+def sh(redirection: str, arguments: Sequence[str], **told: str) -> subprocess.CompletedProcess[str]:
+    """Run one command with its files as a shell was told."""
+    return subprocess.run(
+        [SHELL, "-c", f'"$@" {redirection}', SHELL, *HOOKLINE, *arguments],
+        cwd=CHECKOUT,
+        env=environment(**told),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None:
+    command = [sys.executable, "-X", "importtime", *HOOKLINE[1:], "keys", "generate"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # Of all that is loaded one of the first.
+        next(line for line in process.stderr if line.rstrip().endswith("| typer"))
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_a_standard_file_that_is_closed_is_no_reason_to_break(closed: str) -> None:
+    told = sh(closed, ["doctor"], **variables(NOWHERE))
+    assert (told.returncode, told.stderr) == (1, "")
+
+
+def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url: str) -> None:
+    told = variables(database_url)
+    hookline("workspace", "create", "日本", **told)
+    listed = hookline("workspace", "list", PYTHONIOENCODING="latin-1", **told)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert r"\u65e5\u672c" in listed.stdout
