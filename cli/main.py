@@ -33,7 +33,8 @@ app.add_typer(key_commands, name="keys", help="Make and change the keys that sea
 def show_version(asked: bool) -> None:
     """Print the version, and end."""
     if asked:
-        typer.echo(VERSION)
+        with said():
+            Output().say(VERSION)
         raise typer.Exit
 
 
@@ -57,7 +58,7 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8000,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Redis, API and worker. Ctrl-C stops it all."""
-    raise typer.Exit(upping.run(upping.Place(data, host, port), os.environ, Output()))
+    raise typer.Exit(upping.run(upping.Place(data, host, port), os.environ, Output(goes_on=True)))
 
 
 @app.command()
@@ -96,14 +97,15 @@ def migrate(data: Data = None, as_json: Json = False) -> None:
     with said():
         tell = (lambda _: None) if as_json else Output().note
         asyncio.run(database.migrate(settings_of(data), tell))
-    if as_json:
-        print_result("migrated", True, as_json=True)
+        if as_json:
+            print_result("migrated", True, as_json=True)
 
 
 @key_commands.command("generate")
 def generate_key(as_json: Json = False) -> None:
     """Make a key for HOOKLINE_SECRET_KEYS and print it."""
-    print_result("key", new_key(), as_json=as_json)
+    with said():
+        print_result("key", new_key(), as_json=as_json)
 
 
 @key_commands.command("rotate")
@@ -136,7 +138,7 @@ def listen(
     """Relay live deliveries, exactly as they were sent, to a receiver on this machine. Ctrl-C ends it."""
     with said():
         source = listening.source_of(url, token, DataFolder(data).access, events or (), webhook)
-        listening.run(source, listening.receiver_of(forward_to), Output(), as_json=as_json)
+        listening.run(source, listening.receiver_of(forward_to), Output(goes_on=True), as_json=as_json)
 
 
 def finish_well() -> None:

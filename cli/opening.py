@@ -12,6 +12,7 @@ import typer
 from cli import sentences
 from cli import up as upping
 from cli.data_folder import DataFolder, FolderRefusedError
+from cli.output import Output
 from domain import database, ids, workspaces
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
@@ -60,8 +61,8 @@ def environment_of(folder: DataFolder) -> dict[str, str]:
 
 
 def print_result(name: str, value: object, *, as_json: bool) -> None:
-    """Print what a command made: alone, or under its name."""
-    typer.echo(json.dumps({name: value}) if as_json else value)
+    """Print what a command made: alone, or under its name. Raises NotWrittenError."""
+    Output().say(json.dumps({name: value}) if as_json else str(value))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What commands show: coloured on a terminal, plain lines everywhere else."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -8,9 +9,15 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from domain.errors import HooklineError
+
 COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
 WIDEST = 1000
+
+
+class NotWrittenError(HooklineError):
+    """Where the lines of a command go, there is no room for them."""
 
 
 class _Console(Console):
@@ -25,9 +32,13 @@ class _Console(Console):
 
 
 class Output:
-    """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop."""
+    """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop.
 
-    def __init__(self) -> None:
+    A file that takes no more is one, for what must be told in full: methods raise NotWrittenError, unless `goes_on`.
+    """
+
+    def __init__(self, *, goes_on: bool = False) -> None:
+        self._goes_on = goes_on
         # What reads a pipe cuts lines itself; a table for it is as wide as it needs.
         width = None if sys.stdout.isatty() else WIDEST
         self._console = _Console(highlight=False, markup=False, width=width)
@@ -70,8 +81,11 @@ class Output:
     def _print(self, console: Console, what: RenderableType, *, soft_wrap: bool = True) -> None:
         try:
             console.print(what, soft_wrap=soft_wrap)
-        except OSError:  # the terminal is gone
-            console.quiet = True
+        except OSError as error:
+            console.on_broken_pipe()
+            # EIO: the terminal is gone.
+            if console is self._console and not self._goes_on and error.errno != errno.EIO:
+                raise NotWrittenError(f"What came of it could not be written: {error.strerror}.") from None
 
 
 def columns(*names: str) -> Table:

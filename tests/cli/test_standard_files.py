@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.cli.test_commands import variables
 from tests.running import HOOKLINE, environment, hookline
 
 SHELL = "/bin/sh"
+FULL = Path("/dev/full")
 NOWHERE = "postgresql://hookline@127.0.0.1:1/hookline"
 
 
@@ -44,6 +46,20 @@ def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None
 def test_a_standard_file_that_is_closed_is_no_reason_to_break(closed: str) -> None:
     told = sh(closed, ["doctor"], **variables(NOWHERE))
     assert (told.returncode, told.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a file that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("keys", "generate"), ("--version",), ("doctor", "--json")], ids=["a result", "a version", "lines"]
+)
+def test_what_could_not_be_written_is_a_sentence(arguments: tuple[str, ...]) -> None:
+    told = sh(f">{FULL}", arguments, **variables(NOWHERE))
+    assert (told.returncode, told.stderr) == (1, "What came of it could not be written: No space left on device.\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    told = sh("| true", ["keys", "generate"])
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url: str) -> None:
