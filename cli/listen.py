@@ -19,7 +19,7 @@ from yarl import URL
 
 from cli.forward import Relayed, forward_forever
 from cli.output import Output
-from cli.talk import LostError, RefusedByServerError, Talk, talking
+from cli.talk import LostError, RefusedByServerError, Talk, shown, talking
 from domain.errors import HooklineError
 from domain.vocabulary import EventType
 
@@ -141,7 +141,7 @@ class Listener:
             raise RefusedByServerError(f"There is no webhook with the id {webhook}.")
         name = found["viewer"]["workspace"]["name"]
         what = f"the webhook {found['webhook']['name']} of {name}" if webhook is not None else name
-        self._output.note(f"Listening to {what}; forwarding to {self._forward_to}. Ctrl-C ends it.")
+        self._output.note(f"Listening to {what}; forwarding to {shown(self._forward_to)}. Ctrl-C ends it.")
         self._cursor = found["liveCursor"]
 
     async def _error_after_changes(self, talk: Talk) -> dict[str, Any]:

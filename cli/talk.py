@@ -60,10 +60,15 @@ async def _connected(session: aiohttp.ClientSession, url: URL) -> aiohttp.Client
             )
     except aiohttp.WSServerHandshakeError as error:
         raise LostError(
-            f"{url} answers {error.status} instead of opening a WebSocket. Is that Hookline's address?"
+            f"{shown(url)} answers {error.status} instead of opening a WebSocket. Is that Hookline's address?"
         ) from None
     except Exception as error:  # noqa: BLE001 - whatever aiohttp makes of what answers there
-        raise LostError(f"{url} {_fault(error)}.") from None
+        raise LostError(f"{shown(url)} {_fault(error)}.") from None
+
+
+def shown(url: URL) -> URL:
+    """The address as it may be told: without the user and the password in it."""
+    return url.with_user(None)
 
 
 def _fault(error: Exception) -> str:

@@ -12,7 +12,7 @@ from yarl import URL
 
 from cli.forward import Relayed, Result, forward
 from cli.listen import BadOptionError, source_of
-from cli.talk import LostError, RefusedByServerError, talking
+from cli.talk import LostError, RefusedByServerError, shown, talking
 
 RELAYED = Relayed("a-delivery", "post.published", "POST", [("Content-Type", "application/json")], b"{}")
 ANSWERS = {
@@ -55,6 +55,11 @@ async def test_nobody_listening_is_said_in_a_sentence() -> None:
         url = f"http://localhost:{taken.getsockname()[1]}/hook"
         assert (await forwarded(url)).error == "The receiver refused the connection."
         assert await lost(url) == f"{url} cannot be reached."
+        assert await lost(url.replace("//", "//me:sesame@")) == f"{url} cannot be reached."
+
+
+def test_an_address_is_told_without_its_password() -> None:
+    assert str(shown(URL("https://me:sesame@localhost:1/hook?a=b"))) == "https://localhost:1/hook?a=b"
 
 
 @pytest.mark.parametrize(
