@@ -17,6 +17,7 @@ from domain import database, ids, workspaces
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
 from domain.tables import Workspace
+from domain.terminals import plain
 
 Data = Annotated[
     Path | None,
@@ -72,5 +73,5 @@ def said() -> Iterator[None]:
         with sentences.of_the_database():
             yield
     except HooklineError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(plain(str(error)), err=True)
         raise typer.Exit(1) from None

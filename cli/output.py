@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import HooklineError
+from domain.terminals import plain
 
 COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
@@ -51,19 +52,19 @@ class Output:
 
     def say(self, text: str, style: str = "") -> None:
         """One sentence of our own."""
-        self._print(self._console, Text(text, style))
+        self._print(self._console, Text(plain(text), style))
 
     def fail(self, text: str) -> None:
         """What went wrong, on standard error."""
-        self._print(self._errors, Text(text, "bold red"))
+        self._print(self._errors, Text(plain(text), "bold red"))
 
     def note(self, text: str) -> None:
         """What is worth knowing but no result, on standard error."""
-        self._print(self._errors, Text(text, "dim"))
+        self._print(self._errors, Text(plain(text), "dim"))
 
     def line(self, *parts: tuple[str, str]) -> None:
         """One line of parts, each with its style."""
-        self._print(self._console, Text.assemble(*parts))
+        self._print(self._console, Text.assemble(*((plain(text), style) for text, style in parts)))
 
     def pairs(self, rows: Iterable[tuple[str, str]]) -> None:
         """Names and values, one pair a line."""
@@ -76,7 +77,7 @@ class Output:
 
     def log(self, name: str, line: str) -> None:
         """A line that one of the processes has written."""
-        self._print(self._console, Text.assemble((f"{name:<{NAME_WIDTH}} | ", COLOURS.get(name, "dim")), line))
+        self._print(self._console, Text.assemble((f"{name:<{NAME_WIDTH}} | ", COLOURS.get(name, "dim")), plain(line)))
 
     def _print(self, console: Console, what: RenderableType, *, soft_wrap: bool = True) -> None:
         try:

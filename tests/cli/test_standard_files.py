@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cli.output import Output
 from cli.programs import CHECKOUT
 from tests.cli.test_commands import variables
 from tests.running import HOOKLINE, environment, hookline
@@ -68,3 +70,17 @@ def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url
     listed = hookline("workspace", "list", PYTHONIOENCODING="latin-1", **told)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert r"\u65e5\u672c" in listed.stdout
+
+
+def test_what_a_server_says_is_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    for tell in (output.say, output.note, output.fail, partial(output.log, "api")):
+        tell("The server says: \x1b[2J")
+    output.line(("\x1b[2J", ""))
+    written = capsys.readouterr()
+    assert (written.out + written.err).count(r"\x1b[2J") == 5
+
+
+def test_what_was_typed_is_not_obeyed_when_it_is_said_again() -> None:
+    told = hookline("signin", "--data", "/\x9b2J")
+    assert told.stderr == "/\\x9b2J is not the data folder of a `hookline up`.\n"
