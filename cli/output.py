@@ -90,8 +90,8 @@ class Output:
 
 
 def columns(*names: str) -> Table:
-    """A table of these columns, without lines."""
+    """A table of these columns, without lines. What is too long goes on below itself: half an id would name nothing."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
     for name in names:
-        table.add_column(name, header_style="dim")
+        table.add_column(name, header_style="dim", overflow="fold", no_wrap=name == "id")
     return table

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from cli.output import Output
+from cli.output import Output, columns
 from cli.programs import CHECKOUT
 from tests.cli.test_commands import variables
 from tests.running import HOOKLINE, environment, hookline
@@ -70,6 +72,15 @@ def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url
     listed = hookline("workspace", "list", PYTHONIOENCODING="latin-1", **told)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert r"\u65e5\u672c" in listed.stdout
+
+
+def test_a_table_shows_ids_and_times_whole_on_a_terminal_of_eighty_columns() -> None:
+    table = columns("id", "begins", "role", "name", "created", "last_used", "expires", "revoked")
+    table.add_row("VG9rZW46MTIzNDU2", "hl_Oq5bnS", "viewer", "deploy bot for the dashboard", *["2026-11-29 11:07"] * 4)
+    page = StringIO()
+    Console(file=page, width=80).print(table)
+    assert "VG9rZW46MTIzNDU2" in page.getvalue()
+    assert "…" not in page.getvalue()
 
 
 def test_what_a_server_says_is_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
