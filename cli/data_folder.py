@@ -29,10 +29,10 @@ class KnownReceiver:
 
 
 class DataFolder:
-    """Where the private servers and the key of one machine lie."""
+    """Where the private servers and the key of one machine lie. Raises FolderRefusedError where it cannot be named."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = _absolute(path)
         self.postgres = self.path / "postgres"
         self.redis = self.path / "redis"
         self.key = self.path / "secret.key"
@@ -131,6 +131,19 @@ class DataFolder:
     def write_receiver(self, known: KnownReceiver) -> None:
         """Keep what the built-in receiver must know: {"webhook", "secret"}."""
         _write_private(self.receiver, json.dumps({"webhook": known.webhook, "secret": known.secret}) + "\n")
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        # Also where the path does not begin there: PostgreSQL's programs want to know where they are.
+        found = Path.cwd() / path
+        # The servers are named by URLs, which are text.
+        str(found).encode()
+    except FileNotFoundError:
+        raise FolderRefusedError("The folder that this was started in is gone; start it in another one.") from None
+    except UnicodeEncodeError:
+        raise FolderRefusedError(f"The data folder {path} has a name that is not UTF-8.") from None
+    return found
 
 
 def new_key() -> str:

@@ -53,8 +53,8 @@ class Place:
 
 def run(place: Place, environ: Mapping[str, str], output: Output) -> int:
     """Run until SIGINT or SIGTERM, or until something fails for good. Returns the exit code."""
-    folder = DataFolder(place.data)
     try:
+        folder = DataFolder(place.data)
         with folder.held():
             there = replace(place, port=free_port(place.host, place.port))
             asyncio.run(_Instance(there, folder, environ, output).run())
@@ -62,7 +62,7 @@ def run(place: Place, environ: Mapping[str, str], output: Output) -> int:
         output.fail(str(error))
         return 1
     except OSError as error:
-        output.fail(f"{error.filename or folder.path}: {error.strerror or error}.")
+        output.fail(f"{error.filename or place.data}: {error.strerror or error}.")
         return 1
     output.say("Stopped.")
     return 0

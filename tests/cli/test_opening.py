@@ -1,5 +1,6 @@
 """Commands with --data: what they work on, and what keeps them from it, in a sentence."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import up as upping
 from cli.data_folder import DataFolder
 from cli.main import app
+from cli.output import Output
 from cli.programs import CHECKOUT
+from cli.up import Place
 from tests.running import HOOKLINE, environment, setpriv_without_capabilities
 
 
@@ -96,3 +100,21 @@ def test_a_server_that_the_folder_does_not_have_is_the_one_that_a_variable_names
     assert made.exit_code == 0, made.stderr
     listed = CliRunner().invoke(app, ["workspace", "list", "--data", str(folder.path)], env=told)
     assert "Acme" in listed.stdout
+
+
+@pytest.mark.parametrize("data", ["var", "/var/lib/hookline"])
+def test_a_folder_that_is_gone_is_none_to_start_in(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert upping.run(Place(Path(data), "127.0.0.1", 0), environment(), Output()) == 1
+    assert capsys.readouterr().err == "The folder that this was started in is gone; start it in another one.\n"
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / os.fsdecode(b"\xff")
+    assert upping.run(Place(data, "127.0.0.1", 0), environment(), Output()) == 1
+    assert capsys.readouterr().err.endswith("has a name that is not UTF-8.\n")
+    assert not data.exists()
