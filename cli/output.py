@@ -50,6 +50,11 @@ class Output:
         """Whether a person looks on."""
         return self._console.is_terminal
 
+    @property
+    def is_read(self) -> bool:
+        """Whether anybody still takes the lines; not known before one is written."""
+        return not self._console.quiet
+
     def say(self, text: str, style: str = "") -> None:
         """One sentence of our own."""
         self._print(self._console, Text(plain(text), style))

@@ -57,11 +57,13 @@ async def run(settings: Settings, output: Output, *, as_json: bool) -> None:
 
 
 async def watch(settings: Settings, output: Output, every: timedelta, *, as_json: bool) -> None:
-    """Show it again and again, until cancelled; a database that is away is said and waited for."""
+    """Show it again and again, until cancelled or nobody reads; a database that is away is said and waited for."""
     async with database.connected(settings):
         if as_json or not output.is_terminal:
             async for found in _looks(every):
                 _show(found, output, as_json=as_json)
+                if not output.is_read:
+                    return
             return
         with Live(auto_refresh=False) as live:
             async for found in _looks(every):

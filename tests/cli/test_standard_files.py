@@ -66,6 +66,11 @@ def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
     assert (told.returncode, told.stderr) == (0, "")
 
 
+def test_what_watches_ends_once_nobody_reads(database_url: str) -> None:
+    told = sh("| head -1", ["status", "--watch", "--json", "--every", "0.5"], **variables(database_url))
+    assert (told.returncode, told.stdout.count("\n"), told.stderr) == (0, 1, "")
+
+
 def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url: str) -> None:
     told = variables(database_url)
     hookline("workspace", "create", "日本", **told)
