@@ -6,14 +6,20 @@ import { choose, reads, visit } from '../browser.mjs';
 import { makeWebhook, rows, using, usingLine } from '../stage.mjs';
 import { delivered, path_, python, redisUrl, testEvent, url } from '../workspace.mjs';
 
-test('a dropped connection says so, resumes and misses nothing', async () => {
-  const id = await makeWebhook('Cut off');
+/** The page of a new webhook with one delivery in its log, on a line that can be cut. */
+async function watching(name, body) {
+  const id = await makeWebhook(name);
   await usingLine(async (page, wire) => {
     await visit(page, `${wire.url}/webhooks/${path_(id)}`);
     await reads(page, 'Live', '.live');
     await testEvent(id);
     await reads(page, 'Succeeded', '.rows');
+    await body(page, wire, id);
+  });
+}
 
+test('a dropped connection says so, resumes and misses nothing', async () => {
+  await watching('Cut off', async (page, wire, id) => {
     wire.cut();
     await reads(page, 'Disconnected', '.live');
     const missed = [await testEvent(id), await testEvent(id), await testEvent(id)];
@@ -28,12 +34,7 @@ test('a dropped connection says so, resumes and misses nothing', async () => {
 });
 
 test('a stream that Redis lost makes the page read everything again and say so', async () => {
-  const id = await makeWebhook('Forgotten');
-  await usingLine(async (page, wire) => {
-    await visit(page, `${wire.url}/webhooks/${path_(id)}`);
-    await reads(page, 'Live', '.live');
-    await testEvent(id);
-    await reads(page, 'Succeeded', '.rows');
+  await watching('Forgotten', async (page, wire, id) => {
     wire.cut();
     await reads(page, 'Disconnected', '.live');
     await delivered(await testEvent(id));
