@@ -11,15 +11,13 @@ from shutil import copy
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from cli import welcome
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.output import Output
 from cli.processes import wait_until
-from cli.receiver import Receiver, port_in, shown, summary
-from domain import signing
+from cli.receiver import Receiver, port_in
 from domain.tables import Account, Webhook, Workspace
 from domain.unit import Domain
 from tests.running import GONE, Up, hookline, up
@@ -255,53 +253,3 @@ def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
     refused = hookline("signin", "--data", str(tmp_path))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"
-
-
-@pytest.mark.parametrize(
-    ("method", "body", "headers", "line"),
-    [
-        ("POST", b'{"data": {"name": "Ada"}}', {}, 'genuine x "Ada"'),
-        ("PUT", b'{"data": {"uuids": []}}', {}, "genuine x"),
-        (
-            "POST",
-            b"payload=%7B%22data%22%3A+%7B%22name%22%3A+%22Ada%22%7D%7D",
-            {"Content-Type": "application/x-www-form-urlencoded"},
-            'genuine x "Ada"',
-        ),
-        ("POST", b"\xff", {}, "genuine x"),
-        ("POST", b"[]", {}, "genuine x"),
-    ],
-    ids=["an account", "a list", "a form", "no text", "no object"],
-)
-async def test_the_receiver_takes_every_form_of_a_delivery_and_both_signatures_of_a_rotation(
-    method: str, body: bytes, headers: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    receiver = Receiver(Output())
-    url = await receiver.listen(SECRET)
-    signature = signing.hex_signature(SECRET.encode(), body)
-    async with aiohttp.ClientSession() as http:
-        for signed in ({"X-Signature": signature}, {"X-Signature": "é", "X-Signature-Previous": signature}):
-            told = {"X-Hookline-Event": "x", **headers, **signed}
-            async with http.request(method, url, data=body, headers=told) as answer:
-                assert answer.status == 200
-    await receiver.close()
-    assert capsys.readouterr().out.splitlines() == [f"receiver | {line}"] * 2
-
-
-def test_what_is_shown_is_short_and_nothing_that_a_terminal_obeys() -> None:
-    assert shown("a\x1b[31mb\u202ec\nd\x9b") == "a [31mb c d "
-    assert shown("x" * 61) == "x" * 57 + "..."
-    assert summary({"versions": []}) == ""
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:9000/",
-        "https://127.0.0.1:9/built-in-receiver",
-        "http://[::1/",
-        "http://127.0.0.1:99999/built-in-receiver",
-    ],
-)
-def test_a_url_of_another_receiver_is_left_alone(url: str) -> None:
-    assert port_in(url) is None

@@ -1,0 +1,60 @@
+"""The receiver that comes with `hookline up`: what it takes, and what it shows."""
+
+import aiohttp
+import pytest
+
+from cli.output import Output
+from cli.receiver import Receiver, port_in, shown, summary
+from domain import signing
+
+SECRET = "a secret"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "headers", "line"),
+    [
+        ("POST", b'{"data": {"name": "Ada"}}', {}, 'genuine x "Ada"'),
+        ("PUT", b'{"data": {"uuids": []}}', {}, "genuine x"),
+        (
+            "POST",
+            b"payload=%7B%22data%22%3A+%7B%22name%22%3A+%22Ada%22%7D%7D",
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            'genuine x "Ada"',
+        ),
+        ("POST", b"\xff", {}, "genuine x"),
+        ("POST", b"[]", {}, "genuine x"),
+    ],
+    ids=["an account", "a list", "a form", "no text", "no object"],
+)
+async def test_the_receiver_takes_every_form_of_a_delivery_and_both_signatures_of_a_rotation(
+    method: str, body: bytes, headers: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver = Receiver(Output())
+    url = await receiver.listen(SECRET)
+    signature = signing.hex_signature(SECRET.encode(), body)
+    async with aiohttp.ClientSession() as http:
+        for signed in ({"X-Signature": signature}, {"X-Signature": "é", "X-Signature-Previous": signature}):
+            told = {"X-Hookline-Event": "x", **headers, **signed}
+            async with http.request(method, url, data=body, headers=told) as answer:
+                assert answer.status == 200
+    await receiver.close()
+    assert capsys.readouterr().out.splitlines() == [f"receiver | {line}"] * 2
+
+
+def test_what_is_shown_is_short_and_nothing_that_a_terminal_obeys() -> None:
+    assert shown("a\x1b[31mb\u202ec\nd\x9b") == "a [31mb c d "
+    assert shown("x" * 61) == "x" * 57 + "..."
+    assert summary({"versions": []}) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000/",
+        "https://127.0.0.1:9/built-in-receiver",
+        "http://[::1/",
+        "http://127.0.0.1:99999/built-in-receiver",
+    ],
+)
+def test_a_url_of_another_receiver_is_left_alone(url: str) -> None:
+    assert port_in(url) is None
