@@ -18,7 +18,7 @@ from graphql.execution import Executor
 
 from api.deadline import within
 from api.execution import Engine, shown
-from api.recent import RECENT_CHANGES, Encoded, Order, Recent
+from api.recent import RECENT_CHANGES, Encoded, Position, Recent
 from domain.hub import Attachment, Hub
 from domain.live import CursorExpired, Entry, order_of
 from domain.unit import Actor, Domain
@@ -57,7 +57,7 @@ class Member:
     """One live subscriber, and the last change that it has seen."""
 
     sink: Sink
-    seen: Order
+    seen: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Feed:
         if not self.members and not self._expected:
             self.close()
 
-    async def _catch_up(self, sink: Sink, after: str) -> Order:
+    async def _catch_up(self, sink: Sink, after: str) -> Position:
         """Send what was missed; returns the last change seen, in the same turn in which there are no more."""
         # Reads nothing, but raises where this is no cursor, or one of changes that are no longer kept.
         async for _ in self.source.domain.hub.history(self.source.actor.workspace.id, after, after):
@@ -205,7 +205,7 @@ class Feed:
                 sink.next(payload)
             position = missed[-1][0]
 
-    async def _recall(self, sink: Sink, position: Order) -> Order:
+    async def _recall(self, sink: Sink, position: Position) -> Position:
         """Bring what lies before the recent changes; returns how far this subscriber has come."""
         async with self._recalling:
             until = self._recent.start
@@ -227,7 +227,7 @@ class Feed:
                 sink.next(payload)
         return until
 
-    async def _past(self, after: Order, until: Order) -> AsyncGenerator[Encoded, None]:
+    async def _past(self, after: Position, until: Position) -> AsyncGenerator[Encoded, None]:
         async with contextlib.aclosing(self.source.past(_cursor(after), _cursor(until))) as entries:
             async for entry in entries:
                 self.owner.executed()
@@ -252,7 +252,7 @@ class Feed:
         finally:
             self.close()
 
-    def _tell(self, order: Order, payload: str) -> None:
+    def _tell(self, order: Position, payload: str) -> None:
         self._recent.add(order, payload)
         for member in tuple(self.members):
             # One may come with a cursor from a process that has read further than this one.
@@ -273,5 +273,5 @@ def _request_id() -> str:
     return f"live-{secrets.token_hex(8)}"
 
 
-def _cursor(order: Order) -> str:
+def _cursor(order: Position) -> str:
     return f"{order[0]}-{order[1]}" if order != (0, 0) else "0"

@@ -6,20 +6,21 @@ from bisect import bisect_right
 RECENT_CHANGES = 2_000
 RECENT_BYTES = 4 * 1024 * 1024
 
-Order = tuple[int, int]
-Encoded = tuple[Order, str]
+# Where a change stands in the stream (domain/live.py, order_of).
+Position = tuple[int, int]
+Encoded = tuple[Position, str]
 
 
 class Recent:
     """The last changes of a feed: all of them after `start`, oldest first."""
 
     def __init__(self) -> None:
-        self.start: Order = (0, 0)
-        self._orders: list[Order] = []
+        self.start: Position = (0, 0)
+        self._orders: list[Position] = []
         self._payloads: list[str] = []
         self._bytes = 0
 
-    def after(self, order: Order) -> list[Encoded]:
+    def after(self, order: Position) -> list[Encoded]:
         """What came after; only right for an order that is not before `start`."""
         missed = bisect_right(self._orders, order)
         return list(zip(self._orders[missed:], self._payloads[missed:], strict=True))
@@ -29,7 +30,7 @@ class Recent:
         size = sum(len(payload) for _, payload in found)
         return len(self._orders) + len(found) <= RECENT_CHANGES and self._bytes + size <= RECENT_BYTES
 
-    def add(self, order: Order, payload: str) -> None:
+    def add(self, order: Position, payload: str) -> None:
         """Remember the newest change; where there are too many, forget the older half in one go."""
         self._orders.append(order)
         self._payloads.append(payload)
@@ -40,7 +41,7 @@ class Recent:
             self._bytes -= sum(len(payload) for payload in self._payloads[:half])
             del self._orders[:half], self._payloads[:half]
 
-    def add_before(self, start: Order, found: list[Encoded]) -> None:
+    def add_before(self, start: Position, found: list[Encoded]) -> None:
         """Remember what lies between a new start and the old one."""
         self._orders[:0] = [order for order, _ in found]
         self._payloads[:0] = [payload for _, payload in found]

@@ -54,7 +54,7 @@ class Receiver:
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
-        event = shown(request.headers.get("X-Hookline-Event", "a request that names no event"))
+        event = beginning(request.headers.get("X-Hookline-Event", "a request that names no event"))
         if not is_genuine(self._secret, body, request.headers):
             self._output.log(NAME, f"FORGED {event}: not signed with the secret of the built-in receiver")
             return web.Response(status=401, text="This is not signed with the secret of the built-in receiver.\n")
@@ -73,17 +73,17 @@ def summary(data: Mapping[str, Any]) -> str:
     """What a person recognises the subject of an event by: the text of a post, the name of an account."""
     match data:
         case {"versions": [{"content": [{"body": str(text)}, *_]}, *_]}:
-            return f'"{shown(text)}"'
+            return f'"{beginning(text)}"'
         case {"name": str(text)}:
-            return f'"{shown(text)}"'
+            return f'"{beginning(text)}"'
         case _:
             return ""
 
 
-def shown(text: str) -> str:
-    """The beginning of a text, without what a terminal would obey."""
-    cut = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
-    return "".join(character if character.isprintable() else " " for character in cut)
+def beginning(text: str) -> str:
+    """The first words of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."
 
 
 def port_in(url: str) -> int | None:

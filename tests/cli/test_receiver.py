@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from cli.output import Output
-from cli.receiver import Receiver, port_in, shown, summary
+from cli.receiver import Receiver, beginning, port_in, summary
 from domain import signing
 
 SECRET = "a secret"
@@ -21,10 +21,11 @@ SECRET = "a secret"
             {"Content-Type": "application/x-www-form-urlencoded"},
             'genuine x "Ada"',
         ),
+        ("POST", '{"data": {"name": "a\\u001b[31mb\u202ec"}}'.encode(), {}, r'genuine x "a\x1b[31mb\u202ec"'),
         ("POST", b"\xff", {}, "genuine x"),
         ("POST", b"[]", {}, "genuine x"),
     ],
-    ids=["an account", "a list", "a form", "no text", "no object"],
+    ids=["an account", "a list", "a form", "what a terminal would obey", "no text", "no object"],
 )
 async def test_the_receiver_takes_every_form_of_a_delivery_and_both_signatures_of_a_rotation(
     method: str, body: bytes, headers: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
@@ -41,9 +42,10 @@ async def test_the_receiver_takes_every_form_of_a_delivery_and_both_signatures_o
     assert capsys.readouterr().out.splitlines() == [f"receiver | {line}"] * 2
 
 
-def test_what_is_shown_is_short_and_nothing_that_a_terminal_obeys() -> None:
-    assert shown("a\x1b[31mb\u202ec\nd\x9b") == "a [31mb c d "
-    assert shown("x" * 61) == "x" * 57 + "..."
+def test_what_is_shown_is_short_and_on_one_line() -> None:
+    assert beginning("a\n b\tc") == "a b c"
+    assert beginning("x" * 60) == "x" * 60
+    assert beginning("x" * 61) == "x" * 57 + "..."
     assert summary({"versions": []}) == ""
 
 
