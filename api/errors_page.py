@@ -48,7 +48,10 @@ CODES = {
         "A server of ours is out of reach, or has as many sockets as it can hold.",
         "Try again after a moment (`Retry-After`).",
     ),
-    "TIMED_OUT": ("The operation took longer than it may and was stopped.", "Ask for less at once, or try again."),
+    "TIMED_OUT": (
+        "The operation took longer than it may and was stopped. Large queries wait for each other.",
+        "Ask for less at once, or try again.",
+    ),
     "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),
 }
 

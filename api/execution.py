@@ -4,11 +4,13 @@ graphql-core executes, with the executor class that Strawberry gives it. We buil
 so can a request that could not be executed (no `data` in the answer) be told from one that was.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import isawaitable
 from typing import Any, Final, cast
+from weakref import WeakValueDictionary
 
 import orjson
 import strawberry
@@ -30,6 +32,8 @@ INTROSPECTION: Final = "introspection"
 # Of messages that repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
+# What costs more holds up others for a tenth of a second and longer: of each workspace, one is executed at a time.
+LARGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class Engine:
         self.executor_class = schema.execution_context_class
         self.timeout = timeout.total_seconds()
         self.documents = Documents(self.schema)
+        self._large: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def prepare(self, asked: Asked) -> Prepared:
         """Parse, limit and validate. Raises BadDocument."""
@@ -151,8 +156,9 @@ class Engine:
         """Execute a query or a mutation. Never raises but for cancellation; takes at most the timeout."""
         extensions = {"cost": {"requested": prepared.cost, "maximum": LIMITS.cost}}
         try:
+            executor = self.executor(prepared, context)
             with taking_turns():
-                result = await within(self.timeout, self.run(self.executor(prepared, context)))
+                result = await within(self.timeout, self._in_turn(prepared, context.workspace_id, executor))
         except BadDocument as error:
             return refusal(error.errors, context.request_id)
         except Late:
@@ -161,6 +167,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
             return failure(error, context.request_id)
         return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
+
+    async def _in_turn(self, prepared: Prepared, workspace_id: int, executor: "Executor[Any]") -> ExecutionResult:
+        """Run it; where it is a large one, after the large ones of its workspace that came before it."""
+        if prepared.cost <= LARGE:
+            return await self.run(executor)
+        async with self._large.setdefault(workspace_id, asyncio.Lock()):
+            return await self.run(executor)
 
     async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:
         """The result of an executor, which may or may not have anything to wait for. None: as the kind wants it."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -10,8 +11,12 @@ import pytest
 from graphql import get_introspection_query
 
 from api.documents import MOST_IN_A_LIST, BadDocument, Documents
-from domain import database
+from api.execution import LARGE
+from domain import database, workspaces
 from domain.settings import Settings
+from domain.unit import Actor
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
 from schema.schema import schema
 from tests.api.conftest import Api
 
@@ -185,6 +190,38 @@ async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api,
         assert (await waiting)[0] == 200
     finally:
         await apart.close()
+
+
+LARGE_QUERY = "{ events(first: 100) { nodes { deliveries(first: 20) { nodes { id } } } } }"
+
+
+async def test_large_queries_of_a_workspace_wait_for_each_other_and_nobody_else_waits_for_them(
+    api: Api, settings: Settings
+) -> None:
+    assert cost(LARGE_QUERY) > LARGE
+    other = replace(api, token=await token_of_another_workspace(api))
+    apart = await asyncpg.connect(**database.place(settings.database_url))
+    try:
+        async with apart.transaction(), asyncio.timeout(30):
+            await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
+            asked = [asyncio.create_task(api.post(LARGE_QUERY)) for _ in range(3)]
+            while await waiting_for_locks(apart) < 1:
+                pass
+            asked.append(asyncio.create_task(other.post(LARGE_QUERY)))
+            while await waiting_for_locks(apart) < 2:
+                pass
+            assert (await api.post("{ webhooks { totalCount } }"))[0] == 200
+            assert await waiting_for_locks(apart) == 2
+        assert [status for status, _ in await asyncio.gather(*asked)] == [200] * 4
+    finally:
+        await apart.close()
+
+
+async def token_of_another_workspace(api: Api) -> str:
+    elsewhere = Actor(await workspaces.create("Elsewhere"), None, Role.ADMIN)
+    async with api.process.domain.unit(elsewhere) as unit:
+        _, secret = await workspaces.create_token(unit, NewToken("theirs", Role.VIEWER))
+    return secret
 
 
 async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
