@@ -70,11 +70,12 @@ class DataFolder:
     def opened(self) -> Self:
         """This folder, if it is one. Raises FolderRefusedError where `hookline up` has never got ready with it."""
         try:
-            found = self.access.exists()
+            # From Python 3.14 on `exists` does not tell what is closed from what is not there.
+            self.access.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.") from None
         except OSError as error:
             raise FolderRefusedError(f"The data folder {self.path} cannot be read: {error.strerror}.") from None
-        if not found:
-            raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.")
         return self
 
     def make_key(self) -> None:

@@ -9,10 +9,10 @@ import signal
 import stat
 import subprocess
 import threading
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
@@ -21,7 +21,7 @@ import pytest
 
 from cli.output import Output
 from cli.processes import wait_until
-from cli.programs import CHECKOUT
+from cli.programs import CHECKOUT, api_answers
 from cli.servers import PrivatePostgres
 from cli.up import Place, run
 from domain import sign_in
@@ -35,11 +35,10 @@ PARTS = {"api", "worker", "postgres", "valkey-server"}
 
 
 def is_up(running: Up) -> bool:
-    try:
-        with urllib.request.urlopen(f"{running.access['url']}/readyz", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    address = urlsplit(running.access["url"])
+    assert address.hostname
+    assert address.port
+    return api_answers(address.hostname, address.port)()
 
 
 async def workspaces_in(database_url: str) -> list[str]:
@@ -215,12 +214,11 @@ def test_a_ctrl_c_that_a_library_swallows_stops_everything_all_the_same(
 
 
 def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "sealed").mkdir(mode=0o500)
-    with up(tmp_path / "sealed" / "var", under=setpriv_without_capabilities()) as running:
+    data = tmp_path / "var"
+    data.mkdir(mode=0o500)
+    with up(data, under=setpriv_without_capabilities()) as running:
         assert running.process.wait(READY.total_seconds()) == 1
-        assert running.output.strip() == (
-            f"The data folder {tmp_path / 'sealed' / 'var'} cannot be written: Permission denied."
-        )
+        assert running.output.strip() == f"The data folder {data} cannot be written: Permission denied."
 
 
 @pytest.mark.parametrize(
