@@ -21,6 +21,11 @@ REMEDIES = (
 )
 CORRECT_IT = "Correct it; docs/settings.md says what it may be."
 
+# What poolers say of themselves.
+POOLERS = (
+    ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
+    ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
+)
 REDIS_SETTINGS = (
     ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
     ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),
@@ -44,6 +49,9 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
+    for words, remedy in POOLERS:
+        if words in str(error):
+            return words_of(error), remedy
     place = database.place(url)
     return (
         f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
@@ -63,6 +71,9 @@ def words_of(error: BaseException) -> str:
             return "nobody listens there"
         case OSError(strerror=str(words)):
             return words
+        case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():
+            # asyncpg's own advice is for whoever writes programs.
+            return "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
     return str(error).strip().rstrip(".") or type(error).__name__
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 import asyncpg
 from redis.exceptions import RedisError
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from cli import ailments, sealed
 from cli.output import Output
+from cli.postgres import Server
 from cli.programs import is_our_api, try_port
 from domain import backlog, database, queue, tracing
 from domain import settings as reading
@@ -180,12 +180,17 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
     `now` is this machine's time; `can_open`: the settings have keys to try.
     """
     try:
-        version, theirs = await _greet(settings)
+        server = await Server.met(settings)
     except (*database.OUT_OF_REACH, asyncpg.PostgresError, HooklineError) as error:
         yield Finding("database", Verdict.FAULT, *ailments.of_postgres(error, settings.database_url))
         return
-    yield Finding("database", Verdict.OK, f"PostgreSQL {version} answers")
-    yield clock(now, theirs)
+    for says, remedy in server.faults():
+        yield Finding("database", Verdict.FAULT, says, remedy)
+        return
+    yield Finding("database", Verdict.OK, f"PostgreSQL {server.version} answers")
+    for says, remedy in server.doubts(settings.database_url):
+        yield Finding("session", Verdict.WARNING, says, remedy)
+    yield clock(now, server.time)
     async with database.connected(settings):
         if not await database.is_migrated():
             remedy = "Run `hookline migrate` with the same settings, then start the other processes."
@@ -195,15 +200,6 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
         if can_open:
             yield await keys(Vault(settings.secret_keys))
         yield await work()
-
-
-async def _greet(settings: Settings) -> tuple[str, datetime]:
-    connection = await asyncpg.connect(**database.place(settings.database_url))
-    try:
-        row: Any = await connection.fetchrow("SELECT current_setting('server_version') AS version, clock_timestamp()")
-        return row["version"], row["clock_timestamp"]
-    finally:
-        await connection.close()
 
 
 def clock(ours: datetime, theirs: datetime) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+from tortoise.exceptions import BaseORMException
 
 from cli.ailments import words_of
 from domain.database import OUT_OF_REACH
@@ -17,6 +18,10 @@ def of_the_database() -> Iterator[None]:
         yield
     except (*OUT_OF_REACH, asyncpg.PostgresError) as error:
         raise _said(error) from error
+    except BaseORMException as error:
+        if not isinstance(error.__cause__, asyncpg.PostgresError):
+            raise
+        raise _said(error.__cause__) from error
     except Unavailable as error:
         if not isinstance(error.__cause__, OUT_OF_REACH):
             raise

@@ -23,6 +23,7 @@ import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
+from tortoise.exceptions import TransactionManagementError
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
@@ -35,15 +36,25 @@ URL = Form(
     "HOOKLINE_DATABASE_URL",
     "postgresql://user:password@host:5432/database",
     schemes=frozenset({"postgres", "postgresql"}),
-    parameters=frozenset({"host", "sslmode", "sslrootcert"}),
+    parameters=frozenset({"host", "pgbouncer", "sslmode", "sslrootcert"}),
 )
 # libpq's; the last three want TLS, and check certificates where it is known against which.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+ENCODING = "UTF8"
 POOL_SIZE = 10
 # Of those, how many an operation of a client may use at once.
 CONNECTIONS_OF_ONE = 2
 # A statement of ours that takes longer than this is a fault, not a load; those of migrations may take any time.
 STATEMENT_TIMEOUT_MS = 30_000
+# What a session of ours has, whatever the server and the role say.
+SESSION = {
+    # Every statement of ours has an index to go by. A planner whose statistics are old, or that believes in disks that
+    # seek, reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
+    "enable_seqscan": "off",
+    "random_page_cost": "1.1",
+    # What claims and counts at once waits for the other, and then sees what it did; any stricter kind refuses instead.
+    "default_transaction_isolation": "read committed",
+}
 
 # What asyncpg and the socket raise where the server is away, starting, stopping or full.
 OUT_OF_REACH = (
@@ -61,6 +72,12 @@ OUT_OF_REACH = (
     asyncpg.exceptions.PostgresSystemError,
     # Deadlocks: the same statement a moment later goes through.
     asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    # A standby, or a transaction that was too slow for its server; the second is what Tortoise makes of either.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.exceptions.TransactionTimeoutError,
+    TransactionManagementError,
 )
 
 
@@ -79,38 +96,38 @@ def configuration(settings: Settings, *, patient: bool = False) -> dict[str, Any
     }
 
 
-async def _keep(_connection: object) -> None:
-    """What asyncpg does to a connection that goes back to the pool, beyond ending its transaction: nothing.
+async def _keep(connection: asyncpg.Connection) -> None:
+    """What asyncpg does to a connection that goes back to the pool, beyond ending its transaction: next to nothing.
 
     Its own RESET ALL costs a round trip each time; no statement of ours changes a session.
     """
+    # PostgreSQL tells these unasked. By now another one may take the writes, behind the same name.
+    told = connection.get_settings()
+    if "on" in (getattr(told, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")):
+        connection.terminate()
 
 
 def credentials(url: str, *, patient: bool = False) -> dict[str, Any]:
     """What Tortoise wants to know of a server, from its URL. Raises Misconfigured."""
     timeout_ms = 0 if patient else STATEMENT_TIMEOUT_MS
     return {
-        **place(url),
+        **place(url, timeout_ms),
         "minsize": 1,
         "maxsize": POOL_SIZE,
         "command_timeout": timeout_ms / 1000 + 5 if timeout_ms else None,
-        "server_settings": {
-            "application_name": "hookline",
-            "statement_timeout": str(timeout_ms),
-            # Every statement of ours has an index to go by. A planner whose statistics are old, or that believes in
-            # disks that seek, reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
-            "enable_seqscan": "off",
-            "random_page_cost": "1.1",
-        },
     }
 
 
-def place(url: str) -> dict[str, Any]:
-    """Where a server is and how one gets in, from its URL, as `asyncpg.connect` takes it. Raises Misconfigured."""
+def place(url: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> dict[str, Any]:
+    """Where a server is, how one gets in and what a session has, from its URL, as `asyncpg.connect` takes it.
+
+    Raises Misconfigured.
+    """
     at = URL.parse(url)
     if not (name := at.path.strip("/")):
         raise URL.refused()
     return {
+        **_session(timeout_ms, pooled=is_pooled(url)),
         # As in libpq, ?host=/folder names a folder with a unix socket.
         "host": at.parameters.get("host") or at.host or "localhost",
         "port": at.port or 5432,
@@ -120,6 +137,21 @@ def place(url: str) -> dict[str, Any]:
         "ssl": _tls(at.parameters),
         "timeout": 5,
     }
+
+
+def is_pooled(url: str) -> bool:
+    """Whether a URL says that a pooler stands before the server. Raises Misconfigured."""
+    said = URL.parse(url).parameters.get("pgbouncer", "false")
+    if said not in {"true", "false"}:
+        raise Misconfigured("HOOKLINE_DATABASE_URL: pgbouncer must be true or false.")
+    return said == "true"
+
+
+def _session(timeout_ms: int, *, pooled: bool) -> dict[str, Any]:
+    if pooled:
+        # It refuses all but the name, and may give each transaction another session: nothing is prepared for later.
+        return {"server_settings": {"application_name": "hookline"}, "statement_cache_size": 0}
+    return {"server_settings": {"application_name": "hookline", "statement_timeout": str(timeout_ms), **SESSION}}
 
 
 def _tls(parameters: Mapping[str, str]) -> str | ssl.SSLContext | None:
@@ -156,22 +188,41 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
 async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> None:
     """Bring the tables up to date. Two processes may do so at once: the second waits for the first, however long.
 
-    `tell` hears the name of each migration as it begins.
+    `tell` hears the name of each migration as it begins. Raises Misconfigured where the database cannot hold all text.
     """
 
     def progress(event: str, _app: str, name: str) -> None:
         if event == "apply_start":
             tell(name)
 
-    session = {"application_name": "hookline", "statement_timeout": "0"}
-    lock = await asyncpg.connect(**place(settings.database_url), server_settings=session)
+    lock = await asyncpg.connect(**place(settings.database_url, timeout_ms=0))
     try:
-        # Any constant will do, so long as it is ours.
-        await lock.execute("SELECT pg_advisory_lock(724855)")
-        await run_migrations(config=configuration(settings, patient=True), progress=progress)
-        await Tortoise.close_connections()
+        if (encoding := encoding_of(lock)) != ENCODING:
+            raise Misconfigured(
+                f"The database keeps text as {encoding}, which has no room for all that people write; "
+                f"make one with `createdb --template template0 --encoding {ENCODING}`."
+            )
+        # In a transaction: behind a pooler a session that is let go of would keep it. Any constant will do, so long as
+        # it is ours.
+        async with lock.transaction():
+            await lock.execute(_LOCK)
+            await run_migrations(config=configuration(settings, patient=True), progress=progress)
+            await Tortoise.close_connections()
     finally:
         await lock.close()
+
+
+# It may wait long, and then do nothing for long, whatever the server and the role say of that.
+_LOCK = """
+SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT pg_advisory_xact_lock(724855);
+"""
+
+
+def encoding_of(connection: asyncpg.Connection) -> str:
+    """What a database keeps its text as."""
+    # PostgreSQL tells it unasked.
+    return str(connection.get_settings().server_encoding)
 
 
 async def is_migrated() -> bool:
@@ -222,7 +273,11 @@ async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
         client = await _begun(context)
         async with AsyncExitStack() as stack:
             stack.push_async_exit(context)
-            yield client
+            try:
+                yield client
+            except TransactionManagementError as error:
+                # After this one Tortoise would not roll back.
+                raise Unavailable from error
     except OUT_OF_REACH as error:
         raise Unavailable from error
     finally:

@@ -1,0 +1,108 @@
+"""What `hookline doctor` learns of a PostgreSQL, and of what stands before it, and what to do about that."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from domain import database, tables
+from domain.settings import Settings
+
+# What a session of ours must find, and what happens where it does not.
+WANTED = {**database.SESSION, "track_activities": "on"}
+OTHERWISE = {
+    "enable_seqscan": "statements may read whole tables",
+    "random_page_cost": "statements may read whole tables",
+    "default_transaction_isolation": "what happens at once is refused",
+    "track_activities": "live updates may leave something out",
+}
+TABLES = [getattr(tables, name)._meta.db_table for name in tables.__all__]  # noqa: SLF001
+PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A PostgreSQL as it shows itself in one transaction."""
+
+    version: str
+    time: datetime
+    encoding: str
+    user: str
+    is_read_only: bool
+    is_pooled: bool
+    # What the session has of WANTED.
+    session: Mapping[str, str]
+    # Our tables of which the user may not do all that we do.
+    closed: tuple[str, ...]
+
+    @classmethod
+    async def met(cls, settings: Settings) -> "Server":
+        """The one that the settings name. Raises what asyncpg and the socket raise, and Misconfigured."""
+        connection = await asyncpg.connect(**database.place(settings.database_url))
+        try:
+            async with connection.transaction():
+                row: Any = await connection.fetchrow(_LOOK)
+                session = await connection.fetch(_SESSION, list(WANTED))
+                closed = await connection.fetch(_CLOSED, TABLES)
+        finally:
+            await connection.close()
+        return cls(
+            version=row["version"],
+            time=row["time"],
+            encoding=database.encoding_of(connection),
+            user=row["user"],
+            is_read_only=row["is_read_only"],
+            # A pooler tells a number of its own.
+            is_pooled=connection.get_server_pid() != row["pid"],
+            session={each["name"]: each["setting"] for each in session},
+            closed=tuple(each["name"] for each in closed),
+        )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keeps Hookline from working, each with its remedy."""
+        if self.encoding != database.ENCODING:
+            yield (
+                f"the database keeps text as {self.encoding}, which has no room for all that people write",
+                f"Make one with `createdb --template template0 --encoding {database.ENCODING}`.",
+            )
+        if self.is_read_only:
+            yield (
+                "PostgreSQL takes no changes: it is a standby, or default_transaction_read_only is on",
+                "Have HOOKLINE_DATABASE_URL name the primary, or set that off.",
+            )
+        if self.closed:
+            yield (
+                f"{self.user} may not do all that is needed in {', '.join(self.closed)}",
+                f"GRANT {', '.join(PRIVILEGES)} ON ALL TABLES IN SCHEMA, and USAGE ON ALL SEQUENCES, to {self.user}.",
+            )
+
+    def doubts(self, url: str) -> Iterator[tuple[str, str]]:
+        """What Hookline works with, but worse, each with its remedy."""
+        if self.is_pooled and not database.is_pooled(url):
+            yield (
+                "a pooler stands before PostgreSQL: statements fail unless it gives a connection to each session, or "
+                "keeps prepared statements (max_prepared_statements)",
+                "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL.",
+            )
+        for name, found in self.session.items():
+            if found != WANTED[name]:
+                yield f"{name} is {found}: {OTHERWISE[name]}", f"ALTER ROLE {self.user} SET {name} = '{WANTED[name]}';"
+
+
+_LOOK = """
+SELECT current_setting('server_version') AS version, clock_timestamp() AS time, current_user AS user,
+    current_setting('transaction_read_only') = 'on' AS is_read_only, pg_backend_pid() AS pid
+"""
+_SESSION = "SELECT name, setting FROM pg_settings WHERE name = ANY($1) ORDER BY name"
+# Who does not migrate has only to read which migrations have run.
+_CLOSED = """
+SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND (
+    relname = 'tortoise_migrations' AND NOT has_table_privilege(oid, 'SELECT')
+    OR relname = ANY($1) AND NOT (
+        has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+    )
+) ORDER BY relname
+"""
