@@ -1,9 +1,11 @@
 """What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from domain import database
 from domain.errors import Misconfigured
@@ -30,6 +32,9 @@ REDIS_SETTINGS = (
     ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
     ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),
 )
+
+WITHOUT_REDIS = "deliveries go on, later, and live updates do not"
+ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@admin -@dangerous +info` is enough."
 
 
 def remedy_for_setting(fault: str) -> str:
@@ -59,9 +64,20 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
     )
 
 
+def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Why a Redis that says this of itself (INFO) is of no use, and what to do; None where it is."""
+    if about.get("role") == "slave":
+        return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
+    if about.get("cluster_enabled"):
+        return f"Redis is a cluster: {WITHOUT_REDIS}", "Name one that is no cluster; replicas of it may stand by."
+    return None
+
+
 def is_refused_command(error: Exception) -> bool:
     """Whether Redis is there and merely does not allow what was asked."""
-    return isinstance(error, ResponseError) and ("unknown command" in str(error) or "NOPERM" in str(error))
+    return isinstance(error, NoPermissionError) or (
+        isinstance(error, ResponseError) and "unknown command" in str(error)
+    )
 
 
 def words_of(error: BaseException) -> str:

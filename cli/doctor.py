@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import asyncpg
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 from rich.table import Table
 from rich.text import Text
 
@@ -146,7 +147,7 @@ def port(settings: Settings) -> Finding:
 
 
 async def redis(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether Redis answers, and keeps what it is given."""
+    """Whether Redis answers, does what is needed, and keeps what it is given."""
     try:
         client = queue.connect(settings.redis_url)
     except Misconfigured as error:
@@ -154,24 +155,39 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         async with asyncio.timeout(REDIS_SECONDS):
-            version = (await client.info("server"))["redis_version"]
-            yield Finding("redis", Verdict.OK, f"Redis {version} answers")
-            for name, wanted, why in ailments.REDIS_SETTINGS:
-                found = (await client.config_get(name)).get(name, wanted)
-                if found != wanted:
-                    yield Finding("redis", Verdict.WARNING, f"{name} is {found}: {why}", f"Set {name} to {wanted}.")
+            about = await client.info()
+            # What arq asks when it starts, and what live updates are made of.
+            await client.dbsize()
+            await client.eval("return 1", 0)
+            if unfit := ailments.of_redis(about):
+                yield Finding("redis", Verdict.FAULT, *unfit)
+                return
+            yield Finding("redis", Verdict.OK, f"Redis {about['redis_version']} answers")
+            async for finding in _kept(client):
+                yield finding
     except (RedisError, OSError, TimeoutError) as error:
-        yield Finding("redis", *_of_redis(error))
+        if ailments.is_refused_command(error):
+            says = f"Redis refuses what is needed ({ailments.words_of(error)}): {ailments.WITHOUT_REDIS}"
+            yield Finding("redis", Verdict.FAULT, says, ailments.ALLOW_IT)
+            return
+        says = f"Redis does not answer ({ailments.words_of(error)}): {ailments.WITHOUT_REDIS}"
+        remedy = "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL, user and number included."
+        yield Finding("redis", Verdict.FAULT, says, remedy)
     finally:
         await client.aclose()
 
 
-def _of_redis(error: Exception) -> tuple[Verdict, str, str]:
-    if ailments.is_refused_command(error):
-        return Verdict.OK, "it does not show its configuration; see to appendonly and noeviction yourself", ""
-    why = f"Redis does not answer ({ailments.words_of(error)}): deliveries go on, later, and live updates do not"
-    remedy = "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL, user and number included."
-    return Verdict.FAULT, why, remedy
+async def _kept(client: Redis) -> AsyncIterator[Finding]:
+    try:
+        for name, wanted, why in ailments.REDIS_SETTINGS:
+            found = (await client.config_get(name)).get(name, wanted)
+            if found != wanted:
+                yield Finding("redis", Verdict.WARNING, f"{name} is {found}: {why}", f"Set {name} to {wanted}.")
+    except ResponseError as error:
+        if not ailments.is_refused_command(error):
+            raise
+        says = "it does not show its configuration; see to appendonly and noeviction yourself"
+        yield Finding("redis", Verdict.OK, says)
 
 
 async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> AsyncIterator[Finding]:

@@ -1,0 +1,65 @@
+"""`hookline doctor` on a Redis that answers, and is of little use all the same."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from redis.asyncio import Redis
+
+from cli import ailments, doctor
+from cli.doctor import Finding, Verdict
+from domain.settings import Settings
+
+ENOUGH = ["~hookline:*", "~arq:*", "~LIMITS:*", "+@all", "-@admin", "-@dangerous", "+info"]
+
+
+async def findings(settings: Settings) -> list[Finding]:
+    return [finding async for finding in doctor.redis(settings)]
+
+
+@asynccontextmanager
+async def user(settings: Settings, *rights: str) -> AsyncIterator[Settings]:
+    """Settings that name a user with these rights."""
+    async with Redis.from_url(settings.redis_url) as redis:
+        await redis.execute_command("ACL", "SETUSER", "few", "on", ">s3cret", *rights)
+        try:
+            at = urlsplit(settings.redis_url)
+            yield replace(settings, redis_url=at._replace(netloc="few:s3cret@").geturl())
+        finally:
+            await redis.execute_command("ACL", "DELUSER", "few")
+
+
+async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) -> None:
+    assert all(right in ailments.ALLOW_IT for right in ENOUGH)
+    async with user(settings, *ENOUGH) as few:
+        answered, hidden = await findings(few)
+    assert (answered.verdict, hidden.verdict) == (Verdict.OK, Verdict.OK)
+    assert hidden.says.startswith("it does not show its configuration")
+
+
+@pytest.mark.parametrize("missing", ["-info", "-dbsize", "-eval"])
+async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing: str) -> None:
+    async with user(settings, *ENOUGH, missing) as few:
+        (found,) = await findings(few)
+    assert (found.verdict, found.remedy) == (Verdict.FAULT, ailments.ALLOW_IT)
+    assert f"'{missing[1:]}' command" in found.says
+    assert found.says.endswith("deliveries go on, later, and live updates do not")
+
+
+async def test_a_replica(settings: Settings) -> None:
+    async with Redis.from_url(settings.redis_url) as redis:
+        await redis.replicaof("127.0.0.1", "1")
+        try:
+            (found,) = await findings(settings)
+        finally:
+            await redis.replicaof("NO", "ONE")
+    assert (found.verdict, found.remedy) == (Verdict.FAULT, "Have HOOKLINE_REDIS_URL name the primary.")
+
+
+def test_a_cluster() -> None:
+    says, remedy = ailments.of_redis({"role": "master", "cluster_enabled": 1}) or ("", "")
+    assert says.startswith("Redis is a cluster: ")
+    assert remedy.startswith("Name one that is no cluster")
+    assert ailments.of_redis({"role": "master", "cluster_enabled": 0}) is None
