@@ -36,6 +36,9 @@ class Form:
             # Either is the rest of a password with a / or a # in it.
             if parts.scheme not in self.schemes or "@" in parts.path or parts.fragment:
                 raise self.refused()
+            if "," in parts.netloc.rpartition("@")[2]:
+                # With a port each, urlsplit would see no port.
+                raise self._several()
             found = ServerUrl(
                 scheme=parts.scheme,
                 user=unquote(parts.username or ""),
@@ -48,6 +51,8 @@ class Form:
             for host in (found.host, found.parameters.get("host", "")):
                 if "\0" in host:
                     raise self.refused()
+                if "," in host:
+                    raise self._several()
                 if not host.startswith("/"):
                     host_of(host)
         except ValueError:  # it repeats what was taken for a port or a host
@@ -58,6 +63,9 @@ class Form:
                 f"Of parameters, {self.variable} may have {known} and no other; in a password, ? is written %3F."
             )
         return found
+
+    def _several(self) -> Misconfigured:
+        return Misconfigured(f"{self.variable} must name one host: a name or a proxy that leads to the primary.")
 
     def refused(self) -> Misconfigured:
         """What to raise for a URL that is not of this form."""

@@ -144,7 +144,10 @@ async def test_as_much_as_was_asked_for_is_enough(
         ("sslrootcert=ca.pem", "sslrootcert needs an sslmode of require, verify-ca, verify-full"),
         ("sslmode=verify-ca&sslrootcert=/none/ca.pem", "sslrootcert=/none/ca.pem cannot be read: No such file"),
         (f"sslmode=verify-ca&sslrootcert={__file__}", "cannot be read: it holds no certificates"),
-        ("sslcert=me.pem", "Of parameters, HOOKLINE_DATABASE_URL may have host, sslmode, sslrootcert and no other"),
+        (
+            "sslcert=me.pem",
+            "Of parameters, HOOKLINE_DATABASE_URL may have host, pgbouncer, sslmode, sslrootcert and no other",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(query: str, says: str) -> None:

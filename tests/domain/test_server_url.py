@@ -49,6 +49,12 @@ def test_a_host_among_the_parameters_is_one_too(host: str) -> None:
         credentials(f"postgresql:///db?host={host}")
 
 
+@pytest.mark.parametrize("place", ["one,two/db", "one:5432,two:5433/db", "/db?host=one,two"])
+def test_several_hosts_are_refused_as_such(place: str) -> None:
+    with pytest.raises(Misconfigured, match="HOOKLINE_DATABASE_URL must name one host"):
+        credentials(f"postgresql://user:{PASSWORD}@{place}")
+
+
 @pytest.mark.parametrize(
     "url", ["redis://h:6379/notadb", "redis://h?db=foo", "redis://h/-1", "unix:///x?db=foo", f"redis://h/{'1' * 5000}"]
 )
