@@ -119,7 +119,7 @@ def _wait_for(files: list[Path]) -> None:
 
 async def connect(place: Place) -> asyncpg.Connection:
     """A connection of the bench's own."""
-    return await asyncpg.connect(**database.place(place.settings.database_url))
+    return await asyncpg.connect(place.settings.database_url)
 
 
 @asynccontextmanager

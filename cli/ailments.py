@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 from redis.exceptions import NoPermissionError, ResponseError
 
-from domain import database
+from domain import postgres_url
 from domain.errors import Misconfigured
 
 REMEDIES = (
@@ -50,14 +50,14 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return words_of(error), "Correct the user and the password in HOOKLINE_DATABASE_URL."
         case asyncpg.InvalidCatalogNameError():
-            return words_of(error), f"Make it (`createdb {database.place(url)['database']}`), or name another one."
+            return words_of(error), f"Make it (`createdb {postgres_url.place(url)['database']}`), or name another one."
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
     for words, remedy in POOLERS:
         if words in str(error):
             return words_of(error), remedy
-    place = database.place(url)
+    place = postgres_url.place(url)
     return (
         f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
         "Start it (`hookline up` starts its own), or correct host and port in HOOKLINE_DATABASE_URL.",

@@ -7,11 +7,11 @@ from typing import Any
 
 import asyncpg
 
-from domain import database, tables
+from domain import database, postgres_url, tables
 from domain.settings import Settings
 
 # What a session of ours must find, and what happens where it does not.
-WANTED = {**database.SESSION, "track_activities": "on"}
+WANTED = {**postgres_url.SESSION, "track_activities": "on"}
 OTHERWISE = {
     "enable_seqscan": "statements may read whole tables",
     "random_page_cost": "statements may read whole tables",
@@ -40,7 +40,7 @@ class Server:
     @classmethod
     async def met(cls, settings: Settings) -> "Server":
         """The one that the settings name. Raises what asyncpg and the socket raise, and Misconfigured."""
-        connection = await asyncpg.connect(**database.place(settings.database_url))
+        connection = await asyncpg.connect(**postgres_url.place(settings.database_url))
         try:
             async with connection.transaction():
                 row: Any = await connection.fetchrow(_LOOK)
@@ -80,7 +80,7 @@ class Server:
 
     def doubts(self, url: str) -> Iterator[tuple[str, str]]:
         """What Hookline works with, but worse, each with its remedy."""
-        if self.is_pooled and not database.is_pooled(url):
+        if self.is_pooled and not postgres_url.is_pooled(url):
             yield (
                 "a pooler stands before PostgreSQL: statements fail unless it gives a connection to each session, or "
                 "keeps prepared statements (max_prepared_statements)",

@@ -177,7 +177,7 @@ async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
 
 async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api, settings: Settings) -> None:
     many = " ".join(f"a{i}: events(first: 1) {{ totalCount nodes {{ id }} }}" for i in range(30))
-    apart = await asyncpg.connect(**database.place(settings.database_url))
+    apart = await asyncpg.connect(settings.database_url)
     try:
         async with apart.transaction():
             await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")

@@ -13,7 +13,7 @@ import pytest
 from cli import doctor
 from cli.doctor import Finding, Verdict
 from cli.private_server import POSTGRES_SOCKET
-from domain import database
+from domain import postgres_url
 from domain.database import connected, migrate, rows
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
@@ -152,4 +152,4 @@ async def test_as_much_as_was_asked_for_is_enough(
 )
 def test_what_cannot_be_asked_for_is_refused(query: str, says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
-        database.place(f"postgresql://h/db?{query}")
+        postgres_url.place(f"postgresql://h/db?{query}")

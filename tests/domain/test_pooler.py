@@ -10,7 +10,7 @@ import pytest
 
 from cli import doctor
 from cli.doctor import Verdict
-from domain import database, unit, workspaces
+from domain import postgres_url, unit, workspaces
 from domain.database import connected, is_migrated, migrate, rows
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
@@ -80,7 +80,7 @@ async def test_what_a_pooler_does_not_pass_on_doctor_asks_of_the_role(pooled: tu
 
 
 def test_of_a_pooler_it_is_said_whether_there_is_one() -> None:
-    assert database.place("postgresql://h/db?pgbouncer=true")["statement_cache_size"] == 0
-    assert "statement_cache_size" not in database.place("postgresql://h/db?pgbouncer=false")
+    assert postgres_url.place("postgresql://h/db?pgbouncer=true")["statement_cache_size"] == 0
+    assert "statement_cache_size" not in postgres_url.place("postgresql://h/db?pgbouncer=false")
     with pytest.raises(Misconfigured, match="pgbouncer must be true or false"):
-        database.place("postgresql://h/db?pgbouncer=session")
+        postgres_url.place("postgresql://h/db?pgbouncer=session")

@@ -201,7 +201,7 @@ def started(kind: type[System], workers: int) -> Iterator[System]:
 
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection to the database of these settings."""
-    return await asyncpg.connect(**database.place(settings.database_url) | {"timeout": 10})
+    return await asyncpg.connect(settings.database_url, timeout=10)
 
 
 def kill_server(server: PrivatePostgres | PrivateRedis, number: signal.Signals) -> None:
