@@ -158,7 +158,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
             about = await client.info()
             # What arq asks when it starts, and what live updates are made of.
             await client.dbsize()
-            await client.execute_command("EVAL", "return 1", 0)
+            await client.register_script("return 1")()
             if unfit := ailments.of_redis(about):
                 yield Finding("redis", Verdict.FAULT, *unfit)
                 return

@@ -39,7 +39,7 @@ async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) 
     assert hidden.says.startswith("it does not show its configuration")
 
 
-@pytest.mark.parametrize("missing", ["-info", "-dbsize", "-eval"])
+@pytest.mark.parametrize("missing", ["-info", "-dbsize", "-evalsha"])
 async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing: str) -> None:
     async with user(settings, *ENOUGH, missing) as few:
         (found,) = await findings(few)
