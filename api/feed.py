@@ -13,17 +13,26 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import orjson
+import structlog
 from graphql import GraphQLError
 from graphql.execution import Executor
+from redis.exceptions import RedisError
 
-from api.deadline import within
+from api.deadline import Late, within
 from api.execution import Engine, shown
 from api.recent import RECENT_CHANGES, Encoded, Position, Recent
+from domain.database import OUT_OF_REACH
 from domain.hub import Attachment, Hub
-from domain.live import CursorExpired, Entry, order_of
+from domain.live import CursorExpired, Entry, LiveAway, order_of
+from domain.tasks import end
 from domain.unit import Actor, Domain
 from schema.context import Context
 from schema.subscriptions import follow
+
+# What passes by itself, once a server of ours answers again; subscribers are told to come back then.
+PASSING = (Late, RedisError, *OUT_OF_REACH)
+
+log = structlog.get_logger(__name__)
 
 
 class Sink(Protocol):
@@ -71,7 +80,7 @@ class Source:
     wanted: Callable[[Entry], bool]
     root: Callable[[Entry], Any]
 
-    def live(self, on_attached: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+    def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
         """The wanted entries from now on; tells after which cursor that is."""
         domain = replace(self.domain, hub=cast(Hub, Noting(self.domain.hub, on_attached)))
         return follow(Context(domain, self.actor, _request_id()), self.wanted, None)
@@ -100,17 +109,14 @@ class Noting:
     """The hub, and a note of where somebody was attached to it."""
 
     hub: Hub
-    on_attached: Callable[[str], bool]
+    on_attached: Callable[[str], None]
 
     async def attach(
         self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
     ) -> Attachment:
         """See Hub.attach."""
         attachment = await self.hub.attach(workspace_id, on_entry, on_lost)
-        if not self.on_attached(attachment.position):
-            # asyncio.wait_for (redis-py's) may have swallowed the cancellation that came meanwhile.
-            attachment.close()
-            raise asyncio.CancelledError
+        self.on_attached(attachment.position)
         return attachment
 
     def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
@@ -132,6 +138,7 @@ class Feed:
         self._expected = 0
         self._error: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._recent = Recent()
         self._recalling = asyncio.Lock()
 
@@ -145,24 +152,22 @@ class Feed:
                 raise self._error
         except BaseException:
             # Also where the first subscriber went away meanwhile; others that wait for this feed begin another one.
-            if not self.started.done():
-                self.started.set_result(False)
             self._close_if_idle()
             raise
 
-    def _attached(self, position: str) -> bool:
-        """Where the feed begins; False where it has ended already."""
+    def _attached(self, position: str) -> None:
         self._recent.start = order_of(position)
         if not self.started.done():
             self.started.set_result(True)
-        return not self.closed
 
     def close(self) -> None:
         """Watch no more."""
         self.closed = True
         self.owner.forget(self)
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
+        if not self.started.done():
+            self.started.set_result(False)
+        if self._ending is None and self._task is not None and self._task is not asyncio.current_task():
+            self._ending = asyncio.create_task(end(self._task), name="end of a feed")
 
     def leave(self, member: Member) -> None:
         """One subscriber less; the last one ends the feed."""
@@ -247,6 +252,9 @@ class Feed:
                 async for entry in entries:
                     self.owner.executed()
                     self._tell(*await self.source.encoded(entry))
+        except PASSING as error:
+            log.warning("live.feed_ended", error=type(error).__name__)
+            self._end(LiveAway())
         except Exception as error:  # noqa: BLE001 (whatever it is, all subscribers are told that it ended)
             self._end(error)
         finally:

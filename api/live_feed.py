@@ -12,13 +12,11 @@ import orjson
 from graphql import ArgumentNode, FieldNode, VariableNode, Visitor, visit
 from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
-from redis.exceptions import RedisError
 
 from api.execution import Engine, Prepared
-from api.feed import Feed, Member, Sink, Source
+from api.feed import PASSING, Feed, Member, Sink, Source
 from api.metrics import Metrics
-from domain.database import OUT_OF_REACH
-from domain.errors import Unavailable
+from domain.live import LiveAway
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from schema.context import Context
@@ -68,7 +66,7 @@ class Feeds:
     async def subscribe(self, prepared: Prepared, actor: Actor, sink: Sink, request_id: str) -> Subscription:
         """Subscribe; returns once the subscriber has all that it missed and is live.
 
-        Raises BadDocument, what the subscription itself raises, and Unavailable where Redis is out of reach.
+        Raises BadDocument, what the subscription itself raises, and LiveAway where a server of ours is out of reach.
         """
         # Each subscriber's variables are checked, though they may be executed for another one.
         executor = self.engine.executor(prepared, Context(self.domain, actor, request_id))
@@ -79,8 +77,8 @@ class Feeds:
         try:
             feed = await self._feed(key, source)
             return Subscription(feed, await feed.join(sink, arguments.get("after")))
-        except (RedisError, *OUT_OF_REACH) as error:
-            raise Unavailable("Live updates are out of reach just now; try again in a moment.") from error
+        except PASSING as error:
+            raise LiveAway from error
 
     async def _feed(self, key: Key, source: Source) -> Feed:
         while True:
@@ -88,8 +86,8 @@ class Feeds:
             if feed is None or feed.closed:
                 feed = self._feeds[key] = Feed(source, self, key)
                 await feed.start()
-                return feed
             # Where it could not be started, the reason may have been the first subscriber's own: try again oneself.
+            # Or others may have come and gone, all before its first subscriber could join.
             if await asyncio.shield(feed.started) and not feed.closed:
                 return feed
 

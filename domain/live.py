@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 from redis.asyncio import Redis
 
-from domain.errors import HooklineError
+from domain.errors import HooklineError, Unavailable
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
@@ -43,6 +43,10 @@ class CursorExpired(HooklineError):
     def __init__(self, resume_from: str) -> None:
         super().__init__()
         self.resume_from = resume_from
+
+
+class LiveAway(Unavailable):
+    """Live updates are out of reach just now; try again in a moment."""
 
 
 class Order(IntEnum):

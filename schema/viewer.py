@@ -4,7 +4,8 @@ import strawberry
 from redis.exceptions import RedisError
 
 from domain.database import OUT_OF_REACH
-from domain.errors import Unauthenticated, Unavailable
+from domain.errors import Unauthenticated
+from domain.live import LiveAway
 from schema.context import Info
 from schema.tokens import Token, Workspace
 
@@ -35,4 +36,4 @@ class ViewerQuery:
         try:
             return await live.open(info.context.workspace_id)
         except (RedisError, *OUT_OF_REACH) as error:
-            raise Unavailable("Live updates are out of reach just now; try again in a moment.") from error
+            raise LiveAway from error

@@ -1,0 +1,93 @@
+"""How feeds end: their subscribers are told so that they come again, and nothing of them stays."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.feed import Member
+from domain.errors import Unavailable
+from domain.live import Entry
+from domain.settings import Settings
+from tests.api.changes import announce, some_changes
+from tests.api.conftest import Api, running
+from tests.api.test_live_feed import Listener, listen
+from tests.away import fall_silent, gated, reopen
+from tests.waiting import until
+
+WEBHOOKS = "subscription($after: String) { deliveryStatusChanged(after: $after) { delivery { webhook { name } } } }"
+
+
+async def test_when_redis_is_too_slow_for_who_fell_behind_subscribers_are_told_to_try_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second of the changes is behind already, and read from the stream again.
+    monkeypatch.setattr("schema.subscriptions.LONGEST_BACKLOG", 1)
+    async with gated(settings) as gates, running(gates.settings) as api:
+        listener, _ = await listen(api)
+        gates.redis.tell("hold", "XRANGE")
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
+        await until(lambda: listener.errors, what="the end of the subscription")
+        reopen(gates.redis)
+    assert [error["extensions"]["code"] for error in listener.errors] == ["UNAVAILABLE"]
+
+
+async def test_when_the_database_says_nothing_subscribers_are_told_to_try_again(settings: Settings) -> None:
+    quick = replace(settings, query_timeout=timedelta(seconds=0.5))
+    async with gated(quick) as gates, running(gates.settings) as api:
+        listener, _ = await listen(api, WEBHOOKS)
+        fall_silent(gates.postgres)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+        await until(lambda: listener.errors, what="the end of the subscription")
+        reopen(gates.postgres)
+    assert [error["extensions"]["code"] for error in listener.errors] == ["UNAVAILABLE"]
+
+
+async def test_who_resumes_while_the_database_says_nothing_is_told_to_try_again(settings: Settings) -> None:
+    quick = replace(settings, query_timeout=timedelta(seconds=0.5))
+    async with gated(quick) as gates, running(gates.settings) as api:
+        # Where the stream is followed already, nobody asks the database when it began.
+        listener, _ = await listen(api)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+        await listener.until(1)
+        fall_silent(gates.postgres)
+        with pytest.raises(Unavailable):
+            await listen(api, WEBHOOKS, after="0")
+        reopen(gates.postgres)
+
+
+async def test_a_feed_ends_with_its_last_subscriber_though_a_library_swallows_its_cancellation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schema.subscriptions.LONGEST_BACKLOG", 1)
+    hub, reading = api.process.domain.hub, asyncio.Event()
+    history = hub.live.history
+
+    async def swallowing(*place: Any) -> AsyncIterator[list[Entry]]:
+        async for page in history(*place):
+            reading.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            yield page
+
+    monkeypatch.setattr(hub.live, "history", swallowing)
+    _, subscription = await listen(api)
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
+    await reading.wait()
+    subscription.close()
+    await until(lambda: not hub.listeners, what="the end of the feed")
+
+
+async def test_who_begins_a_feed_hears_changes_though_another_came_and_went_before_it_joined(api: Api) -> None:
+    first = asyncio.create_task(listen(api))
+    while not len(api.process.feeds):
+        await asyncio.sleep(0)
+    (feed,) = api.process.feeds._feeds.values()
+    feed.started.add_done_callback(lambda _: feed.leave(Member(Listener(), (0, 0))))
+    listener, _ = await first
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    await listener.until(1)
