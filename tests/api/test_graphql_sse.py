@@ -15,7 +15,7 @@ from api import graphql_sse, outbox
 from domain import workspaces
 from domain.live import SPAN
 from domain.settings import Settings
-from tests.api.changes import announce, some_changes
+from tests.api.changes import announce, some_changes, succeeded
 from tests.api.conftest import Api, running
 from tests.api.sockets import swallowing
 from tests.waiting import until
@@ -178,12 +178,13 @@ async def test_a_reader_that_stalls_is_cut_off(
 ) -> None:
     monkeypatch.setattr(outbox, "SEND_SECONDS", 0.3)
     monkeypatch.setattr(graphql_sse, "LAST_WORDS_SECONDS", 0.1)
-    aliases = " ".join(f"a{number}: uuid" for number in range(90))
-    async with streaming(api, f"subscription {{ deliveryStatusChanged {{ delivery {{ {aliases} }} }} }}"):
+    # The kernel's buffers hold megabytes.
+    attempt = succeeded() | {"error": "x" * 4_000}
+    async with streaming(api, "subscription { deliveryStatusChanged { attempt { error } } }"):
         await api.until_watched_by(1)
         async with asyncio.timeout(60):
             while len(api.process.connections):
-                await announce(api.process.domain, some_changes(api.actor.workspace.id, 400))
+                await announce(api.process.domain, some_changes(api.actor.workspace.id, 400, attempt=attempt))
                 await asyncio.sleep(0.05)
         await until(lambda: not api.server.server_state.connections)
     assert len(api.process.feeds) == 0

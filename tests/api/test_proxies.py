@@ -15,6 +15,8 @@ from tests.api.conftest import Api, QuietServer, running
 from tests.api.protocol import opened
 from tests.api.sockets import ws
 
+pytestmark = pytest.mark.usefixtures("patient_rates")
+
 PROXY = "127.0.0.2"
 SAYS = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 

@@ -9,6 +9,7 @@ from api.rates import RateLimited, Rates, Tally
 from domain.settings import Settings
 
 
+@pytest.mark.usefixtures("patient_rates")
 async def test_of_many_requests_at_once_as_many_pass_as_may(settings: Settings) -> None:
     rates = Rates(replace(settings, requests_per_minute=70))
     try:

@@ -5,7 +5,7 @@ import sys
 
 from tests.api.conftest import Api
 
-SECONDS = 60
+SECONDS = 300
 
 
 async def test_schemathesis_finds_no_server_error(api: Api) -> None:

@@ -26,9 +26,9 @@ subscription ($webhook: ID, $delivery: ID, $types: [EventType!], $statuses: [Del
 
 @asynccontextmanager
 async def watching(ask: Client, document: str = WATCH, **variables: Any) -> AsyncIterator[AsyncIterator[Json]]:
-    """The results of a subscription, of which each must come within seconds."""
+    """The results of a subscription, of which each must come before long."""
     results = ask.watch(document, **variables)
-    async with asyncio.timeout(10), aclosing(results):
+    async with asyncio.timeout(60), aclosing(results):
         yield results
 
 
@@ -160,9 +160,9 @@ async def test_a_reader_who_falls_far_behind_gets_everything_once_and_in_order(a
             world.workspace.id, lambda entry: _note(done, entry, position.decode()), lambda _: None
         )
         if last.position != position.decode():
-            await asyncio.wait_for(done, 10)
+            await asyncio.wait_for(done, 60)
         last.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while seen[-1].cursor != position.decode():
                 seen.append(await anext(entries))
     assert len(seen) == count - 1
