@@ -26,7 +26,7 @@ def networks(*texts: str) -> tuple[Network, ...]:
 
 LOOPBACK = AddressPolicy(networks("127.0.0.0/8", "::1/128"))
 CLOSED = AddressPolicy()
-# Short, so that the corpus takes seconds.
+# Short, for those that never answer.
 SHORT = SenderLimits(connect_timeout=timedelta(seconds=0.4), request_timeout=timedelta(seconds=0.7))
 # Long, so that a busy machine times nobody out who would have been classified by what they did.
 PATIENT = SenderLimits(connect_timeout=timedelta(seconds=5), request_timeout=timedelta(seconds=10))
@@ -40,7 +40,7 @@ def request_to(url: str, method: HttpMethod = HttpMethod.POST, **changes: Any) -
 
 @asynccontextmanager
 async def sending(
-    policy: AddressPolicy = LOOPBACK, limits: SenderLimits = SHORT, **options: Any
+    policy: AddressPolicy = LOOPBACK, limits: SenderLimits = PATIENT, **options: Any
 ) -> AsyncIterator[Sender]:
     """A sender, of which no socket may be open at the end of the block."""
     async with Sender(policy, limits, "0", 100, **options) as sender:

@@ -1,11 +1,11 @@
 """The states of a delivery: claimed once, recorded under a fence."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from domain import deliveries, webhooks
-from domain.database import rows
+from domain.database import now, rows
 from domain.deliveries import Room
 from domain.outcome import Answer, Failed
 from domain.tables import Attempt, Delivery, Unsettled
@@ -13,6 +13,9 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 from tests.domain.attempting import ILL, LEASE, TOOK, WELL, claim, lease_ran_out, now_due, owe, record
 from tests.domain.doing import happen, listen
+
+# The schedule's first, without its jitter.
+FIRST_WAIT = timedelta(seconds=5)
 
 
 async def test_an_event_makes_one_delivery_for_each_active_webhook_that_listens(domain: Domain, admin: Actor) -> None:
@@ -103,12 +106,13 @@ async def test_a_failure_waits_for_its_next_attempt(domain: Domain, admin: Actor
     delivery = await owe(domain, admin)
     (row,) = await claim(delivery)
 
+    before = await now()
+
     (change,) = await record(row, ILL)
 
     await delivery.refresh_from_db()
     assert delivery.status is DeliveryStatus.RETRYING
-    wait = delivery.due_at - datetime.now(UTC)
-    assert timedelta(seconds=3) < wait <= timedelta(seconds=5)
+    assert before + FIRST_WAIT <= delivery.due_at <= await now() + FIRST_WAIT
     assert change.data["delivery"]["waiting_for"] == "backoff"
     assert change.data["delivery"]["next_attempt_at"] == delivery.due_at
 
@@ -118,11 +122,12 @@ async def test_what_the_receiver_asked_for_is_waited_and_said(domain: Domain, ad
     (row,) = await claim(delivery)
     hour = timedelta(hours=1)
     busy = Failed(AttemptOutcome.HTTP_ERROR, "Busy.", TOOK, Answer(429, (), "", False), retry_after=hour)
+    before = await now()
 
     (change,) = await record(row, busy)
 
     await delivery.refresh_from_db()
-    assert hour - timedelta(seconds=5) < delivery.due_at - datetime.now(UTC) <= hour
+    assert before + hour <= delivery.due_at <= await now() + hour
     assert change.data["delivery"]["waiting_for"] == "retry_after"
 
 

@@ -148,7 +148,7 @@ def _is_fit_to_be_shown(outcome: Outcome) -> bool:
 @pytest.mark.alone
 async def test_a_hundred_that_hang_keep_nobody_waiting(corpus: Corpus, receiver: Receiver) -> None:
     url, stop = corpus.url_of(RECEIVERS["never_answers"]), asyncio.Event()
-    async with sending() as sender, asyncio.TaskGroup() as group:
+    async with sending(limits=SHORT) as sender, asyncio.TaskGroup() as group:
         healthy = group.create_task(_healthy_times(sender, receiver.url, stop))
         hanging = await asyncio.gather(*(sender.send(request_to(url)) for _ in range(90)))
         stop.set()
@@ -161,7 +161,8 @@ async def test_a_body_that_drips_holds_an_attempt_no_longer_than_it_is_worth(cor
         outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["drips_its_body"])))
     assert isinstance(outcome, Delivered)
     assert outcome.answer.truncated
-    assert outcome.duration < timedelta(seconds=2.5)
+    # Nearer to what it is worth than to the whole time of a request.
+    assert outcome.duration < timedelta(seconds=8)
 
 
 async def test_a_large_answer_is_kept_in_part(corpus: Corpus) -> None:
@@ -208,7 +209,7 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus
     async with sending() as sender:
         with connections() as connected:
             attempt = asyncio.create_task(sender.send(request_to(corpus.url_of(RECEIVERS[name]))))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not connected:
                     await asyncio.sleep(0)
                 # Long enough for the other one to get as far as it will.
@@ -236,7 +237,8 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus
     ],
 )
 async def test_a_call_that_fails_tells_whether_it_may_have_arrived(name: str, sent: bool, corpus: Corpus) -> None:
-    async with sending(tls=corpus.trust) as sender:
+    limits = SenderLimits(connect_timeout=timedelta(seconds=1.5), request_timeout=timedelta(seconds=2))
+    async with sending(limits=limits, tls=corpus.trust) as sender:
         with pytest.raises(CallFailed) as caught:
             await sender.call("POST", corpus.url_of(RECEIVERS[name]), json={})
     assert caught.value.sent is sent
