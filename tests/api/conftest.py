@@ -111,7 +111,7 @@ async def running(
     config.loop = "none"  # the one that runs
     server = QuietServer(config)
     task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not server.started:
             assert not task.done(), task.result()
             await asyncio.sleep(0.005)
@@ -127,7 +127,7 @@ async def running(
             yield Api(server, app, f"http://127.0.0.1:{port}", http, actor, secret)
     finally:
         server.should_exit = True
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await task
 
 

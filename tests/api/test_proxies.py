@@ -67,7 +67,7 @@ async def test_the_proxy_is_trusted_where_it_comes_by_ipv4_to_a_socket_for_both(
     server.config.loop = "none"
     with listener(there) as both:
         task = asyncio.create_task(server.serve([both]))
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while not server.started:
                 await asyncio.sleep(0.005)
             url = f"http://127.0.0.1:{both.getsockname()[1]}/healthz"

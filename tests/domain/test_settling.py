@@ -204,7 +204,7 @@ async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: 
     async with in_transaction():
         await deliveries.claim([delivery.id], LEASE)
         may_settle.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await settled.wait()
     await settling_meanwhile
 

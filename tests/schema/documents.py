@@ -1,6 +1,7 @@
 """Operations that give an id in one place, made from the schema."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graphql import (
@@ -28,7 +29,7 @@ SAMPLES: dict[str, str] = {
     "EventType": "POST_CREATED",
     "HttpMethod": "POST",
 }
-OVERRIDES = {"Mutation.postSchedule.scheduledAt": '"2026-12-31T00:00:00Z"'}
+OVERRIDES = {"Mutation.postSchedule.scheduledAt": json.dumps(f"{datetime.now(UTC) + timedelta(days=30):%FT%TZ}")}
 
 
 def document(place: Place, id_: str, world: World) -> str:
