@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
@@ -51,9 +52,9 @@ class World:
         self.hooks += 1
         return made
 
-    async def post(self) -> str:
+    async def post(self, **more: Any) -> str:
         """Write a post and note that it was acknowledged. Raises Refused or Unanswered."""
-        made = await self.client.post(self.account)
+        made = await self.client.post(self.account, **more)
         self.acknowledged[made["uuid"]] = time.time()
         return str(made["uuid"])
 
@@ -70,8 +71,19 @@ class World:
         return True
 
     async def posts(self, count: int) -> None:
-        """Write that many at once."""
-        await asyncio.gather(*(self.post() for _ in range(count)))
+        """Write that many at once, each again where a busy machine is not done with it in time."""
+        await asyncio.gather(*(self._surely_post(uuid4().hex) for _ in range(count)))
+
+    async def _surely_post(self, key: str) -> None:
+        while True:
+            try:
+                await self.post(idempotencyKey=key)
+            except Refused as error:
+                if error.status != 503:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     @asynccontextmanager
     async def load(self, per_second: float = 25) -> AsyncIterator[None]:
