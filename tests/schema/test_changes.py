@@ -15,7 +15,7 @@ from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.schema import schema
 from tests.schema.conftest import Client, Json
 from tests.schema.counting import Counter
-from tests.schema.world import World, furnish
+from tests.schema.world import World, attempted, furnish
 
 SCALARS = """
   cursor occurredAt status
@@ -188,21 +188,42 @@ async def test_an_admin_gets_the_first_request_exactly_as_it_was_sent_and_nobody
     assert (await shown(member, change(world), fields))["request"] is None
 
 
-async def test_only_the_change_of_the_first_attempt_carries_its_request(ask: Client) -> None:
+async def test_a_header_is_shown_as_it_was_sent_though_it_is_another_one_by_now(ask: Client) -> None:
     world = await furnish(ask)
-    first = change(world)
-    second = change(world, attempt={**first.data["attempt"], "number": 2})
-    assert (await shown(ask, first, "request { url }"))["request"] is not None
-    assert (await shown(ask, second, "request { url }"))["request"] is None
+    await tables.Attempt.filter(id=world.attempt.id).update(
+        request_headers='[["Content-Type", "application/json"], ["X-Team", "blue"]]'
+    )
+    async with ask.domain.unit(ask.actor) as unit:
+        await webhooks.update(unit, world.webhook.id, webhooks.WebhookChanges(headers=(("X-Team", "green"),)))
+    told = (await shown(ask, change(world), "request { headers { name value } }"))["request"]
+    assert told["headers"][1] == {"name": "X-Team", "value": "blue"}
+
+
+async def test_only_the_change_of_the_first_attempt_that_counts_carries_its_request(ask: Client) -> None:
+    world = await furnish(ask)
+    await attempted(world.delivery, 2)
+
+    async def carries(number: int, count: int, outcome: str = "http_error") -> bool:
+        whole = change(world).data
+        attempt = {**whole["attempt"], "number": number, "outcome": outcome}
+        delivery = {**whole["delivery"], "attempt_count": count}
+        told = await shown(ask, change(world, attempt=attempt, delivery=delivery), "request { url }")
+        return told["request"] is not None
+
+    assert await carries(1, count=1)
+    assert not await carries(2, count=2)
+    # The first one was interrupted, and then the second one instead; what it was to send is logged all the same.
+    assert await carries(2, count=1)
+    assert not await carries(2, count=1, outcome="interrupted")
     # What a worker's death left unlogged cannot be shown.
     await tables.Attempt.filter(id=world.attempt.id).update(request_headers="[]")
-    assert (await shown(ask, first, "request { url }"))["request"] is None
+    assert not await carries(1, count=1)
 
 
 POST_FIELDS = """
-  cursor status
+  cursor status occurredAt
   post {
-    id status body scheduledAt publishedAt trashed createdAt
+    id status body scheduledAt publishedAt trashed createdAt updatedAt
     accounts { status externalUrl errors providerPostId } variants { body }
   }
 """
@@ -211,9 +232,9 @@ POST_FIELDS = """
 async def test_a_change_of_a_post_tells_how_it_stands_on_each_account(ask: Client) -> None:
     world = await furnish(ask)
     post = {
-        "id": world.post.id, "uuid": str(world.post.uuid), "status": "failed", "body": "Hello", "scheduled_at": None,
-        "published_at": None, "trashed": False, "created_at": "2026-03-01T11:59:00Z",
-        "updated_at": "2026-03-01T12:00:00Z",
+        "id": world.post.id, "uuid": str(world.post.uuid), "status": "failed", "body": "Hello", "trashed": True,
+        "scheduled_at": "2026-03-01T11:57:00Z", "published_at": "2026-03-01T11:58:00Z",
+        "created_at": "2026-03-01T11:56:00Z", "updated_at": "2026-03-01T11:59:00Z",
         "accounts": [
             {
                 "account_id": world.account.id, "variant": "Hi", "status": "failed", "provider_post_id": None,
@@ -226,7 +247,11 @@ async def test_a_change_of_a_post_tells_how_it_stands_on_each_account(ask: Clien
         told = await shown(ask, entry, POST_FIELDS)
     assert counter.statements == []
     assert told["status"] == told["post"]["status"] == "FAILED"
+    assert told["occurredAt"] == "2026-03-01T12:00:00Z"
     assert told["post"]["id"] == world.ids["Post"]
+    times = {name: told["post"][f"{name}At"] for name in ("created", "scheduled", "published", "updated")}
+    assert list(times.values()) == [f"2026-03-01T11:{minute}:00Z" for minute in (56, 57, 58, 59)]
+    assert told["post"]["trashed"] is True
     assert told["post"]["accounts"][0]["errors"] == ["It did not work."]
     assert told["post"]["variants"] == [{"body": "Hi"}]
     account = await shown(ask, entry, "post { accounts { account { id } } variants { account { id } } }")
