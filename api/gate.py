@@ -49,7 +49,7 @@ class Gate:
         if authorization is None:
             raise Unauthenticated
         secret = bearer(authorization)
-        digest = hashlib.sha256(secret.encode(errors="replace")).digest()
+        digest = hashlib.sha256(secret.encode()).digest()
         if actor := self._lately(digest):
             return actor
         if time.monotonic() > self._good.get(digest, 0.0):

@@ -62,6 +62,27 @@ async def test_revoked_and_expired_tokens_are_refused_at_once(api: Api) -> None:
     assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [401, 401]
 
 
+async def test_a_token_that_expires_is_refused_at_once_though_it_was_good_a_moment_ago(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.gate.BELIEVED_SECONDS", 3600.0)
+    _, secret = await api.new_token(expires_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await statuses(api, f"Bearer {secret}") == [200]
+    ((believed, _),) = api.process.gate._believed.values()
+    assert believed.token is not None
+    # In the database as well, which is asked then.
+    believed.token.expires_at = datetime.now(UTC)
+    await believed.token.save()
+    assert await statuses(api, f"Bearer {secret}") == [401]
+
+
+async def test_no_more_tokens_are_remembered_than_shall_be(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.gate.KEPT_GOOD", 2)
+    secrets = [secret for _, secret in [await api.new_token() for _ in range(3)]]
+    assert await statuses(api, *(f"Bearer {secret}" for secret in secrets)) == [200, 200, 200]
+    assert (len(api.process.gate._good), len(api.process.gate._believed)) == (2, 2)
+
+
 async def test_a_token_that_another_process_revoked_is_refused_within_seconds(api: Api) -> None:
     token_id, revoked = await api.new_token()
     assert await statuses(api, f"Bearer {revoked}") == [200]

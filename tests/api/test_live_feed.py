@@ -67,11 +67,11 @@ class Listener:
 
 
 async def listen(
-    api: Api, query: str = WATCH, actor: Actor | None = None, **variables: Any
+    api: Api, query: str = WATCH, actor: Actor | None = None, operation: str | None = None, **variables: Any
 ) -> tuple[Listener, Subscription]:
     """Subscribe as a socket would."""
     listener = Listener()
-    prepared = api.process.engine.prepare(Asked(query, None, variables))
+    prepared = api.process.engine.prepare(Asked(query, operation, variables))
     return listener, await api.process.feeds.subscribe(prepared, actor or api.actor, listener, "test")
 
 
@@ -97,25 +97,34 @@ async def test_equal_subscriptions_are_executed_once(api: Api) -> None:
 async def test_other_variables_roles_documents_and_workspaces_are_other_feeds(api: Api) -> None:
     viewer = Actor(api.actor.workspace, api.actor.token, Role.VIEWER)
     query = "subscription($w: ID, $after: String) { deliveryStatusChanged(webhookId: $w, after: $after) { cursor } }"
-    last = (await resumable(api, 1))[-1]
+    elsewhere = Actor(await workspaces.create("Elsewhere"), None, Role.ADMIN)
+    last = {actor.workspace.id: (await resumable(api, 1, actor))[-1] for actor in (api.actor, elsewhere)}
     different: list[tuple[str, Actor, dict[str, Any]]] = [
         (WATCH, api.actor, {}),
         (WATCH, viewer, {}),
+        (WATCH, elsewhere, {}),
         (WATCH + " ", api.actor, {}),
         (query, api.actor, {}),
         (query, api.actor, {"w": ids.make("Webhook", 1)}),
         (query, api.actor, {"w": ids.make("Webhook", 2)}),
     ]
     for number, (text, actor, variables) in enumerate(different, start=1):
-        for after in ({}, {"after": None}, {"after": last}):
+        for after in ({}, {"after": None}, {"after": last[actor.workspace.id]}):
             await listen(api, text, actor, **variables, **after)
         assert len(api.process.feeds) == number
 
 
-async def resumable(api: Api, number: int) -> list[str]:
+async def test_two_operations_of_a_document_are_two_feeds(api: Api) -> None:
+    document = "subscription A { deliveryStatusChanged { cursor } } subscription B { deliveryStatusChanged { status } }"
+    for number, name in enumerate("AB", start=1):
+        await listen(api, document, operation=name)
+        assert len(api.process.feeds) == number
+
+
+async def resumable(api: Api, number: int, actor: Actor | None = None) -> list[str]:
     """Announce changes; returns their cursors."""
-    listener, subscription = await listen(api)
-    await announce(api.process.domain, some_changes(api.actor.workspace.id, number))
+    listener, subscription = await listen(api, actor=actor)
+    await announce(api.process.domain, some_changes((actor or api.actor).workspace.id, number))
     await listener.until(number)
     subscription.close()
     return listener.cursors
@@ -123,8 +132,10 @@ async def resumable(api: Api, number: int) -> list[str]:
 
 async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None:
     workspace_id = api.actor.workspace.id
-    query = "subscription { deliveryStatusChanged(statuses: [FAILED], eventTypes: [POST_DELETED]) { cursor status } }"
-    listener, _ = await listen(api, query)
+    query = """subscription($after: String) {
+        deliveryStatusChanged(statuses: [FAILED], eventTypes: [POST_DELETED], after: $after) { cursor status }
+    }"""
+    listener, subscription = await listen(api, query)
     wanted = {"status": DeliveryStatus.FAILED, "event_type": EventType.POST_DELETED}
     await announce(
         api.process.domain,
@@ -137,6 +148,10 @@ async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None
     )
     await listener.until(1)
     assert executed(api) == 1
+    subscription.close()
+    resumed, _ = await listen(api, query, after="0")
+    assert resumed.cursors == listener.cursors
+    assert executed(api) == 2
 
 
 @pytest.mark.parametrize("remembered", [RECENT_CHANGES, 200, 20])

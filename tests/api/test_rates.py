@@ -1,6 +1,7 @@
 """Counting together is counting: cheaper, and not a hit more or less."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,17 @@ async def test_of_many_requests_at_once_as_many_pass_as_may(settings: Settings) 
         await rates.close()
     assert [type(each) for each in found].count(RateLimited) == 200 - 2 * 70
     assert [n for n, each in enumerate(found) if each is None] == list(range(140))
+
+
+async def test_a_blocked_address_is_told_to_wait_for_a_second_at_least(settings: Settings) -> None:
+    rates = Rates(settings)
+    try:
+        rates._blocked["192.0.2.7"] = time.monotonic() + 0.4
+        with pytest.raises(RateLimited) as refused:
+            rates.check_address("192.0.2.7")
+    finally:
+        await rates.close()
+    assert refused.value.retry_after == 1
 
 
 async def test_hits_that_come_while_others_are_counted_share_one_question() -> None:
