@@ -48,6 +48,35 @@ async def test_a_list_can_be_read_oldest_first(ids: list[int]) -> None:
     assert found.has_next
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "after", "before", "nodes", "has_previous", "has_next"),
+    [
+        pytest.param(2, None, None, None, [4, 3], False, True, id="the first page"),
+        pytest.param(2, None, 3, None, [2, 1], True, True, id="a page after one"),
+        pytest.param(2, None, 2, None, [1, 0], True, False, id="the last page forwards"),
+        pytest.param(2, None, 4, 1, [3, 2], True, False, id="forwards to a cursor"),
+        pytest.param(None, 2, None, None, [1, 0], True, False, id="the last page"),
+        pytest.param(None, 2, None, 1, [3, 2], True, True, id="a page before one"),
+        pytest.param(None, 2, None, 2, [4, 3], False, True, id="the first page backwards"),
+        pytest.param(None, 2, 3, 0, [2, 1], False, True, id="backwards to a cursor"),
+    ],
+)
+async def test_a_page_says_whether_something_lies_before_and_after_it(
+    ids: list[int],
+    first: int | None,
+    last: int | None,
+    after: int | None,
+    before: int | None,
+    nodes: list[int],
+    has_previous: bool,
+    has_next: bool,
+) -> None:
+    cursors = [None if place is None else cursor_of(Event, ids[place]) for place in (after, before)]
+    found = await page(Event.all(), PageRequest(first, cursors[0], last, cursors[1]))
+    assert [ids.index(event.id) for event in found.nodes] == nodes
+    assert (found.has_previous, found.has_next) == (has_previous, has_next)
+
+
 async def test_an_empty_page_has_no_cursors(ids: list[int]) -> None:
     found = await page(Event.all(), PageRequest(first=0))
     assert (found.nodes, found.start_cursor, found.end_cursor, found.has_next) == ([], None, None, True)

@@ -1,7 +1,9 @@
 import pytest
 
-from domain import tables
-from domain.vocabulary import PostAccountStatus
+from domain import accounts, ids, tables, workspaces
+from domain.accounts import NewAccount
+from domain.vocabulary import PostAccountStatus, Provider
+from schema.loaders import Loaders
 from tests.schema.conftest import Client
 from tests.schema.counting import Counter
 from tests.schema.world import World, attempted, furnish, many_deliveries
@@ -57,6 +59,44 @@ async def test_many_nodes_of_a_kind_are_read_at_once(ask: Client) -> None:
         nodes = (await ask("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=wanted))["nodes"]
     assert [node["id"] for node in nodes] == wanted
     assert len(counter.statements) == 1
+
+
+async def test_an_id_that_leads_nowhere_costs_no_statement(ask: Client) -> None:
+    with Counter() as counter:
+        assert await ask('{ delivery(id: "x") { id } }') == {"delivery": None}
+    assert counter.statements == []
+
+
+async def test_attempts_and_accounts_stand_in_their_order(ask: Client) -> None:
+    world = await furnish(ask)
+    for number in (3, 2):
+        await attempted(world.delivery, number)
+    delivery = (await ask("{ deliveries { nodes { attempts { number } } } }"))["deliveries"]["nodes"][0]
+    assert [attempt["number"] for attempt in delivery["attempts"]] == [1, 2, 3]
+    other = await accounts.add(ask.domain, ask.actor, NewAccount(Provider.SANDBOX, identifier="another"))
+    await tables.PostAccount.create(post_id=world.post.id, account_id=other.id, status=PostAccountStatus.PENDING)
+    post = (await ask("{ posts { nodes { accounts { account { id } } } } }"))["posts"]["nodes"][0]
+    assert [each["account"]["id"] for each in post["accounts"]] == [
+        ids.make("Account", account.id) for account in (world.account, other)
+    ]
+
+
+async def test_figures_of_two_spans_are_not_mixed_up(ask: Client) -> None:
+    await furnish(ask)
+    document = (
+        '{ webhooks { nodes { past: stats(until: "2026-01-01T00:00:00Z") { deliveries } now: stats { deliveries } } } }'
+    )
+    (figures,) = (await ask(document))["webhooks"]["nodes"]
+    assert figures == {"past": {"deliveries": 0}, "now": {"deliveries": 1}}
+
+
+async def test_nothing_of_another_workspace_is_read_whatever_the_key(ask: Client) -> None:
+    world = await furnish(ask)
+    loaders = Loaders((await workspaces.create("Elsewhere")).id)
+    assert await loaders.one(tables.Delivery, world.delivery.id) is None
+    assert await loaders.one(tables.Workspace, world.workspace.id) is None
+    assert await loaders.attempts.load(world.delivery.id) == []
+    assert await loaders.post_accounts.load(world.post.id) == []
 
 
 async def test_a_document_with_two_mutations_sees_what_the_first_has_changed(ask: Client) -> None:

@@ -57,7 +57,8 @@ async def test_a_member_writes_a_draft_with_a_variant(member: Client, account: s
 
 
 async def test_a_post_is_scheduled_moved_and_made_a_draft_again(ask: Client, account: str) -> None:
-    post = await create(ask, account, scheduledAt=TOMORROW)
+    variants = [{"accountId": account, "body": "Hi"}]
+    post = await create(ask, account, scheduledAt=TOMORROW, variants=variants)
     assert (post["status"], post["scheduledAt"]) == ("SCHEDULED", TOMORROW)
     later = TOMORROW.replace("Z", "+00:30")
     moved = (await ask(SCHEDULE, id=post["id"], at=later))["postSchedule"]
@@ -65,9 +66,9 @@ async def test_a_post_is_scheduled_moved_and_made_a_draft_again(ask: Client, acc
     assert moved["post"]["scheduledAt"] < TOMORROW
     kept = (await ask(UPDATE, id=post["id"], input={"body": "Hullo"}))["postUpdate"]["post"]
     assert (kept["status"], kept["body"], kept["scheduledAt"]) == ("SCHEDULED", "Hullo", moved["post"]["scheduledAt"])
-    assert kept["accounts"] == post["accounts"]
+    assert (kept["accounts"], kept["variants"]) == (post["accounts"], post["variants"])
     draft = (await ask(UPDATE, id=post["id"], input={"scheduledAt": None, "variants": None}))["postUpdate"]["post"]
-    assert (draft["status"], draft["body"], draft["scheduledAt"]) == ("DRAFT", "Hullo", None)
+    assert (draft["status"], draft["body"], draft["scheduledAt"], draft["variants"]) == ("DRAFT", "Hullo", None, [])
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,22 @@ async def test_what_an_update_leaves_out_stays_and_null_removes(ask: Client) -> 
     assert (bare["hasSecret"], bare["headers"], bare["name"]) == (False, [], "Slack")
 
 
+async def test_every_field_of_a_webhook_can_be_changed(ask: Client) -> None:
+    webhook = (await create(ask))["webhook"]
+    wanted = {
+        "name": "Slack",
+        "callbackUrl": "https://slack.example/hook",
+        "events": ["ACCOUNT_ADDED", "POST_DELETED"],
+        "active": False,
+        "maxAttempts": 3,
+        "method": "PUT",
+        "contentType": "FORM",
+        "headers": [{"name": "X-Team", "value": "blue"}],
+    }
+    changed = (await ask(UPDATE, id=webhook["id"], input=wanted | {"secret": "hush"}))["webhookUpdate"]
+    assert changed == {"webhook": wanted | {"hasSecret": True}, "errors": []}
+
+
 async def test_headers_can_be_sent_back_as_they_were_read(ask: Client) -> None:
     given = [{"name": "X-Api-Key", "value": "s3cret"}, {"name": "X-Team", "value": "crm"}]
     webhook = (await create(ask, headers=given))["webhook"]
