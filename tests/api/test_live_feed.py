@@ -121,6 +121,15 @@ async def test_two_operations_of_a_document_are_two_feeds(api: Api) -> None:
         assert len(api.process.feeds) == number
 
 
+async def test_a_cursor_that_is_used_for_something_else_as_well_is_no_affair_of_its_own(api: Api) -> None:
+    listed = "webhook { deliveries(after: $after) { nodes { id } } }"
+    document = f"subscription($after: String) {{ deliveryStatusChanged(after: $after) {{ delivery {{ {listed} }} }} }}"
+    cursors = await resumable(api, 2)
+    for number, cursor in enumerate(cursors, start=1):
+        await listen(api, document, after=cursor)
+        assert len(api.process.feeds) == number
+
+
 async def resumable(api: Api, number: int, actor: Actor | None = None) -> list[str]:
     """Announce changes; returns their cursors."""
     listener, subscription = await listen(api, actor=actor)

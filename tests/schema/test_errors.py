@@ -190,3 +190,9 @@ async def test_a_document_that_fails_within_shows_nothing_of_our_inside(ask: Cli
     assert code == "INTERNAL"
     assert "webhook" not in message
     assert [entry["request_id"] for entry in logs] == ["req-1"]
+
+
+async def test_an_error_tells_where_in_the_answer_and_in_the_document_it_arose(ask: Client) -> None:
+    answer = await ask.answer("{ webhooks { nodes { id } }\n  wrong: deliveries(first: 101) { nodes { id } } }")
+    (error,) = answer["errors"]
+    assert (error["path"], error["locations"]) == (["wrong"], [{"line": 2, "column": 3}])

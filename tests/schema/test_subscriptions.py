@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from domain import posts
+from domain import posts, webhooks
 from domain.database import rows
 from domain.live import Change, Entry, Order
 from domain.posts import NewPost
-from schema.subscriptions import LONGEST_BACKLOG, follow
+from schema.subscriptions import LONGEST_BACKLOG, change_filter, follow
 from tests.schema.conftest import Client, Json
 from tests.schema.test_changes import change
 from tests.schema.world import World, furnish
@@ -96,20 +96,42 @@ async def test_a_cursor_goes_on_where_it_was_with_nothing_missed_and_nothing_twi
 async def test_only_what_is_wanted_is_seen(ask: Client, wanted: dict[str, Any]) -> None:
     world = await furnish(ask)
     variables = {name: world.ids[value] if isinstance(value, str) else value for name, value in wanted.items()}
-    other = change(world).data
+    other = {**change(world).data, "status": "delivering"}
     for name, part in ({"webhook": "delivery", "delivery": "delivery", "types": "event"}).items():
         if name in wanted:
             different = {"webhook_id": 0, "id": 0} if part == "delivery" else {"type": "post.deleted"}
             other = {**other, part: {**other[part], **different}}
-    if "statuses" in wanted:
-        other = {**other, "status": "delivering"}
     await tell(ask, world, 2, **other)
     await tell(ask, world, 3)
     async with watching(ask, after="0", **variables) as results:
         seen = [(await anext(results))["data"]["deliveryStatusChanged"]["status"]]
         while seen[-1] != "RETRYING":
             seen.append((await anext(results))["data"]["deliveryStatusChanged"]["status"])
-    assert len(seen) == (1 if "statuses" in wanted else 2)
+    unwanted = {"PENDING", "DELIVERING"} if "statuses" in wanted else {"DELIVERING"} if wanted else set()
+    assert seen == [status for status in ("PENDING", "DELIVERING", "RETRYING") if status not in unwanted]
+
+
+async def test_an_empty_list_wants_nothing(ask: Client) -> None:
+    entry = change(await furnish(ask))
+    assert change_filter({})(entry)
+    assert not change_filter({"statuses": []})(entry)
+    assert not change_filter({"eventTypes": []})(entry)
+
+
+async def test_what_was_read_for_one_change_does_not_answer_for_the_next(ask: Client) -> None:
+    world = await furnish(ask)
+    document = 'subscription { deliveryStatusChanged(after: "0") { delivery { webhook { name } } } }'
+    names = []
+    # Two that have been, and one that comes.
+    await tell(ask, world, 2)
+    async with watching(ask, document) as results:
+        for name in ("CRM", "Slack", "Wiki"):
+            async with ask.domain.unit(ask.actor) as unit:
+                await webhooks.update(unit, world.webhook.id, webhooks.WebhookChanges(name=name))
+            names.append((await anext(results))["data"]["deliveryStatusChanged"]["delivery"]["webhook"]["name"])
+            if name == "Slack":
+                await tell(ask, world, 3)
+    assert names == ["CRM", "Slack", "Wiki"]
 
 
 @pytest.mark.parametrize(
@@ -205,5 +227,6 @@ async def test_posts_are_watched_too(ask: Client) -> None:
         first = (await anext(results))["data"]["postStatusChanged"]
         assert first == {"status": "DRAFT", "post": {"id": world.ids["Post"], "accounts": [{"status": "PENDING"}]}}
         async with ask.domain.unit(ask.actor) as unit:
+            await posts.create(unit, NewPost("Another", (world.account.id,)))
             await posts.publish(unit, world.post.id)
         assert (await anext(results))["data"]["postStatusChanged"]["status"] == "PUBLISHING"

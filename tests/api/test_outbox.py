@@ -1,0 +1,71 @@
+"""Frames leave in their order, and no client keeps more of them here than it may."""
+
+import asyncio
+
+import pytest
+
+from api import outbox
+from api.outbox import MOST_FRAMES, SEND_SECONDS, Outbox
+
+
+async def test_what_can_be_written_at_once_overtakes_nothing() -> None:
+    written: list[str] = []
+    open_ = [True]
+
+    def write_now(frame: str) -> bool:
+        if open_[0]:
+            written.append(frame)
+        return open_[0]
+
+    box = Outbox(write_now)
+    box.put("1")
+    open_[0] = False
+    box.put("2")
+    open_[0] = True
+    box.put("3")
+    assert (written, await box.take()) == (["1"], "2")
+    box.sending_since = 0.0
+    assert await box.take() == "3"
+    box.put("4")
+    assert written == ["1"]
+    box.sending_since = None
+    assert await box.take() == "4"
+    box.put("5")
+    assert written == ["1", "5"]
+
+
+async def test_it_takes_so_many_frames_and_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Outbox()
+    assert [box.put("x") for _ in range(MOST_FRAMES + 1)] == [True] * MOST_FRAMES + [False]
+    assert box.rest() == ["x"] * MOST_FRAMES
+    monkeypatch.setattr(outbox, "MOST_BYTES", 10)
+    assert [box.put("x" * 5), box.put("x" * 6), box.put("x" * 5)] == [True, False, True]
+    # What was taken makes room.
+    await box.take()
+    assert box.put("x" * 5)
+
+
+@pytest.mark.parametrize("frame", [pytest.param("x", id="many"), pytest.param("x" * 500, id="large")])
+async def test_there_is_room_again_once_it_is_half_empty(monkeypatch: pytest.MonkeyPatch, frame: str) -> None:
+    monkeypatch.setattr(outbox, "MOST_FRAMES", 10)
+    monkeypatch.setattr(outbox, "MOST_BYTES", 10 * len(frame))
+    box = Outbox()
+    await box.room()
+    for _ in range(10):
+        box.put(frame)
+    waiting = asyncio.create_task(box.room())
+    for _ in range(4):
+        await box.take()
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await box.take()
+    async with asyncio.timeout(5):
+        await waiting
+
+
+def test_a_client_has_stalled_that_takes_one_frame_for_too_long() -> None:
+    box = Outbox()
+    assert not box.has_stalled(1_000.0)
+    box.sending_since = 1_000.0
+    assert not box.has_stalled(1_000.0 + SEND_SECONDS)
+    assert box.has_stalled(1_000.1 + SEND_SECONDS)
