@@ -96,12 +96,18 @@ async def test_a_token_that_another_process_revoked_is_refused_within_seconds(ap
 
 
 @pytest.mark.usefixtures("patient_rates")
-async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(settings: Settings) -> None:
+async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each is looked up anew.
+    monkeypatch.setattr("api.gate.BELIEVED_SECONDS", -1.0)
     async with running(replace(settings, failed_logins_per_minute=3)) as api:
         assert await statuses(api, f"Bearer {api.token}") == [200]
         assert await statuses(api, *["Bearer hl_nonsense"] * 5) == [401, 401, 401, 429, 429]
         # A neighbour behind the same address, known to be good.
         assert await statuses(api, f"Bearer {api.token}") == [200]
+        _, unknown = await api.new_token()
+        assert await statuses(api, f"Bearer {unknown}") == [429]
         async with api.http.post(api.graphql, json={"query": NAME}, headers={"authorization": "Bearer hl_x"}) as answer:
             assert (await answer.json())["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
             assert 0 < int(answer.headers["retry-after"]) <= 60

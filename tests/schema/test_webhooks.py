@@ -243,6 +243,7 @@ async def test_webhooks_are_filtered_by_state_event_and_words(ask: Client) -> No
     assert await found(search="ALPHA") == ["Beta", "Alpha 100%"]
     assert await found(search="0%") == ["Alpha 100%"]
     assert await found(search="a_pha") == []
+    assert await found(search="x" * 200) == []
     assert await found(search="alpha", active=True, eventType="POST_PUBLISHED") == ["Alpha 100%"]
 
 
