@@ -17,6 +17,7 @@ from domain.unit import Actor
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from tests.api.conftest import JSON, Api, running
+from tests.databases import connected
 from tests.waiting import until
 
 NAME = "{ viewer { workspace { name } } }"
@@ -74,6 +75,25 @@ async def test_a_token_that_expires_is_refused_at_once_though_it_was_good_a_mome
     believed.token.expires_at = datetime.now(UTC)
     await believed.token.save()
     assert await statuses(api, f"Bearer {secret}") == [401]
+
+
+async def test_a_token_that_is_revoked_while_it_is_looked_up_is_not_believed(api: Api) -> None:
+    gate = api.process.gate
+    looked_up = asyncio.create_task(gate.authenticate(f"Bearer {api.token}", "local"))
+    await asyncio.sleep(0)
+    gate.forget_tokens()
+    await looked_up
+    assert not gate._believed
+
+
+async def test_where_the_database_does_not_answer_nobody_waits_long(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.gate.ANSWER_SECONDS", 0.2)
+    async with connected(database_url) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE token IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(10):
+            assert await statuses(api, f"Bearer {api.token}") == [503]
 
 
 async def test_no_more_tokens_are_remembered_than_shall_be(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
