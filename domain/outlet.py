@@ -26,7 +26,7 @@ SETTLE_SECONDS = 0.05
 # More than that is left to the database loop.
 MOST_WAITING = 20_000
 CHANGES_PER_CALL = 500
-# A hint for later than that is not worth its place in Redis: the loop finds the delivery.
+# A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what it is of.
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
@@ -83,14 +83,15 @@ class Outlet:
 
     def deliver(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
         """Hint at deliveries that are due now, or `at` that time."""
-        if at is None or at - datetime.now(UTC) < FURTHEST_HINT:
+        if _is_near(at):
             self._owed.setdefault(_by_the_second(at), []).extend(owed)
             self._notice()
 
     def publish(self, post_id: int, at: datetime | None = None) -> None:
         """Hint at a post that is due now, or `at` that time."""
-        self._posts.append((post_id, at))
-        self._notice()
+        if _is_near(at):
+            self._posts.append((post_id, at))
+            self._notice()
 
     def _notice(self) -> None:
         if (changes := len(self._changes)) > MOST_WAITING:
@@ -158,6 +159,10 @@ class Outlet:
             pass
         except Exception:
             log.exception("outlet.settle_broke")
+
+
+def _is_near(at: datetime | None) -> bool:
+    return at is None or at - datetime.now(UTC) < FURTHEST_HINT
 
 
 def _by_the_second(at: datetime | None) -> datetime | None:

@@ -92,11 +92,14 @@ async def test_retries_of_one_second_share_a_job_that_is_due_when_the_last_of_th
 
 
 async def test_what_is_due_much_later_is_left_to_the_database(outlet: Outlet, redis: ArqRedis) -> None:
-    outlet.deliver([Owed(1, 10, 7)], at=datetime.now(UTC) + FURTHEST_HINT + timedelta(minutes=1))
+    later = datetime.now(UTC) + FURTHEST_HINT + timedelta(minutes=1)
+    outlet.deliver([Owed(1, 10, 7)], at=later)
+    outlet.publish(1, at=later)
+    outlet.publish(2, at=later - timedelta(minutes=2))
 
     await outlet.flush()
 
-    assert await queued(redis) == []
+    assert await queued(redis) == [[2]]
 
 
 async def test_no_more_than_so_much_waits_and_the_rest_is_counted(outlet: Outlet) -> None:
