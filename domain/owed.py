@@ -104,10 +104,35 @@ WHERE id IN (
 RETURNING id AS webhook_id, workspace_id
 """
 
+# Mostly there are no more than can be taken, and those are all. Otherwise it walks from one workspace with planned posts
+# to the next, two index probes each, and reads more than the first of each only of a few workspaces.
 _DUE_POSTS = """
+WITH RECURSIVE earliest AS MATERIALIZED (
+    SELECT id, workspace_id, due_at FROM post WHERE DUE ORDER BY due_at LIMIT $1 + 1
+), planning AS (
+    (
+        SELECT workspace_id FROM post WHERE due_at IS NOT NULL AND (SELECT count(*) FROM earliest) > $1
+        ORDER BY workspace_id LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT p.workspace_id FROM post p WHERE p.due_at IS NOT NULL AND p.workspace_id > planning.workspace_id
+        ORDER BY p.workspace_id LIMIT 1
+    ) FROM planning WHERE planning.workspace_id IS NOT NULL
+), late AS MATERIALIZED (
+    SELECT first.workspace_id FROM planning CROSS JOIN LATERAL (
+        SELECT workspace_id FROM post WHERE workspace_id = planning.workspace_id AND DUE ORDER BY due_at LIMIT 1
+    ) first
+), found AS (
+    SELECT id, workspace_id, due_at FROM earliest WHERE (SELECT count(*) FROM earliest) <= $1
+    UNION ALL
+    SELECT mine.* FROM late CROSS JOIN LATERAL (
+        SELECT id, workspace_id, due_at FROM post WHERE workspace_id = late.workspace_id AND DUE
+        ORDER BY due_at LIMIT CASE WHEN (SELECT count(*) FROM late) < $1 THEN $1 ELSE 1 END
+    ) mine
+)
 SELECT id, workspace_id FROM (
-    SELECT id, workspace_id, due_at, row_number() OVER (PARTITION BY workspace_id ORDER BY due_at) AS turn
-    FROM post WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2)
+    SELECT *, row_number() OVER (PARTITION BY workspace_id ORDER BY due_at) AS turn FROM found
 ) p
 ORDER BY turn, due_at LIMIT $1
-"""
+""".replace("DUE", "due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2)")

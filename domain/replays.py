@@ -123,7 +123,9 @@ _COPY_PAGE = """
 WITH r AS (
     SELECT r.*, w.deleted_at FROM replay r JOIN webhook w ON w.id = r.webhook_id
     WHERE r.id = $1 AND r.finished_at IS NULL
-        AND $3 > (SELECT count(*) FROM delivery WHERE replay_id = $1 AND finished_at IS NULL AND attempt_number = 0)
+        AND $3 > (SELECT count(*) FROM (
+            SELECT FROM delivery WHERE replay_id = $1 AND finished_at IS NULL AND attempt_number = 0 LIMIT $3
+        ) waiting)
     FOR UPDATE OF r SKIP LOCKED
 ), page AS (
     SELECT d.id, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.is_test FROM r, LATERAL (

@@ -52,7 +52,8 @@ class AuditEvent(Model):
     id = fields.BigIntField(primary_key=True)
     workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField("models.Workspace")
     workspace_id: int
-    # Null for what the command line or the system itself did.
+    # Null for what the command line or the system itself did. Without a constraint in the database (migration 0005), as
+    # the author of a post and the webhook of a replay: whoever removed a token would search all of this table.
     token: fields.ForeignKeyNullableRelation[Token] = fields.ForeignKeyField(
         "models.Token", null=True, on_delete=OnDelete.SET_NULL
     )

@@ -17,6 +17,7 @@ from domain.vocabulary import DeliveryStatus, EventType, Role
 from domain.workspaces import NewToken
 from tests.away import close, gated
 from tests.domain.doing import add_account, happen, listen, write
+from tests.domain.explaining import rows_read
 from tests.waiting import until
 
 TABLES = (
@@ -74,6 +75,29 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
     children = {"attempt", "unsettled"}
     assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])
+
+
+@pytest.mark.unused_database
+@pytest.mark.parametrize("table", ["audit_event", "post", "replay"])
+async def test_what_its_neighbours_have_is_not_searched_for_each_row_that_goes(domain: Domain, table: str) -> None:
+    await lived_in(domain, "Neighbour")
+    leaving = await lived_in(domain, "Leaving")
+    await rows(
+        "INSERT INTO token (workspace_id, name, role, prefix, digest, created_at)"
+        " SELECT $1, 't', 'admin', 'hl_', sha256(n::text::bytea), now() FROM generate_series(1, 200) n",
+        leaving.workspace.id,
+    )
+    await rows(
+        "INSERT INTO webhook (uuid, workspace_id, name, callback_url, method, content_type, events, max_attempts,"
+        " active, unreachable_in_a_row, created_at, updated_at) SELECT gen_random_uuid(), $1, '', '', 'POST', '', '{}',"
+        " 1, true, 0, now(), now() FROM generate_series(1, 200)",
+        leaving.workspace.id,
+    )
+
+    async with rows_read(table) as count:
+        await erasure.erase(domain, leaving.workspace)
+
+    assert count.rows < 100
 
 
 async def test_what_was_being_written_as_it_was_closed_goes_too(domain: Domain) -> None:

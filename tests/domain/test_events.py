@@ -3,10 +3,12 @@
 import pytest
 
 from domain import events, workspaces
+from domain.database import rows
 from domain.tables import Delivery, Event
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType, Role
 from tests.domain.doing import delivered_to, happen, listen
+from tests.domain.explaining import rows_read
 
 
 async def test_only_active_webhooks_of_the_workspace_that_listen_get_a_delivery(domain: Domain, admin: Actor) -> None:
@@ -22,6 +24,23 @@ async def test_only_active_webhooks_of_the_workspace_that_listen_get_a_delivery(
     assert [delivery.webhook_id for delivery in await Delivery.all()] == [listening.id]
     assert await delivered_to(listening) == ["account.deleted"]
     assert (await Event.get(id=event.id)).document == '{"event":"account.deleted","data":{"uuid":"x"}}'
+
+
+@pytest.mark.unused_database
+async def test_webhooks_that_were_deleted_are_not_read_for_an_event(domain: Domain, admin: Actor) -> None:
+    listening = await listen(domain, admin)
+    await rows(
+        """INSERT INTO webhook (uuid, workspace_id, name, callback_url, method, content_type, max_attempts, active,
+            events, unreachable_in_a_row, created_at, updated_at, deleted_at)
+        SELECT gen_random_uuid(), workspace_id, name, callback_url, method, content_type, 10, false, events, 0, now(),
+            now(), now() FROM webhook, generate_series(1, 2000)"""
+    )
+
+    async with rows_read("webhook") as count:
+        await happen(domain, admin)
+
+    assert [delivery.webhook_id for delivery in await Delivery.all()] == [listening.id]
+    assert count.rows < 20
 
 
 async def test_an_event_is_kept_though_nobody_listens(domain: Domain, admin: Actor) -> None:

@@ -53,6 +53,27 @@ async def test_a_post_of_each_workspace_is_found_before_a_second_one_of_any(doma
     assert [*await owed.due_posts(2)] == [mine[1].id, theirs.id]
 
 
+@pytest.mark.unused_database
+async def test_of_very_many_posts_that_are_due_few_are_read(domain: Domain, admin: Actor) -> None:
+    other = Actor(await workspaces.create("Other"), None, Role.ADMIN)
+    mine, theirs = await write(domain, admin), await write(domain, other)
+    await rows(
+        """INSERT INTO post (uuid, workspace_id, status, body, due_at, created_at, updated_at, trashed, claim, change)
+        SELECT gen_random_uuid(), $1, 'scheduled', 'x', now(), now(), now(), false, 0, 0 FROM generate_series(1, $2)""",
+        admin.workspace.id,
+        BACKLOG,
+    )
+    for post in (mine, theirs):
+        await rows("UPDATE post SET due_at = now() - interval '1 minute' WHERE id = $1", post.id)
+
+    async with rows_read("post") as count:
+        found = await owed.due_posts(40)
+
+    assert len(found) == 40
+    assert [*found][:2] == [mine.id, theirs.id]
+    assert count.rows < 400
+
+
 async def probes() -> list[int]:
     return [row["webhook_id"] for row in await owed.take_probes(1000, LEASE)]
 

@@ -12,6 +12,7 @@ from domain.tables import Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.doing import faults_of, happen, listen
+from tests.domain.explaining import rows_read
 from workers.replay import copy_pages
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -87,6 +88,27 @@ async def test_a_replay_waits_while_many_of_its_copies_wait(domain: Domain, admi
 
     await replay.refresh_from_db()
     assert replay.done == replays.MOST_WAITING
+
+
+@pytest.mark.unused_database
+async def test_whether_a_replay_waits_is_found_without_reading_the_copies_that_were_sent(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await failed_deliveries(domain, admin, 1)
+    replay = await start(domain, admin, webhook)
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, status, attempt_number,
+            finished_at, replay_id)
+        SELECT workspace_id, event_id, webhook_id, event_type, 10, 'succeeded', 1, now() + interval '1 day', $1
+        FROM delivery, generate_series(1, 3000)""",
+        replay.id,
+    )
+
+    async with rows_read("delivery") as count:
+        assert len((await replays.copy_page(replay.id)).owed) == 1
+
+    # The page looks at each delivery of the webhook, row and index; whether it waits must not look at them again.
+    assert count.rows < 3 * 3000
 
 
 async def test_only_what_was_asked_for_is_copied(domain: Domain, admin: Actor) -> None:

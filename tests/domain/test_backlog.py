@@ -1,0 +1,53 @@
+"""The backlog as it is shown: right, and without reading what nobody may send."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain import backlog, deliveries, webhooks
+from domain.database import rows
+from domain.unit import Actor, Domain
+from domain.vocabulary import EventType
+from tests.domain.attempting import LEASE
+from tests.domain.doing import happen, listen
+from tests.domain.explaining import rows_read
+
+BACKLOG = 3000
+
+
+async def test_what_is_due_is_counted_with_the_age_of_the_oldest_and_what_is_under_way(
+    domain: Domain, admin: Actor
+) -> None:
+    await listen(domain, admin)
+    for _ in range(3):
+        await happen(domain, admin)
+    first, second, _ = [row["id"] for row in await rows("SELECT id FROM delivery ORDER BY id")]
+    await rows("UPDATE delivery SET due_at = now() - interval '1 hour' WHERE id = $1", second)
+    await deliveries.claim([first], LEASE)
+
+    measured = await backlog.measure()
+
+    assert (measured.due, measured.in_flight, measured.circuits_open) == (2, 1, 0)
+    assert timedelta(minutes=59) < measured.oldest_due < timedelta(minutes=61)
+
+
+@pytest.mark.unused_database
+async def test_of_a_webhook_that_is_spared_only_tests_are_due_and_its_backlog_is_not_read(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await listen(domain, admin)
+    await happen(domain, admin)
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
+        SELECT workspace_id, event_id, webhook_id, event_type, 10 FROM delivery, generate_series(1, $1::int)""",
+        BACKLOG,
+    )
+    await rows("UPDATE webhook SET circuit_open_until = now() + interval '1 hour'")
+    async with domain.unit(admin) as unit:
+        await webhooks.test(unit, webhook.id, EventType.POST_PUBLISHED)
+
+    async with rows_read("delivery") as count:
+        measured = await backlog.measure()
+
+    assert (measured.due, measured.circuits_open) == (1, 1)
+    assert count.rows < 50
