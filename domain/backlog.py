@@ -75,7 +75,9 @@ UNFINISHED, lane AS MATERIALIZED (
 SELECT
     (SELECT count(*) FROM (
         SELECT FROM lane, LATERAL (
-            (SELECT FROM DUE AND lane.open LIMIT $1) UNION ALL (SELECT FROM DUE AND NOT lane.open AND d.is_test LIMIT $1)
+            (SELECT FROM DUE AND lane.open LIMIT $1)
+            UNION ALL
+            (SELECT FROM DUE AND NOT lane.open AND d.is_test LIMIT $1)
         ) one LIMIT $1
     ) counted) AS due,
     coalesce((SELECT now() - min(first.due_at) FROM lane, LATERAL (

@@ -26,7 +26,7 @@ SETTLE_SECONDS = 0.05
 # More than that is left to the database loop.
 MOST_WAITING = 20_000
 CHANGES_PER_CALL = 500
-# A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what it is of.
+# A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what is due.
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 

@@ -104,8 +104,8 @@ WHERE id IN (
 RETURNING id AS webhook_id, workspace_id
 """
 
-# Mostly there are no more than can be taken, and those are all. Otherwise it walks from one workspace with planned posts
-# to the next, two index probes each, and reads more than the first of each only of a few workspaces.
+# Mostly there are no more than can be taken, and those are all. Otherwise it walks from one workspace with planned
+# posts to the next, two index probes each, and reads more than the first of each only where they are few.
 _DUE_POSTS = """
 WITH RECURSIVE earliest AS MATERIALIZED (
     SELECT id, workspace_id, due_at FROM post WHERE DUE ORDER BY due_at LIMIT $1 + 1

@@ -15,8 +15,9 @@ from domain.changes import change_of
 from domain.database import now, rows
 from domain.errors import FaultCode, Faults
 from domain.live import Change, Order
+from domain.moments import ids_between
 from domain.queue import Owed
-from domain.tables import Replay, Webhook
+from domain.tables import Delivery, Replay, Webhook
 from domain.unit import Unit
 from domain.vocabulary import FINISHED, DeliveryStatus
 
@@ -40,12 +41,14 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
     moment = await now()
     webhook = await Webhook.get_or_none(id=new.webhook_id, workspace_id=unit.workspace.id, deleted_at=None)
     _check(new, webhook, moment)
+    before, _ = await ids_between(Delivery, new.since, None)
     replay = await Replay.create(
         workspace_id=unit.workspace.id,
         webhook_id=new.webhook_id,
         statuses=[status.value for status in dict.fromkeys(new.statuses)],
         since=new.since,
         until=min(new.until or moment, moment),
+        position=before,
         # By the database's clock, as its end is.
         created_at=moment,
     )
@@ -115,7 +118,7 @@ ORDER BY turn, random() LIMIT $1
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id
 WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses)
-    AND d.created_at >= r.since AND d.created_at < r.until
+    AND d.created_at >= r.since AND d.created_at < r.until AND d.id > r.position
 """
 
 # What ended a moment before a replay was asked for may have been committed a moment after it was counted.

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain import database
+from domain.moments import EPOCH, ids_between
+from domain.tables import Delivery
 
 # What `read` looks at where nobody says since when.
 STATS_SPAN = timedelta(days=30)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,21 @@ class Stats:
 
 
 async def read(webhook_ids: list[int], since: datetime | None, until: datetime | None) -> dict[int, Stats]:
-    """How the deliveries made from `since` until before `until` fared, for every webhook asked for; one statement.
+    """How the deliveries made from `since` until before `until` fared, for every webhook asked for.
 
     Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
     """
     until = until or datetime.now(UTC)
-    # No delivery is older than EPOCH, and the calendar has a first day.
-    found = await database.rows(_STATS, webhook_ids, since or max(until, EPOCH) - STATS_SPAN, until)
+    since = since or max(until, EPOCH) - STATS_SPAN
+    after, last = await ids_between(Delivery, since, until)
+    found = await database.rows(_STATS, webhook_ids, since, until, after, last)
     return {webhook_id: Stats() for webhook_id in webhook_ids} | {row["webhook_id"]: _stats_of(row) for row in found}
 
 
 _STATS = """
 WITH chosen AS (
-    SELECT id, webhook_id, status FROM delivery WHERE webhook_id = ANY($1) AND created_at >= $2 AND created_at < $3
+    SELECT id, webhook_id, status FROM delivery
+    WHERE webhook_id = ANY($1) AND id > $4 AND id <= $5 AND created_at >= $2 AND created_at < $3
 ), counted AS (
     SELECT webhook_id, count(*) AS deliveries,
         count(*) FILTER (WHERE status = 'succeeded') AS succeeded,

@@ -13,6 +13,7 @@ from tortoise.queryset import QuerySet
 
 from domain import changes, ids, tables
 from domain.delivery_log import LoggedDelivery
+from domain.moments import ids_between
 from domain.pages import PageRequest
 from domain.vocabulary import DeliveryStatus, DeliveryWaitReason, EventType
 from schema import events, webhooks
@@ -132,7 +133,10 @@ class DeliveryFilter:
         default=None, description="Only those created before this instant."
     )
 
-    def applied_to(self, rows: QuerySet[tables.Delivery]) -> QuerySet[tables.Delivery]:
+    async def applied_to(self, rows: QuerySet[tables.Delivery]) -> QuerySet[tables.Delivery]:
+        if self.created_after or self.created_before:
+            after, last = await ids_between(tables.Delivery, self.created_after, self.created_before)
+            rows = rows.filter(id__gt=after, id__lte=last)
         conditions = {
             "webhook_id": None if self.webhook_id is None else ids.key("Webhook", self.webhook_id),
             "event_type__in": self.event_types,
@@ -185,7 +189,7 @@ class DeliveryQuery:
     ) -> Connection[Delivery]:
         rows = tables.Delivery.filter(workspace_id=info.context.workspace_id)
         return await Connection[Delivery].of(
-            rows if filter is None else filter.applied_to(rows),
+            rows if filter is None else await filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
         )

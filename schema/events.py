@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self, cast
 
 import strawberry
+from tortoise.queryset import QuerySet
 
 from domain import ids, tables
 from domain.catalogue import EVENT_TYPES
+from domain.moments import ids_between
 from domain.pages import PageRequest
 from domain.vocabulary import EventType
 from schema.context import Context, Info
@@ -94,6 +96,17 @@ class EventFilter:
         default=None, description="Only what happened before this instant."
     )
 
+    async def applied_to(self, rows: QuerySet[tables.Event]) -> QuerySet[tables.Event]:
+        if self.occurred_after or self.occurred_before:
+            after, last = await ids_between(tables.Event, self.occurred_after, self.occurred_before)
+            rows = rows.filter(id__gt=after, id__lte=last)
+        conditions = {
+            "type__in": self.types,
+            "occurred_at__gte": self.occurred_after,
+            "occurred_at__lt": self.occurred_before,
+        }
+        return rows.filter(**{name: value for name, value in conditions.items() if value is not None})
+
 
 @strawberry.type
 class EventQuery:
@@ -114,9 +127,10 @@ class EventQuery:
         before: Before = None,
         filter: Annotated[EventFilter | None, strawberry.argument(description="Which events to list.")] = None,
     ) -> Connection[Event]:
-        wanted = _conditions(filter or EventFilter())
-        rows = tables.Event.filter(workspace_id=info.context.workspace_id, **wanted)
-        return await Connection[Event].of(rows, PageRequest(first, after, last, before))
+        rows = tables.Event.filter(workspace_id=info.context.workspace_id)
+        return await Connection[Event].of(
+            rows if filter is None else await filter.applied_to(rows), PageRequest(first, after, last, before)
+        )
 
     @strawberry.field(description="The catalogue: every event type that a webhook can listen to.")
     def event_types(self) -> list[EventTypeInfo]:
@@ -130,12 +144,3 @@ class EventQuery:
             )
             for type_, info in EVENT_TYPES.items()
         ]
-
-
-def _conditions(filter: EventFilter) -> dict[str, object]:
-    conditions = {
-        "type__in": filter.types,
-        "occurred_at__gte": filter.occurred_after,
-        "occurred_at__lt": filter.occurred_before,
-    }
-    return {name: value for name, value in conditions.items() if value is not None}

@@ -113,7 +113,7 @@ class Webhook(Node):
     ) -> Connection[Annotated["Delivery", strawberry.lazy("schema.deliveries")]]:
         rows = tables.Delivery.filter(workspace_id=info.context.workspace_id, webhook_id=self.row.id)
         return await Connection["Delivery"].of(
-            rows if filter is None else filter.applied_to(rows),
+            rows if filter is None else await filter.applied_to(rows),
             PageRequest(first, after, last, before),
             descending=order_by is None or order_by.descending,
         )

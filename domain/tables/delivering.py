@@ -89,7 +89,7 @@ class Replay(Model):
     statuses: list[str] = ArrayField(element_type="text")
     since = fields.DatetimeField()
     until = fields.DatetimeField()
-    # The last delivery whose copy was made; the next page begins after it.
+    # The last delivery whose copy was made, or at first one from before `since`; the next page begins after it.
     position = fields.BigIntField(default=0)
     total = fields.IntField(default=0)
     done = fields.IntField(default=0)

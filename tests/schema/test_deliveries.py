@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 
 from domain import ids, tables
+from domain.database import rows
 from domain.vocabulary import DeliveryStatus
+from tests.domain.explaining import rows_read
 from tests.schema.conftest import Client
 from tests.schema.world import furnish, many_deliveries
 
@@ -204,3 +206,34 @@ async def test_stats_count_what_became_of_deliveries(ask: Client) -> None:
     }  # fmt: skip
     before = (await ask(document, id=world.ids["Webhook"], until="2026-01-01T00:00:00Z"))["webhook"]["stats"]
     assert before["deliveries"] == 0
+
+
+@pytest.mark.unused_database
+@pytest.mark.parametrize(
+    ("table", "column", "document"),
+    [
+        pytest.param("delivery", "created_at", "query ($at: DateTime!) { found: deliveries(filter: {createdBefore: $at})"
+                     " { totalCount } }", id="deliveries"),
+        pytest.param("event", "occurred_at", "query ($at: DateTime!) { found: events(filter: {occurredBefore: $at})"
+                     " { totalCount } }", id="events"),
+    ],
+)  # fmt: skip
+async def test_what_is_newer_than_what_is_asked_for_is_not_read(
+    ask: Client, table: str, column: str, document: str
+) -> None:
+    world = await furnish(ask)
+    last = (await rows(f"SELECT max(id) AS id FROM {table}"))[0]["id"]
+    await rows(f"UPDATE {table} SET {column} = {column} - interval '1 day'")
+    types = ("event_id, webhook_id, event_type, max_attempts", "type, document")[table == "event"]
+    await rows(
+        f"INSERT INTO {table} (workspace_id, {types}) SELECT workspace_id, {types}"
+        f" FROM {table}, generate_series(1, 3000) WHERE id = $1",
+        last,
+    )
+    before = (world.delivery.created_at - timedelta(hours=12)).isoformat()
+
+    async with rows_read(table) as count:
+        found = (await ask(document, at=before))["found"]
+
+    assert 1 <= found["totalCount"] <= last
+    assert count.rows < 200

@@ -1,0 +1,56 @@
+"""Where in a table's ids a moment lies. Ids grow with time, so a span of time is a span of ids, which an index finds.
+
+An index on the times themselves would be one more for every delivery to write, and would not serve a list by id.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from tortoise.models import Model
+
+from domain.database import rows
+from domain.tables import Delivery, Event
+
+# A row has the time at which its transaction began and the id of when it was made: no transaction lasts that long, nor
+# is a clock set back by so much.
+DOUBT = timedelta(hours=1)
+# No row is older, and the calendar has a first day.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LARGEST_ID = 2**63 - 1
+
+_MADE_AT: dict[type[Model], str] = {Delivery: "created_at", Event: "occurred_at"}
+
+
+async def ids_between(table: type[Model], since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """All rows made from `since` until before `until` have an id above the first number and up to the second.
+
+    Some others have as well: what is looked for must still be told by its time. Raises Unavailable.
+    """
+    after = 0 if since is None else await _last_before(table, max(since, EPOCH) - DOUBT)
+    if until is None or until >= datetime.now(UTC) - DOUBT:
+        return after, LARGEST_ID
+    return after, await _last_before(table, max(until, EPOCH) + DOUBT)
+
+
+async def _last_before(table: type[Model], moment: datetime) -> int:
+    found = await rows(
+        _LAST_BEFORE.replace("TABLE", table._meta.db_table).replace("MADE_AT", _MADE_AT[table]),  # noqa: SLF001
+        moment,
+    )
+    last: int = found[0]["last"]
+    return last
+
+
+# Halves the span of ids in which the moment may lie, an index probe each time.
+_LAST_BEFORE = """
+WITH RECURSIVE search AS (
+    SELECT coalesce((SELECT min(id) FROM TABLE) - 1, 0) AS low, coalesce((SELECT max(id) FROM TABLE), 0) AS high
+    UNION ALL
+    SELECT CASE WHEN next.is_before THEN least(next.id, high) ELSE low END,
+        CASE WHEN next.is_before THEN high ELSE low + (high - low) / 2 END
+    FROM search CROSS JOIN LATERAL (
+        SELECT id, MADE_AT < $1 AS is_before FROM TABLE WHERE id > low + (high - low) / 2 ORDER BY id LIMIT 1
+    ) next
+    WHERE low < high
+)
+SELECT max(low) AS last FROM search
+"""
