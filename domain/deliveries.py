@@ -26,6 +26,7 @@ from domain.vocabulary import FINISHED, DeliveryStatus
 
 # How many are cancelled by one statement: a fifth of a second's work.
 MOST_CANCELLED = 5_000
+MOST_WATCHED = 10_000
 INTERRUPTED = "The worker stopped during this attempt; the request may have arrived."
 
 Row = Mapping[str, Any]
@@ -53,10 +54,9 @@ async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
 
 
 async def cancel_left(webhook_ids: Sequence[int]) -> None:
-    """Stop some of what waits for those of these webhooks that are deleted. The loop announces them.
+    """Stop some of what waits for those of these webhooks that are deleted; the loop announces it. Raises Unavailable.
 
     Such a delivery was one of very many, or was made while its webhook was being deleted, or its worker died then.
-    Raises Unavailable.
     """
     await rows(_CANCEL_LEFT, webhook_ids, MOST_CANCELLED)
 
@@ -81,7 +81,6 @@ FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
 LIMIT 1000
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
-_DELETED = "webhook_id IN (SELECT id FROM webhook WHERE deleted_at IS NOT NULL)"
 _CANCEL_LEFT = _CANCEL.replace(
     "WHICH",
     """id IN (
@@ -92,6 +91,7 @@ _CANCEL_LEFT = _CANCEL.replace(
         WHERE w.id = ANY ($1) AND w.deleted_at IS NOT NULL LIMIT $2
     )""",
 )
+_DELETED = "webhook_id IN (SELECT id FROM webhook WHERE deleted_at IS NOT NULL)"
 # A webhook that was deleted while an attempt to it was under way.
 _CANCEL_ORPHANS = _CANCEL.replace("WHICH", f"id = ANY ($1) AND {_DELETED}")
 
@@ -257,27 +257,30 @@ SELECT * FROM done
 # ---------------------------------------------------------------- left by a worker that died
 
 
-async def interrupt_expired(limit: int) -> int:
-    """End the attempts whose lease has run out; they do not count, and are due again at once. Returns how many.
+class Watch:
+    """Looks for attempts whose lease ran out, a page at a time: after hours without Redis millions are unsettled."""
 
-    The loop announces them. Raises Unavailable.
-    """
-    ended = [row["delivery_id"] for row in await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED)]
-    if ended:
-        await rows(_CANCEL_ORPHANS, ended)
-    return len(ended)
+    after = 0
+
+    async def interrupt_expired(self, limit: int, page: int = MOST_WATCHED) -> int:
+        """End those of the next page; they do not count, and are due again at once. Returns how many."""
+        ended, reached = (await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED, self.after, page))[0]
+        if ended:
+            await rows(_CANCEL_ORPHANS, ended)
+        self.after = reached if len(ended) < limit else self.after
+        return len(ended)
 
 
 # Lateral, or a planner that knows how few are DELIVERING walks the whole table of deliveries once a second.
 # A worker may have died weeks ago: more milliseconds than an integer holds.
 _INTERRUPT = """
-WITH expired AS (
-    SELECT d.id FROM unsettled u CROSS JOIN LATERAL (
-        SELECT id FROM delivery
-        WHERE id = u.delivery_id AND status = 'delivering' AND leased_until < now()
+WITH looked_at AS MATERIALIZED (
+    SELECT delivery_id FROM unsettled WHERE check_at <= now() AND delivery_id > $4 ORDER BY delivery_id LIMIT $5
+), expired AS (
+    SELECT d.id FROM looked_at CROSS JOIN LATERAL (
+        SELECT id FROM delivery WHERE id = looked_at.delivery_id AND status = 'delivering' AND leased_until < now()
         FOR UPDATE SKIP LOCKED
-    ) d
-    WHERE u.check_at <= now() LIMIT $1
+    ) d LIMIT $1
 ), d AS (
     UPDATE delivery d
     SET interrupted_count = d.interrupted_count + 1, change = d.change + 1, leased_until = NULL, due_at = now(),
@@ -285,11 +288,13 @@ WITH expired AS (
         finished_at = CASE WHEN d.interrupted_count + 1 < $2 THEN NULL ELSE now() END
     FROM expired WHERE d.id = expired.id
     RETURNING d.*
+), logged AS (
+    INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
+        request_headers)
+    SELECT d.id, d.attempt_number, d.claimed_at, least(extract(epoch FROM now() - d.claimed_at) * 1000, 2147483647),
+        'interrupted', $3, w.callback_url, w.method, '[]'
+    FROM d JOIN webhook w ON w.id = d.webhook_id RETURNING delivery_id
 )
-INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
-    request_headers)
-SELECT d.id, d.attempt_number, d.claimed_at, least(extract(epoch FROM now() - d.claimed_at) * 1000, 2147483647),
-    'interrupted', $3, w.callback_url, w.method, '[]'
-FROM d JOIN webhook w ON w.id = d.webhook_id
-RETURNING delivery_id
+SELECT array(SELECT delivery_id FROM logged) AS ended,
+    (SELECT CASE WHEN count(*) < $5 THEN 0 ELSE max(delivery_id) END FROM looked_at) AS reached
 """

@@ -36,6 +36,7 @@ class Rescue:
         self._domain = domain
         self._engine = engine
         self._migrated = False
+        self._watch = deliveries.Watch()
         self.pulse = Pulse.begun()
         self._steps: tuple[Step, ...] = (self.interrupt, self.find_due, self.probe, self.settle, *more)
 
@@ -83,7 +84,7 @@ class Rescue:
 
     async def interrupt(self) -> None:
         """End attempts whose worker died."""
-        ended = await deliveries.interrupt_expired(DELIVERIES_AT_ONCE)
+        ended = await self._watch.interrupt_expired(DELIVERIES_AT_ONCE)
         if ended:
             metrics.INTERRUPTED.inc(ended)
             log.warning("rescue.interrupted", attempts=ended)

@@ -164,7 +164,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def interrupt(self) -> None:
         before = self.read("status = 'delivering' AND leased_until < clock_timestamp()")
-        self.do(deliveries.interrupt_expired(100))
+        self.do(deliveries.Watch().interrupt_expired(100))
         now = self.read("true")
         for id_, model in self.models.items():
             if model.status is not DeliveryStatus.DELIVERING or now[id_]["status"] == "delivering":

@@ -149,7 +149,7 @@ async def test_a_worker_that_lost_its_lease_cannot_overwrite_the_result_of_its_s
     delivery = await owe(domain, admin)
     (stale,) = await claim(delivery)
     await lease_ran_out(delivery)
-    await deliveries.interrupt_expired(10)
+    await deliveries.Watch().interrupt_expired(10)
     (fresh,) = await claim(delivery)
 
     assert await record(stale, ILL) == []

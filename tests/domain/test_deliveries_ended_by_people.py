@@ -92,7 +92,7 @@ async def test_an_attempt_under_way_while_its_webhook_is_deleted_is_its_last(
 
     if dies:
         await lease_ran_out(delivery)
-        await deliveries.interrupt_expired(10)
+        await deliveries.Watch().interrupt_expired(10)
     else:
         await record(row, ILL)
 

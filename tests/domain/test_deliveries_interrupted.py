@@ -12,6 +12,7 @@ from domain.unit import Actor, Domain
 from domain.verdicts import MOST_INTERRUPTIONS
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 from tests.domain.attempting import TOOK, WELL, claim, lease_ran_out, owe, record
+from tests.domain.doing import happen, listen
 from tests.domain.explaining import rows_read
 
 
@@ -22,7 +23,7 @@ async def test_a_death_of_long_ago_can_be_logged_too(domain: Domain, admin: Acto
     # Its duration in milliseconds is more than an integer holds.
     await Delivery.filter(id=delivery.id).update(claimed_at=datetime.now(UTC) - timedelta(days=60))
 
-    assert await deliveries.interrupt_expired(10) == 1
+    assert await deliveries.Watch().interrupt_expired(10) == 1
 
 
 async def test_a_death_is_logged_and_costs_no_attempt(domain: Domain, admin: Actor) -> None:
@@ -30,7 +31,7 @@ async def test_a_death_is_logged_and_costs_no_attempt(domain: Domain, admin: Act
     await claim(delivery)
     await lease_ran_out(delivery)
 
-    assert await deliveries.interrupt_expired(10) == 1
+    assert await deliveries.Watch().interrupt_expired(10) == 1
 
     await delivery.refresh_from_db()
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.RETRYING, 0)
@@ -55,7 +56,7 @@ async def test_a_payload_that_kills_its_workers_ends(domain: Domain, admin: Acto
     for _ in range(MOST_INTERRUPTIONS):
         assert len(await claim(delivery)) == 1
         await lease_ran_out(delivery)
-        await deliveries.interrupt_expired(10)
+        await deliveries.Watch().interrupt_expired(10)
 
     await delivery.refresh_from_db()
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.FAILED, 0)
@@ -67,7 +68,7 @@ async def test_a_lease_that_lasts_is_left_alone(domain: Domain, admin: Actor) ->
     await claim(delivery)
     await rows("UPDATE unsettled SET check_at = now()")
 
-    assert await deliveries.interrupt_expired(10) == 0
+    assert await deliveries.Watch().interrupt_expired(10) == 0
 
 
 @pytest.mark.unused_database
@@ -81,11 +82,37 @@ async def test_looking_for_the_dead_does_not_read_what_has_finished(domain: Doma
         FROM delivery, generate_series(1, 3000)"""
     )
     # As after an hour without Redis: much is unsettled, and next to nothing is DELIVERING.
-    await rows("INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT -id, 1, now() FROM delivery")
+    await rows("INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT 10000 + id, 1, now() FROM delivery")
     for table in ("delivery", "unsettled"):
         await rows("ANALYZE " + table)
 
     async with rows_read("delivery") as count:
-        assert await deliveries.interrupt_expired(10) == 0
+        assert await deliveries.Watch().interrupt_expired(10) == 0
 
     assert count.rows < 100
+
+
+@pytest.mark.unused_database
+async def test_of_very_many_that_are_unsettled_each_look_takes_a_page_and_none_is_left_out(
+    domain: Domain, admin: Actor
+) -> None:
+    await listen(domain, admin)
+    for _ in range(20):
+        await happen(domain, admin)
+    lost = (await Delivery.all().order_by("id"))[::3]
+    watch = deliveries.Watch()
+    await claim(*lost)
+    await rows("UPDATE unsettled SET check_at = now()")
+    await rows("UPDATE delivery SET leased_until = now() - interval '1 second' WHERE status = 'delivering'")
+
+    ended = []
+    for _ in range(4):
+        async with rows_read("unsettled") as count:
+            ended.append(await watch.interrupt_expired(10, page=6))
+        assert count.rows <= 40
+
+    assert ended == [2, 2, 2, 1]
+    # The last page was not full: the next look begins anew. A page of which too many have expired is looked at again.
+    await claim(*lost)
+    await rows("UPDATE delivery SET leased_until = now() - interval '1 second' WHERE status = 'delivering'")
+    assert [await watch.interrupt_expired(1, page=6) for _ in range(4)] == [1, 1, 0, 1]

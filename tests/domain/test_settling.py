@@ -168,7 +168,7 @@ async def test_an_attempt_under_way_is_told_and_looked_at_again_when_its_lease_h
     assert await statuses(domain, admin) == ["pending", "delivering"]
     await settling.settle(domain.hub.live, 10)
     await lease_ran_out(delivery)
-    await deliveries.interrupt_expired(10)
+    await deliveries.Watch().interrupt_expired(10)
     await settling.settle(domain.hub.live, 10)
 
     assert await statuses(domain, admin) == ["pending", "delivering", "retrying"]
@@ -209,7 +209,7 @@ async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: 
     await settling_meanwhile
 
     await lease_ran_out(delivery)
-    assert await deliveries.interrupt_expired(10) == 1, "or nobody would know when its worker dies"
+    assert await deliveries.Watch().interrupt_expired(10) == 1, "or nobody would know when its worker dies"
 
 
 async def test_what_is_told_late_is_what_would_have_been_told_in_time(domain: Domain, admin: Actor) -> None:
