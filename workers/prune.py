@@ -20,6 +20,8 @@ from workers import metrics
 # Of the time, at most one part in ten is spent removing (docs/decisions/0120-retention.md has the measurements).
 REST_FACTOR = 9.0
 SHORTEST_REST_SECONDS = 0.02
+# In a worker that is busy a page takes long without any work for the database: it must not fall behind for that.
+LONGEST_REST_SECONDS = 1.0
 # When there was nothing to remove.
 IDLE_SECONDS = 60.0
 
@@ -39,7 +41,7 @@ class Prune:
         while True:
             begun = monotonic()
             more = await self.once()
-            rest = max((monotonic() - begun) * REST_FACTOR, SHORTEST_REST_SECONDS) if more else IDLE_SECONDS
+            rest = rest_after(monotonic() - begun) if more else IDLE_SECONDS
             await asyncio.sleep(rest * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def once(self) -> bool:
@@ -58,3 +60,8 @@ class Prune:
                 log.debug("prune.removed", sweep=name, rows=swept.removed)
             more |= swept.more
         return more
+
+
+def rest_after(took: float) -> float:
+    """How many seconds to rest after a page of each sweep that took so many."""
+    return min(max(took * REST_FACTOR, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)

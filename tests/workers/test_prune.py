@@ -1,11 +1,13 @@
 """Pruning as a worker does it: every sweep has its turn, and one that fails holds up no other."""
 
+import pytest
+
 from domain.database import rows
 from domain.unit import Actor, Domain
 from tests.domain.doing import listen
 from tests.domain.test_retention import delivered, left
 from workers import metrics
-from workers.prune import Prune
+from workers.prune import LONGEST_REST_SECONDS, REST_FACTOR, SHORTEST_REST_SECONDS, Prune, rest_after
 
 
 def counted(sweep: str) -> float:
@@ -34,3 +36,15 @@ async def test_a_sweep_that_breaks_holds_up_no_other(domain: Domain, admin: Acto
     await Prune(domain.settings).once()
 
     assert await left("delivery") == await left("event") == []
+
+
+@pytest.mark.parametrize(
+    ("took", "rest"),
+    [
+        pytest.param(0.0001, SHORTEST_REST_SECONDS, id="next to nothing"),
+        pytest.param(0.01, 0.01 * REST_FACTOR, id="a page's work"),
+        pytest.param(2.5, LONGEST_REST_SECONDS, id="as long as a busy worker makes it wait"),
+    ],
+)
+def test_it_rests_for_several_times_as_long_as_it_worked_and_never_for_long(took: float, rest: float) -> None:
+    assert rest_after(took) == pytest.approx(rest)
