@@ -54,7 +54,7 @@ async def told(redis: ArqRedis) -> list[int]:
     return [orjson.loads(fields[b"e"])["n"] for _, fields in found if b"e" in fields]
 
 
-async def queued(redis: ArqRedis) -> list[list[list[int]]]:
+async def queued(redis: ArqRedis) -> list[list[Any]]:
     ids = await redis.zrange(QUEUE_NAME, 0, -1)
     return [orjson.loads(await redis.get(b"arq:job:" + id_))["a"] for id_ in ids]
 
