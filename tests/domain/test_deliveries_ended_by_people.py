@@ -1,12 +1,16 @@
 """Deliveries that people end or send again: cancelled, retried, left behind by a deleted webhook."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, dispatch, webhooks, workspaces
 from domain.errors import FaultCode, Refused
 from domain.tables import AuditEvent, Webhook
-from domain.unit import Actor, Domain
+from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import DeliveryStatus, Role
+from tests.domain.at_once import beside
 from tests.domain.attempting import ILL, WELL, claim, lease_ran_out, owe, record
 from tests.domain.doing import faults_of
 
@@ -39,6 +43,35 @@ async def test_what_is_under_way_or_finished_cannot_be_cancelled(domain: Domain,
             async with domain.unit(admin) as unit:
                 await deliveries.cancel(unit, delivery.id)
         assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
+
+
+async def test_who_cancels_what_a_worker_is_just_claiming_is_told_that_it_is_under_way(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await owe(domain, admin)
+    async with in_transaction():
+        await claim(delivery)
+        cancelling = await beside(in_a_unit(domain, admin, deliveries.cancel, delivery.id))
+
+    with pytest.raises(Refused) as refused:
+        await cancelling
+    assert faults_of(refused) == {("id", FaultCode.WRONG_STATE)}
+
+
+async def test_deleting_a_webhook_does_not_cancel_what_a_worker_is_just_claiming(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    async with in_transaction():
+        await claim(delivery)
+        deleting = await beside(in_a_unit(domain, admin, webhooks.delete, delivery.webhook_id))
+    await deleting
+
+    await delivery.refresh_from_db()
+    assert (delivery.status, delivery.finished_at) == (DeliveryStatus.DELIVERING, None)
+
+
+async def in_a_unit(domain: Domain, actor: Actor, verb: Callable[[Unit, int], Awaitable[object]], id_: int) -> None:
+    async with domain.unit(actor) as unit:
+        await verb(unit, id_)
 
 
 async def test_a_finished_delivery_is_sent_again_as_a_new_one_of_the_same_event(domain: Domain, admin: Actor) -> None:

@@ -1,7 +1,5 @@
 """Erasure: one workspace goes whole, and its neighbour notices nothing."""
 
-import asyncio
-
 import pytest
 
 from domain import audit, deliveries, erasure, events, replays, workspaces
@@ -16,9 +14,9 @@ from domain.unit import Actor, Domain, opened
 from domain.vocabulary import DeliveryStatus, EventType, Role
 from domain.workspaces import NewToken
 from tests.away import close, gated
+from tests.domain.at_once import beside
 from tests.domain.doing import add_account, happen, listen, write
 from tests.domain.explaining import rows_read
-from tests.waiting import until
 
 TABLES = (
     "account", "attempt", "audit_event", "delivery", "event", "post", "post_account", "post_change", "replay", "token",
@@ -102,17 +100,9 @@ async def test_what_its_neighbours_have_is_not_searched_for_each_row_that_goes(d
 
 async def test_what_was_being_written_as_it_was_closed_goes_too(domain: Domain) -> None:
     leaving = await lived_in(domain, "Leaving")
-    written = asyncio.Event()
-
-    async def erase() -> None:
-        await written.wait()
-        await erasure.erase(domain, leaving.workspace)
-
-    erasing = asyncio.create_task(erase())
     async with domain.unit(leaving) as unit:
         await events.record(unit, EventType.ACCOUNT_DELETED, {}, audit.note(unit, "account.delete", leaving.workspace))
-        written.set()
-        await until(somebody_waits)
+        erasing = await beside(erasure.erase(domain, leaving.workspace))
     await erasing
 
     assert set((await counted()).values()) == {0}
@@ -127,11 +117,6 @@ async def test_no_live_stream_begins_again_for_who_still_watches_or_tells_late(d
     await domain.hub.live.open(leaving.workspace.id)
 
     assert not await domain.redis.exists(stream_of(leaving.workspace.id))
-
-
-async def somebody_waits() -> bool:
-    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return bool(await rows(waiting))
 
 
 async def test_without_redis_nothing_is_said_to_be_erased_and_the_workspace_stays(settings: Settings) -> None:

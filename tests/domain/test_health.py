@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import health
 from domain.database import rows
@@ -12,6 +13,7 @@ from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.tables import Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
+from tests.domain.at_once import beside
 from tests.domain.doing import listen
 
 LIMIT = timedelta(days=5)
@@ -116,6 +118,9 @@ async def test_each_probe_that_fails_doubles_the_pause_up_to_the_longest(webhook
 
     for _ in range(20):
         await note(webhook, TIMED_OUT)
+    # Of an endpoint that has been gone for months: no interval holds what keeps doubling.
+    await rows("UPDATE webhook SET unreachable_in_a_row = 30000")
+    await note(webhook, TIMED_OUT)
     assert LONGEST_PAUSE - SLACK < await pause_of(webhook) <= LONGEST_PAUSE
 
 
@@ -149,6 +154,25 @@ async def test_what_was_under_way_when_the_circuit_opened_does_not_move_it(webho
 
     await webhook.refresh_from_db()
     assert webhook.circuit_open_until == until
+    await note(webhook, TIMED_OUT)
+    assert await pause_of(webhook) <= FIRST_PAUSE * 2, "nor is the pause after the next probe longer for it"
+
+
+async def test_however_many_end_together_the_first_pause_is_the_shortest(webhook: Webhook) -> None:
+    await note(webhook, *[TIMED_OUT] * OPENS_AFTER * 4)
+
+    assert await pause_of(webhook) <= FIRST_PAUSE
+
+
+async def test_a_group_that_ends_while_another_is_noted_is_counted_after_it(webhook: Webhook) -> None:
+    before = await sign(webhook, TIMED_OUT)
+    async with in_transaction():
+        await health.note([before], LIMIT)
+        second = await beside(health.note([before], LIMIT))
+    await second
+
+    await webhook.refresh_from_db()
+    assert webhook.unreachable_in_a_row == 2
 
 
 async def test_groups_that_end_at_once_are_all_counted(webhook: Webhook) -> None:
@@ -221,6 +245,15 @@ async def test_a_success_after_days_of_failures_keeps_it(webhook: Webhook) -> No
     assert webhook.active
 
 
+async def test_an_attempt_that_this_machine_could_not_make_disables_nobody(webhook: Webhook) -> None:
+    await failing_for(webhook, LIMIT * 2)
+
+    state = await note(webhook, OURS)
+
+    assert state
+    assert state.active
+
+
 @pytest.mark.parametrize("outcome", [GONE, ERROR])
 async def test_who_was_given_up_on_is_not_taken_back_by_what_comes_later(webhook: Webhook, outcome: Outcome) -> None:
     await failing_for(webhook, LIMIT)
@@ -238,8 +271,8 @@ async def test_who_was_given_up_on_is_not_taken_back_by_what_comes_later(webhook
     assert (webhook.active, webhook.disabled_reason, webhook.disabled_at) == (False, reason, at)
 
 
-async def test_gone_counts_even_where_others_of_its_group_succeeded(webhook: Webhook) -> None:
-    state = await note(webhook, WELL, GONE, WELL)
+async def test_gone_counts_whatever_others_of_its_group_came_to(webhook: Webhook) -> None:
+    state = await note(webhook, WELL, GONE, WELL, ERROR)
 
     assert state
     assert (state.active, state.disabled_reason) == (False, WebhookDisabledReason.GONE)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain import deliveries, dispatch, replays, retention
+from domain import deliveries, dispatch, replays, retention, workspaces
 from domain.database import rows
 from domain.replays import NewReplay
 from domain.retention import Swept
 from domain.unit import Actor, Domain
-from domain.vocabulary import DeliveryStatus
+from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.doing import happen, listen
 
 WEEK, QUARTER = timedelta(days=7), timedelta(days=90)
@@ -57,6 +57,16 @@ async def test_what_is_not_finished_stays_however_old_it_is(domain: Domain, admi
     assert await retention.remove_deliveries(QUARTER) == Swept(0, more=False)
     assert await retention.remove_events(QUARTER) == Swept(0, more=False)
     assert len(await left("event")) == 1
+
+
+async def test_an_event_that_nobody_listened_to_stays_until_it_is_old(domain: Domain, admin: Actor) -> None:
+    await happen(domain, admin)
+    old = (await happen(domain, admin)).id
+    await rows("UPDATE event SET occurred_at = now() - interval '91 days' WHERE id = $1", old)
+
+    assert (await retention.remove_events(QUARTER)).removed == 1
+
+    assert old not in await left("event")
 
 
 async def test_its_age_counts_from_its_end_not_from_its_beginning(domain: Domain, admin: Actor) -> None:
@@ -127,7 +137,13 @@ async def test_an_event_stays_while_a_replay_may_be_copying_its_deliveries(domai
         since = (await rows("SELECT now() - interval '100 days' AS since"))[0]["since"]
         await replays.start(unit, NewReplay(webhook.id, (DeliveryStatus.SUCCEEDED,), since))
     await rows("DELETE FROM delivery")
+    other = Actor(await workspaces.create("Other"), None, Role.ADMIN)
+    theirs = (await happen(domain, other)).id
+    await rows("UPDATE event SET occurred_at = now() - interval '91 days' WHERE id = $1", theirs)
 
+    assert (await retention.remove_events(QUARTER)).removed == 1
+    assert theirs not in await left("event"), "the replay is of another workspace"
+    await wake()
     assert (await retention.remove_events(QUARTER)).removed == 0
     await rows("UPDATE replay SET finished_at = now()")
     await wake()
@@ -152,6 +168,18 @@ async def test_a_retry_outlives_the_delivery_that_it_repeats(domain: Domain, adm
 async def test_every_sweep_has_its_row(domain: Domain, name: str) -> None:
     assert set(retention.sweeps(domain.settings)) == {row["name"] for row in await rows("SELECT name FROM sweep")}
     assert await retention.sweeps(domain.settings)[name]() == Swept(0, more=False)
+
+
+async def test_each_sweep_goes_by_its_own_age(domain: Domain, admin: Actor) -> None:
+    between = (domain.settings.keep_attempt_bodies + domain.settings.keep_deliveries) / 2
+    event = await happen(domain, admin)
+    await rows("UPDATE event SET occurred_at = now() - $2::interval WHERE id = $1", event.id, between)
+    await listen(domain, admin)
+    await delivered(domain, admin, days_ago=between / timedelta(days=1))
+
+    swept = {name: (await sweep()).removed for name, sweep in retention.sweeps(domain.settings).items()}
+
+    assert swept == {"attempt_bodies": 1, "deliveries": 0, "events": 0}
 
 
 _DELIVERED = """

@@ -12,6 +12,7 @@ from domain.tables import Delivery, Event, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import ContentType, DeliveryStatus, EventType, HttpMethod, Role, WebhookDisabledReason
 from domain.webhooks import opened_headers
+from tests.domain.at_once import beside
 from tests.domain.doing import change_webhook, create_webhook, faults_of, happen, listen, opened
 
 NOW = datetime.now(UTC)
@@ -110,6 +111,8 @@ async def test_deleting_cancels_what_waits_wipes_secrets_and_keeps_the_log(domai
     made, _ = await create_webhook(domain, admin, events=tuple(EventType), secret="s", headers=(("X-A", "1"),))
     await happen(domain, admin)
     async with domain.unit(admin) as unit:
+        await webhooks.rotate_secret(unit, made.id, None, timedelta(hours=1))
+    async with domain.unit(admin) as unit:
         await webhooks.delete(unit, made.id)
     found = await Webhook.get(id=made.id)
     assert found.deleted_at is not None
@@ -120,6 +123,17 @@ async def test_deleting_cancels_what_waits_wipes_secrets_and_keeps_the_log(domai
     with pytest.raises(Refused) as refused:
         await change_webhook(domain, admin, made, name="x")
     assert faults_of(refused) == {("id", FaultCode.NOT_FOUND)}
+
+
+async def test_a_change_that_comes_as_it_is_deleted_finds_it_gone(domain: Domain, admin: Actor) -> None:
+    made, _ = await create_webhook(domain, admin)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, made.id)
+        changing = await beside(change_webhook(domain, admin, made, secret="late"))
+    with pytest.raises(Refused) as refused:
+        await changing
+    assert faults_of(refused) == {("id", FaultCode.NOT_FOUND)}
+    assert (await Webhook.get(id=made.id)).sealed_secret is None
 
 
 async def test_a_test_goes_to_one_webhook_alone_though_inactive(domain: Domain, admin: Actor) -> None:
@@ -153,7 +167,11 @@ async def test_a_workspace_has_a_limit_of_webhooks(
     domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "MOST_WEBHOOKS", 2)
+    await listen(domain, Actor(await workspaces.create("Other"), None, Role.ADMIN))
+    gone = await listen(domain, admin)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, gone.id)
     results = await asyncio.gather(*(create_webhook(domain, admin) for _ in range(4)), return_exceptions=True)
     refusals = [result for result in results if isinstance(result, Refused)]
     assert [fault.code for refusal in refusals for fault in refusal.faults] == [FaultCode.LIMIT_REACHED] * 2
-    assert await Webhook.all().count() == 2
+    assert await Webhook.filter(workspace_id=admin.workspace.id, deleted_at=None).count() == 2

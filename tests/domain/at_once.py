@@ -1,0 +1,23 @@
+"""Two transactions at once: the one that is open here, and one that comes across it."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+from domain.database import rows
+from tests.waiting import until
+
+Result = TypeVar("Result")
+
+
+async def beside(verb: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+    """Begin this outside of the transaction that is open here; returns once it waits for that one's end, or is over."""
+    # In a context of its own: otherwise it would join the transaction.
+    task = asyncio.create_task(verb, context=Context())
+    await until(lambda: task.done() or _somebody_waits())
+    return task
+
+
+async def _somebody_waits() -> bool:
+    return bool(await rows("SELECT FROM pg_locks WHERE NOT granted"))
