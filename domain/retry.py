@@ -56,7 +56,7 @@ def _is_integer(text: str) -> bool:
 def _http_date(text: str) -> datetime | None:
     try:
         until = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     # The three forms of HTTP dates all mean UTC; the asctime form does not say so.
     return until.replace(tzinfo=UTC) if until.tzinfo is None else until

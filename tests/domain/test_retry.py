@@ -70,6 +70,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: int) 
     [
         None, "", "soon", "1.5", "1e3", "+5", "0x10", "٣", "²", "--5", "-", "Mon, 99 Mar 2026 09:31:00 GMT",
         "2026-03-02", "Mon, 02 Mar 99999 00:00:00 GMT", "Mon, 02 Mar 2026 09:31:00 +9999999999",
+        "Mon, 02 Mar 99999999999999999999 09:31:00 GMT",
     ],
 )  # fmt: skip
 def test_a_retry_after_that_makes_no_sense_asks_for_nothing(header: str | None) -> None:
