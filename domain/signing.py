@@ -41,7 +41,8 @@ def standard_key(secret: str) -> bytes:
     encoded = secret.removeprefix(PREFIX)
     if encoded == secret or not _is_base64(encoded):
         return secret.encode()
-    return b64decode(_padded(encoded))
+    # b64decode passes over padding that it does not need.
+    return b64decode(encoded + "==")
 
 
 def generate_secret() -> str:
@@ -66,8 +67,3 @@ def check_secret(secret: str) -> list[Fault]:
 def _is_base64(text: str) -> bool:
     # Padding may be left out, as in the keys of some libraries; one character over a group encodes nothing.
     return _BASE64.fullmatch(text) is not None and len(text.rstrip("=")) % 4 != 1
-
-
-def _padded(text: str) -> str:
-    bare = text.rstrip("=")
-    return bare + "=" * (-len(bare) % 4)

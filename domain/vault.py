@@ -78,4 +78,4 @@ def _key_id(key: bytes) -> bytes:
 
 def _bound_to(header: bytes, workspace_id: int, row: str, field: str) -> bytes:
     # The header is bound as well, so that no other version or key id can be claimed for a value.
-    return header + f"{workspace_id}|{row.lower()}|{field}".encode()
+    return header + f"{workspace_id}|{row}|{field}".encode()

@@ -7,6 +7,7 @@ import pytest
 from domain import deliveries, webhooks
 from domain.database import now, rows
 from domain.deliveries import Room
+from domain.live import Order
 from domain.outcome import Answer, Failed
 from domain.tables import Attempt, Delivery, Unsettled
 from domain.unit import Actor, Domain
@@ -129,6 +130,17 @@ async def test_what_the_receiver_asked_for_is_waited_and_said(domain: Domain, ad
     await delivery.refresh_from_db()
     assert before + hour <= delivery.due_at <= await now() + hour
     assert change.data["delivery"]["waiting_for"] == "retry_after"
+
+
+async def test_a_claim_tells_whether_all_that_came_before_it_has_been_told(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    (untold,) = await claim(delivery)
+    await record(untold, ILL)
+    await Unsettled.all().delete()
+    await now_due(delivery)
+    (told,) = await claim(delivery)
+
+    assert [change.order for change in deliveries.begun([untold, told])] == [Order.NEXT, Order.CLEAR]
 
 
 async def test_the_last_attempt_that_fails_ends_the_delivery(domain: Domain, admin: Actor) -> None:

@@ -1,6 +1,10 @@
 """Erasure: one workspace goes whole, and its neighbour notices nothing."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import audit, deliveries, erasure, events, replays, workspaces
 from domain.database import now, rows
@@ -15,6 +19,7 @@ from domain.vocabulary import DeliveryStatus, EventType, Role
 from domain.workspaces import NewToken
 from tests.away import close, gated
 from tests.domain.at_once import beside
+from tests.domain.attempting import WELL, record
 from tests.domain.doing import add_account, happen, listen, write
 from tests.domain.explaining import rows_read
 
@@ -25,15 +30,16 @@ TABLES = (
 
 
 async def lived_in(domain: Domain, name: str) -> Actor:
-    """A workspace with something in every table."""
+    """A workspace with something in every table, and a post and a replay that somebody would go on with."""
     actor = Actor(await workspaces.create(name), None, Role.ADMIN)
     async with domain.unit(actor) as unit:
         await workspaces.create_token(unit, NewToken("first", Role.ADMIN))
     webhook = await listen(domain, actor)
-    await write(domain, actor, await add_account(domain, actor))
+    await write(domain, actor, await add_account(domain, actor), scheduled_at=await now() + timedelta(hours=1))
     await happen(domain, actor)
     async with domain.unit(actor) as unit:
         await replays.start(unit, NewReplay(webhook.id, (DeliveryStatus.FAILED,), await now()))
+    await rows("UPDATE replay SET finished_at = NULL WHERE workspace_id = $1", actor.workspace.id)
     (claimed, *_) = await deliveries.claim(await ids("delivery"), domain.settings.lease)
     await rows(
         "INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, request_url, request_method,"
@@ -53,13 +59,17 @@ async def ids(table: str) -> list[int]:
     return [row["id"] for row in await rows(f"SELECT id FROM {table}")]
 
 
+async def kept() -> dict[str, list[dict[str, Any]]]:
+    return {table: [dict(row) for row in await rows(f"SELECT * FROM {table} ORDER BY 1")] for table in TABLES}
+
+
 async def counted() -> dict[str, int]:
-    return {table: (await rows(f"SELECT count(*) FROM {table}"))[0]["count"] for table in TABLES}
+    return {table: len(found) for table, found in (await kept()).items()}
 
 
 async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: Domain) -> None:
     await lived_in(domain, "Neighbour")
-    before = await counted()
+    neighbours, before = await kept(), await counted()
     leaving = await lived_in(domain, "Leaving")
     grown = await counted()
     assert all(grown[table] > before[table] for table in TABLES)
@@ -67,7 +77,7 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
 
     removed = await erasure.erase(domain, leaving.workspace, told.append)
 
-    assert await counted() == before
+    assert await kept() == neighbours
     assert [row["name"] for row in await rows("SELECT name FROM workspace")] == ["Neighbour"]
     assert not await domain.redis.exists(stream_of(leaving.workspace.id))
     children = {"attempt", "unsettled"}
@@ -108,6 +118,18 @@ async def test_what_was_being_written_as_it_was_closed_goes_too(domain: Domain) 
     assert set((await counted()).values()) == {0}
 
 
+async def test_what_a_worker_is_just_recording_goes_too(domain: Domain) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    await rows("UPDATE delivery SET status = 'retrying', due_at = now()")
+    (claimed, *_) = await deliveries.claim(await ids("delivery"), domain.settings.lease)
+    async with in_transaction():
+        await record(claimed, WELL)
+        erasing = await beside(erasure.erase(domain, leaving.workspace))
+    await erasing
+
+    assert set((await counted()).values()) == {0}
+
+
 async def test_no_live_stream_begins_again_for_who_still_watches_or_tells_late(domain: Domain) -> None:
     leaving = await lived_in(domain, "Leaving")
     change = Change("post", leaving.workspace.id, 1, "uuid", 1, Order.CLEAR, await now(), {})
@@ -137,6 +159,8 @@ async def test_it_is_closed_before_anything_is_removed(domain: Domain) -> None:
     async def look() -> None:
         seen.append(await rows("SELECT 1 FROM token WHERE revoked_at IS NULL"))
         seen.append(await rows("SELECT 1 FROM webhook WHERE active OR deleted_at IS NULL"))
+        seen.append(await rows("SELECT 1 FROM replay WHERE finished_at IS NULL"))
+        seen.append(await rows("SELECT 1 FROM post WHERE due_at IS NOT NULL"))
 
     class Stop(Exception):
         """The power goes."""
@@ -148,7 +172,7 @@ async def test_it_is_closed_before_anything_is_removed(domain: Domain) -> None:
         await erasure.erase(domain, leaving.workspace, stop)
     except Stop:
         await look()
-    assert seen == [[], []]
+    assert seen == [[], [], [], []]
     assert await Workspace.exists(id=leaving.workspace.id)
 
     await erasure.erase(domain, leaving.workspace)

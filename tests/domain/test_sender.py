@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.outcome import Delivered, Failed, Outcome
+from domain.sender import Sender
 from domain.vocabulary import AttemptOutcome, HttpMethod
 from tests.domain.certificates import make_certificates, server_context
 from tests.domain.hostile_receivers import RECEIVERS
@@ -52,6 +53,19 @@ async def test_connections_are_kept(method: HttpMethod, receiver: Receiver) -> N
             for _ in range(3):
                 assert isinstance(await sender.send(request_to(receiver.url, method)), Delivered)
     assert len(connected) == 1
+
+
+async def test_no_more_requests_are_under_way_at_once_than_there_may_be(receiver: Receiver) -> None:
+    gate = asyncio.Event()
+    receiver.answer(Answer(after=gate))
+    async with Sender(LOOPBACK, PATIENT, "0", 1) as sender:
+        with connections() as connected:
+            sent = [asyncio.create_task(sender.send(request_to(receiver.url))) for _ in range(2)]
+            await receiver.wait_for(1)
+            assert len(connected) == 1
+            gate.set()
+            outcomes = await asyncio.gather(*sent)
+    assert [type(outcome) for outcome in outcomes] == [Delivered, Delivered]
 
 
 @pytest.mark.parametrize("chunk", [60 * 1024, 100], ids=["at once", "in chunks"])

@@ -5,7 +5,7 @@ import pytest
 from domain.sender import CallFailed, SenderLimits
 from domain.vocabulary import AttemptOutcome
 from tests.domain.name_server import NameServer
-from tests.domain.sending import LOOPBACK, sending, sending_by
+from tests.domain.sending import LOOPBACK, connections, sending, sending_by
 from tests.receiver import Answer, Receiver
 
 
@@ -20,6 +20,21 @@ async def test_a_network_is_called_with_json_or_with_nothing(receiver: Receiver)
     assert (first.body, first.headers["Content-Type"]) == ('{"text": "ü"}'.encode(), "application/json")
     assert first.headers["Authorization"] == "Bearer x"
     assert (second.method, second.body, second.headers["User-Agent"]) == ("GET", b"", "Hookline/0")
+
+
+async def test_a_call_goes_where_it_was_sent_and_nowhere_else(receiver: Receiver) -> None:
+    receiver.answer(Answer(307, {"Location": receiver.url_of("/elsewhere")}))
+    async with sending() as sender:
+        answer = await sender.call("POST", receiver.url, headers={"Authorization": "Bearer x"}, json={})
+    assert (answer.status, [request.path for request in receiver.requests]) == (307, ["/"])
+
+
+async def test_each_call_has_a_connection_of_its_own(receiver: Receiver) -> None:
+    async with sending() as sender:
+        with connections() as connected:
+            for _ in range(2):
+                await sender.call("GET", receiver.url)
+    assert len(connected) == 2
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1024 * 1024, True), (1024 * 1024 + 1, False)])

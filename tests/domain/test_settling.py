@@ -189,6 +189,21 @@ async def test_a_cancelled_delivery_is_told_last(domain: Domain, admin: Actor) -
     assert await statuses(domain, admin) == ["pending", "delivering", "retrying", "cancelled"]
 
 
+async def test_what_the_loop_cancels_of_a_delivery_at_rest_is_told_at_its_next_look(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await untold_delivery(domain, admin)
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+    assert await is_settled()
+    await rows("UPDATE webhook SET deleted_at = now()")
+
+    await deliveries.cancel_left([delivery.webhook_id])
+    await settling.settle(domain.hub.live, 10)
+
+    assert await statuses(domain, admin) == ["pending", "cancelled"]
+
+
 async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: Domain, admin: Actor) -> None:
     delivery = await untold_delivery(domain, admin)
     await check_now()

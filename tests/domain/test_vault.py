@@ -60,6 +60,12 @@ def test_noise_does_not_open() -> None:
         open_(Vault([NEW]), os.urandom(64))
 
 
+def test_what_is_no_text_does_not_open() -> None:
+    vault = Vault([NEW])
+    with pytest.raises(CannotOpen):
+        open_(vault, seal(vault, b"\xff"))
+
+
 def test_the_same_secret_looks_different_each_time() -> None:
     vault = Vault([NEW])
     assert seal(vault) != seal(vault)
@@ -96,3 +102,4 @@ def test_neither_the_vault_nor_its_error_shows_a_secret() -> None:
     shown = f"{vault!r} {caught.value!r} {caught.value} {caught.value.__cause__!r}"
     assert "hush" not in shown
     assert NEW.hex() not in shown
+    assert caught.value.__suppress_context__, "what the library held would be in the traceback"

@@ -14,7 +14,7 @@ from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod
 TOOK = timedelta(milliseconds=1499, microseconds=600)
 HOUR = timedelta(hours=1)
 REQUEST = OutgoingRequest(
-    "https://example.com/in", HttpMethod.POST, (("X-Hookline-Attempt", "1"), ("X-Api-Key", "s3cret")), b"{}"
+    "https://example.com/in#here", HttpMethod.POST, (("X-Hookline-Attempt", "1"), ("X-Api-Key", "s3cret")), b"{}"
 )
 
 
@@ -86,6 +86,7 @@ def test_the_log_keeps_what_was_said_and_hides_what_is_secret() -> None:
     result = result_of(claimed(), REQUEST, WELL, 0.0)
 
     assert (result.duration_ms, result.outcome, result.error) == (1500, AttemptOutcome.SUCCEEDED, None)
+    assert result.request_url == "https://example.com/in", "as it goes out"
     assert result.request_headers == f'[["X-Hookline-Attempt","1"],["X-Api-Key","{HIDDEN}"]]'
     assert (result.response_status, result.response_headers, result.response_body, result.response_truncated) == (
         204, '[["Server","x"]]', "ok", True
