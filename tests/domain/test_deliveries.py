@@ -141,6 +141,7 @@ async def test_a_claim_tells_whether_all_that_came_before_it_has_been_told(domai
     (told,) = await claim(delivery)
 
     assert [change.order for change in deliveries.begun([untold, told])] == [Order.NEXT, Order.CLEAR]
+    assert (await Unsettled.get()).from_change == told["change"], "the loop tells nothing twice"
 
 
 async def test_the_last_attempt_that_fails_ends_the_delivery(domain: Domain, admin: Actor) -> None:

@@ -8,7 +8,7 @@ from domain import replays, webhooks, workspaces
 from domain.database import now, rows
 from domain.errors import FaultCode, Refused
 from domain.replays import NewReplay
-from domain.tables import Delivery, Replay, Webhook
+from domain.tables import AuditEvent, Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.doing import faults_of, happen, listen
@@ -44,18 +44,23 @@ async def first_attempts_over() -> None:
 async def test_replays_that_must_wait_keep_no_other_from_its_turn(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 1)
     waiting, other = await start(domain, admin, webhook), await start(domain, admin, webhook)
-    # Each look takes either: one in five hundred million runs of this test sees only one.
-    looked_at = {replay for _ in range(30) for replay in await replays.open_replays(1)}
-    assert looked_at == {waiting.id, other.id}
+    theirs = await replay_elsewhere(webhook)
+    # Each look takes any of them: one in fifteen million runs of this test misses one.
+    looked_at = {replay for _ in range(60) for replay in await replays.open_replays(1)}
+    assert looked_at == {waiting.id, other.id, theirs.id}
+
+
+async def replay_elsewhere(webhook: Webhook) -> Replay:
+    """One of another workspace."""
+    return await Replay.create(
+        workspace=await workspaces.create("Other"), webhook_id=webhook.id, statuses=[], since=LONG_AGO, until=LONG_AGO
+    )
 
 
 async def test_replays_of_one_workspace_keep_none_of_another_from_its_turn(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 1)
     many = [(await start(domain, admin, webhook)).id for _ in range(30)]
-    other = Actor(await workspaces.create("Other"), None, Role.ADMIN)
-    lonely = await Replay.create(
-        workspace=other.workspace, webhook_id=webhook.id, statuses=[], since=LONG_AGO, until=LONG_AGO
-    )
+    lonely = await replay_elsewhere(webhook)
     for _ in range(10):
         looked_at = await replays.open_replays(5)
         assert lonely.id in looked_at
@@ -66,6 +71,8 @@ async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domai
     webhook = await failed_deliveries(domain, admin, 250)
     replay = await start(domain, admin, webhook)
     assert replay.total == 250
+    noted = await AuditEvent.get(action="delivery.replay")
+    assert (noted.subject_id, noted.detail) == (replay.id, {"webhook": webhook.id, "total": 250})
 
     done = []
     while await replays.open_replays(10):
@@ -119,6 +126,23 @@ async def test_only_what_was_asked_for_is_copied(domain: Domain, admin: Actor) -
     replay = await start(domain, admin, webhook, since=LONG_AGO + timedelta(days=1))
 
     assert replay.total == 1
+
+
+async def test_what_was_made_as_the_span_begins_is_copied_and_what_was_made_as_it_ends_is_not(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await failed_deliveries(domain, admin, 3)
+    hour = timedelta(hours=1)
+    ids = [delivery.id for delivery in await Delivery.all().order_by("id")]
+    for number, id_ in enumerate(ids):
+        await rows("UPDATE delivery SET created_at = $2 WHERE id = $1", id_, LONG_AGO + number * hour)
+
+    replay = await start(domain, admin, webhook, since=LONG_AGO, until=LONG_AGO + 2 * hour)
+    assert replay.total == 2
+    await copy_pages(domain)
+
+    copied = await Delivery.filter(replay_id=replay.id).order_by("id").values_list("retry_of_id", flat=True)
+    assert copied == ids[:2]
 
 
 async def test_what_ends_after_it_was_asked_for_is_not_copied(domain: Domain, admin: Actor) -> None:
@@ -175,7 +199,7 @@ async def test_all_that_is_wrong_is_said_at_once(domain: Domain, admin: Actor) -
     tomorrow = await now() + timedelta(days=1)
 
     with pytest.raises(Refused) as refused:
-        await start(domain, admin, webhook, statuses=(DeliveryStatus.PENDING,), since=tomorrow, until=LONG_AGO)
+        await start(domain, admin, webhook, statuses=(DeliveryStatus.PENDING,), since=tomorrow, until=tomorrow)
 
     assert faults_of(refused) == {
         ("statuses.0", FaultCode.INVALID),
@@ -194,7 +218,12 @@ async def test_a_status_that_is_named_often_is_at_fault_once(domain: Domain, adm
 
 
 async def test_a_webhook_that_does_not_exist_here_cannot_be_replayed(domain: Domain, admin: Actor) -> None:
-    with pytest.raises(Refused) as refused:
-        await start(domain, admin, Webhook(id=2**62), statuses=())
+    theirs = await listen(domain, Actor(await workspaces.create("Other"), None, Role.ADMIN))
+    gone = await listen(domain, admin)
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, gone.id)
+    for webhook in (theirs, gone, Webhook(id=2**62)):
+        with pytest.raises(Refused) as refused:
+            await start(domain, admin, webhook, statuses=())
 
-    assert faults_of(refused) == {("webhook_id", FaultCode.NOT_FOUND), ("statuses", FaultCode.REQUIRED)}
+        assert faults_of(refused) == {("webhook_id", FaultCode.NOT_FOUND), ("statuses", FaultCode.REQUIRED)}

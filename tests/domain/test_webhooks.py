@@ -74,6 +74,8 @@ async def test_switching_it_on_again_forgets_its_failures(domain: Domain, admin:
 async def test_another_url_forgets_the_failures_of_the_old_one(domain: Domain, admin: Actor) -> None:
     made, _ = await create_webhook(domain, admin)
     await Webhook.filter(id=made.id).update(failing_since=NOW, unreachable_in_a_row=9, circuit_open_until=NOW)
+    await change_webhook(domain, admin, made, callback_url=made.callback_url)
+    assert (await Webhook.get(id=made.id)).failing_since == NOW, "it is the same one"
     await change_webhook(domain, admin, made, callback_url="https://example.org/")
     found = await Webhook.get(id=made.id)
     assert (found.failing_since, found.unreachable_in_a_row, found.circuit_open_until) == (None, 0, None)

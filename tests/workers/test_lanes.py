@@ -42,7 +42,16 @@ def test_an_endpoint_that_answers_widens_its_lane_up_to_the_cap() -> None:
     for _ in range(100):
         lanes.admit(owed(1))
         lanes.learn(1, AttemptOutcome.SUCCEEDED)
-    assert len(lanes.admit(owed(100))) <= 30
+    assert lanes.free == 1000 - 30
+
+
+def test_no_endpoint_gets_more_at_once_than_the_operator_allows() -> None:
+    lanes = Lanes(places=1000, widest=3)
+
+    assert len(lanes.admit(owed(FIRST_WIDTH))) == 3
+    lanes.release(1, 3)
+    lanes.sated(1)
+    assert lanes.open == 0
 
 
 def test_an_endpoint_that_hangs_soon_holds_one_place() -> None:
@@ -53,6 +62,15 @@ def test_an_endpoint_that_hangs_soon_holds_one_place() -> None:
         lanes.release(1)
 
     assert len(lanes.admit(owed(10))) == 1
+
+
+def test_a_lane_that_was_narrowed_below_what_it_holds_gets_nothing_more() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    lanes.admit(owed(FIRST_WIDTH))
+    lanes.learn(1, AttemptOutcome.TIMED_OUT)
+
+    assert lanes.admit(owed(1)) == []
+    assert lanes.free == 1000 - FIRST_WIDTH
 
 
 def test_an_error_that_was_answered_leaves_the_lane_as_it_is() -> None:
@@ -75,12 +93,28 @@ def test_a_freed_place_goes_to_a_hungry_lane() -> None:
     assert seated(lanes.seat_hungry()) == {1: 3}
 
 
-def test_a_sated_lane_gets_no_places() -> None:
+def test_a_wide_lane_is_told_of_all_the_places_that_it_was_given() -> None:
+    lanes = Lanes(places=1000, widest=50)
+    for _ in range(20):
+        lanes.admit(owed(1))
+        lanes.learn(1, AttemptOutcome.SUCCEEDED)
+    lanes.wanting(1, 1)
+    lanes.release(1, 20)
+
+    assert seated(lanes.seat_hungry()) == {1: FIRST_WIDTH + 20}
+    assert lanes.free == 1000 - FIRST_WIDTH - 20
+
+
+def test_a_sated_lane_gets_no_places_and_wakes_nobody() -> None:
     lanes = Lanes(places=1000, widest=50)
     lanes.wanting(1, 1)
     lanes.sated(1)
+    lanes.room_for_hungry.clear()
+    lanes.admit(owed(1, webhook=2))
+    lanes.release(2)
 
     assert lanes.seat_hungry() == []
+    assert not lanes.room_for_hungry.is_set()
 
 
 def test_a_workspace_with_very_many_webhooks_does_not_starve_another() -> None:
@@ -138,6 +172,16 @@ def test_idle_lanes_are_forgotten() -> None:
 
     assert lanes.open == 0
     assert lanes.free == 10
+
+
+def test_a_lane_is_kept_for_as_long_as_it_holds_a_place() -> None:
+    lanes = Lanes(places=10, widest=50)
+    lanes.admit(owed(2))
+
+    lanes.release(1)
+    assert lanes.open == 1
+    lanes.release(1)
+    assert lanes.open == 0
 
 
 def test_a_lane_that_turns_out_to_have_nothing_due_is_forgotten() -> None:
