@@ -235,7 +235,7 @@ class Live:
         # From its own place on: while that is kept, nothing after it has been trimmed.
         ahead = order_of(position) < order_of(until)
         found: list[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrange(
-            stream_of(workspace_id), position, until if ahead else position, count=PAGE + 1 if ahead else 1
+            stream_of(workspace_id), position, until if ahead else position, count=PAGE + 1
         )
         if position != OLDEST and not (found and found[0][0] == position.encode()):
             # Trimmed, or lost with Redis: whoever holds it reads the list again.

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, webhooks
 from domain.database import now, rows
@@ -11,7 +12,8 @@ from domain.live import Order
 from domain.outcome import Answer, Failed
 from domain.tables import Attempt, Delivery, Unsettled
 from domain.unit import Actor, Domain
-from domain.vocabulary import AttemptOutcome, DeliveryStatus
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType
+from tests.domain.at_once import beside
 from tests.domain.attempting import ILL, LEASE, TOOK, WELL, claim, lease_ran_out, now_due, owe, record
 from tests.domain.doing import happen, listen
 
@@ -75,14 +77,40 @@ async def test_a_test_delivery_goes_to_an_inactive_webhook(domain: Domain, admin
     assert len(await claim(delivery)) == 1
 
 
-async def test_a_claim_by_room_takes_no_more_than_there_is_room_for(domain: Domain, admin: Actor) -> None:
+async def test_a_claim_by_room_takes_what_is_due_longest_and_no_more_than_there_is_room_for(
+    domain: Domain, admin: Actor
+) -> None:
     webhook = await listen(domain, admin)
     for _ in range(3):
         await happen(domain, admin)
+    await rows("UPDATE delivery SET due_at = now() - id * interval '1 second'")
+    newest_first = [delivery.id for delivery in await Delivery.all().order_by("-id")]
 
-    claimed = await deliveries.claim_for([Room(webhook.id, 2)], LEASE)
+    for room, expected in ((2, newest_first[:2]), (2, newest_first[2:]), (2, [])):
+        claimed = await deliveries.claim_for([Room(webhook.id, room)], LEASE)
+        assert sorted(row["id"] for row in claimed) == sorted(expected)
 
-    assert [row["id"] for row in claimed] == [d.id for d in await Delivery.all().order_by("id").limit(2)]
+
+async def test_a_test_takes_a_place_like_any_other(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    await happen(domain, admin)
+    async with domain.unit(admin) as unit:
+        await webhooks.test(unit, webhook.id, EventType.POST_CREATED)
+
+    assert len(await deliveries.claim_for([Room(webhook.id, 1)], LEASE)) == 1
+
+
+async def test_workers_that_claim_at_once_do_not_wait_for_each_other(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    for _ in range(2):
+        await happen(domain, admin)
+    async with in_transaction():
+        first = await deliveries.claim_for([Room(webhook.id, 1)], LEASE)
+        second = await beside(deliveries.claim_for([Room(webhook.id, 1)], LEASE))
+        assert second.done()
+
+    claimed = [row["id"] for row in (*first, *await second)]
+    assert claimed == [delivery.id for delivery in await Delivery.all().order_by("id")]
 
 
 async def test_a_success_ends_the_delivery_and_stands_in_the_log(domain: Domain, admin: Actor) -> None:

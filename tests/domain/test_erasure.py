@@ -51,7 +51,7 @@ async def lived_in(domain: Domain, name: str) -> Actor:
         " WHERE workspace_id = $1",
         actor.workspace.id,
     )
-    await domain.redis.xadd(stream_of(actor.workspace.id), {"k": "d"})
+    await domain.hub.live.open(actor.workspace.id)
     return actor
 
 
@@ -79,7 +79,8 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
 
     assert await kept() == neighbours
     assert [row["name"] for row in await rows("SELECT name FROM workspace")] == ["Neighbour"]
-    assert not await domain.redis.exists(stream_of(leaving.workspace.id))
+    stream = stream_of(leaving.workspace.id)
+    assert await domain.redis.keys(f"{stream}*") == [f"{stream}:erased".encode()]
     children = {"attempt", "unsettled"}
     assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])

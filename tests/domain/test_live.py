@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
+import domain.live
 from domain import queue
 from domain.live import PAGE, SPAN, BadCursor, Change, CursorExpired, Entry, Live, Order, order_of, stream_of
 
@@ -105,6 +106,32 @@ async def test_a_cursor_leads_to_what_came_after_it(live: Live) -> None:
     assert await told(live, rest[-1].cursor) == []
 
 
+async def test_the_oldest_that_is_kept_is_read_too(live: Live, redis: Redis) -> None:
+    await live.append([change(1), change(2), change(3)])
+    await redis.xtrim(stream_of(7), maxlen=2, approximate=False)
+
+    assert await numbers(live) == [2, 3]
+
+
+@pytest.mark.parametrize("at_once", [1, 250])
+async def test_a_stream_keeps_about_so_many_changes_and_no_more(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(domain.live, "KEPT_CHANGES", 100)
+
+    async def committed_until() -> datetime:
+        return NOW
+
+    live = Live(redis, committed_until)
+    for begin in range(0, 250, at_once):
+        await live.append([change(begin + n, Order.CLEAR) for n in range(1, at_once + 1)])
+        # The first of a millisecond goes another way into the stream than the others.
+        await asyncio.sleep(0.002)
+
+    # Redis trims whole nodes, of a hundred entries.
+    assert 100 <= await redis.xlen(stream_of(7)) <= 200
+
+
 async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Live, redis: Redis) -> None:
     await live.append([change(1), change(2), change(3)])
     first, _, last = await told(live)
@@ -161,7 +188,10 @@ async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, re
         await told(live, entry.cursor)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1-", "-1", "1-2-3", "1٣-0", "9" * 40 + "-0", "1 -0"])
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "1-", "-1", "1-2-3", "1٣-0", "9" * 40 + "-0", "1 -0", f"1٣-{7 * SPAN}", f"{10**19}-{7 * SPAN}"],
+)
 async def test_what_is_no_cursor_is_refused(live: Live, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await told(live, cursor)
