@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, owed, webhooks, workspaces
 from domain.database import rows
@@ -11,6 +12,7 @@ from domain.deliveries import MOST_CANCELLED, Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType, Role
+from tests.domain.at_once import beside
 from tests.domain.attempting import LEASE
 from tests.domain.doing import happen, happen_while_deleting, listen, write
 from tests.domain.explaining import rows_read
@@ -185,5 +187,41 @@ async def test_a_circuit_that_is_open_for_longer_or_of_nothing_due_is_not_tried(
         await rows("UPDATE webhook SET circuit_open_until = now(), " + state)
         assert await probes() == []
     await rows("UPDATE webhook SET deleted_at = NULL, active = true")
-    await rows("UPDATE delivery SET due_at = now() + interval '1 minute'")
-    assert await probes() == []
+    for state in ("due_at = now() + interval '1 minute'", "due_at = now(), status = 'delivering'"):
+        await rows("UPDATE delivery SET " + state)
+        assert await probes() == []
+
+
+async def test_workers_that_look_for_circuits_to_try_at_once_do_not_try_one_twice(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin, circuit_open_until="now()")
+    async with in_transaction():
+        assert await probes() == [webhook.id]
+        others = await beside(probes())
+        assert others.done()
+
+    assert await others == []
+
+
+async def test_the_circuit_that_could_be_tried_longest_is_tried_first(domain: Domain, admin: Actor) -> None:
+    first, second = await listen(domain, admin), await listen(domain, admin)
+    await happen(domain, admin)
+    await rows("UPDATE webhook SET circuit_open_until = now() - id * interval '1 second'")
+
+    assert [row["webhook_id"] for row in await owed.take_probes(1, LEASE)] == [second.id]
+    assert await probes() == [first.id]
+
+
+async def test_of_very_many_those_are_made_due_whose_time_would_have_come_first(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owed, "MOST_MADE_DUE", 1)
+    webhook = await listen(domain, admin)
+    for _ in range(2):
+        await happen(domain, admin)
+    await rows("UPDATE delivery SET status = 'retrying', due_at = now() + interval '1 hour' - id * interval '1 second'")
+
+    await owed.make_due(webhook.id, asked_for_too=False)
+
+    late, soon = await Delivery.all().order_by("id")
+    (claimed,) = await deliveries.claim([late.id, soon.id], LEASE)
+    assert claimed["id"] == soon.id

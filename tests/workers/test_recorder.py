@@ -75,6 +75,21 @@ async def test_what_ends_together_is_written_together_and_all_of_it(
     assert written[0]["statements"] == 2
 
 
+async def test_what_an_attempt_came_to_is_announced(domain: Domain, admin: Actor, recorder: Recorder) -> None:
+    (row,) = await claimed(domain, admin)
+    domain.outlet.announce(deliveries.begun([row]))
+
+    recorder.add(row, SENT, WELL)
+
+    await until(lambda: _is_told(domain, admin, DeliveryStatus.SUCCEEDED))
+
+
+async def _is_told(domain: Domain, actor: Actor, status: DeliveryStatus) -> bool:
+    live, place = domain.hub.live, actor.workspace.id
+    pages = live.history(place, "0", await live.open(place))
+    return status in [entry.data["status"] async for page in pages for entry in page]
+
+
 async def test_a_retry_is_hinted_at_for_its_time(domain: Domain, admin: Actor, recorder: Recorder) -> None:
     (row,) = await claimed(domain, admin)
     await domain.outlet.flush()
