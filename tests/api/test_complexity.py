@@ -200,7 +200,7 @@ async def test_large_queries_of_a_workspace_wait_for_each_other_and_nobody_else_
 ) -> None:
     assert cost(LARGE_QUERY) > LARGE
     other = replace(api, token=await token_of_another_workspace(api))
-    apart = await asyncpg.connect(**database.place(settings.database_url))
+    apart = await asyncpg.connect(settings.database_url)
     try:
         async with apart.transaction(), asyncio.timeout(30):
             await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
