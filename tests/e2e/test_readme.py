@@ -45,7 +45,7 @@ def test_the_tour_ends_with_a_genuine_delivery_that_was_seen_live_and_with_one_t
             asyncio.run(_connect_an_account(url, access["token"]))
             broken = _wait_for(seen, "RETRYING")
         finally:
-            subprocess.run(["kill", "--", f"-{shell.pid}"], check=False)
+            os.killpg(shell.pid, signal.SIGTERM)
             shell.wait(60)
     assert "'provider': 'sandbox'" in told
     assert re.findall(r"ACCOUNT_ADDED (\w+)", changes) == ["PENDING", "DELIVERING", "SUCCEEDED"]

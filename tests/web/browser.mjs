@@ -21,9 +21,10 @@ export const PATIENCE_MS = 40_000;
 const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
 
 export async function launch() {
+  const env = { ...process.env, FONTCONFIG_FILE: fileURLToPath(new URL('fonts.conf', import.meta.url)) };
   // Only there on machines that lack them.
   const libraries = path.join(UNPACKED, 'al2023', 'lib');
-  const env = existsSync(libraries) ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env;
+  if (existsSync(libraries)) env.LD_LIBRARY_PATH = libraries;
   return puppeteer.launch({ args: FLAGS, executablePath: CHROMIUM, env, headless: 'shell' });
 }
 
