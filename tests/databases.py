@@ -74,7 +74,7 @@ class Databases:
         try:
             # No trigger fires, also none of those that hold foreign keys.
             async with connected(self._postgres.url_of(name), session_replication_role="replica") as connection:
-                await connection.execute(_PUT_OUT)
+                await put_out_others(connection)
                 if await connection.fetchval(_SHAPE) != self._shape:
                     return False
                 deleted: int = await connection.fetchval(self._delete)
@@ -98,10 +98,13 @@ async def connected(url: str, **session: str) -> AsyncIterator[asyncpg.Connectio
         await connection.close()
 
 
-_PUT_OUT = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
+async def put_out_others(connection: asyncpg.Connection) -> None:
+    """End all other sessions of its database."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
 
 # How many entries the catalogues have, and which transaction made the newest: any change of a table shows in it.
 _SHAPE = """

@@ -101,6 +101,11 @@ class Api:
             token, secret = await workspaces.create_token(unit, NewToken("another", role, **details))
         return token.id, secret
 
+    async def elsewhere(self) -> "Api":
+        """The same API for someone with an admin token of a workspace "Elsewhere"."""
+        actor, secret = await _admin_of(self.process, "Elsewhere")
+        return replace(self, actor=actor, token=secret, tokens={})
+
 
 @asynccontextmanager
 async def running(
@@ -117,11 +122,7 @@ async def running(
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     app: Any = config.app
-    workspace = await workspaces.create(name)
-    maker = Actor(workspace, None, Role.ADMIN)
-    async with app.state.process.domain.unit(maker) as unit:
-        token, secret = await workspaces.create_token(unit, NewToken("test", Role.ADMIN))
-    actor = Actor(workspace, token, Role.ADMIN)
+    actor, secret = await _admin_of(app.state.process, name)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
             yield Api(server, app, f"http://127.0.0.1:{port}", http, actor, secret)
@@ -129,6 +130,14 @@ async def running(
         server.should_exit = True
         async with asyncio.timeout(60):
             await task
+
+
+async def _admin_of(process: Process, name: str) -> tuple[Actor, str]:
+    """Who has an admin token of a new workspace of this name, and the token."""
+    workspace = await workspaces.create(name)
+    async with process.domain.unit(Actor(workspace, None, Role.ADMIN)) as unit:
+        token, secret = await workspaces.create_token(unit, NewToken("test", Role.ADMIN))
+    return Actor(workspace, token, Role.ADMIN), secret
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -12,13 +11,11 @@ from graphql import get_introspection_query
 
 from api.documents import MOST_IN_A_LIST, BadDocument, Documents
 from api.execution import LARGE
-from domain import database, workspaces
+from domain import database
 from domain.settings import Settings
-from domain.unit import Actor
-from domain.vocabulary import Role
-from domain.workspaces import NewToken
 from schema.schema import schema
 from tests.api.conftest import Api
+from tests.databases import connected
 
 DOCUMENTS = Documents(schema._schema)
 NAMES = "viewer { workspace { name } }"
@@ -177,8 +174,7 @@ async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
 
 async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api, settings: Settings) -> None:
     many = " ".join(f"a{i}: events(first: 1) {{ totalCount nodes {{ id }} }}" for i in range(30))
-    apart = await asyncpg.connect(settings.database_url)
-    try:
+    async with connected(settings.database_url) as apart:
         async with apart.transaction():
             await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
             waiting = asyncio.create_task(api.post(f"{{ {many} }}"))
@@ -188,8 +184,6 @@ async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api,
             assert (await api.post("{ webhooks { totalCount } }"))[0] == 200
             assert await waiting_for_locks(apart) == database.CONNECTIONS_OF_ONE
         assert (await waiting)[0] == 200
-    finally:
-        await apart.close()
 
 
 LARGE_QUERY = "{ events(first: 100) { nodes { deliveries(first: 20) { nodes { id } } } } }"
@@ -199,9 +193,8 @@ async def test_large_queries_of_a_workspace_wait_for_each_other_and_nobody_else_
     api: Api, settings: Settings
 ) -> None:
     assert cost(LARGE_QUERY) > LARGE
-    other = replace(api, token=await token_of_another_workspace(api))
-    apart = await asyncpg.connect(settings.database_url)
-    try:
+    other = await api.elsewhere()
+    async with connected(settings.database_url) as apart:
         async with apart.transaction(), asyncio.timeout(30):
             await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
             asked = [asyncio.create_task(api.post(LARGE_QUERY)) for _ in range(3)]
@@ -213,15 +206,6 @@ async def test_large_queries_of_a_workspace_wait_for_each_other_and_nobody_else_
             assert (await api.post("{ webhooks { totalCount } }"))[0] == 200
             assert await waiting_for_locks(apart) == 2
         assert [status for status, _ in await asyncio.gather(*asked)] == [200] * 4
-    finally:
-        await apart.close()
-
-
-async def token_of_another_workspace(api: Api) -> str:
-    elsewhere = Actor(await workspaces.create("Elsewhere"), None, Role.ADMIN)
-    async with api.process.domain.unit(elsewhere) as unit:
-        _, secret = await workspaces.create_token(unit, NewToken("theirs", Role.VIEWER))
-    return secret
 
 
 async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:

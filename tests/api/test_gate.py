@@ -13,9 +13,6 @@ from api.rates import Rates, network_of
 from domain import ids, workspaces
 from domain.settings import Settings
 from domain.tables import Token
-from domain.unit import Actor
-from domain.vocabulary import Role
-from domain.workspaces import NewToken
 from tests.api.conftest import JSON, Api, running
 from tests.databases import connected
 from tests.waiting import until
@@ -217,13 +214,7 @@ async def test_a_redis_that_never_answers_holds_up_no_request(settings: Settings
 
 
 async def test_a_token_of_another_workspace_sees_its_own_alone(api: Api) -> None:
-    elsewhere = await workspaces.create("Elsewhere")
-    async with api.process.domain.unit(Actor(elsewhere, None, Role.ADMIN)) as unit:
-        _, secret = await workspaces.create_token(unit, NewToken("theirs", Role.VIEWER))
-    async with api.http.post(
-        api.graphql, json={"query": NAME}, headers={"authorization": f"Bearer {secret}"}
-    ) as answer:
-        assert (await answer.json())["data"] == {"viewer": {"workspace": {"name": "Elsewhere"}}}
+    assert await (await api.elsewhere()).ask(NAME) == {"viewer": {"workspace": {"name": "Elsewhere"}}}
 
 
 @pytest.mark.parametrize(

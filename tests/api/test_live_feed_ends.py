@@ -31,9 +31,8 @@ async def test_when_redis_is_too_slow_for_who_fell_behind_subscribers_are_told_t
         listener, _ = await listen(api)
         gates.redis.tell("hold", "XRANGE")
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
-        await until(lambda: listener.errors, what="the end of the subscription")
+        await told_to_try_again(listener)
         reopen(gates.redis)
-    assert [error["extensions"]["code"] for error in listener.errors] == ["UNAVAILABLE"]
 
 
 async def test_when_the_database_says_nothing_subscribers_are_told_to_try_again(settings: Settings) -> None:
@@ -42,8 +41,12 @@ async def test_when_the_database_says_nothing_subscribers_are_told_to_try_again(
         listener, _ = await listen(api, WEBHOOKS)
         fall_silent(gates.postgres)
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
-        await until(lambda: listener.errors, what="the end of the subscription")
+        await told_to_try_again(listener)
         reopen(gates.postgres)
+
+
+async def told_to_try_again(listener: Listener) -> None:
+    await until(lambda: listener.errors, what="the end of the subscription")
     assert [error["extensions"]["code"] for error in listener.errors] == ["UNAVAILABLE"]
 
 

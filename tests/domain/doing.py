@@ -8,6 +8,7 @@ import pytest
 
 from domain import accounts, dispatch, events, posts, webhooks
 from domain.accounts import NewAccount
+from domain.database import rows
 from domain.errors import FaultCode, Refused
 from domain.posts import NewPost, PostChanges
 from domain.tables import Account, Delivery, Event, Post, Webhook
@@ -62,6 +63,16 @@ async def happen(domain: Domain, actor: Actor, event_type: EventType = EventType
     async with domain.unit(actor) as unit:
         event_id = await events.record(unit, event_type, {"uuid": "x"})
     return await Event.get(id=event_id)
+
+
+async def multiply(times: int) -> None:
+    """So many more deliveries like the one that there is."""
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, due_at)
+        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts, due_at
+        FROM delivery, generate_series(1, $1)""",
+        times,
+    )
 
 
 async def happen_while_deleting(domain: Domain, actor: Actor, webhook_id: int) -> None:

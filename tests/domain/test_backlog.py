@@ -9,7 +9,7 @@ from domain.database import rows
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType
 from tests.domain.attempting import LEASE
-from tests.domain.doing import happen, listen
+from tests.domain.doing import happen, listen, multiply
 from tests.domain.explaining import rows_read
 
 BACKLOG = 3000
@@ -37,11 +37,7 @@ async def test_of_a_webhook_that_is_spared_only_tests_are_due_and_its_backlog_is
 ) -> None:
     webhook = await listen(domain, admin)
     await happen(domain, admin)
-    await rows(
-        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
-        SELECT workspace_id, event_id, webhook_id, event_type, 10 FROM delivery, generate_series(1, $1::int)""",
-        BACKLOG,
-    )
+    await multiply(BACKLOG)
     await rows("UPDATE webhook SET circuit_open_until = now() + interval '1 hour'")
     async with domain.unit(admin) as unit:
         await webhooks.test(unit, webhook.id, EventType.POST_PUBLISHED)

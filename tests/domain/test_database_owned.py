@@ -18,12 +18,10 @@ from domain.settings import Settings
 from domain.tables import Workspace
 from domain.unit import Domain
 from tests.databases import connected as session
+from tests.databases import put_out_others
 from tests.running import hookline
 
-PUT_OUT = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
+KEY = "A" * 43 + "="
 
 
 async def fault(settings: Settings) -> Finding:
@@ -52,7 +50,7 @@ async def test_one_that_takes_no_changes_is_away_and_as_soon_as_another_does_the
     name = urlsplit(settings.database_url).path.strip("/")
     async with session(settings.database_url) as owner:
         await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        await owner.execute(PUT_OUT)
+        await put_out_others(owner)
         # Those that the pool has are told that they are no more.
         for _ in range(3):
             with pytest.raises(Unavailable):
@@ -136,9 +134,6 @@ async def test_a_role_for_running_may_be_another_than_the_one_that_migrates(sett
         assert {each.verdict for each in found} == {Verdict.OK}
         async with connected(runner):
             await workspaces.create("Theirs")
-
-
-KEY = "A" * 43 + "="
 
 
 async def test_who_may_make_no_tables_is_told_so(empty_database_url: str, settings: Settings) -> None:

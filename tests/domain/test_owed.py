@@ -14,7 +14,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType, Role
 from tests.domain.at_once import beside
 from tests.domain.attempting import LEASE
-from tests.domain.doing import happen, happen_while_deleting, listen, write
+from tests.domain.doing import happen, happen_while_deleting, listen, multiply, write
 from tests.domain.explaining import rows_read
 
 BACKLOG = 3000
@@ -26,16 +26,6 @@ async def webhook_with_one_due(domain: Domain, admin: Actor, **columns: str) -> 
     for column, value in columns.items():
         await rows(f"UPDATE webhook SET {column} = {value}")
     return webhook
-
-
-async def multiply(times: int) -> None:
-    """So many more deliveries like the one that there is."""
-    await rows(
-        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, due_at)
-        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts, due_at
-        FROM delivery, generate_series(1, $1)""",
-        times,
-    )
 
 
 async def due() -> list[tuple[int, bool]]:

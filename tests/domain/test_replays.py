@@ -11,7 +11,7 @@ from domain.replays import NewReplay
 from domain.tables import AuditEvent, Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, Role
-from tests.domain.doing import faults_of, happen, listen
+from tests.domain.doing import faults_of, happen, listen, multiply
 from tests.domain.explaining import rows_read
 from workers.replay import copy_pages
 
@@ -22,11 +22,7 @@ FAILED = (DeliveryStatus.FAILED,)
 async def failed_deliveries(domain: Domain, admin: Actor, count: int) -> Webhook:
     webhook = await listen(domain, admin)
     await happen(domain, admin)
-    await rows(
-        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
-        SELECT workspace_id, event_id, webhook_id, event_type, 10 FROM delivery, generate_series(2, $1::int)""",
-        count,
-    )
+    await multiply(count - 1)
     await rows("UPDATE delivery SET status = 'failed', finished_at = now(), attempt_number = 1, attempt_count = 1")
     return webhook
 
