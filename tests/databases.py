@@ -106,11 +106,14 @@ async def put_out_others(connection: asyncpg.Connection) -> None:
     )
 
 
-# How many entries the catalogues have, and which transaction made the newest: any change of a table shows in it.
+# How many entries the catalogues have, and which transaction made the newest: any change of a table shows in it, and
+# any setting that sessions of this database begin with.
 _SHAPE = """
 SELECT concat(count(*), ' ', max(xmin::text::bigint)) FROM (
     SELECT xmin FROM pg_class UNION ALL SELECT xmin FROM pg_attribute UNION ALL SELECT xmin FROM pg_attrdef
     UNION ALL SELECT xmin FROM pg_constraint UNION ALL SELECT xmin FROM pg_trigger UNION ALL SELECT xmin FROM pg_proc
+    UNION ALL SELECT setting.xmin FROM pg_db_role_setting setting
+        JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database()
 ) AS catalogues
 """
 

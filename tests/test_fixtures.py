@@ -20,6 +20,7 @@ from tests.receiver import Answer, Receiver
 from tests.schema.counting import Counter
 
 NEW_WORKSPACE = "INSERT INTO workspace (uuid, name, created_at) VALUES (gen_random_uuid(), 'w', now()) RETURNING id"
+A_SETTING = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$"
 MANY_SWEEPS = "INSERT INTO sweep (name) SELECT 'sweep ' || number FROM generate_series(1, 2000) AS number"
 
 
@@ -58,6 +59,7 @@ async def test_a_database_that_is_used_again_has_what_the_migrations_made_and_no
         "CREATE INDEX late ON webhook (name)",
         "ALTER TABLE webhook DROP name",
         "CREATE TABLE more (id int)",
+        A_SETTING,
         MANY_SWEEPS,
     ],
 )
