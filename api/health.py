@@ -1,8 +1,6 @@
 """/healthz: is it alive; /readyz: can it work; /metrics: how does it do."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
 
 import orjson
 import structlog
@@ -16,6 +14,7 @@ from api.process import process_of
 from domain import database
 from domain.database import OUT_OF_REACH
 from domain.errors import Unavailable, reason_of
+from domain.live import ForeignRedis, Live
 
 ANSWER_SECONDS = 2.0
 
@@ -32,7 +31,7 @@ async def readyz(request: Request) -> Response:
     process = process_of(request.scope)
     if process.connections.stopping:
         return _answer({"status": "stopping"}, 503)
-    state, redis = await asyncio.gather(_database(), _redis(process.domain.redis.ping()))
+    state, redis = await asyncio.gather(_database(), _redis(process.domain.hub.live))
     ready = state == "ok"
     return _answer(
         {"status": "ok" if ready else "unavailable", "database": state, "redis": redis}, 200 if ready else 503
@@ -52,10 +51,14 @@ async def _database() -> str:
         return "out of reach"
 
 
-async def _redis(ping: Awaitable[Any]) -> str:
+async def _redis(live: Live) -> str:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await ping
+            await live.claim()
+    except ForeignRedis:
+        return "another Hookline's"
+    except Unavailable:
+        return "unknown"
     except (RedisError, OSError, TimeoutError):
         return "out of reach"
     return "ok"

@@ -16,7 +16,7 @@ import psutil
 from bench.client import Api, api, plain, session
 from bench.figures import Figure, percentile
 from bench.place import Place, connect
-from domain import ids, queue
+from domain import database, ids, queue
 from domain.live import Change, Live, Order
 from domain.vocabulary import DeliveryStatus, EventType
 
@@ -164,7 +164,9 @@ async def _subscribed(place: Place, to: Api, each: Sequence[Variables]) -> Async
     await connection.close()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(session(to))
-        live = Live(await stack.enter_async_context(queue.connect(place.settings.redis_url)), _now)
+        await stack.enter_async_context(database.connected(place.settings))
+        redis = await stack.enter_async_context(queue.connect(place.settings.redis_url))
+        live = Live(redis, database.committed_until, database.identity)
 
         async def tell() -> None:
             await live.append([_change(workspace, next(_deliveries))])
@@ -226,10 +228,6 @@ def _change(workspace: int, number: int) -> Change:
     event = {"id": 1, "uuid": "0" * 36, "type": "post.published", "occurred_at": at}
     data = {"status": "pending", "occurred_at": at, "delivery": delivery, "event": event, "attempt": None}
     return Change("delivery", workspace, number, str(UUID(int=number)), 1, Order.NEXT, at, data)
-
-
-async def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -34,6 +34,11 @@ REDIS_SETTINGS = (
 )
 
 WITHOUT_REDIS = "deliveries go on, later, and live updates do not"
+FOREIGN = (
+    f"Redis serves another Hookline: {WITHOUT_REDIS}",
+    "Have HOOKLINE_REDIS_URL name one of its own, or another number in it (redis://host:6379/1). Where the other "
+    "Hookline is no more, empty this one: `redis-cli -u URL FLUSHDB`.",
+)
 ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@admin -@dangerous +info` is enough."
 
 

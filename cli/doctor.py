@@ -5,6 +5,7 @@ import errno
 import json
 import resource
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,6 +23,7 @@ from cli.programs import is_our_api, try_port
 from domain import backlog, database, queue, tracing
 from domain import settings as reading
 from domain.errors import HooklineError, Misconfigured
+from domain.live_scripts import SERVED
 from domain.settings import Settings
 from domain.vault import Vault
 
@@ -213,9 +215,20 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
             yield Finding("tables", Verdict.FAULT, "the tables are missing, or of an earlier version", remedy)
             return
         yield Finding("tables", Verdict.OK, "every migration of this version has run")
+        if settings.redis_url and await serves_another(settings):
+            yield Finding("redis", Verdict.FAULT, *ailments.FOREIGN)
         if can_open:
             yield await keys(Vault(settings.secret_keys))
         yield await work()
+
+
+async def serves_another(settings: Settings) -> bool:
+    """Whether Redis, where it answers, says that it serves another database than the one that is connected."""
+    with suppress(RedisError, OSError, TimeoutError, Misconfigured):
+        async with asyncio.timeout(REDIS_SECONDS), queue.connect(settings.redis_url) as client:
+            served = await client.get(SERVED)
+            return served is not None and served.decode() != await database.identity()
+    return False
 
 
 def clock(ours: datetime, theirs: datetime) -> Finding:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli import sealed, sentences, welcome
+from redis.exceptions import RedisError
+
+from cli import ailments, sealed, sentences, welcome
 from cli.data_folder import DataFolder
 from cli.output import Output
 from cli.private_server import PrivateServer
@@ -23,6 +25,7 @@ from cli.servers import PrivatePostgres, PrivateRedis
 from cli.supervisor import Supervisor
 from domain import database, tasks, unit, workspaces
 from domain.errors import HooklineError, Refused, Unauthenticated, Unavailable
+from domain.live import ForeignRedis
 from domain.settings import Settings
 from domain.tables import Workspace
 from domain.unit import Actor, Domain
@@ -120,11 +123,24 @@ class _Instance:
             await database.migrate(settings)
             async with unit.opened(settings) as domain:
                 await sealed.require(domain.vault, self._output)
+                await self._claim_redis(domain)
                 workspace, token = await entrance(domain, self._folder.known_token())
                 receives = await self._receives(domain, workspace)
         await self._supervisor.start(*self._programs(environment, settings))
         await self._announce(settings, token, receives=receives)
         await self._supervisor.watch()
+
+    async def _claim_redis(self, domain: Domain) -> None:
+        try:
+            await domain.hub.live.claim()
+        except ForeignRedis:
+            if is_given("HOOKLINE_REDIS_URL", self._environ):
+                self._output.say(" ".join(ailments.FOREIGN), "yellow")
+            else:
+                # It was kept beside another database, and nothing in it is of this one.
+                await domain.redis.flushall()
+        except (RedisError, OSError):
+            pass  # it may come later
 
     async def _receives(self, domain: Domain, workspace: Workspace) -> bool:
         try:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from domain.database import rows, transaction
 from domain.errors import Unavailable
-from domain.live import Live
+from domain.live import ForeignRedis, Live
 from domain.tables import Workspace
 from domain.unit import Domain
 
@@ -48,6 +48,8 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
 async def _forget(live: Live, workspace_id: int) -> None:
     try:
         await live.erase(workspace_id)
+    except ForeignRedis:
+        return  # it has nothing of ours
     except (RedisError, OSError) as error:
         message = "Redis is out of reach: it still has the live changes of this workspace. Erase it again in a moment."
         raise Unavailable(message) from error

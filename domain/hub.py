@@ -17,7 +17,8 @@ from redis.exceptions import RedisError
 
 from domain import tasks
 from domain.errors import Unavailable, reason_of
-from domain.live import CursorExpired, Entry, Live, read_entry, stream_of
+from domain.live import CursorExpired, Entry, Live, read_entry
+from domain.live_scripts import stream_of
 
 BLOCK_MS = 5000
 READ_COUNT = 500
@@ -79,7 +80,7 @@ class Hub:
     async def attach(
         self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
     ) -> Attachment:
-        """Hear every entry of a workspace from now on. Raises as `Live.append`."""
+        """Hear every entry of a workspace from now on. Raises as `Live.claim`."""
         key = stream_of(workspace_id).encode()
         if key not in self._streams:
             position = await self.live.open(workspace_id)

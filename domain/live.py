@@ -3,6 +3,9 @@
 One stream per workspace; the id of an entry is a subscriber's cursor. `append` takes each change once and in order:
 it remembers the last change of each thing, takes the next one only, and leaves the rest to the database loop, which
 tells what is missing in its right order (docs/decisions/0003-live-changes.md).
+
+Workspaces have the same numbers in every Hookline, so one Redis serves one database, and says which
+(docs/decisions/0133-whose-redis-it-is.md).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,20 +16,17 @@ from typing import Any, Literal
 
 import orjson
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
 
 from domain.errors import HooklineError, Unavailable
+from domain.live_scripts import APPEND, CLAIM, NO_STREAM, OPEN, SPAN, STANDS, script, stream_of
 
-# Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
-KEPT_CHANGES = 50_000
 # How long the last change of a thing is remembered, once nothing of it is open; the loop has settled it long before.
 MEMORY_SECONDS = 600
 # How long while something is open: Redis may be away for hours, and then the loop tells all from the first open change.
 OPEN_MEMORY_SECONDS = 24 * 3600
 ERASED_SECONDS = 24 * 3600
-# How many changes of one workspace may have one millisecond in their ids.
-SPAN = 2**20
-# How far the time that is recalled of a change may lie before the one at which it was committed.
-DOUBT_MICROSECONDS = 200_000
 PAGE = 500
 OLDEST = "0"
 
@@ -47,6 +47,10 @@ class CursorExpired(HooklineError):
 
 class LiveAway(Unavailable):
     """Live updates are out of reach just now; try again in a moment."""
+
+
+class ForeignRedis(RedisError):
+    """This Redis serves another Hookline. For us it is as good as none."""
 
 
 class Order(IntEnum):
@@ -89,113 +93,59 @@ class Entry:
     data: dict[str, Any]
 
 
-def stream_of(workspace_id: int) -> str:
-    """The key of a workspace's stream."""
-    return f"hookline:live:{workspace_id}"
-
-
-# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's.
-_ADD = """
-local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local begun = {}
-local function add(stream, workspace, ...)
-  if not begun[stream] then
-    begun[stream] = true
-    local id = string.format('%.0f-%.0f', ms, workspace * SPAN)
-    local added = redis.pcall('XADD', stream, 'MAXLEN', '~', KEPT, id, ...)
-    if not added.err then
-      return added
-    end
-  end
-  -- In a millisecond that has entries already, Redis counts on from the last.
-  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT, '*', ...)
-end
-"""
-
-# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry.
-_APPEND = """
-local taken = {}
-for i = 1, #ARGV, 2 do
-  local workspace, seen, number, order, occurred, memory =
-    string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
-  local stream, entry = 'hookline:live:' .. workspace, ARGV[i + 1]
-  number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
-  local last = tonumber(redis.call('GET', seen) or '0')
-  local verdict = 0
-  if redis.call('EXISTS', stream) == 0 then
-    verdict = 2
-  elseif number <= last then
-    verdict = 1
-  elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
-    verdict = 1
-  elseif order > 0 or number == last + 1 then
-    add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
-    redis.call('SET', seen, number, 'EX', memory)
-    verdict = 1
-  end
-  taken[#taken + 1] = verdict
-end
-return taken
-"""
-
-# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
-# missing: they read the database, where they find all that was committed before the marker was made. So the loop does
-# not tell again what happened before `since`, the time before which all had been committed by then.
-# Returns the stream's last id. An erased workspace has none, whoever still watches it or tells of it late.
-_OPEN = """
-local since, workspace = ARGV[1], ARGV[2]
-local stream = 'hookline:live:' .. workspace
-if redis.call('EXISTS', stream .. ':erased') == 1 then
-  return '0-0'
-end
-if redis.call('EXISTS', stream) == 0 then
-  redis.call('SET', stream .. ':since', since)
-  return add(stream, workspace, 'since', since)
-end
-return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
-"""
-
-
-def _script(text: str) -> str:
-    numbers = {"KEPT": KEPT_CHANGES, "DOUBT": DOUBT_MICROSECONDS, "SPAN": SPAN}
-    for name, value in numbers.items():
-        text = text.replace(name, str(value))
-    return text
-
-
 _LETTERS: dict[Kind, bytes] = {"delivery": b"d", "post": b"p"}
 _KINDS: dict[bytes, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
-
-
-# The verdicts of _APPEND: held back until what comes before it is told; stands there; no stream yet.
-_STANDS, _NONE = 1, 2
 
 
 class Live:
     """Writing to the streams, and reading what they keep."""
 
-    def __init__(self, redis: Redis, committed_until: Callable[[], Awaitable[datetime]]) -> None:
-        """`committed_until` tells a time of the database's before which everything is committed."""
+    def __init__(
+        self,
+        redis: Redis,
+        committed_until: Callable[[], Awaitable[datetime]],
+        identity: Callable[[], Awaitable[str]],
+    ) -> None:
+        """`committed_until` tells a time of the database's before which everything is committed, `identity` which
+        database it is."""
         self._redis = redis
         self._committed_until = committed_until
-        self._append = redis.register_script(_script(_ADD + _APPEND))
-        self._open = redis.register_script(_script(_ADD + _OPEN))
+        self._identity = identity
+        self._database: str | None = None
+        self._claim = redis.register_script(script(CLAIM))
+        self._append = redis.register_script(script(APPEND))
+        self._open = redis.register_script(script(OPEN))
+
+    async def claim(self) -> None:
+        """Make sure that this Redis serves our database and no other.
+
+        Raises ForeignRedis where it serves another, what redis-py raises where it is out of reach, and Unavailable
+        where the database is.
+        """
+        await self._run(self._claim)
+
+    async def _run(self, script: AsyncScript, *words: Any) -> Any:
+        if self._database is None:
+            self._database = await self._identity()
+        answer = await script(args=[*words, self._database])
+        if answer is None:
+            raise ForeignRedis
+        return answer
 
     async def append(self, changes: Sequence[Change]) -> list[bool]:
         """Add changes; tells of each whether it stands in the stream now (or need not).
 
-        Raises what redis-py raises where Redis is out of reach, and Unavailable where a stream is to begin and the
-        database is.
+        Raises as `claim`.
         """
         verdicts = await self._tell(changes)
-        homeless = {change.workspace_id for change, verdict in zip(changes, verdicts, strict=True) if verdict == _NONE}
+        pairs = zip(changes, verdicts, strict=True)
+        homeless = {change.workspace_id for change, verdict in pairs if verdict == NO_STREAM}
         if homeless:
             for workspace_id in homeless:
                 await self.open(workspace_id)
             # What stands there already is known by its number, and not told twice.
             verdicts = await self._tell(changes)
-        return [verdict == _STANDS for verdict in verdicts]
+        return [verdict == STANDS for verdict in verdicts]
 
     async def _tell(self, changes: Sequence[Change]) -> list[int]:
         words: list[bytes] = []
@@ -208,12 +158,12 @@ class Live:
                 % (change.workspace_id, change.subject_uuid.encode(), change.number, change.order, occurred, memory)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
-        verdicts: list[int] = await self._append(args=words)
+        verdicts: list[int] = await self._run(self._append, *words)
         return verdicts
 
     async def open(self, workspace_id: int) -> str:
-        """Make sure that a workspace has a stream; returns the cursor of its last entry. Raises as `append`."""
-        last: bytes = await self._open(args=[_microseconds(await self._committed_until()), workspace_id])
+        """Make sure that a workspace has a stream; returns the cursor of its last entry. Raises as `claim`."""
+        last: bytes = await self._run(self._open, _microseconds(await self._committed_until()), workspace_id)
         return last.decode()
 
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
@@ -244,7 +194,11 @@ class Live:
         return found if position == OLDEST else found[1:]
 
     async def erase(self, workspace_id: int) -> None:
-        """Forget a workspace's stream, and begin none for a day: who was writing in it may tell of that late."""
+        """Forget a workspace's stream, and begin none for a day: who was writing in it may tell of that late.
+
+        Raises as `claim`.
+        """
+        await self.claim()
         stream = stream_of(workspace_id)
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(stream, f"{stream}:since")

@@ -13,7 +13,7 @@ from tortoise.exceptions import IntegrityError
 
 from domain import queue, tracing
 from domain.addresses import AddressPolicy
-from domain.database import committed_until, connected, credentials, transaction
+from domain.database import committed_until, connected, credentials, identity, transaction
 from domain.errors import Unauthenticated
 from domain.hub import ANSWER_SECONDS, Hub
 from domain.live import Change, Live
@@ -136,7 +136,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         policy = AddressPolicy(settings.allowed_networks, settings.denied_networks, settings.denied_ports)
         limits = SenderLimits(settings.connect_timeout, settings.request_timeout)
         sender = await stack.enter_async_context(Sender(policy, limits, VERSION, settings.worker_concurrency))
-        live = Live(redis, committed_until)
+        live = Live(redis, committed_until, identity)
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())
         traces = tracing.tracer(settings)

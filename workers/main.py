@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from domain import logs, open_files, queue, tasks
+from domain.errors import Unavailable, reason_of
+from domain.live import ForeignRedis
 from domain.queue import DELIVER, PUBLISH, QUEUE_NAME
 from domain.settings import Settings
 from domain.unit import Domain, opened
@@ -86,9 +88,14 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
         redis = queue.connect(domain.settings.redis_url)
         worker = _hint_taker(redis, engine, publisher)
         try:
+            await domain.hub.live.claim()
             await worker.async_run()
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        except (RedisConnectionError, RedisTimeoutError, ForeignRedis, OSError) as error:
             log.warning("worker.redis_away", error=type(error).__name__)
+            await asyncio.sleep(AWAY_SECONDS)
+        except Unavailable as error:
+            # Whose hints those are cannot be told without it.
+            log.warning("worker.database_away", error=reason_of(error))
             await asyncio.sleep(AWAY_SECONDS)
         except Exception as error:  # noqa: BLE001 (arq stumbles over what a stranger wrote there, and would for ever)
             log.warning("worker.queue_broken", error=type(error).__name__)

@@ -17,6 +17,7 @@ from api import pages
 from api.app import create
 from api.health import readyz
 from domain import database
+from domain.live_scripts import SERVED
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
@@ -46,6 +47,17 @@ async def test_without_redis_it_is_ready_and_says_so(settings: Settings) -> None
             await socket.subscribe("1", "subscription { deliveryStatusChanged { cursor } }")
             message = await socket.receive()
             assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "UNAVAILABLE")
+
+
+async def test_a_redis_that_serves_another_hookline_is_as_good_as_none(settings: Settings) -> None:
+    async with running(settings) as api:
+        await api.process.domain.redis.set(SERVED, "another")
+        answer = {"status": "ok", "database": "ok", "redis": "another Hookline's"}
+        assert await get(api, "/readyz") == (200, answer)
+        _, refused = await api.post("{ liveCursor }")
+        assert refused["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        await api.process.domain.redis.delete(SERVED)
+        assert await get(api, "/readyz") == (200, {**answer, "redis": "ok"})
 
 
 async def test_without_tables_it_is_not_ready(settings: Settings, empty_database_url: str) -> None:

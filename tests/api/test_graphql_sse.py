@@ -13,7 +13,7 @@ import pytest
 
 from api import graphql_sse, outbox
 from domain import workspaces
-from domain.live import SPAN
+from domain.live_scripts import SPAN
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes, succeeded
 from tests.api.conftest import Api, running

@@ -21,6 +21,7 @@ from cli.doctor import Finding, Verdict, clock
 from cli.programs import try_port
 from domain import webhooks
 from domain.database import rows
+from domain.live_scripts import SERVED
 from domain.resealing import SEALED
 from domain.unit import Actor, Domain
 from domain.vault import Vault
@@ -107,6 +108,13 @@ async def test_a_redis_that_throws_away_what_it_is_given(told: dict[str, str]) -
         finally:
             await redis.config_set("maxmemory-policy", "noeviction")
     assert (finding.verdict, finding.remedy) == (Verdict.WARNING, "Set maxmemory-policy to noeviction.")
+
+
+async def test_a_redis_that_serves_another_hookline(told: dict[str, str], domain: Domain) -> None:
+    await domain.hub.live.claim()
+    assert (await found(told))["redis"].verdict is Verdict.OK
+    await domain.redis.set(SERVED, "another")
+    assert (await fault(told, "redis")).says.startswith("Redis serves another Hookline")
 
 
 async def test_a_database_that_is_not_migrated(told: dict[str, str], empty_database_url: str) -> None:

@@ -18,6 +18,7 @@ import aiohttp
 import asyncpg
 import psutil
 import pytest
+from redis import Redis
 
 from cli.output import Output
 from cli.processes import wait_until
@@ -26,6 +27,7 @@ from cli.servers import PrivatePostgres
 from cli.up import Place, run
 from domain import sign_in
 from domain.database import rows
+from domain.live_scripts import SERVED
 from domain.unit import Actor, Domain
 from tests.conftest import SECRET_KEY
 from tests.domain.doing import listen
@@ -144,8 +146,11 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
         "HOOKLINE_ALLOWED_NETWORKS": "",
         "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "keys"),
     }
+    with Redis.from_url(redis_url) as redis:
+        redis.set(SERVED, "another")
     with up(tmp_path / "var", variables) as running:
         running.until_ready()
+        assert "Redis serves another Hookline" in running.output
         assert set(running.parts()) == {"api", "worker"}
         assert await workspaces_in(empty_database_url) == ["My workspace"]
         assert "Deliveries may go to this machine itself" not in running.output

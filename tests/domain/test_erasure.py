@@ -10,7 +10,8 @@ from domain import audit, deliveries, erasure, events, replays, workspaces
 from domain.database import now, rows
 from domain.erasure import Erased
 from domain.errors import Unavailable
-from domain.live import Change, Order, stream_of
+from domain.live import Change, Order
+from domain.live_scripts import stream_of
 from domain.replays import NewReplay
 from domain.settings import Settings
 from domain.tables import Workspace

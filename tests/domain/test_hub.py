@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from domain import queue
-from domain.database import committed_until
+from domain.database import committed_until, identity
 from domain.hub import READ_COUNT, Hub
-from domain.live import Change, CursorExpired, Entry, Live, Order, order_of, stream_of
+from domain.live import Change, CursorExpired, Entry, Live, Order, order_of
+from domain.live_scripts import stream_of
 from domain.settings import Settings
 from domain.unit import Domain, opened
 from tests.away import break_silently, close, gated, reopen
@@ -190,7 +191,7 @@ async def test_the_reader_gives_up_a_connection_that_broke_without_a_word(settin
         await until(lambda: _readers(redis, 1))
         break_silently(gates.redis)
 
-        await Live(redis, committed_until).append(changes(1))
+        await Live(redis, committed_until, identity).append(changes(1))
 
         assert await listener.next(1) == [1]
 

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-import domain.live
-from domain import queue
-from domain.live import PAGE, SPAN, BadCursor, Change, CursorExpired, Entry, Live, Order, order_of, stream_of
+from domain import live_scripts, queue
+from domain.live import PAGE, BadCursor, Change, CursorExpired, Entry, ForeignRedis, Live, Order, order_of
+from domain.live_scripts import SERVED, SPAN, stream_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -24,10 +24,19 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def live(redis: Redis) -> Live:
+    return live_of(redis)
+
+
+def live_of(redis: Redis, database: str = "ours") -> Live:
+    """The streams of a database of that identity, of which all is committed."""
+
     async def committed_until() -> datetime:
         return NOW
 
-    return Live(redis, committed_until)
+    async def identity() -> str:
+        return database
+
+    return Live(redis, committed_until, identity)
 
 
 def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: datetime = NOW) -> Change:
@@ -117,12 +126,8 @@ async def test_the_oldest_that_is_kept_is_read_too(live: Live, redis: Redis) -> 
 async def test_a_stream_keeps_about_so_many_changes_and_no_more(
     redis: Redis, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(domain.live, "KEPT_CHANGES", 100)
-
-    async def committed_until() -> datetime:
-        return NOW
-
-    live = Live(redis, committed_until)
+    monkeypatch.setattr(live_scripts, "KEPT_CHANGES", 100)
+    live = live_of(redis)
     for begin in range(0, 250, at_once):
         await live.append([change(begin + n, Order.CLEAR) for n in range(1, at_once + 1)])
         # The first of a millisecond goes another way into the stream than the others.
@@ -221,3 +226,26 @@ async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
     last = await live.open(8)
 
     assert [page async for page in live.history(8, "0", last)] in ([], [[]])
+
+
+async def test_a_redis_that_serves_another_hookline_is_told_nothing_and_tells_nothing(live: Live, redis: Redis) -> None:
+    await live.append([change(1)])
+    stranger = live_of(redis, "theirs")
+
+    for refused in (stranger.claim(), stranger.open(7), stranger.open(8), stranger.append([change(2)])):
+        with pytest.raises(ForeignRedis):
+            await refused
+    assert await numbers(live) == [1]
+    assert not await redis.exists(stream_of(8))
+
+
+async def test_an_emptied_redis_serves_whoever_comes_first(live: Live, redis: Redis) -> None:
+    await live.claim()
+    await redis.flushdb()
+
+    await live_of(redis, "theirs").append([change(1)])
+
+    assert await redis.get(SERVED) == b"theirs"
+    for refused in (live.claim(), live.open(7), live.append([change(2)])):
+        with pytest.raises(ForeignRedis):
+            await refused

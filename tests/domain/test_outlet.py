@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from domain import deliveries, queue
 from domain.database import rows
-from domain.live import Change, Live, Order, stream_of
+from domain.live import Change, Live, Order
+from domain.live_scripts import stream_of
 from domain.outlet import CLOSE_SECONDS, FURTHEST_HINT, MOST_WAITING, Outlet
 from domain.queue import QUEUE_NAME, Owed, Queue
 from domain.settings import Settings
@@ -42,7 +43,10 @@ def outlet(redis: ArqRedis) -> Outlet:
     async def committed_until() -> datetime:
         return NOW
 
-    return Outlet(Live(redis, committed_until), Queue(redis))
+    async def identity() -> str:
+        return "ours"
+
+    return Outlet(Live(redis, committed_until, identity), Queue(redis))
 
 
 def change(number: int, subject: int = 1) -> Change:

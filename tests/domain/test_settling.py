@@ -8,7 +8,8 @@ from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling, webhooks
 from domain.database import rows
-from domain.live import Entry, stream_of
+from domain.live import Entry
+from domain.live_scripts import stream_of
 from domain.post_records import announce, entries_of
 from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain

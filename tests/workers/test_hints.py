@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain import workspaces
+from domain.live_scripts import SERVED
 from domain.queue import QUEUE_NAME, Owed, Queue, connect
 from domain.settings import Settings
 from domain.tables import Delivery
@@ -205,6 +206,20 @@ async def test_a_redis_that_goes_away_and_comes_back_is_heard_again(
                     reopen(gates.redis)
                     assert not task.done()
                 await deliver_one(domain, admin)
+
+
+async def test_a_redis_that_serves_another_hookline_keeps_its_hints(
+    domain: Domain, admin: Actor, receiver: Receiver
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+    await domain.redis.set(SERVED, "another")
+    await put(domain, job("deliver", [1], [1], [1]))
+    with capture_logs() as lines:
+        async with taking_hints(domain):
+            await until(lambda: ("worker.redis_away", "ForeignRedis") in [(a["event"], a.get("error")) for a in lines])
+            assert not await is_gone(domain)
+            await domain.redis.flushdb()
+            await deliver_one(domain, admin)
 
 
 async def test_jobs_under_way_as_redis_falls_silent_do_not_end_the_taking_of_hints(

@@ -1,0 +1,101 @@
+"""What Redis does for the live streams, each in one step: the scripts of domain/live.py.
+
+The last argument of each is our database. Where Redis serves another one, each does nothing and answers nil.
+"""
+
+# Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
+KEPT_CHANGES = 50_000
+# How many changes of one workspace may have one millisecond in their ids.
+SPAN = 2**20
+# How far the time that is recalled of a change may lie before the one at which it was committed, in microseconds.
+DOUBT = 200_000
+# Here stands which database this Redis serves.
+SERVED = "hookline:database"
+# The verdicts of APPEND: held back until what comes before it is told; stands there; no stream yet.
+HELD, STANDS, NO_STREAM = range(3)
+
+
+def stream_of(workspace_id: int) -> str:
+    """The key of a workspace's stream."""
+    return f"hookline:live:{workspace_id}"
+
+
+# Before each of the others. A Redis that is new, or was emptied, serves whoever comes first.
+_OWN = """
+local ours = table.remove(ARGV)
+if not redis.call('SET', 'SERVED', ours, 'NX') and redis.call('GET', 'SERVED') ~= ours then
+  return false
+end
+"""
+
+CLAIM = "return 1"
+
+# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's.
+_ADD = """
+local time = redis.call('TIME')
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local begun = {}
+local function add(stream, workspace, ...)
+  if not begun[stream] then
+    begun[stream] = true
+    local id = string.format('%.0f-%.0f', ms, workspace * SPAN)
+    local added = redis.pcall('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, id, ...)
+    if not added.err then
+      return added
+    end
+  end
+  -- In a millisecond that has entries already, Redis counts on from the last.
+  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, '*', ...)
+end
+"""
+
+# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry.
+APPEND = """
+local taken = {}
+for i = 1, #ARGV, 2 do
+  local workspace, seen, number, order, occurred, memory =
+    string.match(ARGV[i], '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+  local stream, entry = 'hookline:live:' .. workspace, ARGV[i + 1]
+  number, order, occurred = tonumber(number), tonumber(order), tonumber(occurred)
+  local last = tonumber(redis.call('GET', seen) or '0')
+  local verdict = HELD
+  if redis.call('EXISTS', stream) == 0 then
+    verdict = NO_STREAM
+  elseif number <= last then
+    verdict = STANDS
+  elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
+    verdict = STANDS
+  elseif order > 0 or number == last + 1 then
+    add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    redis.call('SET', seen, number, 'EX', memory)
+    verdict = STANDS
+  end
+  taken[#taken + 1] = verdict
+end
+return taken
+"""
+
+# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
+# missing: they read the database, where they find all that was committed before the marker was made. So the loop does
+# not tell again what happened before `since`, the time before which all had been committed by then.
+# Returns the stream's last id. An erased workspace has none, whoever still watches it or tells of it late.
+OPEN = """
+local since, workspace = ARGV[1], ARGV[2]
+local stream = 'hookline:live:' .. workspace
+if redis.call('EXISTS', stream .. ':erased') == 1 then
+  return '0-0'
+end
+if redis.call('EXISTS', stream) == 0 then
+  redis.call('SET', stream .. ':since', since)
+  return add(stream, workspace, 'since', since)
+end
+return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
+"""
+
+
+def script(text: str) -> str:
+    """One of the scripts as Redis runs it."""
+    whole = _OWN + _ADD + text
+    for name in ("KEPT_CHANGES", "DOUBT", "SPAN", "SERVED", "HELD", "STANDS", "NO_STREAM"):
+        whole = whole.replace(name, str(globals()[name]))
+    return whole
