@@ -251,10 +251,15 @@ async def identity() -> str:
     Raises Unavailable, also before there are tables.
     """
     try:
-        (row,) = await rows("SELECT extract(epoch FROM min(applied_at)) * 1000000 AS born FROM tortoise_migrations")
+        found = await rows(_BORN)
     except asyncpg.UndefinedTableError as error:
         raise Unavailable from error
-    return f"{row['born']:.0f}"
+    if not found:
+        raise Unavailable
+    return f"{found[0]['born']:.0f}"
+
+
+_BORN = "SELECT extract(epoch FROM applied_at) * 1000000 AS born FROM tortoise_migrations ORDER BY applied_at LIMIT 1"
 
 
 async def now() -> datetime:

@@ -4,13 +4,15 @@ import asyncio
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tortoise.transactions import in_transaction
 
 from domain import database
-from domain.database import connected, is_migrated, migrate, rows
+from domain.database import connected, identity, is_migrated, migrate, rows
+from domain.errors import Unavailable
 from domain.settings import Settings
 from domain.unit import Domain
 from tests.databases import connected as session
@@ -68,6 +70,26 @@ def test_the_migrations_make_all_that_the_models_say(tmp_path: Path) -> None:
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "No changes detected" in told.stdout, told.stdout + told.stderr
+
+
+async def test_a_database_is_known_by_when_it_was_made_and_its_copy_by_the_same(
+    settings: Settings, empty_database_url: str
+) -> None:
+    empty = replace(settings, database_url=empty_database_url)
+    async with connected(settings):
+        ours = await identity()
+        assert datetime.fromtimestamp(int(ours) / 1e6, UTC) <= await database.now()
+    async with connected(empty), session(empty_database_url) as other:
+        with pytest.raises(Unavailable):
+            await identity()
+        await other.execute("CREATE TABLE tortoise_migrations (name text, applied_at timestamptz)")
+        with pytest.raises(Unavailable):
+            await identity()
+        await other.execute(
+            f"INSERT INTO tortoise_migrations SELECT 'copied', to_timestamp({ours} / 1e6);"
+            "INSERT INTO tortoise_migrations VALUES ('later', now())"
+        )
+        assert await identity() == ours
 
 
 async def test_statements_of_our_own_run_in_the_transaction_that_is_open(domain: Domain) -> None:
