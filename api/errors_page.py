@@ -49,7 +49,7 @@ CODES = {
         "Try again after a moment (`Retry-After`).",
     ),
     "TIMED_OUT": (
-        "The operation took longer than it may and was stopped. Large queries wait for each other.",
+        "The operation took longer than it may and was stopped. Large queries of a workspace wait for each other.",
         "Ask for less at once, or try again.",
     ),
     "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),

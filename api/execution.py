@@ -32,8 +32,10 @@ INTROSPECTION: Final = "introspection"
 # Of messages that repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
-# What costs more holds up others for a tenth of a second and longer: of each workspace, one is executed at a time.
-LARGE = 1_000
+# What costs more than LARGE holds up others for a tenth of a second and longer, more than MEDIUM for some milliseconds
+# each: so many of each workspace are executed at a time.
+LARGE, LARGE_AT_ONCE = 1_000, 1
+MEDIUM, MEDIUM_AT_ONCE = 100, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ class Engine:
         self.executor_class = schema.execution_context_class
         self.timeout = timeout.total_seconds()
         self.documents = Documents(self.schema)
-        self._large: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._large: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._medium: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     def prepare(self, asked: Asked) -> Prepared:
         """Parse, limit and validate. Raises BadDocument."""
@@ -169,10 +172,14 @@ class Engine:
         return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
 
     async def _in_turn(self, prepared: Prepared, workspace_id: int, executor: "Executor[Any]") -> ExecutionResult:
-        """Run it; where it is a large one, after the large ones of its workspace that came before it."""
-        if prepared.cost <= LARGE:
+        """Run it; unless it is a small one, after those of its size and workspace that came before it."""
+        if prepared.cost <= MEDIUM:
             return await self.run(executor)
-        async with self._large.setdefault(workspace_id, asyncio.Lock()):
+        if prepared.cost <= LARGE:
+            turns = self._medium.setdefault(workspace_id, asyncio.Semaphore(MEDIUM_AT_ONCE))
+        else:
+            turns = self._large.setdefault(workspace_id, asyncio.Semaphore(LARGE_AT_ONCE))
+        async with turns:
             return await self.run(executor)
 
     async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:
