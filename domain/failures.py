@@ -4,6 +4,7 @@ No text of a library reaches anybody: it tells addresses, ports and file names o
 """
 
 import errno
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -64,7 +65,7 @@ def _without_answer(error: BaseException) -> Failure:
         case OSError(errno=number) if number in _OUT_OF_ROOM:
             return AttemptOutcome.INTERRUPTED, "Hookline had no room for another connection."
         case aiohttp.ClientConnectorError():
-            return AttemptOutcome.CONNECTION_FAILED, _connection_sentence(error.errno)
+            return AttemptOutcome.CONNECTION_FAILED, _connection_sentence(_numbers(error.os_error))
         case aiohttp.ServerDisconnectedError():
             return AttemptOutcome.CONNECTION_FAILED, "The receiver closed the connection without an answer."
         case aiohttp.InvalidURL():
@@ -98,9 +99,16 @@ def _timeout_sentence(error: TimeoutError) -> str:
     return TOO_SLOW
 
 
-def _connection_sentence(number: int | None) -> str:
-    if number == errno.ECONNREFUSED:
+def _numbers(error: OSError) -> set[int]:
+    if error.errno is not None:
+        return {error.errno}
+    # Where several addresses failed, each in its own way, only the text tells how.
+    return {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
+
+
+def _connection_sentence(numbers: set[int]) -> str:
+    if errno.ECONNREFUSED in numbers:
         return "The receiver refused the connection."
-    if number in _UNREACHABLE:
+    if numbers & _UNREACHABLE:
         return "The receiver cannot be reached."
     return "No connection could be made."

@@ -6,7 +6,9 @@ time, size and CPU. docs/security.md tells what each line here holds off.
 
 import asyncio
 import contextlib
+import errno
 import json as json_module
+import os
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
@@ -213,7 +215,18 @@ class Sender:
         if family not in (socket.AF_INET, socket.AF_INET6):
             raise AddressRefused
         self._policy.judge(str(address[0]), int(address[1]))
+        if family == socket.AF_INET6 and not _has_way(address):
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         return GuardedSocket(family, kind, proto)
+
+
+def _has_way(address: tuple[Any, ...]) -> bool:
+    """Whether this machine knows a way to an IPv6 address; many a container has IPv4 alone. Sends nothing.
+
+    Without one, to connect fails as it does where no port of our own is left (EADDRNOTAVAIL).
+    """
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+        return trial.connect_ex(address) == 0
 
 
 class _Resolver(AsyncResolver):

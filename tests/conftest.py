@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -134,3 +135,11 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A server on loopback that records deliveries and answers as it is told."""
     async with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def closed_port() -> Iterator[str]:
+    """A URL at which nobody listens: the port is taken, so that nobody else gets it, but not listened on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/"

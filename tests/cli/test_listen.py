@@ -1,7 +1,6 @@
 """`hookline listen`: what it says of receivers and servers that are not as they should be."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,14 +47,12 @@ async def lost(url: str) -> str:
     return str(caught.value)
 
 
-async def test_nobody_listening_is_said_in_a_sentence() -> None:
-    # Taken, so that nobody else gets it, but not listened on. The name has two addresses on most machines.
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://localhost:{taken.getsockname()[1]}/hook"
-        assert (await forwarded(url)).error == "The receiver refused the connection."
-        assert await lost(url) == f"{url} cannot be reached."
-        assert await lost(url.replace("//", "//me:sesame@")) == f"{url} cannot be reached."
+async def test_nobody_listening_is_said_in_a_sentence(closed_port: str) -> None:
+    # The name has two addresses on most machines.
+    url = f"{closed_port.replace('127.0.0.1', 'localhost')}hook"
+    assert (await forwarded(url)).error == "The receiver refused the connection."
+    assert await lost(url) == f"{url} cannot be reached."
+    assert await lost(url.replace("//", "//me:sesame@")) == f"{url} cannot be reached."
 
 
 def test_an_address_is_told_without_its_password() -> None:

@@ -72,6 +72,19 @@ async def test_of_a_name_with_hundreds_of_addresses_few_are_dialled(names: NameS
     assert 1 <= len({address[0] for address in connected}) <= 8
 
 
+async def test_an_address_that_this_machine_knows_no_way_to_cannot_be_reached(
+    names: NameServer, closed_port: str
+) -> None:
+    # A link-local address leads nowhere without its link, also where there is no IPv6.
+    policy = AddressPolicy(networks("fe80::/10", "127.0.0.0/8"))
+    async with sending_by(names, policy) as sender:
+        alone = await sender.send(request_to("http://[fe80::1]:8080/"))
+        names.addresses = {"both.example": ("fe80::1", "127.0.0.1")}
+        beside = await sender.send(request_to(closed_port.replace("127.0.0.1", "both.example")))
+    assert (alone.kind, alone.error) == (AttemptOutcome.CONNECTION_FAILED, "The receiver cannot be reached.")
+    assert (beside.kind, beside.error) == (AttemptOutcome.CONNECTION_FAILED, "The receiver refused the connection.")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(status: int, receiver: Receiver) -> None:
     async with receiving() as inside, sending() as sender:

@@ -22,9 +22,6 @@ from tests.live.world import EVENT, World
 from tests.receiver import Received, Receiver, receiving
 from tests.running import environment, hookline
 from tests.waiting import until
-from tests.workers.conftest import closed_port
-
-__all__ = ["closed_port"]
 
 # For a machine that is busy with other things.
 SECONDS = 90.0
