@@ -1,17 +1,20 @@
 """The engine against a real PostgreSQL, Redis and receiver: what is owed arrives, whatever happens on the way."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from structlog.testing import capture_logs
 from tortoise.transactions import in_transaction
 
-from domain import deliveries
+from domain import deliveries, workspaces
 from domain.database import rows
 from domain.queue import Owed
+from domain.settings import Settings
 from domain.tables import Attempt, Delivery, Webhook
-from domain.unit import Actor, Domain
-from domain.vocabulary import AttemptOutcome, DeliveryStatus
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, Role
+from tests.away import close, gated, reopen
 from tests.domain.doing import happen, listen
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
@@ -56,6 +59,25 @@ async def test_secrets_that_do_not_open_send_nothing_and_say_so(
     await rescue.once()
     (delivery,) = await finished(domain, engine, 2)
     assert delivery.status is DeliveryStatus.SUCCEEDED
+
+
+async def test_each_step_of_an_attempt_is_told_at_once(
+    domain: Domain, admin: Actor, engine: Engine, receiver: Receiver
+) -> None:
+    webhook = await listen(domain, admin, callback_url=receiver.url)
+    await happen(domain, admin)
+
+    await engine.deliver([Owed((await Delivery.get()).id, webhook.id, webhook.workspace_id)])
+
+    await until(
+        lambda: _told(domain, admin, [DeliveryStatus.PENDING, DeliveryStatus.DELIVERING, DeliveryStatus.SUCCEEDED])
+    )
+
+
+async def _told(domain: Domain, actor: Actor, statuses: list[DeliveryStatus]) -> bool:
+    live, place = domain.hub.live, actor.workspace.id
+    pages = live.history(place, "0", await live.open(place))
+    return [entry.data["status"] async for page in pages for entry in page] == statuses
 
 
 async def test_a_claim_whose_asker_is_cancelled_is_sent_all_the_same(
@@ -112,22 +134,74 @@ async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
     assert delivery.status is DeliveryStatus.SUCCEEDED
 
 
-async def test_leaving_waits_for_what_is_in_flight_and_records_it(
+async def test_filling_goes_on_after_the_database_was_away(settings: Settings, receiver: Receiver) -> None:
+    async with gated(settings) as gates, opened(gates.settings) as domain, Engine(domain).running() as engine:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        webhook = await listen(domain, admin, callback_url=receiver.url)
+        await happen(domain, admin)
+        close(gates.postgres)
+        engine.lanes.wanting(webhook.id, webhook.workspace_id)
+        await until(lambda: gates.postgres.refused)
+        reopen(gates.postgres)
+
+        await until(lambda: _is_found_again(engine, webhook))
+
+
+async def _is_found_again(engine: Engine, webhook: Webhook) -> bool:
+    """As the loop does it each second."""
+    engine.lanes.wanting(webhook.id, webhook.workspace_id)
+    return await Delivery.exists(status=DeliveryStatus.SUCCEEDED)
+
+
+async def test_leaving_waits_for_what_is_in_flight_records_it_and_begins_nothing_more(
     domain: Domain, admin: Actor, receiver: Receiver
 ) -> None:
-    gate = asyncio.Event()
+    gate, locked = asyncio.Event(), asyncio.Event()
     receiver.answer(Answer(after=gate))
     webhook = await listen(domain, admin, callback_url=receiver.url)
-    event = await happen(domain, admin)
-    delivery = await Delivery.get(event_id=event.id)
+    for _ in range(2):
+        await happen(domain, admin)
+    first, later = [Owed(delivery.id, webhook.id, webhook.workspace_id) for delivery in await Delivery.all()]
+
+    async def ask(engine: Engine) -> None:
+        await locked.wait()
+        await engine.deliver([first])
 
     async with Engine(domain).running() as engine:
-        await engine.deliver([Owed(delivery.id, webhook.id, webhook.workspace_id)])
+        places = engine.lanes.free
+        asking = asyncio.create_task(ask(engine))
+        async with in_transaction():
+            await rows("SELECT FROM delivery WHERE id = $1 FOR UPDATE", first.delivery_id)
+            locked.set()
+            await until(lambda: engine.lanes.free < places)
+            # What is being claimed as it leaves is not yet an attempt.
+            leaving = asyncio.create_task(engine.stop())
+            await until(engine._filling.done)
+        await engine.deliver([later])
+        await engine.probe([(webhook.id, webhook.workspace_id)])
         await receiver.wait_for(1)
         gate.set()
+        await asyncio.gather(asking, leaving)
 
-    await delivery.refresh_from_db()
-    assert delivery.status is DeliveryStatus.SUCCEEDED
+    assert [delivery.status for delivery in await Delivery.all().order_by("id")] == [
+        DeliveryStatus.SUCCEEDED,
+        DeliveryStatus.PENDING,
+    ]
+
+
+async def test_leaving_waits_no_longer_than_the_deadline(settings: Settings, receiver: Receiver) -> None:
+    receiver.answer(Answer(after=asyncio.Event()))
+    async with opened(replace(settings, shutdown_deadline=timedelta(milliseconds=50))) as domain:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        webhook = await listen(domain, admin, callback_url=receiver.url)
+        await happen(domain, admin)
+        delivery = await Delivery.get()
+        async with Engine(domain).running() as engine:
+            await engine.deliver([Owed(delivery.id, webhook.id, webhook.workspace_id)])
+            await receiver.wait_for(1)
+
+        assert not engine._in_flight
+        assert (await Delivery.get()).status is DeliveryStatus.DELIVERING
 
 
 async def test_the_loop_sends_again_what_a_dead_worker_had_in_flight(

@@ -25,6 +25,7 @@ async def test_more_than_an_endpoint_may_get_at_once_waits_in_the_database(
     for _ in range(30):
         await happen(domain, admin)
 
+    await engine.deliver([Owed(each.id, each.webhook_id, each.workspace_id) for each in await Delivery.all()])
     await rescue.once()
     await receiver.wait_for(10)
     assert await Delivery.filter(status=DeliveryStatus.PENDING).count() == 20
