@@ -13,7 +13,7 @@ from domain.queue import Owed
 from domain.settings import Settings
 from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain, opened
-from domain.vocabulary import AttemptOutcome, DeliveryStatus, Role
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, Role
 from tests.away import close, gated, reopen
 from tests.domain.doing import happen, listen
 from tests.receiver import Answer, Receiver
@@ -131,6 +131,26 @@ async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
     await rescue.once()
 
     (delivery,) = await finished(domain, engine)
+    assert delivery.status is DeliveryStatus.SUCCEEDED
+
+
+async def test_what_becomes_due_while_places_are_being_filled_is_not_forgotten(
+    domain: Domain, admin: Actor, engine: Engine, receiver: Receiver
+) -> None:
+    idle, busy = [
+        await listen(domain, admin, each, callback_url=receiver.url)
+        for each in (EventType.POST_CREATED, EventType.ACCOUNT_DELETED)
+    ]
+    await happen(domain, admin, EventType.ACCOUNT_DELETED)
+    places = engine.lanes.free
+    async with in_transaction():
+        await rows("LOCK TABLE event")
+        engine.lanes.wanting(idle.id, idle.workspace_id)
+        await until(lambda: engine.lanes.free < places)
+        engine.lanes.wanting(busy.id, busy.workspace_id)
+
+    (delivery,) = await finished(domain, engine)
+
     assert delivery.status is DeliveryStatus.SUCCEEDED
 
 

@@ -1,19 +1,28 @@
 """Endpoints that get less, or nothing, for a while: the crowded, the failing, the inactive and those that are gone."""
 
 import asyncio
+from typing import Any
 
-from domain import webhooks
-from domain.database import rows
+from domain import deliveries, webhooks
+from domain.database import now, rows
+from domain.deliveries import Room
+from domain.health import OPENS_AFTER
+from domain.outcome import Failed
 from domain.queue import Owed
 from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain
-from domain.vocabulary import DeliveryStatus, EventType, WebhookDisabledReason
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, WebhookDisabledReason
+from tests.domain.attempting import LEASE, SENT, TOOK
 from tests.domain.doing import change_webhook, happen, listen
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
 from tests.workers.delivering import all_due_now, finished
+from workers import metrics
 from workers.engine import Engine
+from workers.recorder import Recorder
 from workers.rescue import Rescue
+
+UNREACHED = Failed(AttemptOutcome.DNS_FAILED, "The name was not found.", TOOK)
 
 
 async def test_more_than_an_endpoint_may_get_at_once_waits_in_the_database(
@@ -95,6 +104,7 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
     domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver, closed_port: str
 ) -> None:
     webhook = await listen(domain, admin, callback_url=closed_port)
+    opened_before = metrics.REGISTRY.get_sample_value("hookline_circuits_opened_total") or 0
     for _ in range(8):
         await happen(domain, admin)
     await rescue.once()
@@ -102,6 +112,8 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
     assert {delivery.status for delivery in made} == {DeliveryStatus.RETRYING}
     await webhook.refresh_from_db()
     assert webhook.circuit_open_until
+    assert metrics.REGISTRY.get_sample_value("hookline_circuits_opened_total") == opened_before + 1
+    assert engine.lanes.open == 1, "its lane is remembered, for it is narrow now"
 
     await all_due_now()
     await rescue.once()
@@ -122,6 +134,36 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
     assert {delivery.status for delivery in made} == {DeliveryStatus.SUCCEEDED}
 
 
+async def test_only_a_probe_moves_an_open_circuit(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    early = await claim_the_next(domain, admin, webhook)
+    await Webhook.all().update(circuit_open_until=await now(), unreachable_in_a_row=OPENS_AFTER)
+    probe = await claim_the_next(domain, admin, webhook)
+
+    for row, unreachable_in_a_row in ((early, OPENS_AFTER), (probe, OPENS_AFTER + 1)):
+        async with Recorder(domain).running() as recorder:
+            recorder.add(row, SENT, UNREACHED)
+        await webhook.refresh_from_db()
+        assert webhook.unreachable_in_a_row == unreachable_in_a_row
+
+
+async def claim_the_next(domain: Domain, actor: Actor, webhook: Webhook) -> Any:
+    await happen(domain, actor)
+    (row,) = await deliveries.claim_for([Room(webhook.id, 1, probe=True)], LEASE)
+    return row
+
+
+async def test_what_fails_together_is_not_tried_again_together(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    failed = [await claim_the_next(domain, admin, webhook) for _ in range(3)]
+
+    async with Recorder(domain).running() as recorder:
+        for row in failed:
+            recorder.add(row, SENT, UNREACHED)
+
+    assert len({delivery.due_at for delivery in await Delivery.all()}) == 3
+
+
 async def test_what_waits_for_an_endpoint_that_is_spared_is_not_touched(
     domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
 ) -> None:
@@ -140,3 +182,4 @@ async def test_what_waits_for_an_endpoint_that_is_spared_is_not_touched(
     assert [dict(row) for row in await rows(versions)] == before
     assert receiver.requests == []
     assert engine.lanes.free == domain.settings.worker_concurrency, "no place is held for it"
+    assert not engine.lanes.room_for_hungry.is_set(), "nor does anybody ask for it again and again"

@@ -175,6 +175,16 @@ async def test_a_hint_without_a_workspace_leaves_nothing_behind(domain: Domain, 
         assert engine.lanes.open == 0
 
 
+async def test_a_hint_while_the_database_is_away_is_left_to_the_loop(gates: Gates) -> None:
+    async with opened(gates.settings) as domain, Engine(domain).running() as engine:
+        close(gates.postgres)
+        with capture_logs() as lines:
+            await deliver({"engine": engine}, [1], [1], [1])
+
+        assert [line["event"] for line in lines] == ["deliver.database_away"]
+        assert engine.lanes.free == domain.settings.worker_concurrency
+
+
 async def test_a_queue_that_is_no_queue_is_replaced(domain: Domain, admin: Actor, receiver: Receiver) -> None:
     await listen(domain, admin, callback_url=receiver.url)
     await domain.redis.set(QUEUE_NAME, "mine now")

@@ -57,9 +57,9 @@ def test_no_endpoint_gets_more_at_once_than_the_operator_allows() -> None:
 def test_an_endpoint_that_hangs_soon_holds_one_place() -> None:
     lanes = Lanes(places=1000, widest=50)
     admitted = lanes.admit(owed(10))
-    for _ in admitted:
+    for _ in range(4):
         lanes.learn(1, AttemptOutcome.TIMED_OUT)
-        lanes.release(1)
+    lanes.release(1, len(admitted))
 
     assert len(lanes.admit(owed(10))) == 1
 
@@ -142,6 +142,19 @@ def test_workspaces_take_turns_where_places_come_free_one_by_one() -> None:
         lanes.release(room.webhook_id)
 
     assert [webhook for webhook in served if webhook == 5000] == [5000, 5000], "every second place"
+
+
+def test_a_wide_lane_takes_a_turn_like_any_other_where_places_are_few() -> None:
+    lanes = Lanes(places=60, widest=50)
+    for webhook in (1, 2):
+        lanes.admit(owed(1, webhook, workspace=webhook))
+        for _ in range(50):
+            lanes.learn(webhook, AttemptOutcome.SUCCEEDED)
+        lanes.wanting(webhook, workspace_id=webhook)
+
+    places = seated(lanes.seat_hungry())
+
+    assert places[1] == places[2]
 
 
 def test_webhooks_of_one_workspace_take_turns() -> None:

@@ -11,12 +11,13 @@ from structlog.testing import capture_logs
 
 from domain import deliveries, workspaces
 from domain.database import now, rows
+from domain.health import OPENS_AFTER
 from domain.outcome import Answer, Delivered, Failed
 from domain.queue import QUEUE_NAME
 from domain.settings import Settings
 from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain, opened
-from domain.vocabulary import AttemptOutcome, DeliveryStatus, Role, WebhookDisabledReason
+from domain.vocabulary import AttemptOutcome, DeliveryStatus, DeliveryWaitReason, Role, WebhookDisabledReason
 from tests.away import Gates, close, gated, reopen
 from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL
 from tests.domain.doing import happen, listen
@@ -82,12 +83,44 @@ async def test_what_an_attempt_came_to_is_announced(domain: Domain, admin: Actor
     recorder.add(row, SENT, WELL)
 
     await until(lambda: _is_told(domain, admin, DeliveryStatus.SUCCEEDED))
+    assert not recorder._filled.is_set(), "it waits for the next"
+
+
+async def test_what_is_announced_of_a_retry_knows_that_its_endpoint_has_just_begun_to_be_spared(
+    domain: Domain, admin: Actor, recorder: Recorder
+) -> None:
+    (row,) = await claimed(domain, admin)
+    await Webhook.all().update(unreachable_in_a_row=OPENS_AFTER - 1)
+    domain.outlet.announce(deliveries.begun([row]))
+
+    recorder.add(row, SENT, Failed(AttemptOutcome.DNS_FAILED, "The name was not found.", TOOK))
+
+    await until(lambda: _is_told(domain, admin, DeliveryStatus.RETRYING))
+    assert (await _told(domain, admin))[-1]["delivery"]["waiting_for"] == DeliveryWaitReason.CIRCUIT_OPEN
+
+
+async def test_an_attempt_is_told_of_though_the_health_of_its_endpoint_cannot_be_noted(
+    domain: Domain, admin: Actor, recorder: Recorder
+) -> None:
+    (row,) = await claimed(domain, admin)
+    domain.outlet.announce(deliveries.begun([row]))
+    await rows("ALTER TABLE webhook RENAME COLUMN unreachable_in_a_row TO elsewhere")
+
+    with capture_logs() as lines:
+        recorder.add(row, SENT, ILL)
+        await until(lambda: _is_told(domain, admin, DeliveryStatus.RETRYING))
+
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["recorder.health_broke"]
 
 
 async def _is_told(domain: Domain, actor: Actor, status: DeliveryStatus) -> bool:
+    return status in [data["status"] for data in await _told(domain, actor)]
+
+
+async def _told(domain: Domain, actor: Actor) -> list[dict[str, Any]]:
     live, place = domain.hub.live, actor.workspace.id
     pages = live.history(place, "0", await live.open(place))
-    return status in [entry.data["status"] async for page in pages for entry in page]
+    return [entry.data async for page in pages for entry in page]
 
 
 async def test_a_retry_is_hinted_at_for_its_time(domain: Domain, admin: Actor, recorder: Recorder) -> None:
@@ -254,6 +287,7 @@ async def test_a_worker_that_stops_waits_a_moment_and_not_a_lease_for_a_database
             began = monotonic()
 
         assert monotonic() - began < 15
+        assert not recorder._groups
 
 
 async def test_leaving_records_the_rest(domain: Domain, admin: Actor) -> None:
