@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from domain import accounts, owed, posts, publishing
 from domain.accounts import AccountChanges
-from domain.providers.interface import Publication, PublishResult, Rejected, Unauthorized
+from domain.providers.interface import Publication, PublishResult, Rejected, TryLater, Unauthorized
+from domain.queue import QUEUE_NAME
 from domain.tables import Account, Post, PostChange
+from domain.tries import Tries
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus
 from tests.domain.doing import add_account, delivered_to, documents, listen, names, publish, write
@@ -45,6 +47,35 @@ async def test_a_scheduled_post_waits_for_its_time(domain: Domain, admin: Actor)
     assert await status_of(post) is PostStatus.PUBLISHED
     changes = await PostChange.filter(post_id=post.id).order_by("id")
     assert [row.snapshot["status"] for row in changes] == ["scheduled", "publishing", "published"]
+
+
+async def test_accounts_that_must_wait_are_tried_again_each_in_its_own_time(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    wishes = iter([TryLater(timedelta(minutes=1), "Later."), TryLater(timedelta(minutes=3), "Later.")])
+
+    async def busy(publication: Publication) -> PublishResult | None:
+        return next(wishes, None)
+
+    network.before = busy
+    on = [await add_account(domain, admin, "ok", name) for name in ("one", "two")]
+    post = await publish(domain, admin, (await write(domain, admin, *on)).id)
+    await domain.outlet.flush()
+    await domain.redis.delete(QUEUE_NAME)
+    now = datetime.now(UTC)
+
+    for minutes, asked in ((0, 2), (2, 3), (4, 4)):
+        await publishing.publish(domain, post.id, now + timedelta(minutes=minutes))
+        assert network.asked == asked
+        if not minutes:
+            await post.refresh_from_db()
+            assert post.due_at is not None
+            assert timedelta(minutes=1) <= post.due_at - now < timedelta(minutes=2)
+            await domain.outlet.flush()
+            assert await domain.redis.zcard(QUEUE_NAME) == 1
+
+    assert await status_of(post) is PostStatus.PUBLISHED
+    assert [(Tries.read(entry.progress).count, entry.errors) for entry in await entries_of(post)] == [(2, []), (2, [])]
 
 
 async def test_an_account_that_fails_does_not_hold_back_the_others(domain: Domain, admin: Actor) -> None:

@@ -167,6 +167,9 @@ async def test_an_attempt_under_way_is_told_and_looked_at_again_when_its_lease_h
 
     await settling.settle(domain.hub.live, 10)
     assert await statuses(domain, admin) == ["pending", "delivering"]
+    watched = await Unsettled.get()
+    await delivery.refresh_from_db()
+    assert (watched.check_at, watched.from_change) == (delivery.leased_until, 3)
     await settling.settle(domain.hub.live, 10)
     await lease_ran_out(delivery)
     await deliveries.Watch().interrupt_expired(10)
