@@ -7,8 +7,8 @@ from domain import accounts, owed, posts, publishing
 from domain.accounts import AccountChanges
 from domain.providers.interface import Publication, PublishResult, Rejected, TryLater, Unauthorized
 from domain.queue import QUEUE_NAME
-from domain.tables import Account, Post, PostChange
-from domain.tries import Tries
+from domain.tables import Account, Post, PostAccount, PostChange
+from domain.tries import GIVE_UP_AFTER, MOST_TRIES, Tries
 from domain.unit import Actor, Domain
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus
 from tests.domain.doing import add_account, delivered_to, documents, listen, names, publish, write
@@ -76,6 +76,23 @@ async def test_accounts_that_must_wait_are_tried_again_each_in_its_own_time(
 
     assert await status_of(post) is PostStatus.PUBLISHED
     assert [(Tries.read(entry.progress).count, entry.errors) for entry in await entries_of(post)] == [(2, []), (2, [])]
+
+
+async def test_a_post_that_was_begun_too_often_or_deferred_for_too_long_ends(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    async def busy(_: Publication) -> PublishResult | None:
+        return TryLater(timedelta(minutes=1), "Later.")
+
+    network.before = busy
+    now = datetime.now(UTC)
+    for tries, asked in ((Tries(count=MOST_TRIES), 0), (Tries(count=1, since=now - GIVE_UP_AFTER), 1)):
+        post = await ready(domain, admin, "ok")
+        await PostAccount.filter(post_id=post.id).update(progress=tries.stored())
+
+        await publishing.publish(domain, post.id)
+
+        assert (await status_of(post), network.asked) == (PostStatus.FAILED, asked)
 
 
 async def test_an_account_that_fails_does_not_hold_back_the_others(domain: Domain, admin: Actor) -> None:

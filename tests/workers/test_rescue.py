@@ -5,17 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+import pytest
+from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from domain import workspaces
+from domain import settling, workspaces
 from domain.database import rows
+from domain.live import stream_of
 from domain.settings import Settings
-from domain.tables import Delivery
+from domain.tables import Delivery, PostChange, Unsettled
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import DeliveryStatus, Role
 from tests.away import close, fall_silent, gated, reopen
-from tests.domain.doing import happen, happen_while_deleting, listen
+from tests.domain.doing import add_account, happen, happen_while_deleting, listen, write
 from tests.receiver import Receiver
 from tests.waiting import until
 from workers.engine import Engine
@@ -72,6 +75,24 @@ async def test_a_redis_that_is_away_is_no_reason_to_say_that_the_database_is(set
             assert await Rescue(domain, engine).once()
 
     assert "rescue.redis_away" in {line["event"] for line in lines}
+
+
+async def test_what_redis_does_not_take_is_still_to_be_told(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await happen(domain, admin)
+    await write(domain, admin, await add_account(domain, admin))
+    await domain.outlet.flush()
+    await rows("UPDATE unsettled SET check_at = now()")
+    await rows("UPDATE post_change SET occurred_at = occurred_at - interval '2 seconds'")
+    await domain.redis.flushall()
+    await domain.redis.set(stream_of(admin.workspace.id), "no stream")
+
+    for settle in (settling.settle, settling.settle_posts):
+        with pytest.raises(RedisError):
+            await settle(domain.hub.live, 10)
+
+    assert await Unsettled.exists()
+    assert await PostChange.exists()
 
 
 async def test_it_says_when_the_database_is_away_and_when_it_is_back(settings: Settings) -> None:
