@@ -6,6 +6,7 @@ import pytest
 from tortoise.transactions import in_transaction
 
 from domain import deliveries, dispatch, webhooks, workspaces
+from domain.database import rows
 from domain.errors import FaultCode, Refused
 from domain.tables import AuditEvent, Webhook
 from domain.unit import Actor, Domain, Unit
@@ -78,10 +79,13 @@ async def test_a_finished_delivery_is_sent_again_as_a_new_one_of_the_same_event(
     delivery = await owe(domain, admin)
     (row,) = await claim(delivery)
     await record(row, WELL)
+    await rows("UPDATE delivery SET is_test = true")
+    await rows("UPDATE webhook SET max_attempts = 3")
 
     async with domain.unit(admin) as unit:
         again = await dispatch.retry(unit, delivery.id)
 
+    assert (again.is_test, again.max_attempts) == (True, 3)
     assert (again.retry_of_id, again.event_id, again.status) == (
         delivery.id, delivery.event_id, DeliveryStatus.PENDING
     )  # fmt: skip

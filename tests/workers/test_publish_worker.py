@@ -80,7 +80,9 @@ async def test_two_workers_publish_a_post_once(domain: Domain, admin: Actor, pub
     post = await due_post(domain, admin)
 
     async with Publisher(domain).running() as other:
-        publisher.take(post.id, post.workspace_id)
+        for _ in range(2):
+            publisher.take(post.id, post.workspace_id)
+        assert publisher._held[post.workspace_id] == 1
         other.take(post.id, post.workspace_id)
         await until(lambda: is_published(post))
 
@@ -129,6 +131,7 @@ async def test_leaving_waits_no_longer_than_the_deadline_and_begins_nothing_more
             publisher.take(post.id, post.workspace_id)
             await publisher.stop()
             publisher.take(post.id, post.workspace_id)
+            assert not publisher._rounds
         reopen(gates.postgres)
 
         assert not await is_published(post)
@@ -141,6 +144,7 @@ async def test_a_database_that_is_away_leaves_the_post_to_the_loop(settings: Set
         async with Publisher(domain).running() as publisher:
             close(gates.postgres)
             with capture_logs() as lines:
+                await publisher.hear_of(post.id)
                 publisher.take(post.id, post.workspace_id)
                 await until(lambda: "publish.database_away" in {line["event"] for line in lines})
             reopen(gates.postgres)
