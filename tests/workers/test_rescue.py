@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from domain import settling, workspaces
 from domain.database import rows
-from domain.live import stream_of
+from domain.live_scripts import stream_of
 from domain.settings import Settings
 from domain.tables import Delivery, PostChange, Unsettled
 from domain.tasks import end
