@@ -23,7 +23,10 @@ def stream_of(workspace_id: int) -> str:
 # Before each of the others. A Redis that is new, or was emptied, serves whoever comes first.
 _OWN = """
 local ours = table.remove(ARGV)
-if not redis.call('SET', 'SERVED', ours, 'NX') and redis.call('GET', 'SERVED') ~= ours then
+local serves = redis.call('GET', 'SERVED')
+if not serves then
+  redis.call('SET', 'SERVED', ours)
+elseif serves ~= ours then
   return false
 end
 """
