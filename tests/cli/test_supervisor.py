@@ -5,17 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.output import Output
+from cli.private_server import ServerFailedError
 from cli.processes import spawn
 from cli.supervisor import Part, PartFailedError, Patience, Supervisor
 from tests.waiting import until
 
 IMPATIENT = Patience(most_deaths=2, shortest_pause=timedelta(milliseconds=10))
+# Nothing dies at once.
+FORGIVING = replace(IMPATIENT, at_once=timedelta(0))
 LOOP = "import signal\nwhile True: signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\n" + LOOP
 
@@ -76,6 +81,51 @@ async def test_a_part_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
     await supervisor.stop()
 
 
+async def test_a_part_that_dies_once_in_a_while_is_never_given_up(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), FORGIVING)
+    part = Script("part", LOOP, tmp_path)
+    await supervisor.start(part)
+    for death in range(1, IMPATIENT.most_deaths + 3):
+        os.kill(part.pid, signal.SIGKILL)
+        await until(lambda: part.starts == death + 1)  # noqa: B023
+    await supervisor.stop()
+
+
+async def test_a_part_that_cannot_be_started_again_for_once_is_tried_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+
+    class Hindered(Script):
+        launches = 0
+
+        def launch(self) -> "subprocess.Popen[bytes]":
+            self.launches += 1
+            if self.launches == 2:
+                raise OSError
+            return super().launch()
+
+    part = Hindered("part", LOOP, tmp_path)
+    await supervisor.start(part)
+    os.kill(part.pid, signal.SIGKILL)
+    await until(lambda: part.starts == 2)
+    await supervisor.stop()
+
+
+async def test_what_was_started_beside_a_part_that_failed_ends_as_well(tmp_path: Path) -> None:
+    supervisor = Supervisor(Output(), IMPATIENT)
+
+    class Failing(Script):
+        def is_ready(self) -> bool:
+            raise ServerFailedError
+
+    part = Script("part", LOOP, tmp_path)
+    with pytest.raises(ServerFailedError):
+        await supervisor.start(part, Failing("failing", LOOP, tmp_path))
+    process = part.process
+    await supervisor.stop()
+    assert process is not None
+    assert process.poll() == -signal.SIGTERM
+
+
 async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
     supervisor = Supervisor(Output(), IMPATIENT)
     ended: list[str] = []
@@ -91,11 +141,15 @@ async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) ->
 
 
 async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cli.supervisor.HURRY", timedelta(milliseconds=100))
     supervisor = Supervisor(Output(), IMPATIENT)
     part = Script("part", STUBBORN, tmp_path)
+    # Not even that.
+    part.hurried_signal = signal.SIGTERM
     await supervisor.start(part)
+    pid = part.pid
     shown = ""
 
     def is_deaf() -> bool:
@@ -110,24 +164,40 @@ async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
     supervisor.hurry()
     await asyncio.wait_for(stopping, 15)
     assert part.process is None
+    assert not psutil.pid_exists(pid)
+    assert "part does not finish; ending it." in capsys.readouterr().out
 
 
 async def test_lines_of_any_length_are_shown_with_the_name_of_who_wrote_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     supervisor = Supervisor(Output(), IMPATIENT)
-    part = Script("worker", f"print('x' * 300_000); print('ü', flush=True)\n{LOOP}", tmp_path)
-    await supervisor.start(part)
+    journal = tmp_path / "worker"
+    code = (
+        "import os, signal\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(os.write(1, b'\\nlast')))\n"
+        "os.write(1, b'\\xff\\n'); print('ü', 'x' * 300_000, sep='\\n', end='', flush=True)\n"
+        f"open({str(journal)!r}, 'a').write('written ')\n{LOOP}"
+    )
+    await supervisor.start(Script("worker", code, tmp_path))
     shown = ""
 
     def is_shown() -> bool:
         nonlocal shown
         shown += capsys.readouterr().out
-        return "worker | ü" in shown
+        return "worker | x" in shown and "written" in journal.read_text()
 
+    # What has no end yet is not kept here until it has one.
     await until(is_shown)
     await supervisor.stop()
+    shown += capsys.readouterr().out
+    assert shown.startswith("worker | \ufffd\nworker | ü\nworker | x")
+    assert shown.endswith("x\nworker | last\n")
     assert shown.count("x") == 300_000
+
+
+def test_pauses_grow_and_do_not_grow_for_ever() -> None:
+    pauses = [Patience().pause(deaths).total_seconds() for deaths in (1, 2, 3, 7)]
+    assert pauses == [0.2, 0.4, 0.8, 10.0]
 
 
 def test_a_script_is_a_part(tmp_path: Path) -> None:
