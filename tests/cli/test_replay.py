@@ -48,14 +48,20 @@ async def test_failed_deliveries_are_sent_again_and_their_progress_is_told(domai
     assert await Delivery.filter(replay_id=open_[0]).count() == 3
 
 
-async def test_without_waiting_it_ends_at_once(domain: Domain, admin: Actor) -> None:
-    webhook = await failed(domain, admin, 2)
-    arguments = ("replay", "--webhook", webhook, "--since", "1h", "--only", "failed", "--no-wait")
+async def test_of_what_was_made_between_two_moments_the_failed_are_sent_and_without_waiting_it_ends_at_once(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await failed(domain, admin, 4)
+    minutes = (120, 30, 20, 0)
+    for delivery, ago in zip(await Delivery.all().order_by("id"), minutes, strict=True):
+        await Delivery.filter(id=delivery.id).update(created_at=datetime.now(UTC) - timedelta(minutes=ago))
+    await rows("UPDATE delivery SET status = 'succeeded' WHERE created_at < now() - interval '25 min'")
+    arguments = ("replay", "--webhook", webhook, "--since", "1h", "--until", "10m", "--no-wait")
     done = await asyncio.to_thread(hookline, *arguments, **told(domain))
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Sending 2 deliveries of 'CRM' again (")
-    assert await Replay.filter(finished_at=None, total=2).count() == 1
+    assert done.stdout.startswith("Sending 1 deliveries of 'CRM' again (")
+    assert await Replay.filter(finished_at=None, total=1).count() == 1
 
 
 async def test_where_there_is_nothing_to_send_it_says_so(domain: Domain, admin: Actor) -> None:
