@@ -5,13 +5,16 @@ import json
 import re
 import signal
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import asyncpg
+from rich.console import Console
 
+from cli.status import Status, as_line, shown
 from domain import backlog, ids
-from domain.backlog import Backlog
+from domain.backlog import MOST_COUNTED, Backlog, Troubled
 from domain.database import rows
 from domain.unit import Actor, Domain
 from tests.conftest import Servers
@@ -19,6 +22,19 @@ from tests.domain.doing import happen, listen
 from tests.running import HOOKLINE, environment, hookline
 
 KEY = "A" * 43 + "="
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+# No figure in it is that of another.
+EXAMPLE = Status(
+    at=NOW,
+    backlog=Backlog(due=2, oldest_due=timedelta(minutes=5), in_flight=3, circuits_open=1),
+    waiting=MOST_COUNTED,
+    recent={"succeeded": 1_200, "failed": 4},
+    troubled=[
+        Troubled(7, "Test", "off", NOW - timedelta(days=5), None, "failing", 11),
+        Troubled(8, "Test", "spared", NOW - timedelta(hours=3), NOW + timedelta(minutes=1), None, 12),
+        Troubled(9, "Test", "ill", NOW - timedelta(minutes=9), None, None, 13),
+    ],
+)
 
 
 def told(domain: Domain) -> dict[str, str]:
@@ -58,8 +74,39 @@ async def test_what_is_owed_is_measured(domain: Domain, admin: Actor) -> None:
     assert timedelta(seconds=40) <= measured.oldest_due < timedelta(seconds=60)
 
 
+def test_each_figure_stands_under_its_name() -> None:
+    told = json.loads(as_line(EXAMPLE))
+    assert [each.pop("id") for each in told.pop("troubled_webhooks")] == [ids.make("Webhook", key) for key in (7, 8, 9)]
+    assert told == {
+        "at": "2026-05-01T12:00:00+00:00",
+        "due": 2,
+        "oldest_due_seconds": 300.0,
+        "in_flight": 3,
+        "waiting": 100_000,
+        "circuits_open": 1,
+        "last_hour": {"succeeded": 1_200, "failed": 4},
+    }
+    page = StringIO()
+    Console(file=page, width=200).print(shown(EXAMPLE))
+    lines = [re.split("  +", line.strip()) for line in page.getvalue().splitlines()]
+    assert lines[:5] == [
+        ["due now", "2"],
+        ["oldest due", "5 min"],
+        ["in flight", "3"],
+        ["not finished", "100,000 or more"],
+        ["last hour", "1,200 succeeded, 4 failed"],
+    ]
+    assert [(name, *rest) for name, _, _, *rest in lines[-3:]] == [
+        ("off", "5 days", "disabled: failing", "11"),
+        ("spared", "3 h", "spared until 12:01:00 UTC", "12"),
+        ("ill", "9 min", "failing", "13"),
+    ]
+
+
 async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
     webhook = await listen(domain, admin, name="CRM")
+    await happen(domain, admin)
+    await rows("UPDATE delivery SET created_at = now() - interval '2 h', status = 'failed', finished_at = now()")
     await happen(domain, admin)
     await rows(
         "UPDATE webhook SET failing_since = now() - interval '3 days', disabled_reason = 'failing', active = false"
