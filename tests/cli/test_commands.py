@@ -99,6 +99,7 @@ def test_a_token_is_made_by_the_workspaces_id_with_a_name_a_role_and_an_end(data
     actor = actor_of(made.stdout.strip(), settings, now)
     assert actor.token is not None
     assert (actor.role, actor.token.name) == (Role.VIEWER, "CI")
+    assert actor_of(made.stdout.strip(), settings, now + timedelta(days=2, minutes=-5)).token == actor.token
     with pytest.raises(Unauthenticated):
         actor_of(made.stdout.strip(), settings, now + timedelta(days=2, seconds=1))
 
@@ -115,8 +116,15 @@ def test_workspaces_and_tokens_are_listed_and_a_token_is_revoked(database_url: s
     secrets = [
         run(database_url, "token", "create", *of_acme, "--role", "admin", "--name", name).stdout for name in "ab"
     ]
-    (workspace,) = told_by(run(database_url, "workspace", "list", "--json"))
-    assert (workspace["id"], workspace["name"]) == (acme, "Acme")
+    (other,) = told_by(run(database_url, "workspace", "create", "Other", "--json"))
+    for_a_day = ("--workspace", "Other", "--role", "viewer", "--expires-in", "1", "--json")
+    assert re.fullmatch(r"hl_\w+", told_by(run(database_url, "token", "create", *for_a_day))[0]["token"])
+    listed = told_by(run(database_url, "workspace", "list", "--json"))
+    assert [(each["id"], each["name"]) for each in listed] == [(acme, "Acme"), (other["id"], "Other")]
+    (of_other,) = told_by(run(database_url, "token", "list", "--workspace", "Other", "--json"))
+    assert (of_other["role"], of_other["last_used_at"], of_other["revoked_at"]) == ("viewer", None, None)
+    made, expires = (datetime.fromisoformat(of_other[name]) for name in ("created_at", "expires_at"))
+    assert timedelta(hours=23) < expires - made < timedelta(hours=25)
     tokens = told_by(run(database_url, "token", "list", *of_acme, "--json"))
     assert [(each["name"], each["role"], each["revoked_at"]) for each in tokens] == [
         ("a", "admin", None),
@@ -211,9 +219,15 @@ def test_an_option_that_makes_no_sense_is_refused(database_url: str, arguments: 
 
 
 def test_an_unmigrated_database_is_a_sentence(empty_database_url: str) -> None:
-    refused = run(empty_database_url, "workspace", "create", "Acme")
-    assert refused.exit_code == 1
-    assert refused.stderr == "The database is not migrated; run `hookline migrate` first.\n"
+    for command in (
+        ("workspace", "create", "Acme"),
+        ("workspace", "erase", "Acme", "--yes"),
+        ("keys", "rotate"),
+        ("replay", "--webhook", "x", "--since", "1h"),
+    ):
+        refused = run(empty_database_url, *command)
+        assert refused.exit_code == 1
+        assert refused.stderr == "The database is not migrated; run `hookline migrate` first.\n"
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("workspace", "create", "Acme")], ids=["migrate", "workspace"])
