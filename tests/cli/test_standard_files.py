@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cli.__main__ import ended_by_ctrl_c
 from cli.output import Output, columns
 from cli.programs import CHECKOUT
 from tests.cli.test_commands import variables
@@ -44,6 +45,16 @@ def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None
         rest = process.stderr.read()
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in rest
+
+
+def test_who_was_started_with_ctrl_c_ignored_goes_on_ignoring_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ended_by_ctrl_c():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
