@@ -14,9 +14,16 @@ from domain.unit import Actor
 from domain.vault import Vault
 from domain.vocabulary import Role
 from tests.conftest import SECRET_KEY, settings_of
+from tests.databases import connected
 from tests.domain.doing import listen
 
 NOWHERE = "redis://127.0.0.1:1"
+# As if each secret were written back by a process that has the old key in front.
+HOLD_ON = """
+CREATE FUNCTION hold_on() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN NEW.sealed_secret := OLD.sealed_secret; RETURN NEW; END';
+CREATE TRIGGER hold_on BEFORE UPDATE ON webhook FOR EACH ROW EXECUTE FUNCTION hold_on();
+"""
 
 
 def encoded(*keys: bytes) -> str:
@@ -84,15 +91,33 @@ def test_keys_rotate_and_the_old_one_may_go(database_url: str, secrets: list[int
     assert alone.stdout.splitlines()[-1] == "There is no other key that could be removed."
 
 
-def test_without_the_old_key_nothing_is_touched_and_the_values_are_named(database_url: str, secrets: list[int]) -> None:
+def test_without_the_old_key_nothing_is_touched_and_the_values_are_named(
+    database_url: str, secrets: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = run(database_url, fresh_key())
     assert refused.exit_code == 1
     assert "5 values open with none of HOOKLINE_SECRET_KEYS. Keep the old keys" in refused.stderr
     assert refused.stderr.count("sealed_secret") == 5
     assert opened(database_url, secrets, SECRET_KEY) == [f"secret-{number}" for number in range(5)]
+    monkeypatch.setattr("cli.rotation.MOST_NAMED", 3)
+    some = run(database_url, fresh_key())
+    assert (some.stderr.count("sealed_secret"), some.stderr.splitlines()[-1]) == (3, "  and 2 more")
 
 
-def test_programs_hear_what_came_of_it(database_url: str, secrets: list[int]) -> None:
+def test_what_others_seal_with_an_old_key_meanwhile_keeps_it(database_url: str, secrets: list[int]) -> None:
+    async def hold_on() -> None:
+        async with connected(database_url) as connection:
+            await connection.execute(HOLD_ON)
+
+    asyncio.run(hold_on())
+    rotated = run(database_url, fresh_key(), SECRET_KEY)
+    assert (rotated.exit_code, rotated.stdout.splitlines()[-1]) == (1, "5 sealed anew.")
+    assert rotated.stderr.startswith("5 values were sealed with an old key meanwhile")
+    assert opened(database_url, secrets, SECRET_KEY) == [f"secret-{number}" for number in range(5)]
+
+
+def test_programs_hear_what_came_of_it(database_url: str, secrets: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.rotation.EVERY_SECONDS", -1.0)
     fresh = fresh_key()
     for keys, code, told in (
         ((fresh,), 1, {"resealed": 0, "left": 5, "old_keys_may_go": False}),
@@ -100,7 +125,10 @@ def test_programs_hear_what_came_of_it(database_url: str, secrets: list[int]) ->
         ((fresh,), 0, {"resealed": 0, "left": 0, "old_keys_may_go": False}),
     ):
         rotated = run(database_url, *keys, options=("--json",))
-        last = json.loads(rotated.stdout.splitlines()[-1])
+        *steps, last = (json.loads(line) for line in rotated.stdout.splitlines())
+        assert [(step["finished"], step["old_keys_may_go"]) for step in steps] == [(False, False)] * bool(
+            told["resealed"] or code
+        )
         assert (rotated.exit_code, rotated.stderr, last["finished"]) == (code, "", True)
         assert told.items() <= last.items()
         assert len(last["unopened"]) == (5 if code else 0)
