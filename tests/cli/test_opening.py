@@ -26,6 +26,15 @@ def folder(tmp_path: Path) -> DataFolder:
     return folder
 
 
+def test_a_private_file_is_replaced_whole_and_is_its_owners_alone(folder: DataFolder) -> None:
+    # As a start has left it that died over it.
+    (folder.path / "hookline.json.new").touch(0o644)
+    with folder.access.open() as before:
+        folder.write_access("http://127.0.0.1:2", "hl_y")
+        assert "hl_x" in before.read()
+    assert (folder.known_token(), folder.access.stat().st_mode & 0o777) == ("hl_y", 0o600)
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from redis import Redis
 
-from cli.private_server import STOP_DEADLINE, PrivateServer, ServerFailedError, socket_folder
+from cli.private_server import LARGEST_LOG_BYTES, STOP_DEADLINE, PrivateServer, ServerFailedError, socket_folder
 from cli.processes import package_folder, wait_until
 from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres, PrivateRedis
@@ -51,8 +52,10 @@ async def test_the_servers_keep_what_was_written_over_a_restart(tmp_path: Path) 
         await write(postgres, redis)
         pids = [pid_of(postgres), pid_of(redis)]
     assert not any(runs(pid) for pid in pids)
+    os.truncate(redis.log, LARGEST_LOG_BYTES + 1)
     with postgres, redis:
         assert await read(postgres, redis) == ("Grüße", b"1")
+        assert redis.log.stat().st_size < LARGEST_LOG_BYTES
 
 
 async def test_the_servers_keep_what_was_written_when_they_are_killed(tmp_path: Path) -> None:
@@ -138,6 +141,12 @@ def test_what_redis_has_kept_stays_where_it_lies_where_it_is_not_to_blame(tmp_pa
     assert not redis.broken.exists()
     in_the_way.rmdir()
     redis.socket.rmdir()
+    killed = redis.launch()
+    killed.kill()
+    killed.wait()
+    with pytest.raises(ServerFailedError, match=r"Redis ended at once \(-9\)"):
+        redis.is_ready()
+    assert not redis.broken.exists()
     with redis, Redis.from_url(redis.url) as client:
         assert client.dbsize() == 100
     assert not said
@@ -161,14 +170,44 @@ def test_a_socket_folder_that_someone_else_made_first_is_refused(tmp_path: Path)
     try:
         with pytest.raises(ServerFailedError, match="belongs to someone else"):
             postgres.start()
+        if os.geteuid() == 0:  # whose it is, and who is not whom the server runs as
+            folder.chmod(0o700)
+            with pytest.raises(ServerFailedError, match="belongs to someone else"):
+                postgres.start()
     finally:
         folder.rmdir()
+
+
+def test_where_the_temporary_directory_has_a_long_name_as_well_sockets_lie_in_tmp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/" + "long" * 30)
+    assert socket_folder(Path("/", "long" * 30)).parent == Path("/tmp")
+
+
+def test_a_server_that_hears_nothing_ends_all_the_same(tmp_path: Path) -> None:
+    with PrivateRedis(tmp_path / "r") as redis:
+        redis.patience = timedelta(milliseconds=100)
+        pid = pid_of(redis)
+        os.kill(pid, signal.SIGSTOP)
+        redis.stop()
+        assert not runs(pid)
+
+
+def test_a_server_that_does_not_answer_in_time_is_not_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.private_server.START_DEADLINE", timedelta(0))
+    redis = PrivateRedis(tmp_path / "r")
+    with pytest.raises(ServerFailedError, match="Redis did not answer within"):
+        redis.start()
+    assert redis.process is None
 
 
 def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: Path) -> None:
     with PrivatePostgres(tmp_path / "p", FAST) as postgres:
         lines = (postgres.data / "postmaster.pid").read_text().splitlines()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "input()", "postgres"], stdin=subprocess.PIPE) as stranger:
         stale = [str(stranger.pid), *lines[1:]]
         (postgres.data / "postmaster.pid").write_text("\n".join(stale) + "\n")
         (postgres.data / ".s.PGSQL.5432.lock").write_text("\n".join(stale[:6]) + "\n")
@@ -202,6 +241,7 @@ def test_the_servers_are_out_of_reach_of_the_terminals_ctrl_c_and_listen_on_no_p
         for server in (postgres, redis):
             pid = pid_of(server)
             assert os.getsid(pid) == pid
+            assert not (server.data.stat().st_mode | server.log.stat().st_mode) & 0o077
             assert not psutil.Process(pid).net_connections(kind="inet")
 
 

@@ -70,6 +70,7 @@ async def test_one_command_starts_everything_stops_it_and_starts_it_again_on_the
         assert access["url"] in first.output
         assert access["token"] in first.output
         assert "Deliveries may go to this machine itself" in first.output
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
         for name in ("hookline.json", "secret.key"):
             assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
         created = (await paste(first.output))["data"]["webhookCreate"]
