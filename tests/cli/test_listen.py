@@ -1,17 +1,20 @@
 """`hookline listen`: what it says of receivers and servers that are not as they should be."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from yarl import URL
 
 from cli.forward import Relayed, Result, forward
-from cli.listen import BadOptionError, source_of
+from cli.listen import BadOptionError, Listener, Source, source_of
+from cli.output import Output
 from cli.talk import LostError, RefusedByServerError, shown, talking
+from domain.vocabulary import EventType
 
 RELAYED = Relayed("a-delivery", "post.published", "POST", [("Content-Type", "application/json")], b"{}")
 ANSWERS = {
@@ -103,15 +106,93 @@ async def test_a_websocket_of_something_else_is_told_of_in_a_sentence(said: str)
         await opened.receive()
         return opened
 
+    async with serving(serve) as url:
+        with pytest.raises(RefusedByServerError, match="does not speak as Hookline does"):
+            async with talking(url, "a token"):
+                pass
+
+
+@asynccontextmanager
+async def serving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[URL]:
+    """A web server that does this."""
     application = web.Application()
     application.router.add_get("/", serve)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    with pytest.raises(RefusedByServerError, match="does not speak as Hookline does"):
-        async with talking(URL(f"http://127.0.0.1:{runner.addresses[0][1]}/"), "a token"):
-            pass
-    await runner.cleanup()
+    try:
+        yield URL(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    finally:
+        await runner.cleanup()
+
+
+def change(cursor: str, delivery: str) -> dict[str, Any]:
+    """That this delivery had its first attempt."""
+    told = {"uuid": delivery, "event": {"type": "POST_CREATED"}}
+    request = {"method": "POST", "headers": [], "body": "{}"}
+    data = {"deliveryStatusChanged": {"cursor": cursor, "delivery": told, "request": request}}
+    return {"type": "next", "payload": {"data": data}}
+
+
+def ended(code: str) -> dict[str, Any]:
+    """That a subscription has ended in an error."""
+    return {"type": "error", "payload": [{"message": f"That is {code}.", "extensions": {"code": code}}]}
+
+
+async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.listen.SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr("cli.listen.MOST_REMEMBERED", 1)
+    unreadable = {"type": "next", "payload": {"errors": [{"message": "Unreadable."}], "data": None}}
+    connections = [
+        [change("1", "a"), change("2", "b"), ended("UNAVAILABLE")],
+        # Of two it remembers the one that was told last.
+        [change("3", "b"), change("4", "a"), unreadable, ended("FORBIDDEN")],
+    ]
+    opened = {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}, "liveCursor": "0"}
+    after: list[str] = []
+    taken: list[str] = []
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("graphql-transport-ws",))
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_json({"type": "connection_ack"})
+        if not after:
+            await socket.receive()
+            await socket.send_json({"type": "next", "payload": {"data": opened}})
+            await socket.send_json({"type": "complete"})
+        after.append((await socket.receive_json())["payload"]["variables"]["after"])
+        for message in connections[len(after) - 1]:
+            await socket.send_json(message)
+        await socket.receive()
+        return socket
+
+    async def take(relayed: Relayed) -> None:
+        taken.append(relayed.delivery)
+
+    async with serving(serve) as url, asyncio.timeout(30):
+        listener = Listener(Source(url, "t"), URL("http://me:sesame@localhost/"), take, Output())
+        with pytest.raises(RefusedByServerError, match="The server says: That is FORBIDDEN"):
+            await listener.listen()
+    assert (after, taken) == (["0", "2"], ["a", "b", "a"])
+    told = capsys.readouterr().err
+    assert "A delivery could not be read: Unreadable." in told
+    assert "The server says: That is UNAVAILABLE. Connecting again" in told
+    assert "sesame" not in told
+
+
+def test_what_is_given_goes_before_what_up_has_left(tmp_path: Path) -> None:
+    access = tmp_path / "hookline.json"
+    access.write_text('{"url": "http://left:1", "token": "left"}')
+    found = source_of("given:2", None, access, ("post.published,ACCOUNT_ADDED", "post.published"), None)
+    assert (str(found.url), found.token) == ("http://given:2/graphql", "left")
+    assert found.events == (EventType.POST_PUBLISHED, EventType.ACCOUNT_ADDED)
+    found = source_of(None, " given\n", access, (), "w")
+    assert (str(found.url), found.token, found.webhook) == ("http://left:1/graphql", "given", "w")
+    with pytest.raises(BadOptionError, match="is no address of Hookline"):
+        source_of("http://given:port", "t", access, (), None)
 
 
 @pytest.mark.parametrize(

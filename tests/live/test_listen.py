@@ -55,9 +55,9 @@ class Listening:
         await until(lambda: len(self.lines) >= count, SECONDS, f"{count} lines: {self.lines} {self.notes}")
         return self.lines
 
-    async def end(self) -> int:
-        """Send Ctrl-C; the exit code."""
-        self.process.send_signal(signal.SIGINT)
+    async def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send Ctrl-C, or another signal; the exit code."""
+        self.process.send_signal(number)
         async with asyncio.timeout(SECONDS):
             code = await self.process.wait()
             await asyncio.gather(*self._reading)
@@ -267,4 +267,4 @@ async def test_address_and_token_are_those_that_up_has_left(world: World, local:
         await running.says("Listening to")
         await world.happen(1)
         await running.told(1)
-        assert await running.end() == 0
+        assert await running.end(signal.SIGTERM) == 0
