@@ -207,13 +207,19 @@ def test_a_server_that_does_not_answer_in_time_is_not_left_running(
 def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: Path) -> None:
     with PrivatePostgres(tmp_path / "p", FAST) as postgres:
         lines = (postgres.data / "postmaster.pid").read_text().splitlines()
-    with subprocess.Popen([sys.executable, "-c", "input()", "postgres"], stdin=subprocess.PIPE) as stranger:
+    command = [sys.executable, "-c", "input(print(flush=True))", "postgres"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        # Before it runs, nothing tells what it is.
+        assert stranger.stdout is not None
+        stranger.stdout.readline()
         stale = [str(stranger.pid), *lines[1:]]
         (postgres.data / "postmaster.pid").write_text("\n".join(stale) + "\n")
         (postgres.data / ".s.PGSQL.5432.lock").write_text("\n".join(stale[:6]) + "\n")
         with postgres:
-            assert stranger.poll() is None
+            pass
         stranger.communicate(b"\n")
+    # It ended when it was told to, and by no signal.
+    assert stranger.returncode == 0
 
 
 @pytest.mark.parametrize("kind", [PrivatePostgres, PrivateRedis])
