@@ -5,7 +5,6 @@ stream, once per entry. Where Redis lost a stream, the listeners are told to rea
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,7 +121,6 @@ class Hub:
             return
         if self._doubtful:
             await self._look_for_losses()
-            self._doubtful = False
         found = await self._read_or_wake()
         for key, entries in found or []:
             stream = self._streams[key]
@@ -144,10 +142,8 @@ class Hub:
             await asyncio.wait({read, woken}, return_when=asyncio.FIRST_COMPLETED)
             return read.result() if read.done() else None
         finally:
-            woken.cancel()
-            read.cancel()
-            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
-                await read
+            # Cancelled once, a read that has just been sent may go on until it blocks no longer.
+            await tasks.end(read, woken)
 
     def _hand_out(self, stream: _Stream, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry_id, fields in entries:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from domain import queue
 from domain.database import committed_until, identity
-from domain.hub import READ_COUNT, Hub
+from domain.hub import AWAY_SECONDS, BLOCK_MS, READ_COUNT, Attachment, Hub
 from domain.live import Change, CursorExpired, Entry, Live, Order, order_of
 from domain.live_scripts import stream_of
 from domain.settings import Settings
@@ -88,6 +89,39 @@ async def test_a_workspace_that_is_watched_later_joins_the_same_reader(hub: Hub)
     assert two.heard.empty()
 
 
+async def test_two_who_are_the_first_to_watch_a_workspace_both_hear_of_it(hub: Hub) -> None:
+    (one, _), (two, _) = await asyncio.gather(attach(hub), attach(hub))
+
+    await hub.live.append(changes(1))
+
+    assert await one.next(1) == await two.next(1) == [1]
+
+
+async def test_who_joins_hears_at_once_whether_the_reader_waits_or_has_just_begun(hub: Hub, redis: Redis) -> None:
+    began = monotonic()
+    for workspace in (7, 8, 9):
+        listener, _ = await attach(hub, workspace)
+    await hub.live.append(changes(1, workspace=9))
+    assert await listener.next(1) == [1]
+    await until(lambda: _readers(redis, 1))
+
+    listener, _ = await attach(hub, 10)
+    await hub.live.append(changes(1, workspace=10))
+
+    assert await listener.next(1) == [1]
+    assert monotonic() - began < BLOCK_MS / 1000 - 1, "or it waited until the read of before was over"
+
+
+async def test_reading_leaves_no_tasks_behind(hub: Hub) -> None:
+    listener, _ = await attach(hub)
+    before = len(asyncio.all_tasks())
+    for number in range(1, 11):
+        await hub.live.append(changes(number))
+        await listener.next(1)
+
+    assert len(asyncio.all_tasks()) < before + 10
+
+
 async def test_one_reader_serves_all_subscribers_of_all_workspaces(hub: Hub, redis: Redis) -> None:
     workspaces = range(1, 21)
     listeners = [(await attach(hub, workspace))[0] for workspace in workspaces for _ in range(5)]
@@ -113,6 +147,18 @@ async def test_who_has_closed_hears_nothing_more(hub: Hub) -> None:
     assert await stays.next(1) == [1]
     assert gone.heard.empty()
     assert hub.listeners == 1
+
+
+async def test_who_closes_as_it_hears_something_takes_nobody_along(hub: Hub) -> None:
+    leaving: list[Attachment] = []
+    for _ in range(3):
+        leaving.append(await hub.attach(7, lambda _: leaving.pop().close(), lambda _: None))
+    stays, _ = await attach(hub)
+
+    await hub.live.append(changes(1, 2))
+
+    assert await stays.next(2) == [1, 2]
+    assert (leaving, hub.listeners) == ([], 1)
 
 
 async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cursor_that_works(
@@ -160,12 +206,30 @@ async def test_listeners_are_told_to_read_again_where_a_redis_with_a_slow_clock_
         reopen(gates.redis)
 
         async with asyncio.timeout(30):
-            await listener.lost.get()
+            lost = await listener.lost.get()
+        assert await domain.hub.live.holds(7, lost.resume_from)
+
+
+async def test_a_loss_that_no_error_told_of_is_found_when_nothing_is_heard_for_a_while(
+    hub: Hub, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.hub.BLOCK_MS", 20)
+    listener, position = await attach(hub)
+    milliseconds, count = order_of(position)
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.delete(stream_of(7))
+        pipe.xadd(stream_of(7), {"k": "d", "e": '{"n":1}'}, id=f"{milliseconds - 1}-{count}")
+        await pipe.execute()
+
+    async with asyncio.timeout(30):
+        await listener.lost.get()
 
 
 async def test_who_attaches_while_losses_are_looked_for_does_not_end_the_search(hub: Hub) -> None:
-    for workspace in (1, 2, 3):
-        await attach(hub, workspace)
+    listeners = [(await attach(hub, workspace))[0] for workspace in (1, 2, 3)]
+    # Then it reads all three.
+    await hub.live.append(changes(1, workspace=3))
+    await listeners[2].next(1)
 
     await asyncio.gather(hub._look_for_losses(), attach(hub, 4))
 
@@ -200,9 +264,11 @@ async def test_the_reader_survives_that_both_servers_are_away(settings: Settings
     async with gated(settings) as gates, opened(gates.settings) as domain:
         listener, _ = await attach(domain.hub)
         with capture_logs() as lines:
+            began = monotonic()
             for gate in (gates.postgres, gates.redis):
                 close(gate)
-            await until(lambda: bool(lines))
+            await until(lambda: len(lines) > 1)
+            assert len(lines) - 1 <= (monotonic() - began) / AWAY_SECONDS, "or it asks without a pause"
             # Now Redis answers, and what was lost cannot be told without PostgreSQL.
             reopen(gates.redis)
             await until(lambda: "live.database_away" in {line["event"] for line in lines})
