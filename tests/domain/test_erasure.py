@@ -10,7 +10,7 @@ from domain import audit, deliveries, erasure, events, replays, workspaces
 from domain.database import now, rows
 from domain.erasure import Erased
 from domain.errors import Unavailable
-from domain.live import Change, Order
+from domain.live import ERASED_SECONDS, Change, Order
 from domain.live_scripts import stream_of
 from domain.replays import NewReplay
 from domain.settings import Settings
@@ -82,6 +82,7 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
     assert [row["name"] for row in await rows("SELECT name FROM workspace")] == ["Neighbour"]
     stream = stream_of(leaving.workspace.id)
     assert await domain.redis.keys(f"{stream}*") == [f"{stream}:erased".encode()]
+    assert 0 < await domain.redis.ttl(f"{stream}:erased") <= ERASED_SECONDS
     children = {"attempt", "unsettled"}
     assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])

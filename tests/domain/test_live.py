@@ -222,17 +222,22 @@ async def test_many_changes_of_one_millisecond_keep_their_order_and_their_worksp
 
 
 async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
-    await live.append([change(1)])
-    last = await live.open(8)
+    theirs = replace(change(1, subject=2), workspace_id=8, data={"n": 2})
 
-    assert [page async for page in live.history(8, "0", last)] in ([], [[]])
+    assert await live.append([change(1), theirs]) == [True, True]
+
+    assert await numbers(live) == [1]
+    last = await live.open(8)
+    assert [entry.data["n"] async for page in live.history(8, "0", last) for entry in page] == [2]
 
 
 async def test_a_redis_that_serves_another_hookline_is_told_nothing_and_tells_nothing(live: Live, redis: Redis) -> None:
     await live.append([change(1)])
     stranger = live_of(redis, "theirs")
 
-    for refused in (stranger.claim(), stranger.open(7), stranger.open(8), stranger.append([change(2)])):
+    for refused in (
+        stranger.claim(), stranger.open(7), stranger.open(8), stranger.append([change(2)]), stranger.erase(7)
+    ):  # fmt: skip
         with pytest.raises(ForeignRedis):
             await refused
     assert await numbers(live) == [1]

@@ -19,11 +19,11 @@ from domain.live_scripts import stream_of
 from domain.outlet import CLOSE_SECONDS, FURTHEST_HINT, MOST_WAITING, Outlet
 from domain.queue import QUEUE_NAME, Owed, Queue
 from domain.settings import Settings
-from domain.tables import Unsettled
+from domain.tables import Delivery, Unsettled
 from domain.unit import Actor, Domain, opened
 from domain.verdicts import result_of
 from tests.away import close, fall_silent, gated, reopen
-from tests.domain.attempting import LEASE, SENT, WELL
+from tests.domain.attempting import ILL, LEASE, SENT, WELL, claim, now_due, owe, record
 from tests.domain.doing import happen, listen
 from tests.waiting import until
 
@@ -79,6 +79,7 @@ async def test_hints_of_many_commits_share_a_job(outlet: Outlet, redis: ArqRedis
     await outlet.flush()
 
     assert await queued(redis) == [[[1, 2], [10, 10], [7, 7]]]
+    assert outlet.dropped == 0
 
 
 async def test_retries_of_one_second_share_a_job_that_is_due_when_the_last_of_them_is(
@@ -104,6 +105,7 @@ async def test_what_is_due_much_later_is_left_to_the_database(outlet: Outlet, re
     await outlet.flush()
 
     assert await queued(redis) == [[2]]
+    assert outlet.dropped == 0
 
 
 async def test_no_more_than_so_much_waits_and_the_rest_is_counted(outlet: Outlet) -> None:
@@ -194,6 +196,39 @@ async def test_what_stands_in_the_stream_is_settled_and_what_does_not_is_left_to
     domain.outlet.announce(changes)
 
     await until(lambda: _are_unsettled([claimed[1]["id"]]))
+    assert domain.outlet._settled == []
+
+
+async def test_closing_settles_the_rest_but_for_what_went_on_untold_meanwhile(
+    domain: Domain, admin: Actor, redis: ArqRedis
+) -> None:
+    one = await owe(domain, admin)
+    other = await Delivery.get(event_id=(await happen(domain, admin)).id)
+    await domain.outlet.flush()
+    claimed = await claim(one, other)
+    changes = [*deliveries.begun(claimed), *[change for row in claimed for change in await record(row, ILL)]]
+    # By a worker that died before it told of that.
+    await now_due(other)
+    (again,) = await claim(other)
+    await record(again, WELL)
+
+    async with Outlet(domain.hub.live, Queue(redis)).running() as outlet:
+        outlet.announce(changes)
+
+    assert await _are_unsettled([other.id])
+
+
+async def test_a_change_that_cannot_be_settled_keeps_no_other_from_it(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    await domain.outlet.flush()
+    with capture_logs() as lines:
+        domain.outlet.announce([replace(change(2**31), workspace_id=admin.workspace.id, settles=True)])
+        await until(lambda: "outlet.settle_broke" in {line["event"] for line in lines})
+    (row,) = await claim(delivery)
+
+    domain.outlet.announce([*deliveries.begun([row]), *await record(row, WELL)])
+
+    await until(lambda: _are_unsettled([]))
 
 
 async def _are_unsettled(ids: list[int]) -> bool:

@@ -3,60 +3,33 @@
 import asyncio
 from typing import Any
 
-import pytest
 from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling, webhooks
 from domain.database import rows
 from domain.live import Entry
-from domain.live_scripts import stream_of
 from domain.post_records import announce, entries_of
 from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain
 from domain.verdicts import result_of
 from tests.domain.attempting import ILL, LEASE, SENT, WELL, lease_ran_out
-from tests.domain.doing import add_account, happen, listen, publish, write
+from tests.domain.doing import happen, listen
+from tests.domain.untold import (
+    begin_long_ago,
+    check_now,
+    entries,
+    posts_told,
+    statuses,
+    untold_delivery,
+    untold_post,
+)
 from tests.waiting import until
 
 WAITING = ("waiting_for", "next_attempt_at")
 
 
-async def check_now() -> None:
-    await rows("UPDATE unsettled SET check_at = now()")
-
-
 async def is_settled() -> bool:
     return not await Unsettled.exists()
-
-
-async def begin_long_ago(domain: Domain, actor: Actor) -> None:
-    """A stream before which nothing happened, so far as the loop can tell."""
-    await domain.hub.live.open(actor.workspace.id)
-    await domain.redis.set(f"{stream_of(actor.workspace.id)}:since", 0)
-
-
-async def entries(domain: Domain, actor: Actor) -> list[Entry]:
-    live = domain.hub.live
-    last = await live.open(actor.workspace.id)
-    return [entry async for page in live.history(actor.workspace.id, "0", last) for entry in page]
-
-
-async def statuses(domain: Domain, actor: Actor) -> list[str]:
-    return [entry.data["status"] for entry in await entries(domain, actor)]
-
-
-async def untold_delivery(domain: Domain, actor: Actor) -> Delivery:
-    """A delivery whose API process died between its commit and its announcement."""
-    await domain.hub.live.open(actor.workspace.id)
-    webhook = await listen(domain, actor)
-    await rows(
-        """WITH e AS (INSERT INTO event (workspace_id, type, document) VALUES ($1, 'post.created', '{}') RETURNING id),
-        d AS (INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
-            SELECT $1, id, $2, 'post.created', 10 FROM e RETURNING id)
-        INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM d""",
-        actor.workspace.id, webhook.id,
-    )  # fmt: skip
-    return await Delivery.get()
 
 
 async def attempt(delivery: Delivery, outcome: Any) -> None:
@@ -258,20 +231,6 @@ def stripped(entry: Entry) -> dict[str, Any]:
     """A change without what the database does not keep: when exactly, and until when it waited then."""
     delivery = {name: value for name, value in entry.data["delivery"].items() if name not in WAITING}
     return {**entry.data, "delivery": delivery, "occurred_at": None}
-
-
-async def untold_post(domain: Domain, actor: Actor) -> Post:
-    """A post that was written and published by a process that announced nothing of it."""
-    await begin_long_ago(domain, actor)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(domain.outlet, "announce", lambda changes: None)
-        post = await write(domain, actor, await add_account(domain, actor))
-        await publish(domain, actor, post.id)
-    return post
-
-
-async def posts_told(domain: Domain, actor: Actor) -> list[tuple[str, str]]:
-    return [(entry.kind, entry.data["status"]) for entry in await entries(domain, actor)]
 
 
 async def test_a_post_s_changes_that_nobody_announced_are_told_in_order_and_once(domain: Domain, admin: Actor) -> None:
