@@ -96,7 +96,7 @@ async def test_what_is_no_failure_to_reach_it_does_not_open_it(webhook: Webhook,
 @pytest.mark.parametrize("answer", [WELL, ERROR])
 async def test_any_answer_begins_the_count_anew(webhook: Webhook, answer: Outcome) -> None:
     await note(webhook, *[TIMED_OUT] * (OPENS_AFTER - 1))
-    await note(webhook, answer)
+    await note(webhook, answer, TIMED_OUT)
     await note(webhook, *[TIMED_OUT] * (OPENS_AFTER - 1))
 
     assert not await is_open(webhook)
@@ -156,6 +156,17 @@ async def test_what_was_under_way_when_the_circuit_opened_does_not_move_it(webho
     assert webhook.circuit_open_until == until
     await note(webhook, TIMED_OUT)
     assert await pause_of(webhook) <= FIRST_PAUSE * 2, "nor is the pause after the next probe longer for it"
+
+
+async def test_a_probe_counts_whatever_ends_with_it(webhook: Webhook) -> None:
+    slow, late = await sign(webhook, TIMED_OUT), await sign(webhook, WELL)
+    await open_circuit(webhook)
+
+    await health.note([await sign(webhook, TIMED_OUT), slow], LIMIT)
+    assert await pause_of(webhook) > FIRST_PAUSE
+
+    await health.note([await sign(webhook, WELL), late], LIMIT)
+    assert not await is_open(webhook)
 
 
 async def test_however_many_end_together_the_first_pause_is_the_shortest(webhook: Webhook) -> None:

@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import owed, posts, publishing, workspaces
 from domain.errors import Unavailable
-from domain.providers.interface import LostLease, Publication, Published, PublishResult, Rejected
+from domain.providers.interface import LostLease, Publication, Published, PublishResult, Rejected, TryLater
 from domain.settings import Settings
 from domain.tables import Post
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import PostAccountStatus, PostStatus, Role
 from tests.away import close, gated
+from tests.domain.at_once import beside
 from tests.domain.doing import add_account, names, write
 from tests.domain.network import Network, entries_of, ready, status_of
 
@@ -72,6 +74,23 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(domain: Domain, admi
     assert (entry.status, entry.provider_post_id, entry.errors) == (PostAccountStatus.PUBLISHED, "7", [])
 
 
+async def test_a_worker_that_loses_its_lease_as_it_records_changes_nothing(
+    domain: Domain, admin: Actor, network: Network
+) -> None:
+    post = await ready(domain, admin, "ok")
+    slow = await publishing.claim(domain, post.id, datetime.now(UTC))
+    assert slow is not None
+    async with in_transaction():
+        await Post.all().update(claim=99)
+        late = await beside(publishing.record(domain, slow, slow.held[0], Rejected("late")))
+
+    with pytest.raises(LostLease):
+        await late
+
+    [entry] = await entries_of(post)
+    assert (entry.status, entry.errors) == (PostAccountStatus.PENDING, [])
+
+
 async def test_a_round_whose_lease_is_lost_ends_quietly(domain: Domain, admin: Actor, network: Network) -> None:
     async def overtaken(publication: Publication) -> PublishResult | None:
         await Post.all().update(claim=99)
@@ -88,21 +107,23 @@ async def test_a_round_whose_lease_is_lost_ends_quietly(domain: Domain, admin: A
 async def test_a_lease_is_renewed_while_a_network_takes_its_time(
     domain: Domain, admin: Actor, network: Network
 ) -> None:
-    quick = with_lease(domain, timedelta(seconds=0.3))
-    seen: list[datetime | None] = []
+    lease = timedelta(seconds=1)
+    seen: list[bool] = []
 
     async def wait_for_renewal(publication: Publication) -> PublishResult | None:
         first = (await Post.all().first()).leased_until  # type: ignore[union-attr]
         while (leased := (await Post.all().first()).leased_until) == first:  # type: ignore[union-attr]
             await asyncio.sleep(0)
-        seen.append(leased)
+        assert first
+        assert leased
+        seen.append(leased - lease < first)
         return None
 
     network.before = wait_for_renewal
     post = await ready(domain, admin, "ok")
     async with asyncio.timeout(60):
-        await publishing.publish(quick, post.id)
-    assert len(seen) == 1
+        await publishing.publish(with_lease(domain, lease), post.id)
+    assert seen == [True], "or another worker could have had it meanwhile"
     assert await status_of(post) is PostStatus.PUBLISHED
 
 
@@ -121,6 +142,23 @@ async def test_a_round_ends_when_its_lease_is_lost_though_the_network_is_silent(
     assert network.posted == []
 
 
+async def test_a_network_that_never_answers_holds_its_place_no_longer_than_the_deadline(
+    domain: Domain, admin: Actor, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_: Publication) -> PublishResult | None:
+        await asyncio.Event().wait()
+        return None
+
+    network.before = hang
+    monkeypatch.setattr(publishing, "ACCOUNT_DEADLINE", timedelta(seconds=0.05))
+    post = await ready(domain, admin, "ok")
+    async with asyncio.timeout(60):
+        await publishing.publish(domain, post.id)
+
+    [entry] = await entries_of(post)
+    assert (entry.status, entry.errors) == (PostAccountStatus.PENDING, ["The network took too long to answer."])
+
+
 def with_lease(domain: Domain, lease: timedelta) -> Domain:
     return replace(domain, settings=replace(domain.settings, lease=lease))
 
@@ -133,14 +171,15 @@ async def test_what_a_network_remembers_outlives_the_worker(domain: Domain, admi
         await publication.remember({"key": "3k"})
         if len(seen) == 1:
             raise ZeroDivisionError
-        return None
+        return TryLater(timedelta(0), "not now", progress={"key": "4k"}) if len(seen) == 2 else None
 
     network.before = remember
     post = await ready(domain, admin, "ok")
     now = datetime.now(UTC)
     await publishing.publish(domain, post.id, now)
     await publishing.publish(domain, post.id, now + timedelta(minutes=1))
-    assert seen == [{}, {"key": "3k"}]
+    await publishing.publish(domain, post.id, now + timedelta(minutes=5))
+    assert seen == [{}, {"key": "3k"}, {"key": "4k"}]
     assert await status_of(post) is PostStatus.PUBLISHED
 
 

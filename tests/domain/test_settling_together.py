@@ -6,10 +6,10 @@ from tortoise.transactions import in_transaction
 from domain import settling
 from domain.database import committed_until, rows
 from domain.live import ForeignRedis, Live
-from domain.tables import Delivery, PostChange, Unsettled
+from domain.tables import PostChange
 from domain.unit import Actor, Domain
 from tests.domain.at_once import beside
-from tests.domain.doing import add_account, publish, write
+from tests.domain.doing import add_account, happen, publish, write
 from tests.domain.untold import (
     begin_long_ago,
     check_now,
@@ -20,41 +20,16 @@ from tests.domain.untold import (
 )
 
 
-async def two_untold(domain: Domain, actor: Actor) -> tuple[int, int]:
-    """Two deliveries that nobody told of, of which the later has waited for longer."""
-    one = await untold_delivery(domain, actor)
-    await rows(
-        """WITH d AS (INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts)
-            SELECT workspace_id, event_id, webhook_id, event_type, max_attempts FROM delivery RETURNING id)
-        INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM d"""
-    )
-    other = await Delivery.exclude(id=one.id).get()
-    await check_now()
-    await rows("UPDATE unsettled SET check_at = now() - interval '1 second' WHERE delivery_id = $1", other.id)
-    return one.id, other.id
-
-
-async def told_of(domain: Domain, actor: Actor) -> list[int]:
-    return [entry.data["delivery"]["id"] for entry in await entries(domain, actor)]
-
-
-async def test_what_waits_longest_is_told_first(domain: Domain, admin: Actor) -> None:
-    one, other = await two_untold(domain, admin)
-
-    await settling.settle(domain.hub.live, 1)
-    await settling.settle(domain.hub.live, 1)
-
-    assert await told_of(domain, admin) == [other, one]
-
-
 async def test_what_another_worker_holds_keeps_the_rest_from_nothing(domain: Domain, admin: Actor) -> None:
-    one, other = await two_untold(domain, admin)
+    delivery = await untold_delivery(domain, admin)
+    held = (await happen(domain, admin)).id
+    await check_now()
     async with in_transaction():
-        await Unsettled.filter(delivery_id=other).select_for_update().get()
+        await rows("SELECT FROM unsettled JOIN delivery ON id = delivery_id WHERE event_id = $1 FOR UPDATE", held)
         settled = await beside(settling.settle(domain.hub.live, 10))
         assert settled.done()
 
-    assert await told_of(domain, admin) == [one]
+    assert delivery.id in [entry.data["delivery"]["id"] for entry in await entries(domain, admin)]
 
 
 async def test_what_could_not_be_told_is_put_off_for_a_moment_and_not_forgotten(domain: Domain, admin: Actor) -> None:
@@ -79,6 +54,7 @@ async def long_enough_ago() -> None:
 async def test_a_post_s_change_is_told_where_redis_has_lost_the_ones_before_it(domain: Domain, admin: Actor) -> None:
     post = await write(domain, admin, await add_account(domain, admin))
     await domain.outlet.flush()
+    assert await posts_told(domain, admin) == [("post", "draft")]
     await long_enough_ago()
     await settling.settle_posts(domain.hub.live, 10)
     await domain.redis.flushall()
@@ -89,6 +65,22 @@ async def test_a_post_s_change_is_told_where_redis_has_lost_the_ones_before_it(d
     await long_enough_ago()
 
     await settling.settle_posts(domain.hub.live, 10)
+
+    assert await posts_told(domain, admin) == [("post", "publishing")]
+
+
+async def test_a_post_of_which_all_was_told_is_told_of_at_once_whatever_redis_forgot_and_others_wait_for(
+    domain: Domain, admin: Actor
+) -> None:
+    account = await add_account(domain, admin)
+    post = await write(domain, admin, account)
+    await rows("DELETE FROM post_change")
+    await write(domain, admin, account)
+    await domain.outlet.flush()
+    await domain.redis.flushall()
+
+    await publish(domain, admin, post.id)
+    await domain.outlet.flush()
 
     assert await posts_told(domain, admin) == [("post", "publishing")]
 

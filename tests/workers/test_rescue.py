@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from domain import settling, workspaces
+from domain import owed, settling, workspaces
 from domain.database import rows
 from domain.live_scripts import stream_of
 from domain.settings import Settings
@@ -18,9 +18,11 @@ from domain.tasks import end
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import DeliveryStatus, Role
 from tests.away import close, fall_silent, gated, reopen
+from tests.domain.attempting import claim, lease_ran_out, owe
 from tests.domain.doing import add_account, happen, happen_while_deleting, listen, write
 from tests.receiver import Receiver
 from tests.waiting import until
+from workers import metrics
 from workers.engine import Engine
 from workers.rescue import Rescue
 
@@ -77,10 +79,13 @@ async def test_a_redis_that_is_away_is_no_reason_to_say_that_the_database_is(set
     assert "rescue.redis_away" in {line["event"] for line in lines}
 
 
-async def test_what_redis_does_not_take_is_still_to_be_told(domain: Domain, admin: Actor) -> None:
+async def test_what_redis_does_not_take_is_told_by_the_loop_when_it_can(
+    domain: Domain, engine: Engine, admin: Actor
+) -> None:
     await listen(domain, admin)
     await happen(domain, admin)
     await write(domain, admin, await add_account(domain, admin))
+    await rows("UPDATE delivery SET due_at = now() + interval '1 hour'")
     await domain.outlet.flush()
     await rows("UPDATE unsettled SET check_at = now()")
     await rows("UPDATE post_change SET occurred_at = occurred_at - interval '2 seconds'")
@@ -93,6 +98,13 @@ async def test_what_redis_does_not_take_is_still_to_be_told(domain: Domain, admi
 
     assert await Unsettled.exists()
     assert await PostChange.exists()
+    await domain.redis.delete(stream_of(admin.workspace.id))
+    await rows("UPDATE unsettled SET check_at = now()")
+
+    await Rescue(domain, engine).once()
+
+    assert not await Unsettled.exists()
+    assert not await PostChange.exists()
 
 
 async def test_it_says_when_the_database_is_away_and_when_it_is_back(settings: Settings) -> None:
@@ -181,3 +193,27 @@ async def test_no_circuit_is_tried_while_there_is_no_place_to_try_it_from(
     await rescue.once()
 
     await until(lambda: has(DeliveryStatus.SUCCEEDED))
+
+
+async def test_a_circuit_that_is_tried_is_tried_by_nobody_else_meanwhile(
+    domain: Domain, engine: Engine, admin: Actor
+) -> None:
+    await owe(domain, admin)
+    await rows("UPDATE webhook SET circuit_open_until = now()")
+    # So nothing is sent, and its probe comes to no end.
+    await engine.stop()
+
+    await Rescue(domain, engine).probe()
+
+    assert await owed.take_probes(1, domain.settings.lease) == []
+
+
+async def test_an_attempt_whose_worker_died_is_counted(domain: Domain, engine: Engine, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    await claim(delivery)
+    await lease_ran_out(delivery)
+    before = metrics.REGISTRY.get_sample_value("hookline_interrupted_total") or 0
+
+    await Rescue(domain, engine).interrupt()
+
+    assert metrics.REGISTRY.get_sample_value("hookline_interrupted_total") == before + 1
