@@ -7,12 +7,14 @@ import pytest
 from domain import replays, webhooks, workspaces
 from domain.database import now, rows
 from domain.errors import FaultCode, Refused
+from domain.queue import QUEUE_NAME
 from domain.replays import NewReplay
 from domain.tables import AuditEvent, Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.doing import faults_of, happen, listen, multiply
 from tests.domain.explaining import rows_read
+from tests.domain.untold import entries
 from workers.replay import copy_pages
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -81,6 +83,19 @@ async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domai
     assert replay.finished_at
     copied = await Delivery.filter(replay_id=replay.id).values_list("retry_of_id", flat=True)
     assert len(copied) == len(set(copied)) == 250
+
+
+async def test_copies_are_told_of_and_hinted_at_at_once(domain: Domain, admin: Actor) -> None:
+    await start(domain, admin, await failed_deliveries(domain, admin, 2))
+    await domain.outlet.flush()
+    await domain.redis.flushall()
+
+    await copy_pages(domain)
+    await domain.outlet.flush()
+
+    copies = [copy.id for copy in await Delivery.exclude(replay_id=None).order_by("id")]
+    assert sorted(entry.data["delivery"]["id"] for entry in await entries(domain, admin)) == copies
+    assert await domain.redis.zcard(QUEUE_NAME) == 1
 
 
 async def test_a_replay_waits_while_many_of_its_copies_wait(domain: Domain, admin: Actor) -> None:

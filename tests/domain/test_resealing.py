@@ -155,6 +155,22 @@ async def test_the_worker_does_it_a_batch_at_a_step_and_then_rests(
     assert (await Webhook.get(id=webhook.id)).sealed_secret == webhook.sealed_secret
 
 
+async def test_after_its_rest_the_worker_begins_again(
+    domain: Domain, admin: Actor, rotated: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.reseal.REST_SECONDS", 0)
+    step = Resealing(replace(domain, vault=rotated))
+    for _ in range(5):
+        await step.once()
+    # By a process that has not been restarted yet.
+    await furnish(domain, admin)
+
+    for _ in range(5):
+        await step.once()
+
+    assert await resealing.left(rotated) == 0
+
+
 async def test_with_one_key_the_worker_looks_at_nothing(domain: Domain, admin: Actor) -> None:
     await furnish(domain, admin)
     step = Resealing(replace(domain, vault=Vault((NEW_KEY,))))

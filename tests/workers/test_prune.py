@@ -3,6 +3,7 @@
 import pytest
 
 from domain.database import rows
+from domain.retention import PAGE
 from domain.unit import Actor, Domain
 from tests.domain.doing import listen
 from tests.domain.test_retention import delivered, left
@@ -25,6 +26,21 @@ async def test_one_round_takes_a_page_of_each_sweep_and_counts_it(domain: Domain
     assert {sweep: counted(sweep) - before[sweep] for sweep in before} == {
         "attempt_bodies": 3, "deliveries": 2, "events": 2,
     }  # fmt: skip
+    assert len(await left("delivery")) == 1
+
+
+async def test_it_goes_on_soon_where_any_sweep_has_more(domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin)
+    await delivered(domain, admin, 1, days_ago=91)
+    await rows(
+        """INSERT INTO delivery
+            (workspace_id, event_id, webhook_id, event_type, max_attempts, status, created_at, finished_at)
+        SELECT workspace_id, event_id, webhook_id, event_type, max_attempts, status, created_at, finished_at
+        FROM delivery, generate_series(1, $1)""",
+        PAGE,
+    )
+
+    assert await Prune(domain.settings).once()
     assert len(await left("delivery")) == 1
 
 
