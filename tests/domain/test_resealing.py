@@ -159,11 +159,13 @@ async def test_after_its_rest_the_worker_begins_again(
     domain: Domain, admin: Actor, rotated: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.reseal.REST_SECONDS", 0)
+    await furnish(domain, admin)
     step = Resealing(replace(domain, vault=rotated))
     for _ in range(5):
         await step.once()
     # By a process that has not been restarted yet.
-    await furnish(domain, admin)
+    await listen(domain, admin, secret="late")
+    assert await resealing.left(rotated) == 1
 
     for _ in range(5):
         await step.once()
