@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from graphql import (
     GraphQLField,
@@ -24,7 +24,7 @@ from graphql import (
     TypeNameMetaFieldDef,
 )
 from graphql.execution.middleware import MiddlewareManager
-from graphql.pyutils import Path
+from graphql.pyutils import Path, RefMap
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
 from strawberry.types.base import has_object_definition
@@ -88,6 +88,18 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         self._plans: dict[tuple[str, int], _Plan] = {}
         self._watched = _is_between(self.middleware_manager)
+
+    def build_per_event_executor(self, payload: Any) -> Self:
+        """As in graphql-core: a copy that executes one event of a subscription.
+
+        graphql-core's shares what it remembers of selections with the original, and each event has new ones: they
+        would pile up for as long as the subscription lasts.
+        """
+        executor: Self = super().build_per_event_executor(payload)  # type: ignore[assignment]
+        executor._plans = {}
+        executor._relevant_sub_fields = {}
+        executor._stream_usages = RefMap()
+        return executor
 
     def complete_iterable_value(  # noqa: PLR0917 (graphql-core calls it so)
         self,

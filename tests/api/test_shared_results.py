@@ -1,6 +1,7 @@
 """What a change becomes when it is executed once for all is what Strawberry makes of it for each."""
 
 import asyncio
+import gc
 import json
 import random
 from collections import Counter
@@ -9,11 +10,14 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
+from graphql.execution.collect_fields import FieldDetails
+
 from api.documents import BadDocument
 from api.execution import Asked
 from domain import ids
 from domain.vocabulary import DeliveryStatus, EventType
 from schema.context import Context
+from schema.plain_fields import _Plan
 from schema.schema import schema
 from tests.api.changes import announce, delivery_change, some_changes, succeeded
 from tests.api.conftest import Api
@@ -95,6 +99,19 @@ async def test_so_are_those_of_documents_that_nobody_wrote(api: Api) -> None:
     compared = Counter({text: await compare(api, text, {"yes": True}) for text in islice(documents, RANDOM_DOCUMENTS)})
     assert len(compared) > RANDOM_DOCUMENTS / 2
     assert all(compared.values())
+
+
+async def test_what_executing_a_change_has_made_goes_with_it(api: Api) -> None:
+    """A subscription lives for days: whatever each change left behind would fill the memory."""
+    listener, _ = await listen(api, "subscription { deliveryStatusChanged { status delivery { id event { id } } } }")
+
+    async def left_after(number: int) -> int:
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, number))
+        await listener.until(len(listener.payloads) + number)
+        gc.collect()
+        return sum(type(each) in {FieldDetails, _Plan} for each in gc.get_objects())
+
+    assert await left_after(1) == await left_after(20)
 
 
 def is_allowed(api: Api, text: str) -> bool:
