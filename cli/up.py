@@ -135,7 +135,7 @@ class _Instance:
             await domain.hub.live.claim()
         except ForeignRedis:
             if is_given("HOOKLINE_REDIS_URL", self._environ):
-                self._output.say(" ".join(ailments.FOREIGN), "yellow")
+                self._output.say(". ".join(ailments.FOREIGN), "yellow")
             else:
                 # It was kept beside another database, and nothing in it is of this one.
                 await domain.redis.flushall()

@@ -151,7 +151,7 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
         redis.set(SERVED, "another")
     with up(tmp_path / "var", variables) as running:
         running.until_ready()
-        assert "Redis serves another Hookline" in running.output
+        assert "live updates do not. Have HOOKLINE_REDIS_URL name one of its own" in running.output
         assert set(running.parts()) == {"api", "worker"}
         assert await workspaces_in(empty_database_url) == ["My workspace"]
         assert "Deliveries may go to this machine itself" not in running.output
