@@ -12,7 +12,7 @@ import typer
 from cli import sentences
 from cli import up as upping
 from cli.data_folder import DataFolder, FolderRefusedError
-from cli.output import Output
+from cli.output import NotWrittenError, Output
 from domain import database, ids, workspaces
 from domain.errors import HooklineError, Misconfigured
 from domain.settings import Settings
@@ -62,8 +62,12 @@ def environment_of(folder: DataFolder) -> dict[str, str]:
 
 
 def print_result(name: str, value: object, *, as_json: bool) -> None:
-    """Print what a command made: alone, or under its name. Raises NotWrittenError."""
-    Output().say(json.dumps({name: value}) if as_json else str(value))
+    """Print what a command made: alone, or under its name. Raises NotWrittenError, also where nobody reads it: a token
+    is shown this once."""
+    output = Output()
+    output.say(json.dumps({name: value}) if as_json else str(value))
+    if not output.is_read:
+        raise NotWrittenError("What came of it was read by nobody.")
 
 
 @contextmanager

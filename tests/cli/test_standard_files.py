@@ -73,8 +73,13 @@ def test_what_could_not_be_written_is_a_sentence(arguments: tuple[str, ...]) -> 
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
-    told = sh("| true", ["keys", "generate"])
+    told = sh("| true", ["doctor", "--json"], **variables(NOWHERE))
     assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_a_result_that_nobody_read_is_said_to_be_lost() -> None:
+    told = sh("| true", ["keys", "generate"])
+    assert told.stderr == "What came of it was read by nobody.\n"
 
 
 def test_what_watches_ends_once_nobody_reads(database_url: str) -> None:
