@@ -124,10 +124,10 @@ class Live:
         """
         await self._run(self._claim)
 
-    async def _run(self, script: AsyncScript, *words: Any) -> Any:
+    async def _run(self, registered: AsyncScript, *words: Any) -> Any:
         if self._database is None:
             self._database = await self._identity()
-        answer = await script(args=[*words, self._database])
+        answer = await registered(args=[*words, self._database])
         if answer is None:
             raise ForeignRedis
         return answer

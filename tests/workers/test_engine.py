@@ -16,6 +16,7 @@ from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, Role
 from tests.away import close, gated, reopen
 from tests.domain.doing import happen, listen
+from tests.domain.untold import statuses
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
 from tests.workers.delivering import all_due_now, finished
@@ -70,14 +71,12 @@ async def test_each_step_of_an_attempt_is_told_at_once(
     await engine.deliver([Owed((await Delivery.get()).id, webhook.id, webhook.workspace_id)])
 
     await until(
-        lambda: _told(domain, admin, [DeliveryStatus.PENDING, DeliveryStatus.DELIVERING, DeliveryStatus.SUCCEEDED])
+        lambda: _were_told(domain, admin, [DeliveryStatus.PENDING, DeliveryStatus.DELIVERING, DeliveryStatus.SUCCEEDED])
     )
 
 
-async def _told(domain: Domain, actor: Actor, statuses: list[DeliveryStatus]) -> bool:
-    live, place = domain.hub.live, actor.workspace.id
-    pages = live.history(place, "0", await live.open(place))
-    return [entry.data["status"] async for page in pages for entry in page] == statuses
+async def _were_told(domain: Domain, actor: Actor, told: list[DeliveryStatus]) -> bool:
+    return await statuses(domain, actor) == told
 
 
 async def test_a_claim_whose_asker_is_cancelled_is_sent_all_the_same(

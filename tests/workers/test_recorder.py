@@ -21,6 +21,7 @@ from domain.vocabulary import AttemptOutcome, DeliveryStatus, DeliveryWaitReason
 from tests.away import Gates, close, gated, reopen
 from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL
 from tests.domain.doing import happen, listen
+from tests.domain.untold import entries, statuses
 from tests.waiting import until
 from workers import metrics
 from workers.recorder import MOST_AT_ONCE, Recorder
@@ -96,7 +97,7 @@ async def test_what_is_announced_of_a_retry_knows_that_its_endpoint_has_just_beg
     recorder.add(row, SENT, Failed(AttemptOutcome.DNS_FAILED, "The name was not found.", TOOK))
 
     await until(lambda: _is_told(domain, admin, DeliveryStatus.RETRYING))
-    assert (await _told(domain, admin))[-1]["delivery"]["waiting_for"] == DeliveryWaitReason.CIRCUIT_OPEN
+    assert (await entries(domain, admin))[-1].data["delivery"]["waiting_for"] == DeliveryWaitReason.CIRCUIT_OPEN
 
 
 async def test_an_attempt_is_told_of_though_the_health_of_its_endpoint_cannot_be_noted(
@@ -114,13 +115,7 @@ async def test_an_attempt_is_told_of_though_the_health_of_its_endpoint_cannot_be
 
 
 async def _is_told(domain: Domain, actor: Actor, status: DeliveryStatus) -> bool:
-    return status in [data["status"] for data in await _told(domain, actor)]
-
-
-async def _told(domain: Domain, actor: Actor) -> list[dict[str, Any]]:
-    live, place = domain.hub.live, actor.workspace.id
-    pages = live.history(place, "0", await live.open(place))
-    return [entry.data async for page in pages for entry in page]
+    return status in await statuses(domain, actor)
 
 
 async def test_a_retry_is_hinted_at_for_its_time(domain: Domain, admin: Actor, recorder: Recorder) -> None:
