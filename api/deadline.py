@@ -31,7 +31,11 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     if not task.done():
         _abandon(task)
         raise Late
-    return task.result()
+    try:
+        return task.result()
+    finally:
+        # What it raises leads to this frame: a circle, with all that the callers hold, for the collector of garbage.
+        del task
 
 
 def _abandon(task: "asyncio.Task[Any]") -> None:

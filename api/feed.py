@@ -61,14 +61,6 @@ class Owner(Protocol):
         """One change went to so many subscribers."""
 
 
-@dataclass(eq=False, slots=True)
-class Member:
-    """One live subscriber, and the last change that it has seen."""
-
-    sink: Sink
-    seen: Position
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """What equal subscriptions watch: the entries they want, and how those become answers."""
@@ -131,7 +123,8 @@ class Feed:
         self.source = source
         self.owner = owner
         self.key = key
-        self.members: set[Member] = set()
+        # Who is live, and the last change that each has seen.
+        self.members: dict[Sink, Position] = {}
         # Whether it could be started, once that is known.
         self.started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.closed = False
@@ -166,24 +159,23 @@ class Feed:
         self.owner.forget(self)
         if not self.started.done():
             self.started.set_result(False)
-        if self._ending is None and self._task is not None and self._task is not asyncio.current_task():
-            self._ending = asyncio.create_task(end(self._task), name="end of a feed")
+        if self._task is not None and self._task is not asyncio.current_task():
+            task, self._task = self._task, None
+            self._ending = asyncio.create_task(end(task), name="end of a feed")
 
-    def leave(self, member: Member) -> None:
+    def leave(self, sink: Sink) -> None:
         """One subscriber less; the last one ends the feed."""
-        self.members.discard(member)
+        self.members.pop(sink, None)
         self._close_if_idle()
 
-    async def join(self, sink: Sink, after: str | None) -> Member:
+    async def join(self, sink: Sink, after: str | None) -> None:
         """Add a subscriber, once it has all that it missed. Raises BadCursor, CursorExpired, and redis-py's errors."""
         self._expected += 1
         try:
             seen = (0, 0) if after is None else await self._catch_up(sink, after)
             if self._error is not None:
                 raise self._error
-            member = Member(sink, seen)
-            self.members.add(member)
-            return member
+            self.members[sink] = seen
         finally:
             self._expected -= 1
             self._close_if_idle()
@@ -262,18 +254,18 @@ class Feed:
 
     def _tell(self, order: Position, payload: str) -> None:
         self._recent.add(order, payload)
-        for member in tuple(self.members):
+        for sink, seen in tuple(self.members.items()):
             # One may come with a cursor from a process that has read further than this one.
-            if order > member.seen:
-                member.sink.next(payload)
+            if order > seen:
+                sink.next(payload)
         self.owner.sent(len(self.members))
 
     def _end(self, error: Exception) -> None:
         self._error = error
         errors = shown([GraphQLError(str(error), original_error=error)], _request_id()) if self.members else []
-        members, self.members = self.members, set()
-        for member in members:
-            member.sink.fail(errors)
+        members, self.members = self.members, {}
+        for sink in members:
+            sink.fail(errors)
 
 
 def _request_id() -> str:

@@ -154,18 +154,19 @@ class Socket:
         # It ends already: `close` has nothing to cancel.
         self._task = None
         self.process.connections.remove(self)
-        operations = tuple(self.operations.values())
-        for operation in operations:
-            operation.cancel()
-        await end(*filter(None, (writer, *(operation.task for operation in operations))))
-        if self._closing is not None:
-            self.process.metrics.closed.labels(str(self._closing.code)).inc()
-            self.facts.codes.add(str(self._closing.code))
-            reason = self._closing.reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+        tasks = [operation.cancel() for operation in tuple(self.operations.values())]
+        # These and what was raised lead back here: circles, which would wait for the collector of garbage.
+        self.operations.clear()
+        closing, self._closing = self._closing, None
+        await end(*filter(None, (writer, *tasks)))
+        if closing is not None:
+            self.process.metrics.closed.labels(str(closing.code)).inc()
+            self.facts.codes.add(str(closing.code))
+            reason = closing.reason.encode()[:LONGEST_REASON].decode(errors="ignore")
             # The client may have gone meanwhile, or take nothing.
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._send({"type": "websocket.close", "code": self._closing.code, "reason": reason})
+                    await self._send({"type": "websocket.close", "code": closing.code, "reason": reason})
 
     async def _write(self) -> None:
         clock = asyncio.get_running_loop().time

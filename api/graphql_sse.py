@@ -16,7 +16,7 @@ from api.connections import FORBIDDEN, FULL_REASON, TOO_SLOW_REASON, TRY_AGAIN
 from api.documents import BadDocument
 from api.execution import Prepared, coded, encoded, failure, refusal
 from api.facts import Facts
-from api.live_feed import Subscription
+from api.feed import Feed
 from api.outbox import Outbox
 from api.process import Process
 from domain.tasks import end
@@ -86,7 +86,7 @@ class EventStream:
         self._cut = cut
         self._ended = asyncio.Event()
         self._last_words = COMPLETE
-        self._subscription: Subscription | None = None
+        self._feed: Feed | None = None
 
     async def serve(self, prepared: Prepared, receive: Receive) -> None:
         """Send what comes until either side ends it."""
@@ -101,8 +101,8 @@ class EventStream:
         finally:
             await end(*tasks)
             # Only now: a cancellation may be swallowed (see api/operation.py).
-            if self._subscription is not None:
-                self._subscription.close()
+            if self._feed is not None:
+                self._feed.leave(self)
         if ended.done() and not ended.cancelled():
             await self.finish()
 
@@ -121,7 +121,7 @@ class EventStream:
         process, request_id = self.process, self.facts.request_id
         try:
             if prepared.kind == "subscription":
-                self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                self._feed = await process.feeds.subscribe(prepared, self.actor, self, request_id)
                 process.metrics.operation("sse", prepared, set())
                 return
             outcome = await process.execute(prepared, self.actor, request_id, "sse")

@@ -14,7 +14,7 @@ from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
 
 from api.execution import Engine, Prepared
-from api.feed import PASSING, Feed, Member, Sink, Source
+from api.feed import PASSING, Feed, Sink, Source
 from api.metrics import Metrics
 from domain.live import LiveAway
 from domain.unit import Actor, Domain
@@ -34,18 +34,6 @@ class Key:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A live subscription; `close` it when the subscriber goes."""
-
-    feed: Feed
-    member: Member
-
-    def close(self) -> None:
-        """Hear nothing more."""
-        self.feed.leave(self.member)
-
-
 class Feeds:
     """The feeds of one process."""
 
@@ -63,8 +51,8 @@ class Feeds:
         """How many subscriptions are live."""
         return sum(len(feed.members) for feed in self._feeds.values())
 
-    async def subscribe(self, prepared: Prepared, actor: Actor, sink: Sink, request_id: str) -> Subscription:
-        """Subscribe; returns once the subscriber has all that it missed and is live.
+    async def subscribe(self, prepared: Prepared, actor: Actor, sink: Sink, request_id: str) -> Feed:
+        """Subscribe; returns once the subscriber has all that it missed and is live, until it leaves the feed.
 
         Raises BadDocument, what the subscription itself raises, and LiveAway where a server of ours is out of reach.
         """
@@ -76,9 +64,10 @@ class Feeds:
         key = _key(prepared, actor)
         try:
             feed = await self._feed(key, source)
-            return Subscription(feed, await feed.join(sink, arguments.get("after")))
+            await feed.join(sink, arguments.get("after"))
         except PASSING as error:
             raise LiveAway from error
+        return feed
 
     async def _feed(self, key: Key, source: Source) -> Feed:
         while True:

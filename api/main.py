@@ -75,6 +75,11 @@ class OneWrite:
         return self._transport.is_closing()
 
 
+def _let_go(transport: Any) -> None:
+    """Have nothing of a lost connection wait for the collector of garbage: asyncio's keeps a method of its own."""
+    transport._read_ready_cb = None  # noqa: SLF001
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's, but with answers in one write, a bound on heads and trailers, and a way to cut a connection.
 
@@ -91,6 +96,17 @@ class HttpProtocol(HttpToolsProtocol):
         if self._headed > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """See uvicorn."""
+        super().handle_websocket_upgrade()
+        # Its parser has methods of this object. uvicorn ends that circle where a connection does, not here.
+        self.parser = None  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        super().connection_lost(exc)
+        _let_go(self.transport)
 
     def on_headers_complete(self) -> None:
         """See uvicorn."""
@@ -127,6 +143,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             extensions: Any = self.scope["extensions"]
             extensions[WRITE_NOW] = {"write": self.write_now}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        super().connection_lost(exc)
+        if hasattr(self, "scope"):
+            extensions: Any = self.scope["extensions"]
+            extensions.pop(WRITE_NOW, None)
+        _let_go(self.transport)
 
     def handle_ping(self) -> None:
         """See uvicorn. Who does not read is not answered, for every answer would be kept (RFC 6455, section 5.5.3)."""

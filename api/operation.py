@@ -8,7 +8,7 @@ import orjson
 from api.documents import BadDocument
 from api.execution import Asked, coded, encoded, failure, shown
 from api.facts import Facts
-from api.live_feed import Subscription
+from api.feed import Feed
 from api.outbox import Outbox
 from api.process import Process
 from api.rates import RateLimited
@@ -37,21 +37,24 @@ class Operation:
         encoded_id = orjson.dumps(id_).decode()
         self._head = f'{{"id":{encoded_id},"type":"next","payload":'
         self._encoded_id = encoded_id
-        self.task: asyncio.Task[None] | None = None
-        self._subscription: Subscription | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._feed: Feed | None = None
         self._cancelled = False
 
     def start(self, asked: Asked) -> None:
         """Begin; it goes on beside the others."""
-        self.task = asyncio.create_task(self._run(asked), name="operation")
+        self._task = asyncio.create_task(self._run(asked), name="operation")
 
-    def cancel(self) -> None:
-        """End it without a word; it has ended once its task has."""
+    def cancel(self) -> "asyncio.Task[None] | None":
+        """End it without a word; it has ended once the task has that this returns."""
         self._cancelled = True
-        if self.task is not None:
-            self.task.cancel()
-        if self._subscription is not None:
-            self._subscription.close()
+        # What a cancelled task raised leads back here, in a circle.
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        if self._feed is not None:
+            self._feed.leave(self)
+        return task
 
     async def _run(self, asked: Asked) -> None:
         process, request_id = self.socket.process, self.socket.facts.request_id
@@ -59,10 +62,10 @@ class Operation:
             await process.gate.count(self.actor)
             prepared = process.engine.prepare(asked)
             if prepared.kind == "subscription":
-                self._subscription = await process.feeds.subscribe(prepared, self.actor, self, request_id)
+                self._feed = await process.feeds.subscribe(prepared, self.actor, self, request_id)
                 # Until Python 3.12, asyncio.wait_for (redis-py's) may swallow a cancellation.
                 if self._cancelled:
-                    self._subscription.close()
+                    self._feed.leave(self)
                 process.metrics.operation("websocket", prepared, set())
                 return
             outcome = await process.execute(prepared, self.actor, request_id, "websocket")

@@ -1,9 +1,8 @@
 """Reading what many rows of an answer need in one statement each, and nothing of another workspace."""
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -18,7 +17,10 @@ Span = tuple[int, datetime | None, datetime | None]
 
 
 class Loaders:
-    """The rows that one operation has asked for. A key that leads nowhere gives None."""
+    """The rows that one operation has asked for. A key that leads nowhere gives None.
+
+    What loads them knows nothing of this object: that would be a circle, which only the collector of garbage ends.
+    """
 
     def __init__(self, workspace_id: int) -> None:
         self._workspace_id = workspace_id
@@ -27,12 +29,12 @@ class Loaders:
     @cached_property
     def attempts(self) -> DataLoader[int, list[tables.Attempt]]:
         """The attempts of a delivery, in their order."""
-        return DataLoader(self._load_attempts)
+        return DataLoader(partial(_load_attempts, self._workspace_id))
 
     @cached_property
     def post_accounts(self) -> DataLoader[int, list[tables.PostAccount]]:
         """Where a post goes."""
-        return DataLoader(self._load_post_accounts)
+        return DataLoader(partial(_load_post_accounts, self._workspace_id))
 
     @cached_property
     def stats(self) -> DataLoader[Span, webhook_stats.Stats]:
@@ -48,36 +50,34 @@ class Loaders:
 
     def _of(self, table: type[Model]) -> DataLoader[int, Any]:
         if table not in self._by_table:
-            self._by_table[table] = DataLoader(self._rows_of(table))
+            self._by_table[table] = DataLoader(partial(_load_rows, table, self._workspace_id))
         return self._by_table[table]
-
-    def _rows_of(self, table: type[Model]) -> Callable[[list[int]], Coroutine[Any, Any, list[Any]]]:
-        owner = "id" if table is tables.Workspace else "workspace_id"
-        sql = _MINE.replace("TABLE", table._meta.db_table).replace("OWNER", owner)  # noqa: SLF001
-
-        async def load(keys: list[int]) -> list[Any]:
-            rows = await reader(table)(sql, keys, self._workspace_id)
-            found = {row.pk: row for row in rows}
-            return [found.get(key) for key in keys]
-
-        return load
-
-    async def _load_attempts(self, keys: list[int]) -> list[list[tables.Attempt]]:
-        mine = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=self._workspace_id)
-        found: defaultdict[int, list[tables.Attempt]] = defaultdict(list)
-        for row in await select(mine.order_by("delivery_id", "number")):
-            found[row.delivery_id].append(row)
-        return [found[key] for key in keys]
-
-    async def _load_post_accounts(self, keys: list[int]) -> list[list[tables.PostAccount]]:
-        mine = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=self._workspace_id)
-        found: defaultdict[int, list[tables.PostAccount]] = defaultdict(list)
-        for row in await select(mine.order_by("post_id", "id")):
-            found[row.post_id].append(row)
-        return [found[key] for key in keys]
 
 
 _MINE = "SELECT * FROM TABLE WHERE id = ANY ($1) AND OWNER = $2"
+
+
+async def _load_rows(table: type[Model], workspace_id: int, keys: list[int]) -> list[Any]:
+    owner = "id" if table is tables.Workspace else "workspace_id"
+    sql = _MINE.replace("TABLE", table._meta.db_table).replace("OWNER", owner)  # noqa: SLF001
+    found = {row.pk: row for row in await reader(table)(sql, keys, workspace_id)}
+    return [found.get(key) for key in keys]
+
+
+async def _load_attempts(workspace_id: int, keys: list[int]) -> list[list[tables.Attempt]]:
+    mine = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=workspace_id)
+    found: defaultdict[int, list[tables.Attempt]] = defaultdict(list)
+    for row in await select(mine.order_by("delivery_id", "number")):
+        found[row.delivery_id].append(row)
+    return [found[key] for key in keys]
+
+
+async def _load_post_accounts(workspace_id: int, keys: list[int]) -> list[list[tables.PostAccount]]:
+    mine = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=workspace_id)
+    found: defaultdict[int, list[tables.PostAccount]] = defaultdict(list)
+    for row in await select(mine.order_by("post_id", "id")):
+        found[row.post_id].append(row)
+    return [found[key] for key in keys]
 
 
 async def _load_stats(spans: list[Span]) -> list[webhook_stats.Stats]:

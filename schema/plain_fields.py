@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self
+from weakref import proxy
 
 from graphql import (
     GraphQLField,
@@ -21,6 +22,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLResolveInfoHelpers,
     TypeNameMetaFieldDef,
 )
 from graphql.execution.middleware import MiddlewareManager
@@ -86,6 +88,12 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # graphql-core's are methods of the executor: a circle, with all that an operation made, for the collector.
+        weak = proxy(self)
+        self.async_helpers = GraphQLResolveInfoHelpers(
+            gather=lambda values: weak.gather_async_work(values),  # noqa: PLW0108 (a method would hold the executor)
+            track=lambda values: weak.track_async_work(values),  # noqa: PLW0108
+        )
         self._plans: dict[tuple[str, int], _Plan] = {}
         self._watched = _is_between(self.middleware_manager)
 

@@ -13,8 +13,7 @@ from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
 from api.execution import Asked
-from api.feed import Member
-from api.live_feed import Subscription
+from api.feed import Feed
 from api.recent import RECENT_CHANGES
 from domain import ids, workspaces
 from domain.errors import Unavailable
@@ -68,7 +67,7 @@ class Listener:
 
 async def listen(
     api: Api, query: str = WATCH, actor: Actor | None = None, operation: str | None = None, **variables: Any
-) -> tuple[Listener, Subscription]:
+) -> tuple[Listener, Feed]:
     """Subscribe as a socket would."""
     listener = Listener()
     prepared = api.process.engine.prepare(Asked(query, operation, variables))
@@ -89,8 +88,8 @@ async def test_equal_subscriptions_are_executed_once(api: Api) -> None:
         await listener.until(20)
     assert {tuple(listener.payloads) for listener, _ in found} == {tuple(found[0][0].payloads)}
     assert executed(api) == 20
-    for _, subscription in found:
-        subscription.close()
+    for listener, feed in found:
+        feed.leave(listener)
     assert len(api.process.feeds) == 0
 
 
@@ -132,10 +131,10 @@ async def test_a_cursor_that_is_used_for_something_else_as_well_is_no_affair_of_
 
 async def resumable(api: Api, number: int, actor: Actor | None = None) -> list[str]:
     """Announce changes; returns their cursors."""
-    listener, subscription = await listen(api, actor=actor)
+    listener, feed = await listen(api, actor=actor)
     await announce(api.process.domain, some_changes((actor or api.actor).workspace.id, number))
     await listener.until(number)
-    subscription.close()
+    feed.leave(listener)
     return listener.cursors
 
 
@@ -144,7 +143,7 @@ async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None
     query = """subscription($after: String) {
         deliveryStatusChanged(statuses: [FAILED], eventTypes: [POST_DELETED], after: $after) { cursor status }
     }"""
-    listener, subscription = await listen(api, query)
+    listener, feed = await listen(api, query)
     wanted = {"status": DeliveryStatus.FAILED, "event_type": EventType.POST_DELETED}
     await announce(
         api.process.domain,
@@ -157,7 +156,7 @@ async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None
     )
     await listener.until(1)
     assert executed(api) == 1
-    subscription.close()
+    feed.leave(listener)
     resumed, _ = await listen(api, query, after="0")
     assert resumed.cursors == listener.cursors
     assert executed(api) == 2
@@ -190,9 +189,9 @@ async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while
 
 async def hear(api: Api, after: str, number: int) -> list[str]:
     """The cursors of what one hears who comes for at least so many changes."""
-    listener, subscription = await listen(api, after=after)
+    listener, feed = await listen(api, after=after)
     await listener.until(number)
-    subscription.close()
+    feed.leave(listener)
     return listener.cursors
 
 
@@ -269,13 +268,13 @@ async def test_when_redis_loses_the_stream_all_are_told_where_to_go_on(api: Api)
 
 
 async def test_one_that_has_read_further_elsewhere_gets_nothing_again(api: Api) -> None:
-    listener, subscription = await listen(api)
+    listener, feed = await listen(api)
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
     await listener.until(3)
     ahead, told = Listener(), list(listener.payloads)
-    subscription.feed.members.add(Member(ahead, order_of(listener.cursors[1])))
+    feed.members[ahead] = order_of(listener.cursors[1])
     for number in (1, 2):
-        subscription.feed._tell(order_of(listener.cursors[number]), told[number])
+        feed._tell(order_of(listener.cursors[number]), told[number])
     assert ahead.payloads == told[2:]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from api.feed import Member
 from domain.errors import Unavailable
 from domain.live import Entry
 from domain.settings import Settings
@@ -78,10 +77,10 @@ async def test_a_feed_ends_with_its_last_subscriber_though_a_library_swallows_it
             yield page
 
     monkeypatch.setattr(hub.live, "history", swallowing)
-    _, subscription = await listen(api)
+    listener, feed = await listen(api)
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
     await reading.wait()
-    subscription.close()
+    feed.leave(listener)
     await until(lambda: not hub.listeners, what="the end of the feed")
 
 
@@ -90,7 +89,7 @@ async def test_who_begins_a_feed_hears_changes_though_another_came_and_went_befo
     while not len(api.process.feeds):
         await asyncio.sleep(0)
     (feed,) = api.process.feeds._feeds.values()
-    feed.started.add_done_callback(lambda _: feed.leave(Member(Listener(), (0, 0))))
+    feed.started.add_done_callback(lambda _: feed.leave(Listener()))
     listener, _ = await first
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
     await listener.until(1)
