@@ -45,7 +45,7 @@ PROVIDER_ANSWER: Final = 1024 * 1024
 KEEP_ALIVE: Final = 4.0
 # Idle connections that are kept besides those in use.
 IDLE_CONNECTIONS: Final = 1000
-# A look-up may take this long per try and server; a name that is not found in three tries fails the attempt.
+# A look-up may take this long per try and server; a name that is not found in so many fails the attempt.
 DNS_SECONDS: Final = 2.0
 DNS_TRIES: Final = 2
 # Of a name with hundreds of addresses no more are dialled: each could be another victim.
