@@ -1,6 +1,7 @@
-"""The documentation: no link leads nowhere, and every command that it shows exists with the options that it shows."""
+"""The documentation: no link leads nowhere; the commands, files, tests and queries that it names are there."""
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,15 +10,23 @@ from typing import Any
 
 import pytest
 import typer
+from graphql import build_schema, parse, validate
 
 from cli.main import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SCHEMA = build_schema((ROOT / "schema" / "schema.graphql").read_text())
 PROGRAMS = ("hookline", ".venv/bin/hookline")
+ALL_TESTS = "\n".join(
+    path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in path.parts
+)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # What stands for something that the reader puts in.
 ENDS_A_COMMAND = {"|", "||", "&&", ";", ">", "2>", "&", "#", "..."}
+# Made by a command, or by whoever follows the guide.
+MADE = {"web/dist", "tests/receivers/node_modules", "domain/providers/NAME.py"}
+FOLDERS = "api|bench|cli|deploy|docs|domain|schema|tests|web|workers"
 
 
 def name_of(page: Path) -> str:
@@ -112,8 +121,41 @@ def test_every_target_of_make_exists(page: Path) -> None:
             assert word in TARGETS, f"make {' '.join(words)}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_and_every_test_that_is_named_is_there(page: Path) -> None:
+    for path in named_paths(page.read_text()):
+        assert path in MADE or list(ROOT.glob(path)), path
+    for test in re.findall(r"`(test_\w+)`", page.read_text()):
+        assert re.search(rf"def {test}\b", ALL_TESTS), test
+
+
+def named_paths(text: str) -> Iterator[str]:
+    """Those of our files and folders that stand in a text as code."""
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)):
+        yield from (path.rstrip("/.") for path in re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./*-]*", code))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_query_is_one_that_the_schema_answers(page: Path) -> None:
+    for query in queries(page.read_text()):
+        assert not validate(SCHEMA, parse(query)), query
+
+
+def queries(text: str) -> Iterator[str]:
+    """What is shown of GraphQL: in blocks of its own, in programs, in what curl sends, and within sentences."""
+    yield from re.findall(r"^ *```graphql\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"""["`]\s*((?:query|mutation|subscription)\b[^"`]*\{[^"`]*\})\s*["`]""", text)
+    yield from re.findall(r"`(\{ [a-z]\w+ [^`\n\"]*\})`", text)
+    yield from (json.loads(body)["query"] for body in re.findall(r"""'(\{"query": .*\})'""", text))
+
+
 def test_the_tests_above_find_what_they_look_for() -> None:
     operations = ROOT / "docs" / "operations.md"
+    assert [*named_paths("`api/gone.py` and `ls web/src/`, but `../api/x` and `an/api/x` are not ours")] == [
+        "api/gone.py", "web/src"
+    ]  # fmt: skip
+    assert len([*queries((ROOT / "docs" / "subscriptions.md").read_text())]) > 6
+    assert len([*queries((ROOT / "README.md").read_text())]) == 2
     assert ["status"] in list(typed(operations, *PROGRAMS))
     assert ["run"] in list(typed(ROOT / "CONTRIBUTING.md", "make"))
     with pytest.raises(AssertionError):
