@@ -77,7 +77,10 @@ class Attempt(Node):
     def response_headers(self, info: Info) -> list[HttpHeader]:
         return self._read(info.context, lambda row: _headers(row.response_headers))
 
-    @strawberry.field(description="How the body of the answer begins: its first 16 KiB at most.")
+    @strawberry.field(
+        description="How the body of the answer begins: its first 16 KiB at most. Null where no answer came, and once "
+        "it is older than bodies are kept (7 days, unless whoever runs Hookline says otherwise)."
+    )
     def response_body(self, info: Info) -> str | None:
         return self._read(info.context, lambda row: row.response_body)
 

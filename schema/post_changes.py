@@ -140,7 +140,9 @@ class PostMutation:
     async def post_delete(
         self,
         info: Info,
-        ids_: Annotated[list[strawberry.ID], strawberry.argument(name="ids", description="The posts' ids.")],
+        ids_: Annotated[
+            list[strawberry.ID], strawberry.argument(name="ids", description="The posts' ids, at most 100.")
+        ],
         to_trash: Annotated[
             bool | None, strawberry.argument(description="Move them to the trash instead of deleting them.")
         ] = False,

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from domain import accounts, post_checks
 from domain.errors import Misconfigured
+from domain.posts import MOST_DELETED
+from domain.request import MOST_HEADERS
 from domain.settings import Settings, read
+from domain.webhook_checks import MOST_ATTEMPTS
+from domain.webhooks import MOST_WEBHOOKS
+from domain.workspaces import MOST_TOKENS
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
@@ -163,6 +169,20 @@ def test_the_documented_defaults_are_those_that_hold(page: str) -> None:
     without = {name for name in variables() - set(NEEDED) if not told[name]}
     unset = Settings.from_environment(NEEDED)
     assert without == {f"HOOKLINE_{field.name.upper()}" for field in fields(Settings) if not getattr(unset, field.name)}
+
+
+def test_the_documented_limits_are_those_that_hold() -> None:
+    section = (
+        (ROOT / "docs" / "settings.md").read_text().partition("## What no setting changes\n")[2].partition("\n## ")[0]
+    )
+    for limit in (
+        f"{MOST_WEBHOOKS:,} webhooks, {accounts.MOST_ACCOUNTS} accounts and {MOST_TOKENS:,} valid tokens",
+        f"tried at most {MOST_ATTEMPTS} times and has at most {MOST_HEADERS} headers",
+        f"{post_checks.LONGEST_BODY:,} characters and {post_checks.MOST_ACCOUNTS} accounts",
+        f"{MOST_DELETED} posts are deleted at once",
+    ):
+        assert limit in section
+    assert timedelta(days=5 * 365) == post_checks.FURTHEST_AHEAD
 
 
 def test_only_one_file_reads_the_environment() -> None:
