@@ -42,7 +42,7 @@ describe(
     ACCOUNT_ADDED="An account was connected.",
     ACCOUNT_UPDATED="An account's name, picture, credentials or other data changed.",
     ACCOUNT_DELETED="An account was removed from the workspace.",
-    ACCOUNT_UNAUTHORIZED="A provider turned the account's credentials down; somebody has to connect it again.",
+    ACCOUNT_UNAUTHORIZED="A provider turned the account's credentials down; somebody has to give it new ones.",
     POST_CREATED="A post was written.",
     POST_UPDATED="A post's text or accounts changed, or its time was taken away.",
     POST_DELETED="One or more posts were deleted or moved to the trash.",
@@ -77,7 +77,7 @@ describe(
     DELIVERING="A worker is sending it right now.",
     RETRYING="The last attempt failed and another one is planned.",
     SUCCEEDED="The receiver answered with a 2xx status. Final.",
-    FAILED="Every attempt was used up, or the receiver asked us to stop. Final.",
+    FAILED="Every attempt was used up, the receiver asked us to stop, or five attempts were interrupted. Final.",
     CANCELLED="Somebody stopped it, or deleted its webhook. Final.",
 )
 describe(
@@ -86,7 +86,7 @@ describe(
     QUEUED="For a free worker; it is due.",
     BACKOFF="For the time that the retry schedule gives.",
     RETRY_AFTER="For the time that the receiver asked for with a `Retry-After` header.",
-    CIRCUIT_OPEN="For its endpoint, which keeps failing, to be tried again.",
+    CIRCUIT_OPEN="For its endpoint, which could not be reached several times in a row, to be tried again.",
     WEBHOOK_INACTIVE="For somebody to activate its webhook.",
 )
 describe(
@@ -137,7 +137,7 @@ describe(
     NOT_FOUND="The id leads to nothing in this workspace.",
     ADDRESS_REFUSED="The URL leads to a place where deliveries may not go.",
     WRONG_STATE="What it is about is in a state that does not allow this.",
-    LIMIT_REACHED="The workspace holds as many of these as it may.",
+    LIMIT_REACHED="There would be more of these than are allowed, in the workspace or in what was sent.",
     UNAUTHORIZED_BY_PROVIDER="The provider turned the credentials down.",
     PROVIDER_UNREACHABLE="The provider did not answer, or made no sense; trying again may help.",
 )
