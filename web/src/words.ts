@@ -60,7 +60,7 @@ export const WAITS: Record<DeliveryWaitReason, { label: string; advice: string }
   },
   CIRCUIT_OPEN: {
     label: 'Sparing the endpoint',
-    advice: 'The endpoint keeps failing, so it gets only a probe now and then. Once one succeeds, everything that waits goes out.',
+    advice: 'The endpoint could not be reached several times in a row, so it gets only a probe now and then. Once it answers, whatever it says, all that waits goes out.',
   },
   WEBHOOK_INACTIVE: {
     label: 'The webhook is not active',
