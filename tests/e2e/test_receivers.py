@@ -14,7 +14,7 @@ from tests.waiting import until
 DNS_SECONDS = 30
 HANGING = 100
 HEALTHY = 10
-# FAULTS.md, F21.
+# docs/reliability.md, F21.
 P99_SECONDS = 2.0
 
 

@@ -14,7 +14,7 @@ from tests.e2e.world import World
 from tests.waiting import until
 
 OUTAGE_SECONDS = 30
-# FAULTS.md, F11.
+# docs/reliability.md, F11.
 MUTATION_SECONDS = 2.0
 
 

@@ -18,7 +18,7 @@ from tests.e2e.receivers import Arrival, Receivers, receiving
 from tests.e2e.system import LEASE, System, connect
 from tests.e2e.tally import Tally, Window, copies, lost
 
-# FAULTS.md: nothing stays DELIVERING longer than the lease and this.
+# docs/reliability.md: nothing stays DELIVERING longer than the lease and this.
 GRACE_SECONDS = 5.0
 WATCH_SECONDS = 0.3
 DONE_SECONDS = 60.0
@@ -172,7 +172,7 @@ class World:
         )
 
     async def keeps_the_rule(self, *, finished: bool = True) -> Tally:
-        """The rule of FAULTS.md for every fault; returns the tally. Raises AssertionError."""
+        """The rule of docs/reliability.md for every fault; returns the tally. Raises AssertionError."""
         await self.system.healthy()
         if finished:
             await self.finished()
