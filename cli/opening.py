@@ -19,11 +19,21 @@ from domain.settings import Settings
 from domain.tables import Workspace
 from domain.terminals import plain
 
+
+def named(folder: str) -> Path:
+    """A folder that an option names. Raises BadParameter for `--data "$UNSET"`: Path takes that for where one is."""
+    if not folder:
+        raise typer.BadParameter("It is empty; name a folder.")
+    return Path(folder)
+
+
 Data = Annotated[
     Path | None,
     typer.Option(
+        parser=named,
+        metavar="FOLDER",
         help="Work on the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name "
-        "those that it does not keep there, and hold for all other settings."
+        "those that it does not keep there, and hold for all other settings.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -218,6 +218,18 @@ def test_an_option_that_makes_no_sense_is_refused(database_url: str, arguments: 
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("up",), ("status",), ("signin",), ("listen", "--forward-to", "http://127.0.0.1:9")],
+    ids=lambda command: command[0],
+)
+def test_a_data_folder_without_a_name_is_not_the_one_that_somebody_is_in(command: tuple[str, ...]) -> None:
+    """`--data "$UNSET"` would make a PostgreSQL there, or erase in the one that is."""
+    refused = CliRunner().invoke(app, [*command, "--data", ""])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "It is empty" in refused.stderr
+
+
 def test_an_unmigrated_database_is_a_sentence(empty_database_url: str) -> None:
     for command in (
         ("workspace", "create", "Acme"),
