@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -25,6 +26,8 @@ READ_COUNT = 500
 ANSWER_SECONDS = BLOCK_MS / 1000 + 1
 # How long to wait before asking a Redis that is away again.
 AWAY_SECONDS = 0.25
+# Losses are looked for as often at least: what is looked at is kept on.
+LOOK_SECONDS = 3600.0
 
 Found = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 
@@ -61,6 +64,7 @@ class Hub:
         self._streams: dict[bytes, _Stream] = {}
         self._woken = asyncio.Event()
         self._doubtful = False
+        self._looked = monotonic()
 
     @property
     def listeners(self) -> int:
@@ -125,13 +129,13 @@ class Hub:
         for key, entries in found or []:
             stream = self._streams[key]
             # So far behind, entries may have been trimmed before they were read.
-            if len(entries) < READ_COUNT or await self.live.holds(stream.workspace_id, stream.position):
+            if len(entries) < READ_COUNT or await self._is_held(stream):
                 self._hand_out(stream, entries)
             else:
                 stream.position = entries[-1][0].decode()
                 _tell_lost(stream)
         # A Redis that was emptied, and whose clock runs behind, would stay silent.
-        self._doubtful = found == []
+        self._doubtful = found == [] or monotonic() > self._looked + LOOK_SECONDS
 
     async def _read_or_wake(self) -> Found | None:
         """What is new in the watched streams; empty after BLOCK_MS; None where another stream is to be watched too."""
@@ -157,12 +161,17 @@ class Hub:
 
     async def _look_for_losses(self) -> None:
         """Tells the listeners of streams that no longer hold the place where they were read."""
+        self._looked = monotonic()
         # Others may be opened meanwhile.
-        for stream in tuple(self._streams.values()):
-            last = await self.live.open(stream.workspace_id)
-            if not await self.live.holds(stream.workspace_id, stream.position):
-                stream.position = last
+        streams = tuple(self._streams.values())
+        held = await self.live.held([(stream.workspace_id, stream.position) for stream in streams])
+        for stream, is_held in zip(streams, held, strict=True):
+            if not is_held:
+                stream.position = await self.live.open(stream.workspace_id)
                 _tell_lost(stream)
+
+    async def _is_held(self, stream: _Stream) -> bool:
+        return (await self.live.held([(stream.workspace_id, stream.position)]))[0]
 
 
 def _tell_lost(stream: _Stream) -> None:

@@ -20,7 +20,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from domain.errors import HooklineError, Unavailable
-from domain.live_scripts import APPEND, CLAIM, NO_STREAM, OPEN, SPAN, STANDS, script, stream_of
+from domain.live_scripts import APPEND, CLAIM, KEPT_SECONDS, NO_STREAM, OPEN, SPAN, STANDS, script, stream_of
 
 # How long the last change of a thing is remembered, once nothing of it is open; the loop has settled it long before.
 MEMORY_SECONDS = 600
@@ -205,9 +205,16 @@ class Live:
             pipe.set(f"{stream}:erased", 1, ex=ERASED_SECONDS)
             await pipe.execute()
 
-    async def holds(self, workspace_id: int, cursor: str) -> bool:
-        """Whether the workspace's stream still has the entry of that cursor."""
-        return bool(await self._redis.xrange(stream_of(workspace_id), cursor, cursor, count=1))
+    async def held(self, places: Sequence[tuple[int, str]]) -> list[bool]:
+        """Of workspaces and cursors: whether the workspace's stream still has that entry. Whoever asks watches it, so
+        it is kept on.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for workspace_id, cursor in places:
+                pipe.xrange(stream_of(workspace_id), cursor, cursor, count=1)
+                pipe.expire(stream_of(workspace_id), KEPT_SECONDS)
+            answers = await pipe.execute()
+        return [bool(found) for found in answers[::2]]
 
 
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:

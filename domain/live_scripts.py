@@ -5,6 +5,10 @@ The last argument of each is our database. Where Redis serves another one, each 
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
+# What is older goes too, but for so many of the last, from which the readers of a quiet workspace go on. And a stream
+# goes whole that nobody has watched or written to for as long.
+KEPT_SECONDS = 24 * 3600
+KEPT_OLD = 1_000
 # How many changes of one workspace may have one millisecond in their ids.
 SPAN = 2**20
 # How far the time that is recalled of a change may lie before the one at which it was committed, in microseconds.
@@ -41,6 +45,10 @@ local begun = {}
 local function add(stream, workspace, ...)
   if not begun[stream] then
     begun[stream] = true
+    redis.call('EXPIRE', stream, KEPT_SECONDS)
+    if redis.call('XLEN', stream) > 2 * KEPT_OLD then
+      redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', ms - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
+    end
     local id = string.format('%.0f-%.0f', ms, workspace * SPAN)
     local added = redis.pcall('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, id, ...)
     if not added.err then
@@ -90,8 +98,9 @@ if redis.call('EXISTS', stream .. ':erased') == 1 then
 end
 if redis.call('EXISTS', stream) == 0 then
   redis.call('SET', stream .. ':since', since)
-  return add(stream, workspace, 'since', since)
+  add(stream, workspace, 'since', since)
 end
+redis.call('EXPIRE', stream, KEPT_SECONDS)
 return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 """
 
@@ -99,6 +108,6 @@ return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 def script(text: str) -> str:
     """One of the scripts as Redis runs it."""
     whole = _OWN + _ADD + text
-    for name in ("KEPT_CHANGES", "DOUBT", "SPAN", "SERVED", "HELD", "STANDS", "NO_STREAM"):
+    for name in ("KEPT_CHANGES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "HELD", "STANDS", "NO_STREAM"):
         whole = whole.replace(name, str(globals()[name]))
     return whole

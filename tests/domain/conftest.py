@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
+from domain import queue
+from domain.hub import Hub
 from domain.providers import CLIENTS
 from domain.tables import Account
 from domain.unit import Actor, Domain
@@ -36,3 +39,16 @@ async def names() -> AsyncIterator[NameServer]:
     """A name server that says what a test wants."""
     async with naming() as server:
         yield server
+
+
+@pytest.fixture
+def hub(domain: Domain) -> Hub:
+    """The one of a process."""
+    return domain.hub
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A connection of the test's own."""
+    async with queue.connect(redis_url) as redis:
+        yield redis

@@ -1,7 +1,6 @@
 """The live stream: each change once and in order, and cursors that tell where they stand."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,17 +8,11 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from domain import live_scripts, queue
+from domain import live_scripts
 from domain.live import PAGE, BadCursor, Change, CursorExpired, Entry, ForeignRedis, Live, Order, order_of
 from domain.live_scripts import SERVED, SPAN, stream_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with queue.connect(redis_url) as redis:
-        yield redis
 
 
 @pytest.fixture
@@ -135,6 +128,48 @@ async def test_a_stream_keeps_about_so_many_changes_and_no_more(
 
     # Redis trims whole nodes, of a hundred entries.
     assert 100 <= await redis.xlen(stream_of(7)) <= 200
+
+
+async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_OLD", 200)
+    live = live_of(redis)
+    for number in range(1_000):
+        await redis.xadd(stream_of(7), {"k": "d", "e": '{"n":0}'}, id=f"1000-{7 * SPAN + number}")
+    for number in range(1, 11):
+        await live.append([change(number)])
+
+    found = await numbers(live)
+    assert found[-10:] == [*range(1, 11)]
+    # Each time at most two hundred go, in whole nodes of a hundred.
+    assert 200 <= found.count(0) <= 400
+
+
+async def test_a_stream_that_nobody_watches_or_writes_to_is_forgotten(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_SECONDS", 1)
+    live = live_of(redis)
+    await live.append([change(1)])
+    cursor = await live.open(7)
+    async with asyncio.timeout(30):
+        while await redis.exists(stream_of(7)):
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(CursorExpired):
+        await told(live, cursor)
+    await live.append([change(2)])
+    assert await numbers(live) == [2]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_stream_that_is_watched_or_written_to_stays(live: Live, redis: Redis, *, watched: bool) -> None:
+    await live.append([change(1)])
+    await redis.expire(stream_of(7), 10)
+    if watched:
+        await live.open(7)
+    else:
+        await live.append([change(2)])
+    assert await redis.ttl(stream_of(7)) > 24 * 3600 - 60
 
 
 async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Live, redis: Redis) -> None:
