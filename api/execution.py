@@ -93,7 +93,12 @@ class Outcome:
 
     def codes(self) -> set[str]:
         """The codes of all errors."""
-        return {error["extensions"]["code"] for error in self.errors}
+        return codes_of(self.errors)
+
+
+def codes_of(errors: list[dict[str, Any]]) -> set[str]:
+    """The codes of errors as clients see them."""
+    return {error["extensions"]["code"] for error in errors}
 
 
 def coded(message: str, code: str, **details: Any) -> GraphQLError:

@@ -72,6 +72,7 @@ class _Exchange:
         outcome = refusal(error.errors, self.facts.request_id)
         if media_type != EVENT_STREAM:
             return self._answer(outcome)
+        self.facts.codes = outcome.codes()
         await graphql_sse.stream_one(encoded(outcome, self.facts.request_id).decode(), self.send)
         return None
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Send
 
 from api.connections import FORBIDDEN, FULL_REASON, TOO_SLOW_REASON, TRY_AGAIN
 from api.documents import BadDocument
-from api.execution import Prepared, coded, encoded, failure, refusal
+from api.execution import Prepared, coded, codes_of, encoded, failure, refusal
 from api.facts import Facts
 from api.feed import Feed
 from api.outbox import Outbox
@@ -129,6 +129,7 @@ class EventStream:
             outcome = refusal(error.errors, request_id)
         except Exception as error:  # noqa: BLE001 (masked and logged)
             outcome = failure(error, request_id)
+        self.facts.codes |= outcome.codes()
         self.next(encoded(outcome, request_id).decode())
         self._ended.set()
 
@@ -152,8 +153,8 @@ class EventStream:
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See Sink."""
-        self._last_words = _event(orjson.dumps({"errors": errors}).decode()) + COMPLETE
-        self._ended.set()
+        self.facts.codes |= codes_of(errors)
+        self._end_with(errors)
 
     async def room(self) -> None:
         """See Sink."""
@@ -164,8 +165,12 @@ class EventStream:
         return self.outbox.has_stalled(now)
 
     def close(self, code: int, reason: str) -> None:
-        """See Connection. An event stream knows no close codes: they go into a last result."""
-        self.fail([dict(coded(reason, "UNAUTHENTICATED" if code == FORBIDDEN else "UNAVAILABLE").formatted)])
+        """See Connection. An event stream knows no close codes: they go into a last result, and are no errors."""
+        self._end_with([dict(coded(reason, "UNAUTHENTICATED" if code == FORBIDDEN else "UNAVAILABLE").formatted)])
+
+    def _end_with(self, errors: list[dict[str, Any]]) -> None:
+        self._last_words = _event(orjson.dumps({"errors": errors}).decode()) + COMPLETE
+        self._ended.set()
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from api.documents import BadDocument
-from api.execution import Asked, coded, encoded, failure, shown
+from api.execution import Asked, coded, codes_of, encoded, failure, shown
 from api.facts import Facts
 from api.feed import Feed
 from api.outbox import Outbox
@@ -69,17 +69,15 @@ class Operation:
                 process.metrics.operation("websocket", prepared, set())
                 return
             outcome = await process.execute(prepared, self.actor, request_id, "websocket")
-            process.metrics.failed(outcome.codes())
             if not outcome.executed:
                 self.fail(outcome.errors)
                 return
+            process.metrics.failed(outcome.codes())
             self.next(encoded(outcome, request_id).decode())
             self._finish(f'{{"id":{self._encoded_id},"type":"complete"}}')
         except BadDocument as error:
-            process.metrics.failed({"BAD_USER_INPUT"})
             self.fail(shown(error.errors, request_id))
         except RateLimited as error:
-            process.metrics.failed({"RATE_LIMITED"})
             self.refuse(str(error), "RATE_LIMITED", retryAfter=error.retry_after)
         except Exception as error:  # noqa: BLE001 (masked and logged; the socket goes on)
             self.fail(failure(error, request_id).errors)
@@ -90,6 +88,7 @@ class Operation:
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See Sink."""
+        self.socket.process.metrics.failed(codes_of(errors))
         body = orjson.dumps(errors).decode()
         self._finish(f'{{"id":{self._encoded_id},"type":"error","payload":{body}}}')
 

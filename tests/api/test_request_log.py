@@ -1,0 +1,54 @@
+"""The line in the log that each request has: what it was, and what became of it."""
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain.settings import Settings
+from tests.api.conftest import GRAPHQL, Api, running
+from tests.waiting import until
+
+Line = MutableMapping[str, Any]
+NAME = "{ viewer { workspace { name } } }"
+
+
+async def line_of(api: Api, body: Any, path: str = "/graphql", **headers: str) -> Line:
+    """The line of one request by POST."""
+    sent = api.bearer | {"accept": GRAPHQL} | headers
+    with capture_logs() as lines:
+        async with api.http.post(f"{api.url}{path}", json=body, headers=sent) as answer:
+            await answer.read()
+        # It is written once the answer has left.
+        await until(lambda: [line for line in lines if line["event"] == "request"])
+    (found,) = [line for line in lines if line["event"] == "request"]
+    assert (found["method"], found["path"], found["address"]) == ("POST", path, "127.0.0.1")
+    assert found["request_id"] == answer.headers["x-request-id"]
+    assert found["status"] == answer.status
+    return found
+
+
+async def test_it_tells_who_asked_for_what(api: Api) -> None:
+    line = await line_of(api, {"query": f"query Names{'x' * 100} {NAME}"})
+    assert api.actor.token is not None
+    assert (line["status"], line["token_id"], line["kind"]) == (200, api.actor.token.id, "query")
+    assert line["operation"] == "Names" + "x" * 55
+    assert line["cost"] > 0
+    assert "codes" not in line
+
+
+@pytest.mark.parametrize("accept", [GRAPHQL, "text/event-stream"])
+@pytest.mark.parametrize("query", ["{ nothing }", "{ webhooks(first: -1) { nodes { id } } }"])
+async def test_it_tells_the_codes_of_an_answer(api: Api, accept: str, query: str) -> None:
+    assert (await line_of(api, {"query": query}, accept=accept))["codes"] == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.usefixtures("patient_rates")
+async def test_it_tells_why_a_request_was_refused(settings: Settings) -> None:
+    async with running(replace(settings, requests_per_minute=1)) as api:
+        assert (await line_of(api, {"query": NAME}, authorization="Bearer hl_x"))["codes"] == ["UNAUTHENTICATED"]
+        assert (await line_of(api, {"query": ""}))["codes"] == ["BAD_USER_INPUT"]
+        assert (await line_of(api, {"query": NAME}))["codes"] == ["RATE_LIMITED"]
+        assert (await line_of(api, {"code": "x"}, "/session"))["codes"] == ["UNAUTHENTICATED"]
