@@ -1,6 +1,7 @@
 """Who comes in, how often, and that a flood of bad tokens changes nothing for the others."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,6 +59,8 @@ async def test_revoked_and_expired_tokens_are_refused_at_once(api: Api) -> None:
     await Token.filter(id=expired_id).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await api.ask("mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }", id=ids.make("Token", revoked_id))
     assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [401, 401]
+    # That they were good once lets them pass no more from an address that is blocked: only the one who revoked stays.
+    assert len(api.process.gate._good) == 1
 
 
 async def test_a_token_that_expires_is_refused_at_once_though_it_was_good_a_moment_ago(
@@ -93,11 +96,29 @@ async def test_where_the_database_does_not_answer_nobody_waits_long(
             assert await statuses(api, f"Bearer {api.token}") == [503]
 
 
-async def test_no_more_tokens_are_remembered_than_shall_be(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_tokens_are_remembered_than_shall_be_and_the_latest_stay(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("api.gate.KEPT_GOOD", 2)
-    secrets = [secret for _, secret in [await api.new_token() for _ in range(3)]]
-    assert await statuses(api, *(f"Bearer {secret}" for secret in secrets)) == [200, 200, 200]
-    assert (len(api.process.gate._good), len(api.process.gate._believed)) == (2, 2)
+    # Each is looked up anew.
+    monkeypatch.setattr("api.gate.BELIEVED_SECONDS", -1.0)
+    first, second, third = [secret for _, secret in [await api.new_token() for _ in range(3)]]
+    used = [f"Bearer {secret}" for secret in (first, second, first, third)]
+    assert await statuses(api, *used) == [200, 200, 200, 200]
+    latest = [hashlib.sha256(secret.encode()).digest() for secret in (first, third)]
+    gate = api.process.gate
+    assert (list(gate._good), list(gate._believed)) == (latest, latest)
+
+
+async def test_a_token_that_was_good_a_moment_ago_is_not_looked_up_again(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.gate.BELIEVED_SECONDS", 3600.0)
+    gate = api.process.gate
+    admitted = await gate.authenticate(f"Bearer {api.token}", "local")
+    async with connected(database_url) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE token IN ACCESS EXCLUSIVE MODE")
+        assert await gate.authenticate(f"Bearer {api.token}", "local") == admitted
 
 
 async def test_a_token_that_another_process_revoked_is_refused_within_seconds(api: Api) -> None:
@@ -120,6 +141,8 @@ async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(
     monkeypatch.setattr("api.gate.BELIEVED_SECONDS", -1.0)
     async with running(replace(settings, failed_logins_per_minute=3)) as api:
         assert await statuses(api, f"Bearer {api.token}") == [200]
+        # Nobody guesses with nothing.
+        assert await statuses(api, *[None] * 4) == [401] * 4
         assert await statuses(api, *["Bearer hl_nonsense"] * 5) == [401, 401, 401, 429, 429]
         # A neighbour behind the same address, known to be good.
         assert await statuses(api, f"Bearer {api.token}") == [200]
@@ -224,6 +247,8 @@ async def test_a_token_of_another_workspace_sees_its_own_alone(api: Api) -> None
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
         ("local", "local"),
+        # A proxy may pass on whatever a client says.
+        ("x" * 65, "x" * 64),
     ],
 )
 def test_a_person_of_ipv6_is_counted_by_network_and_one_of_ipv4_by_address(address: str, network: str) -> None:

@@ -2,34 +2,103 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from redis.asyncio import Redis
 
-from api.rates import RateLimited, Rates, Tally
+from api.rates import PAUSE_SECONDS, RateLimited, Rates, Tally
 from domain.settings import Settings
+
+
+@asynccontextmanager
+async def counting(settings: Settings) -> AsyncIterator[Rates]:
+    """The rates of one process."""
+    rates = Rates(settings)
+    try:
+        yield rates
+    finally:
+        await rates.close()
 
 
 @pytest.mark.usefixtures("patient_rates")
 async def test_of_many_requests_at_once_as_many_pass_as_may(settings: Settings) -> None:
-    rates = Rates(replace(settings, requests_per_minute=70))
-    try:
+    async with counting(replace(settings, requests_per_minute=70)) as rates:
         found = await asyncio.gather(*(rates.count_request(1 + n % 2) for n in range(200)), return_exceptions=True)
-    finally:
-        await rates.close()
     assert [type(each) for each in found].count(RateLimited) == 200 - 2 * 70
     assert [n for n, each in enumerate(found) if each is None] == list(range(140))
 
 
 async def test_a_blocked_address_is_told_to_wait_for_a_second_at_least(settings: Settings) -> None:
-    rates = Rates(settings)
-    try:
+    async with counting(settings) as rates:
         rates._blocked["192.0.2.7"] = time.monotonic() + 0.4
         with pytest.raises(RateLimited) as refused:
             rates.check_address("192.0.2.7")
-    finally:
-        await rates.close()
     assert refused.value.retry_after == 1
+
+
+@pytest.mark.usefixtures("patient_rates")
+async def test_who_is_refused_is_told_to_wait_for_what_is_left_of_the_minute(settings: Settings) -> None:
+    async with counting(replace(settings, requests_per_minute=1)) as rates, Redis.from_url(settings.redis_url) as redis:
+        await rates.count_request(1)
+        (key,) = await redis.keys("*")
+        assert 0 < await redis.ttl(key) <= 60
+        await redis.expire(key, 40)
+        with pytest.raises(RateLimited) as refused:
+            await rates.count_request(1)
+    assert 1 < refused.value.retry_after <= 40
+
+
+@pytest.mark.usefixtures("patient_rates")
+async def test_failures_in_one_network_of_ipv6_block_all_of_it(settings: Settings) -> None:
+    async with counting(replace(settings, failed_logins_per_minute=1)) as rates:
+        await rates.count_failure("2001:db8::1")
+        with pytest.raises(RateLimited) as counted:
+            await rates.count_failure("2001:db8::2")
+        with pytest.raises(RateLimited) as checked:
+            rates.check_address("2001:db8::3")
+        rates.check_address("2001:db8:0:1::1")
+    assert counted.value.retry_after > 1
+    assert checked.value.retry_after > 1
+
+
+async def test_an_address_that_was_blocked_may_try_again_after_its_time(settings: Settings) -> None:
+    async with counting(settings) as rates:
+        rates._blocked["192.0.2.7"] = time.monotonic() - 1
+        rates.check_address("192.0.2.7")
+
+
+async def test_no_more_addresses_are_blocked_than_shall_be(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.rates.MOST_BLOCKED", 2)
+    async with counting(replace(settings, failed_logins_per_minute=1)) as rates:
+        for number in range(1, 6):
+            await rates.count_failure(f"192.0.2.{number}")
+            with pytest.raises(RateLimited):
+                await rates.count_failure(f"192.0.2.{number}")
+            with pytest.raises(RateLimited):
+                rates.check_address(f"192.0.2.{number}")
+            assert len(rates._blocked) <= 2
+
+
+async def test_a_redis_that_was_away_is_left_alone_for_a_while_and_then_asked_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "redis.sock"
+    async with counting(replace(settings, redis_url=f"unix://{place}", requests_per_minute=1)) as rates:
+        await rates.count_request(1)
+        place.symlink_to(urlsplit(settings.redis_url).path)
+        with pytest.raises(RateLimited) as refused:
+            await rates.count_request(1)
+        assert refused.value.retry_after > 1
+        assert rates._alone_until < time.monotonic() + PAUSE_SECONDS
+        monkeypatch.setattr(rates, "_alone_until", time.monotonic())
+        await rates.count_request(1)
+        with pytest.raises(RateLimited):
+            await rates.count_request(1)
 
 
 async def test_hits_that_come_while_others_are_counted_share_one_question() -> None:
