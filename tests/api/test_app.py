@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.requests import Request
-from yarl import URL
 
-from api import pages
+from api import metrics
 from api.app import create
 from api.health import readyz
 from domain import database
@@ -22,6 +20,7 @@ from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.protocol import pipe
+from tests.databases import connected
 
 
 async def test_a_query_is_answered(api: Api) -> None:
@@ -37,6 +36,8 @@ async def test_it_is_alive_and_ready(api: Api) -> None:
 async def get(api: Api, path: str) -> tuple[int, object]:
     """Status and JSON."""
     async with api.http.get(f"{api.url}{path}") as answer:
+        # What keeps it would go on saying so.
+        assert answer.headers["cache-control"] == "no-store"
         return answer.status, await answer.json()
 
 
@@ -66,6 +67,23 @@ async def test_without_tables_it_is_not_ready(settings: Settings, empty_database
         scope = {"type": "http", "state": state, "method": "GET", "path": "/readyz", "headers": []}
         answer = await readyz(Request(scope))
     assert (answer.status_code, b"not migrated" in bytes(answer.body)) == (503, True)
+
+
+async def test_while_it_ends_it_is_not_ready(api: Api) -> None:
+    api.process.connections.stopping = True
+    assert await get(api, "/readyz") == (503, {"status": "stopping"})
+
+
+async def test_neither_a_database_nor_a_redis_that_says_nothing_holds_up_what_asks_whether_it_is_ready(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.health.ANSWER_SECONDS", 0.2)
+    async with running(settings) as api, connected(database_url) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE tortoise_migrations IN ACCESS EXCLUSIVE MODE")
+        await api.process.domain.redis.client_pause(1_000)
+        answer = {"status": "unavailable", "database": "out of reach", "redis": "out of reach"}
+        async with asyncio.timeout(10):
+            assert await get(api, "/readyz") == (503, answer)
 
 
 class Door:
@@ -115,6 +133,8 @@ async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(s
     async with behind_a_door(settings) as (proxied, door), running(proxied) as api:
         assert (await api.post(mutation, n="before"))[0] == 200
         await door.shut()
+        # The first looks its token up, the others may not have to.
+        api.process.gate.forget_tokens()
         for _ in range(3):
             async with api.http.post(
                 api.graphql, json={"query": mutation, "variables": {"n": "meanwhile"}}, headers=api.bearer
@@ -123,10 +143,11 @@ async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(s
                 assert (answer.status, answer.headers["retry-after"]) == (503, "1")
                 assert body["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
                 assert "token" not in str(body.get("data"))
-        assert (await get(api, "/readyz"))[0] == 503
+        away = {"status": "unavailable", "database": "out of reach", "redis": "unknown"}
+        assert await get(api, "/readyz") == (503, away)
         assert (await get(api, "/healthz"))[0] == 200
         async with api.http.get(f"{api.url}/metrics") as answer:
-            assert answer.status == 200
+            assert (answer.status, answer.headers["content-type"]) == (200, metrics.CONTENT_TYPE)
         await door.open()
         status, body = await api.post(mutation, n="after")
         assert (status, "errors" in body) == (200, False), body
@@ -229,37 +250,3 @@ async def test_who_asks_beside_the_api_is_told_where_it_is(api: Api, path: str) 
         assert answer.status in {404, 405}
         (error,) = (await answer.json())["errors"]
     assert error["message"].endswith("GraphQL is at /graphql.")
-
-
-async def test_pages_that_are_not_built_say_so(tmp_path: Path, api: Api) -> None:
-    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
-    mounted.app.folder = tmp_path
-    for path in ("/", "/graphiql", "/graphiql/"):
-        async with api.http.get(f"{api.url}{path}") as answer:
-            assert answer.status == 200
-            assert "make web" in await answer.text()
-    assert (await get(api, "/other"))[0] == 404
-
-
-async def test_built_pages_are_served_and_nothing_beside_them(tmp_path: Path, api: Api) -> None:
-    dist = tmp_path / "dist"
-    (dist / "assets").mkdir(parents=True)
-    (dist / "graphiql").mkdir()
-    (dist / "index.html").write_text("the page")
-    (dist / "graphiql" / "index.html").write_text("graphiql")
-    (dist / "assets" / "a.js").write_text("1")
-    (tmp_path / "secret").write_text("secret")
-    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
-    mounted.app = pages.Pages(dist)
-    async with api.http.get(f"{api.url}/") as answer:
-        assert (await answer.text(), answer.headers["cache-control"]) == ("the page", "no-cache")
-    async with api.http.get(f"{api.url}/graphiql") as answer:
-        assert (await answer.text(), answer.url.path) == ("graphiql", "/graphiql/")
-    async with api.http.get(f"{api.url}/assets/a.js") as answer:
-        assert (await answer.text(), "immutable" in answer.headers["cache-control"]) == ("1", True)
-        assert answer.headers["content-type"].startswith("text/javascript")
-    for path in ("/../secret", "/%2e%2e/secret", "/..%2fsecret", "//etc/passwd", "/assets/%00"):
-        async with api.http.get(URL(f"{api.url}{path}", encoded=True)) as answer:
-            assert answer.status == 404, path
-    async with api.http.post(f"{api.url}/") as answer:
-        assert answer.status == 405

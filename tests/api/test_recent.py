@@ -1,0 +1,51 @@
+"""What a feed remembers is bounded, in number and in bytes, and is whole from where it says that it begins."""
+
+import pytest
+
+from api.recent import RECENT_BYTES, RECENT_CHANGES, Recent
+
+MEBIBYTE = "x" * (RECENT_BYTES // 4)
+
+
+def remembering(number: int, payload: str = "x") -> Recent:
+    """So many changes, from (1, 0) on."""
+    recent = Recent()
+    for order in range(1, number + 1):
+        recent.add((order, 0), payload)
+    return recent
+
+
+def orders(recent: Recent) -> list[int]:
+    """Which changes it has after its start."""
+    return [order for (order, _), _ in recent.after(recent.start)]
+
+
+@pytest.mark.parametrize(("most", "payload"), [(RECENT_CHANGES, "x"), (4, MEBIBYTE)])
+def test_where_there_are_too_many_the_older_half_is_forgotten(most: int, payload: str) -> None:
+    recent = remembering(most, payload)
+    assert (recent.start, orders(recent)) == ((0, 0), list(range(1, most + 1)))
+    recent.add((most + 1, 0), payload)
+    assert (recent.start, orders(recent)) == ((most // 2, 0), list(range(most // 2 + 1, most + 2)))
+    for order in range(most + 2, 3 * most):
+        recent.add((order, 0), payload)
+        assert len(orders(recent)) <= most
+    assert len(orders(recent)) >= most // 2
+
+
+def test_one_that_is_larger_than_all_may_be_is_not_remembered() -> None:
+    recent = Recent()
+    recent.add((1, 0), MEBIBYTE * 5)
+    assert (recent.start, orders(recent)) == ((1, 0), [])
+    assert recent.has_room_for([((2, 0), MEBIBYTE)] * 4)
+
+
+@pytest.mark.parametrize(("most", "payload"), [(RECENT_CHANGES, "x"), (4, MEBIBYTE)])
+def test_there_is_room_for_as_many_as_may_be(most: int, payload: str) -> None:
+    earlier = [((1, number), payload) for number in range(most - 1)]
+    recent = Recent()
+    recent.add((2, 0), payload)
+    assert recent.has_room_for(earlier)
+    assert not recent.has_room_for([*earlier, ((1, most), payload)])
+    recent.add_before((1, 0), earlier)
+    assert (recent.start, len(recent.after((0, 0)))) == ((1, 0), most)
+    assert not recent.has_room_for([((0, 0), payload)])
