@@ -190,8 +190,11 @@ async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
     assert 'hookline_graphql_operations_total{field="viewer",kind="query",result="ok",transport="http"} 1.0' in page
     assert "hookline_connections 1.0" in page
     assert "hookline_live_feeds 1.0" in page
+    assert "hookline_live_subscriptions 1.0" in page
+    assert "hookline_live_changes_total 2.0" in page
     assert "hookline_live_frames_total 2.0" in page
     assert 'hookline_graphql_cost_count{kind="query"} 2.0' in page
+    assert 'hookline_graphql_seconds_count{kind="query"} 2.0' in page
     assert "Secret" not in page
     assert "hidden" not in page
     assert "nobody" not in page

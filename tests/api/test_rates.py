@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from api.rates import PAUSE_SECONDS, RateLimited, Rates, Tally
+from api.rates import PAUSE_SECONDS, WINDOW_SECONDS, RateLimited, Rates, Tally
 from domain.settings import Settings
 
 
@@ -26,7 +26,10 @@ async def counting(settings: Settings) -> AsyncIterator[Rates]:
 
 
 @pytest.mark.usefixtures("patient_rates")
-async def test_of_many_requests_at_once_as_many_pass_as_may(settings: Settings) -> None:
+@pytest.mark.parametrize("redis_is_there", [True, False], ids=["in Redis", "without Redis"])
+async def test_of_many_requests_at_once_as_many_pass_as_may(settings: Settings, redis_is_there: bool) -> None:
+    if not redis_is_there:
+        settings = replace(settings, redis_url="unix:///nowhere/redis.sock")
     async with counting(replace(settings, requests_per_minute=70)) as rates:
         found = await asyncio.gather(*(rates.count_request(1 + n % 2) for n in range(200)), return_exceptions=True)
     assert [type(each) for each in found].count(RateLimited) == 200 - 2 * 70
@@ -89,6 +92,8 @@ async def test_a_redis_that_was_away_is_left_alone_for_a_while_and_then_asked_ag
 ) -> None:
     place = tmp_path / "redis.sock"
     async with counting(replace(settings, redis_url=f"unix://{place}", requests_per_minute=1)) as rates:
+        # Where it goes away between the two questions.
+        assert await rates._wait(rates._requests, "1") == WINDOW_SECONDS
         await rates.count_request(1)
         place.symlink_to(urlsplit(settings.redis_url).path)
         with pytest.raises(RateLimited) as refused:

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from domain.guarded_socket import OPEN
 from domain.outcome import Delivered, Failed, Outcome
-from domain.sender import Sender
+from domain.sender import KEEP_ALIVE, Sender
 from domain.vocabulary import AttemptOutcome, HttpMethod
 from tests.domain.certificates import make_certificates, server_context
 from tests.domain.hostile_receivers import RECEIVERS
 from tests.domain.name_server import NameServer
 from tests.domain.sending import LOOPBACK, PATIENT, connections, request_to, sending, sending_by, serving
-from tests.receiver import Answer, Receiver
+from tests.receiver import Answer, Receiver, receiving
+from tests.waiting import until
 
 
 async def test_the_request_arrives_as_it_was_built(receiver: Receiver) -> None:
@@ -30,6 +32,7 @@ async def test_the_request_arrives_as_it_was_built(receiver: Receiver) -> None:
         outcome = await sender.send(request_to(receiver.url_of("/a?b=c%20d"), headers=headers, body=b"{}"))
     (received,) = receiver.requests
     assert isinstance(outcome, Delivered)
+    assert outcome.duration > timedelta()
     assert received.body == b"{}"
     assert {name: received.headers[name] for name, _ in headers} == dict(headers)
     assert received.headers["Accept-Encoding"] == "identity"
@@ -53,6 +56,28 @@ async def test_connections_are_kept(method: HttpMethod, receiver: Receiver) -> N
             for _ in range(3):
                 assert isinstance(await sender.send(request_to(receiver.url, method)), Delivered)
     assert len(connected) == 1
+
+
+async def test_an_idle_connection_is_closed_before_its_receiver_would(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Node is the first to close of those that are common, after five seconds.
+    assert KEEP_ALIVE < 5
+    monkeypatch.setattr("domain.sender.KEEP_ALIVE", 0.1)
+    async with sending() as sender:
+        await sender.send(request_to(receiver.url))
+        await until(lambda: not OPEN, 10)
+
+
+async def test_no_connection_is_kept_while_too_many_are_open(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.sender.IDLE_CONNECTIONS", 0)
+    async with receiving() as other, Sender(LOOPBACK, PATIENT, "0", 1) as sender:
+        with connections() as connected:
+            for url in (receiver.url, other.url, other.url, receiver.url):
+                assert isinstance(await sender.send(request_to(url)), Delivered)
+    assert [f"http://127.0.0.1:{port}/" for _, port in connected] == [receiver.url, other.url, other.url]
 
 
 async def test_no_more_requests_are_under_way_at_once_than_there_may_be(receiver: Receiver) -> None:
@@ -224,6 +249,7 @@ async def test_a_refused_connection_says_so(receiver: Receiver) -> None:
     async with sending() as sender:
         outcome = await sender.send(request_to(url))
     assert isinstance(outcome, Failed)
+    assert outcome.duration > timedelta()
     assert (outcome.kind, outcome.error) == (AttemptOutcome.CONNECTION_FAILED, "The receiver refused the connection.")
 
 

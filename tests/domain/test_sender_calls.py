@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.failures import TOO_LARGE
 from domain.sender import CallFailed, SenderLimits
 from domain.vocabulary import AttemptOutcome
 from tests.domain.name_server import NameServer
@@ -47,6 +48,7 @@ async def test_a_network_may_answer_one_mebibyte(size: int, fits: bool, receiver
             with pytest.raises(CallFailed) as caught:
                 await sender.call("GET", receiver.url)
             assert (caught.value.kind, caught.value.sent) == (AttemptOutcome.INVALID_RESPONSE, True)
+            assert str(caught.value) == TOO_LARGE
 
 
 @pytest.mark.parametrize(
