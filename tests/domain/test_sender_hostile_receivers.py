@@ -194,12 +194,13 @@ async def test_an_answer_to_nobody_is_not_taken_for_the_next_one() -> None:
         writer.close()
 
     async with serving(serve) as url, sending() as sender, receiving() as other:
-        for _ in range(3):
+        # After two at once there are two connections, neither of which is of any use to the next one.
+        for at_once in (1, 2, 1, 1):
             idle.clear()
-            outcome = await sender.send(request_to(url))
-            assert outcome.kind is AttemptOutcome.HTTP_ERROR
+            outcomes = await asyncio.gather(*(sender.send(request_to(url)) for _ in range(at_once)))
+            assert {outcome.kind for outcome in outcomes} == {AttemptOutcome.HTTP_ERROR}
             idle.set()
-            # Meanwhile the unasked answer comes in.
+            # Meanwhile the unasked answers come in.
             for _ in range(3):
                 await sender.send(request_to(other.url))
 
