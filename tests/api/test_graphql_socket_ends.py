@@ -1,15 +1,18 @@
 """How a socket ends: for silence, with its token, too slow, at a shutdown, or without a word."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
+import strawberry
 from aiohttp import WSMsgType
 
 from api import connections, main, outbox
+from api.live_feed import Subscription
 from domain import ids, workspaces
 from domain.settings import Settings
 from domain.tables import Token
@@ -177,3 +180,45 @@ async def test_an_operation_ends_with_its_socket_though_a_library_swallows_its_c
 def operations() -> int:
     """How many are under way."""
     return [task.get_name() for task in asyncio.all_tasks()].count("operation")
+
+
+async def test_a_query_that_is_completed_by_its_client_is_stopped(settings: Settings) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        async def endless(self) -> str | None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+            return None
+
+    async with running(settings, strawberry.Schema(query=Query)) as api, api.socket() as socket, asyncio.timeout(30):
+        await socket.subscribe("1", "{ endless }")
+        await begun.wait()
+        await socket.send({"id": "1", "type": "complete"})
+        await stopped.wait()
+        await socket.quiet()
+
+
+async def test_a_subscription_ends_though_a_library_swallows_its_cancellation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe, begun = api.process.feeds.subscribe, asyncio.Event()
+
+    async def swallowing_once(*arguments: Any) -> Subscription:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await subscribe(*arguments)
+
+    monkeypatch.setattr(api.process.feeds, "subscribe", swallowing_once)
+    async with api.socket() as socket:
+        await socket.subscribe("1", WATCH)
+        await begun.wait()
+        await socket.send({"id": "1", "type": "complete"})
+        await until(lambda: not operations())
+        assert api.process.feeds.members == 0

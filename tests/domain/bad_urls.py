@@ -176,6 +176,7 @@ _WHOLE: Final = (
     "example.com/hook",
     "http:",
     "http:/",
+    "http://[v1.x]/",
     "http://",
     "http:///hook",
     "http://?a=b",

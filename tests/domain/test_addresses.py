@@ -76,6 +76,35 @@ def test_no_setting_opens_a_denied_port() -> None:
     assert not any(LOOPBACK.permits_port(port) for port in DENIED_PORTS)
 
 
+def test_the_ports_that_browsers_block_are_denied_and_those_of_redis_and_memcached() -> None:
+    # https://fetch.spec.whatwg.org/#port-blocking
+    fetch = (
+        "0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119"
+        " 123 135 137 139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989"
+        " 990 993 995 1719 1720 1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080"
+    )
+    assert {*map(int, fetch.split()), 6379, 11211} == DENIED_PORTS
+
+
+def test_a_port_has_sixteen_bits() -> None:
+    assert PUBLIC.permits_port(65_535)
+    assert not PUBLIC.permits_port(65_536)
+    assert not PUBLIC.permits_port(-1)
+
+
+@pytest.mark.parametrize(
+    ("path", "codes"), [("x" * (2_048 - 15), []), ("x" * (2_048 - 14), [FaultCode.TOO_LONG])], ids=["2048", "2049"]
+)
+def test_a_url_may_be_as_long_as_it_may_be(path: str, codes: list[FaultCode]) -> None:
+    assert [fault.code for fault in check_url(f"https://a.test/{path}", PUBLIC)] == codes
+
+
+@pytest.mark.parametrize(("length", "codes"), [(253, []), (254, [FaultCode.INVALID])])
+def test_a_name_may_be_as_long_as_names_may_be(length: int, codes: list[FaultCode]) -> None:
+    name = ("a" * 60 + ".") * 4 + "b" * (length - 4 * 61)
+    assert [fault.code for fault in check_url(f"https://{name}/", PUBLIC)] == codes
+
+
 def test_further_ports_can_be_denied() -> None:
     policy = replace(PUBLIC, denied_ports=frozenset({8081}))
     assert not policy.permits_port(8081)
@@ -91,6 +120,7 @@ def test_further_ports_can_be_denied() -> None:
         "::203.0.114.7",
         "64:ff9b::203.0.114.7",
         "64:ff9b:1::203.0.114.7",
+        "64:ff9b:1:2::203.0.114.7",
         "2002:cb00:7207::1",
         "2001:0:cb00:7207::",
         "2001:0:1:2:3:4:34ff:8df8",
@@ -104,14 +134,46 @@ def test_a_denied_network_is_denied_in_every_disguise_whatever_is_allowed(disgui
     assert policy.permits(ip_address("2002:cb00:7307::1"))
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "100.63.255.255", "100.128.0.0", "223.255.255.255", "172.32.0.0"])
-def test_public_addresses_are_permitted_up_to_the_border(address: str) -> None:
-    assert PUBLIC.permits(ip_address(address))
+# From the registries, each with its last address.
+CLOSED_NETWORKS = {
+    "0.0.0.0": "0.255.255.255",
+    "10.0.0.0": "10.255.255.255",
+    "100.64.0.0": "100.127.255.255",
+    "127.0.0.0": "127.255.255.255",
+    "168.63.129.16": "168.63.129.16",
+    "169.254.0.0": "169.254.255.255",
+    "172.16.0.0": "172.31.255.255",
+    "192.0.0.0": "192.0.0.255",
+    "192.0.2.0": "192.0.2.255",
+    "192.31.196.0": "192.31.196.255",
+    "192.52.193.0": "192.52.193.255",
+    "192.88.99.0": "192.88.99.255",
+    "192.168.0.0": "192.168.255.255",
+    "192.175.48.0": "192.175.48.255",
+    "198.18.0.0": "198.19.255.255",
+    "198.51.100.0": "198.51.100.255",
+    "203.0.113.0": "203.0.113.255",
+    "224.0.0.0": "255.255.255.255",
+    "::": "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001::": "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001:db8::": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2002::": "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2620:4f:8000::": "2620:4f:8000:ffff:ffff:ffff:ffff:ffff",
+    "3fff::": "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "4000::": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+}
 
 
-@pytest.mark.parametrize("address", ["2001:200::1", "2003::1", "2606:4700::1111", "3ffe::1", "3fff:1000::1"])
-def test_public_ipv6_addresses_are_permitted_up_to_the_border(address: str) -> None:
-    assert PUBLIC.permits(ip_address(address))
+@pytest.mark.parametrize(("begin", "end"), CLOSED_NETWORKS.items())
+def test_a_network_is_closed_from_its_first_address_to_its_last_and_no_further(begin: str, end: str) -> None:
+    first, last = ip_address(begin), ip_address(end)
+    assert not PUBLIC.permits(first)
+    assert not PUBLIC.permits(last)
+    beside = [first - 1] if int(first) else []
+    beside += [last + 1] if int(last) + 1 < 2**last.max_prefixlen else []
+    assert [address for address in beside if not PUBLIC.permits(address)] == [
+        address for address in beside if str(address) in {*CLOSED_NETWORKS, *CLOSED_NETWORKS.values()}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +182,11 @@ def test_public_ipv6_addresses_are_permitted_up_to_the_border(address: str) -> N
 def test_only_a_literal_address_is_ever_dialled(host: str) -> None:
     with pytest.raises(AddressRefused):
         PUBLIC.judge(host, 443)
+
+
+def test_a_denied_port_is_never_dialled() -> None:
+    with pytest.raises(AddressRefused):
+        PUBLIC.judge("1.1.1.1", 25)
 
 
 def test_a_public_address_and_port_may_be_dialled() -> None:
