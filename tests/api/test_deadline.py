@@ -1,6 +1,7 @@
 """Deadlines that hold though what is late does not stop."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -19,7 +20,9 @@ async def test_what_is_done_in_time_gives_its_result_or_its_error() -> None:
 
 
 @pytest.mark.parametrize("given_up", [False, True], ids=["late", "given up"])
-async def test_what_does_not_stop_is_left_to_itself_and_forgotten_once_it_has_ended(given_up: bool) -> None:
+async def test_what_does_not_stop_is_left_to_itself_and_forgotten_once_it_has_ended(
+    given_up: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     begun, stopping, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def stubborn() -> None:
@@ -42,3 +45,13 @@ async def test_what_does_not_stop_is_left_to_itself_and_forgotten_once_it_has_en
     assert len(deadline._abandoned) == 1
     may_end.set()
     await until(lambda: not deadline._abandoned)
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_what_stops_is_forgotten_and_nothing_is_said_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Late):
+        await within(0.01, asyncio.Event().wait())
+    await until(lambda: not deadline._abandoned)
+    gc.collect()
+    assert caplog.records == []

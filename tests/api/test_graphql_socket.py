@@ -16,6 +16,16 @@ async def test_a_query_is_answered_and_completed(api: Api) -> None:
         assert await socket.receive() == {"id": "1", "type": "complete"}
 
 
+async def test_an_id_comes_back_as_it_was_sent(api: Api) -> None:
+    id_ = 'a"\\é\n'
+    async with api.socket() as socket:
+        for query in (NAME, "{ nothing }"):
+            await socket.subscribe(id_, query)
+            while (message := await socket.receive())["type"] == "next":
+                assert message["id"] == id_
+            assert message["id"] == id_
+
+
 async def test_a_mutation_is_answered_too(api: Api) -> None:
     async with api.socket() as socket:
         await socket.subscribe("m", 'mutation { tokenCreate(input: {name: "ws", role: VIEWER}) { token { name } } }')

@@ -16,7 +16,7 @@ from domain import workspaces
 from domain.live_scripts import SPAN
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes, succeeded
-from tests.api.conftest import Api, running
+from tests.api.conftest import GRAPHQL, Api, running
 from tests.api.sockets import swallowing
 from tests.waiting import until
 
@@ -113,7 +113,7 @@ async def test_a_bad_operation_is_a_result_with_errors_and_the_end(api: Api, que
 async def test_it_needs_a_token_too(api: Api) -> None:
     headers = {"accept": "text/event-stream", "authorization": "Bearer hl_x"}
     async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
-        assert answer.status == 401
+        assert (answer.status, answer.content_type) == (401, GRAPHQL)
         assert (await answer.json(content_type=None))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 

@@ -39,6 +39,12 @@ async def test_the_request_arrives_as_it_was_built(receiver: Receiver) -> None:
     assert "Cookie" not in received.headers
 
 
+async def test_nothing_is_said_of_what_we_are_made_of(receiver: Receiver) -> None:
+    async with sending() as sender:
+        await sender.send(request_to(receiver.url, headers=()))
+    assert set(receiver.requests[0].headers) == {"Host", "Accept", "Accept-Encoding", "Content-Length"}
+
+
 async def test_cookies_are_not_kept(receiver: Receiver, names: NameServer) -> None:
     # By its name: the jar that keeps cookies does so for names alone.
     url = receiver.url.replace("127.0.0.1", "jar.test")
@@ -150,6 +156,10 @@ async def test_any_2xx_is_a_success(status: int, receiver: Receiver) -> None:
     assert outcome.answer.status == status
 
 
+async def test_a_2xx_is_a_success_whatever_it_says_beside_it() -> None:
+    assert isinstance(await answered_with(b"HTTP/1.1 200 " + b"O" * 20_000 + b"\r\n"), Delivered)
+
+
 HEADS = {
     "a long header": b"A: " + b"b" * 31_000 + b"\r\n",
     "many headers": b"A: b\r\n" * 1000,
@@ -191,7 +201,7 @@ async def answered_with(head: bytes) -> Outcome:
         return await sender.send(request_to(url))
 
 
-@pytest.mark.parametrize("status", [300, 304, 400, 401, 404, 410, 500, 503])
+@pytest.mark.parametrize("status", [300, 304, 399, 400, 401, 404, 410, 500, 503, 599])
 async def test_any_other_status_is_a_failure(status: int, receiver: Receiver) -> None:
     receiver.answer(status)
     async with sending() as sender:
@@ -200,6 +210,7 @@ async def test_any_other_status_is_a_failure(status: int, receiver: Receiver) ->
     assert outcome.kind is AttemptOutcome.HTTP_ERROR
     assert outcome.answer is not None
     assert outcome.answer.status == status
+    assert outcome.error.endswith("redirects are not followed.") == (status < 400)
     assert outcome.gone == (status == 410)
 
 
