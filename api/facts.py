@@ -41,8 +41,8 @@ class Facts:
         self.cost = prepared.cost
 
     def told(self) -> dict[str, Any]:
-        """The facts that are known, for a log line."""
-        known: dict[str, Any] = {
+        """The facts, for a log line; None for what is not known."""
+        return {
             "request_id": self.request_id,
             "address": self.address,
             "token_id": self.token_id,
@@ -51,4 +51,3 @@ class Facts:
             "cost": self.cost,
             "codes": sorted(self.codes) or None,
         }
-        return {name: value for name, value in known.items() if value is not None}

@@ -191,6 +191,9 @@ async def test_the_media_type_is_what_the_client_prefers(api: Api) -> None:
         headers = api.bearer | {"accept": accept, "content-type": JSON}
         async with api.http.post(api.graphql, data=QUERY, headers=headers) as answer:
             found = (answer.status, answer.headers["content-type"])
+            # The answer is nobody else's, and there is nothing to wait for.
+            assert answer.headers["cache-control"] == "no-store"
+            assert "retry-after" not in answer.headers
         assert found == (status, f"{media_type}; charset=utf-8"), accept
 
 

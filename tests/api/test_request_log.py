@@ -27,6 +27,7 @@ async def line_of(api: Api, body: Any, path: str = "/graphql", **headers: str) -
     assert (found["method"], found["path"], found["address"]) == ("POST", path, "127.0.0.1")
     assert found["request_id"] == answer.headers["x-request-id"]
     assert found["status"] == answer.status
+    assert None not in found.values()
     return found
 
 
