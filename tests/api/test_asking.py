@@ -90,7 +90,7 @@ def test_an_empty_name_is_none() -> None:
     assert from_query_string(b"query={a}&operationName=").operation_name is None
 
 
-@pytest.mark.parametrize("query_string", [b"query={a}&a=&a=", b"query={a}&extensions=[]", b"query=%20"])
+@pytest.mark.parametrize("query_string", [b"query={a}&a=&a=", b"query={a}&extensions=[]", b"query=%20", b"query=%FF"])
 def test_what_is_odd_in_a_url_is_refused(query_string: bytes) -> None:
     with pytest.raises(Malformed):
         from_query_string(query_string)

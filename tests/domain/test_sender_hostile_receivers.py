@@ -165,6 +165,24 @@ async def test_a_body_that_drips_holds_an_attempt_no_longer_than_it_is_worth(cor
     assert outcome.duration < timedelta(seconds=8)
 
 
+async def test_a_body_that_drips_holds_an_attempt_no_longer_than_a_request_may_take(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.bounded_answer.BODY_WAIT", 60.0)
+    async with sending(limits=SenderLimits(request_timeout=timedelta(seconds=2))) as sender:
+        outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["drips_its_body"])))
+    assert isinstance(outcome, Delivered)
+    assert outcome.answer.truncated
+    assert outcome.duration < timedelta(seconds=15)
+
+
+async def test_a_call_is_over_where_more_comes_in_than_an_answer_needs(corpus: Corpus) -> None:
+    async with sending() as sender:
+        with pytest.raises(CallFailed) as caught:
+            await sender.call("GET", corpus.url_of(RECEIVERS["floods_chunk_extensions"]))
+    assert caught.value.kind is AttemptOutcome.INVALID_RESPONSE
+
+
 async def test_a_large_answer_is_kept_in_part(corpus: Corpus) -> None:
     async with sending() as sender:
         outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["floods_its_body"])))
