@@ -80,10 +80,14 @@ async def test_neither_a_database_nor_a_redis_that_says_nothing_holds_up_what_as
     monkeypatch.setattr("api.health.ANSWER_SECONDS", 0.2)
     async with running(settings) as api, connected(database_url) as connection, connection.transaction():
         await connection.execute("LOCK TABLE tortoise_migrations IN ACCESS EXCLUSIVE MODE")
-        await api.process.domain.redis.client_pause(1_000)
+        redis = api.process.domain.redis
+        await redis.client_pause(60_000, all=False)
         answer = {"status": "unavailable", "database": "out of reach", "redis": "out of reach"}
-        async with asyncio.timeout(10):
-            assert await get(api, "/readyz") == (503, answer)
+        try:
+            async with asyncio.timeout(10):
+                assert await get(api, "/readyz") == (503, answer)
+        finally:
+            await redis.client_unpause()
 
 
 class Door:
