@@ -52,6 +52,8 @@ async def test_who_does_not_initialise_is_closed_in_time(api: Api, monkeypatch: 
     monkeypatch.setattr(graphql_socket, "INIT_SECONDS", 0.05)
     async with opened(ws(api)) as socket:
         assert await socket.closed() == (4408, "Connection initialisation timeout")
+    counted = api.process.metrics.registry.get_sample_value
+    assert counted("hookline_sockets_closed_total", {"code": "4408"}) == 1
 
 
 async def test_there_may_be_only_so_many_sockets_of_a_process_and_of_a_token(settings: Settings) -> None:
