@@ -84,7 +84,7 @@ class Operation:
 
     def next(self, payload: str) -> None:
         """See Sink."""
-        self.socket.put(f"{self._head}{payload}}}")
+        self._put(f"{self._head}{payload}}}")
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See Sink."""
@@ -103,4 +103,9 @@ class Operation:
     def _finish(self, frame: str) -> None:
         if self.socket.operations.get(self.id) is self:
             del self.socket.operations[self.id]
-        self.socket.put(frame)
+        self._put(frame)
+
+    def _put(self, frame: str) -> None:
+        # The cancellation may have been swallowed, and the id may be another operation's by now.
+        if not self._cancelled:
+            self.socket.put(frame)

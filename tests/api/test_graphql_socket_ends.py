@@ -12,10 +12,11 @@ import strawberry
 from aiohttp import WSMsgType
 
 from api import connections, main, outbox
-from api.live_feed import Subscription
+from api.feed import Feed
 from domain import ids, workspaces
 from domain.settings import Settings
 from domain.tables import Token
+from domain.unit import Actor
 from domain.vocabulary import Role
 from tests.api.changes import announce, some_changes, succeeded
 from tests.api.conftest import Api, running
@@ -209,7 +210,7 @@ async def test_a_subscription_ends_though_a_library_swallows_its_cancellation(
 ) -> None:
     subscribe, begun = api.process.feeds.subscribe, asyncio.Event()
 
-    async def swallowing_once(*arguments: Any) -> Subscription:
+    async def swallowing_once(*arguments: Any) -> Feed:
         begun.set()
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
@@ -222,3 +223,27 @@ async def test_a_subscription_ends_though_a_library_swallows_its_cancellation(
         await socket.send({"id": "1", "type": "complete"})
         await until(lambda: not operations())
         assert api.process.feeds.members == 0
+
+
+async def test_who_uses_an_id_again_gets_nothing_of_what_it_has_completed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, begun = api.process.gate.count, asyncio.Event()
+
+    async def swallowing_once(actor: Actor) -> None:
+        if begun.is_set():
+            await count(actor)
+            return
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(api.process.gate, "count", swallowing_once)
+    async with api.socket() as socket:
+        await socket.subscribe("1", "{ old: __typename }")
+        await begun.wait()
+        await socket.send({"id": "1", "type": "complete"})
+        await socket.subscribe("1", "{ new: __typename }")
+        assert (await socket.next("1"))["data"] == {"new": "Query"}
+        assert await socket.receive() == {"id": "1", "type": "complete"}
+        await socket.quiet()
