@@ -42,7 +42,7 @@ class Receiver:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, HOST, port).start()
-        except (OSError, OverflowError):
+        except OSError:
             await web.TCPSite(self._runner, HOST, 0).start()
         return f"http://{HOST}:{self._runner.addresses[0][1]}{PATH}"
 
