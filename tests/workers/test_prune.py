@@ -1,14 +1,21 @@
 """Pruning as a worker does it: every sweep has its turn, and one that fails holds up no other."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
+from structlog.testing import capture_logs
 
 from domain.database import rows
 from domain.retention import PAGE
-from domain.unit import Actor, Domain
+from domain.settings import Settings
+from domain.tasks import end
+from domain.unit import Actor, Domain, opened
 from tests.domain.doing import listen
 from tests.domain.test_retention import delivered, left
+from tests.waiting import until
 from workers import metrics
-from workers.prune import LONGEST_REST_SECONDS, REST_FACTOR, SHORTEST_REST_SECONDS, Prune, rest_after
+from workers.prune import IDLE_SECONDS, LONGEST_REST_SECONDS, REST_FACTOR, SHORTEST_REST_SECONDS, Prune, rest_after
 
 
 def counted(sweep: str) -> float:
@@ -29,7 +36,9 @@ async def test_one_round_takes_a_page_of_each_sweep_and_counts_it(domain: Domain
     assert len(await left("delivery")) == 1
 
 
-async def test_it_goes_on_soon_where_any_sweep_has_more(domain: Domain, admin: Actor) -> None:
+@pytest.fixture
+async def more_than_a_page(domain: Domain, admin: Actor) -> None:
+    """One delivery past its age more than a page has."""
     await listen(domain, admin)
     await delivered(domain, admin, 1, days_ago=91)
     await rows(
@@ -40,8 +49,24 @@ async def test_it_goes_on_soon_where_any_sweep_has_more(domain: Domain, admin: A
         PAGE,
     )
 
+
+@pytest.mark.usefixtures("more_than_a_page")
+async def test_it_goes_on_soon_where_any_sweep_has_more(domain: Domain) -> None:
     assert await Prune(domain.settings).once()
     assert len(await left("delivery")) == 1
+
+
+@pytest.mark.usefixtures("more_than_a_page")
+async def test_by_itself_it_goes_on_until_nothing_is_left(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It begins at once, and would rest for nearly a minute where it takes what is left for nothing.
+    monkeypatch.setattr("random.uniform", min)
+    pruning = asyncio.create_task(Prune(domain.settings).forever())
+
+    async def is_done() -> bool:
+        return not await left("delivery")
+
+    await until(is_done, seconds=IDLE_SECONDS / 2)
+    await end(pruning)
 
 
 async def test_a_sweep_that_breaks_holds_up_no_other(domain: Domain, admin: Actor) -> None:
@@ -52,6 +77,13 @@ async def test_a_sweep_that_breaks_holds_up_no_other(domain: Domain, admin: Acto
     await Prune(domain.settings).once()
 
     assert await left("delivery") == await left("event") == []
+
+
+async def test_a_database_that_is_away_is_nothing_to_log(settings: Settings) -> None:
+    async with opened(replace(settings, database_url="postgresql://127.0.0.1:1/none")):
+        with capture_logs() as lines:
+            assert not await Prune(settings).once()
+    assert lines == []
 
 
 @pytest.mark.parametrize(
