@@ -11,7 +11,7 @@ from domain.database import now, rows
 from domain.erasure import Erased
 from domain.errors import Unavailable
 from domain.live import ERASED_SECONDS, Change, Order
-from domain.live_scripts import stream_of
+from domain.live_scripts import SERVED, stream_of
 from domain.replays import NewReplay
 from domain.settings import Settings
 from domain.tables import Workspace
@@ -88,6 +88,20 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])
 
 
+async def test_it_goes_a_page_at_a_time_and_tells_of_each(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.erasure.PAGE", 1)
+    leaving = await lived_in(domain, "Leaving")
+    before = await counted()
+    told: list[Erased] = []
+
+    await erasure.erase(domain, leaving.workspace, told.append)
+
+    for table in ("delivery", "event"):
+        assert before[table] > 1
+        pages = [Erased(table, gone, before[table]) for gone in range(1, before[table] + 1)]
+        assert [erased for erased in told if erased.table == table] == pages
+
+
 @pytest.mark.unused_database
 @pytest.mark.parametrize("table", ["audit_event", "post", "replay"])
 async def test_what_its_neighbours_have_is_not_searched_for_each_row_that_goes(domain: Domain, table: str) -> None:
@@ -153,6 +167,17 @@ async def test_without_redis_nothing_is_said_to_be_erased_and_the_workspace_stay
             await erasure.erase(domain, leaving.workspace)
 
         assert await Workspace.exists(id=leaving.workspace.id)
+
+
+async def test_a_redis_that_serves_another_hookline_keeps_what_it_has_and_holds_nothing_up(domain: Domain) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    await domain.redis.set(SERVED, "another")
+    others = sorted(await domain.redis.keys("*"))
+
+    await erasure.erase(domain, leaving.workspace)
+
+    assert not await Workspace.exists(id=leaving.workspace.id)
+    assert sorted(await domain.redis.keys("*")) == others
 
 
 async def test_it_is_closed_before_anything_is_removed(domain: Domain) -> None:
