@@ -161,16 +161,34 @@ async def test_after_its_rest_the_worker_begins_again(
     monkeypatch.setattr("workers.reseal.REST_SECONDS", 0)
     await furnish(domain, admin)
     step = Resealing(replace(domain, vault=rotated))
-    for _ in range(5):
-        await step.once()
-    # By a process that has not been restarted yet.
-    await listen(domain, admin, secret="late")
-    assert await resealing.left(rotated) == 1
+    with capture_logs() as lines:
+        for _ in range(5):
+            await step.once()
+        # By a process that has not been restarted yet.
+        await listen(domain, admin, secret="late")
+        assert await resealing.left(rotated) == 1
 
-    for _ in range(5):
-        await step.once()
+        for _ in range(5):
+            await step.once()
 
     assert await resealing.left(rotated) == 0
+    # The late one came when the second walk had gone by.
+    assert [(line["values"], line["left"]) for line in lines] == [(6, 0), (0, 1), (1, 0)]
+
+
+async def test_the_worker_names_what_no_key_opens_and_counts_it(domain: Domain, admin: Actor) -> None:
+    webhook, account = await listen(domain, admin, secret="lost"), await add_account(domain, admin)
+    step = Resealing(replace(domain, vault=Vault((NEW_KEY, bytes(32)))))
+
+    with capture_logs() as lines:
+        for _ in range(3):
+            await step.once()
+
+    *named, told = lines
+    assert [line["value"] for line in named] == [
+        f"webhook {webhook.uuid}, sealed_secret", f"account {account.uuid}, sealed_credentials",
+    ]  # fmt: skip
+    assert (told["values"], told["unopened"], told["left"]) == (0, 2, 2)
 
 
 async def test_with_one_key_the_worker_looks_at_nothing(domain: Domain, admin: Actor) -> None:
