@@ -8,13 +8,17 @@ from functools import partial
 from time import monotonic
 
 import aiohttp
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
 from domain import database
+from domain.database import rows
 from domain.errors import Unavailable
 from domain.settings import Settings
-from domain.unit import Domain, opened
+from domain.tasks import end
+from domain.unit import Actor, Domain, opened
+from tests.domain.doing import happen, listen
 from tests.waiting import until
 from workers import health, lookout, metrics
 from workers.engine import Engine
@@ -36,29 +40,43 @@ async def url(domain: Domain, pulse: Pulse) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-async def status(url: str) -> int:
+WELL, STUCK, UNREADY = (200, {"status": "ok"}), (503, {"status": "stuck"}), (503, {"status": "unavailable"})
+
+
+async def told(url: str) -> tuple[int, dict[str, str]]:
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return answer.status
+        return answer.status, await answer.json()
+
+
+async def test_it_listens_where_it_is_told_and_without_a_port_nowhere(domain: Domain, pulse: Pulse, url: str) -> None:
+    def listening() -> set[str]:
+        found = psutil.Process().net_connections("tcp")
+        return {f"http://{each.laddr[0]}:{each.laddr[1]}" for each in found if each.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    assert {place for place in before if place.endswith(url.rpartition(":")[2])} == {url}
+    async with health.served(domain.settings, pulse):
+        assert listening() == before
 
 
 async def test_it_is_ready_once_the_loop_has_come_round_and_until_it_stops(url: str, pulse: Pulse) -> None:
-    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+    assert (await told(f"{url}/healthz"), await told(f"{url}/readyz")) == (WELL, UNREADY)
     pulse.beat(answered=True)
-    assert await status(f"{url}/readyz") == 200
+    assert await told(f"{url}/readyz") == WELL
     pulse.stopping = True
-    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+    assert (await told(f"{url}/healthz"), await told(f"{url}/readyz")) == (WELL, UNREADY)
 
 
 async def test_without_the_database_it_is_alive_and_not_ready(url: str, pulse: Pulse) -> None:
     pulse.beat(answered=True)
     pulse.answered_at = monotonic() - READY_SECONDS
     pulse.beat(answered=False)
-    assert (await status(f"{url}/healthz"), await status(f"{url}/readyz")) == (200, 503)
+    assert (await told(f"{url}/healthz"), await told(f"{url}/readyz")) == (WELL, UNREADY)
 
 
 async def test_a_loop_that_stands_still_is_not_alive(url: str, pulse: Pulse) -> None:
     pulse.turned_at = monotonic() - ALIVE_SECONDS
-    assert await status(f"{url}/healthz") == 503
+    assert await told(f"{url}/healthz") == STUCK
 
 
 async def test_a_round_may_take_long_where_its_steps_wait_for_a_silent_database(domain: Domain, engine: Engine) -> None:
@@ -84,6 +102,8 @@ async def test_it_shows_what_it_counts(url: str) -> None:
     await lookout.look()
     async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
         page = await answer.text()
+        # Prometheus 3 takes no page that does not say what it is.
+        assert answer.content_type == "text/plain"
     assert "hookline_database_reached 1.0" in page
     assert "hookline_oldest_due_seconds 0.0" in page
     assert 'hookline_attempts_total{outcome="succeeded"}' in page
@@ -107,6 +127,23 @@ async def test_the_loop_makes_the_pulse_beat_only_where_it_finds_its_tables(
 
 async def _note(times: list[float]) -> None:
     times.append(monotonic())
+
+
+async def test_it_looks_again_and_again_whatever_a_look_met(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.lookout.EVERY_SECONDS", 0.0)
+    metrics.DUE.set(0)
+    await listen(domain, admin)
+    await happen(domain, admin)
+    await rows("ALTER TABLE delivery RENAME TO elsewhere")
+    with capture_logs() as lines:
+        looking = asyncio.create_task(lookout.look_forever())
+        await until(lambda: lines)
+        await rows("ALTER TABLE elsewhere RENAME TO delivery")
+        await until(lambda: metrics.REGISTRY.get_sample_value("hookline_due") == 1)
+        await end(looking)
+    assert {line["event"] for line in lines} == {"lookout.broke"}
 
 
 async def test_a_database_that_is_away_is_told(settings: Settings) -> None:
