@@ -1,0 +1,107 @@
+"""Our processes as `hookline up` and `hookline doctor` see them: where they listen, and whether they answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cli.programs import Program, ProgramFailedError, api_answers, is_our_api, try_port, worker_answers
+from cli.up import address
+from domain.settings import Settings
+from tests.api.conftest import running
+from tests.away import close, gated
+from tests.running import READY, environment
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[int]:
+    """The port of another program, which gives this answer to whoever comes."""
+
+    async def give(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(give, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_our_api_is_ours_also_while_it_is_not_ready(settings: Settings) -> None:
+    async with gated(settings) as gates, running(gates.settings) as api:
+        port = urlsplit(api.url).port or 0
+        assert await asyncio.to_thread(is_our_api, "127.0.0.1", port)
+        assert await asyncio.to_thread(api_answers("0.0.0.0", port))
+        close(gates.postgres)
+        assert await asyncio.to_thread(is_our_api, "0.0.0.0", port)
+        assert not await asyncio.to_thread(api_answers("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"220 mail.example.com ESMTP\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b'HTTP/1.1 503 Oh\r\nContent-Length: 15\r\n\r\n{"status":"ok"}',
+        b"",
+    ],
+    ids=["another protocol", "another program's health", "an error", "nothing"],
+)
+async def test_who_answers_otherwise_is_not_our_api(answer: bytes) -> None:
+    async with answering(answer) as port:
+        assert not await asyncio.to_thread(is_our_api, "127.0.0.1", port)
+
+
+async def test_a_port_whose_connections_have_just_ended_is_free() -> None:
+    async with answering(b"bye") as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        # The server's end closes first, so that it is the one which is kept waiting.
+        assert await reader.read() == b"bye"
+        writer.close()
+    assert try_port("127.0.0.1", port) == port
+
+
+def test_a_worker_answers_once_it_has_touched_its_file_since_it_was_started(tmp_path: Path) -> None:
+    ready_file = tmp_path / "worker.ready"
+    assert not worker_answers(ready_file)()
+    ready_file.touch()
+    answers = worker_answers(ready_file)
+    assert not answers()
+    ready_file.touch()
+    assert answers()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("localhost", "http://localhost:8000"),
+    ],
+)
+def test_a_browser_is_sent_to_where_it_can_go(host: str, url: str) -> None:
+    assert address(host, 8000) == url
+
+
+def test_every_address_may_be_listened_on() -> None:
+    assert try_port("", 0) > 0
+
+
+def test_a_program_is_told_what_it_shall_know_wherever_one_is_and_its_early_end_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = environment(PYTHONPATH="", HOOKLINE_DATABASE_URL="postgresql://h/h")
+    program = Program("worker", told, timedelta(seconds=4), lambda: True)
+    output, _ = program.launch().communicate(timeout=READY.total_seconds())
+    assert output == b"HOOKLINE_REDIS_URL is not set.\n"
+    with pytest.raises(ProgramFailedError, match=r"^worker ended before it was ready \(1\)"):
+        program.is_ready()
+    # It gives itself its deadline, and needs a moment more to go.
+    assert program.patience > timedelta(seconds=4)
