@@ -5,6 +5,7 @@ import json
 import re
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 from cli import doctor
 from cli.data_folder import DataFolder
 from cli.doctor import Finding, Verdict, clock
+from cli.output import Output
 from cli.programs import try_port
 from domain import webhooks
 from domain.database import rows
@@ -122,7 +124,8 @@ async def test_a_database_that_is_not_migrated(told: dict[str, str], empty_datab
     assert finding.remedy.startswith("Run `hookline migrate`")
 
 
-async def test_no_secret_key(told: dict[str, str]) -> None:
+async def test_no_secret_key(told: dict[str, str], domain: Domain, admin: Actor) -> None:
+    await listen(domain, admin, secret="s3cret")
     finding = await fault(told | {"HOOKLINE_SECRET_KEYS": ""}, "settings")
     assert finding.says == "HOOKLINE_SECRET_KEYS is not set."
     assert "`hookline keys generate`" in finding.remedy
@@ -190,12 +193,31 @@ async def test_a_setting_that_no_process_could_begin_with(
     assert (finding.says, finding.remedy) == (f"{name}: {says}", "Correct it; docs/settings.md says what it may be.")
 
 
+async def test_servers_that_are_not_named_are_not_looked_for(told: dict[str, str]) -> None:
+    findings = await found(told | {"HOOKLINE_DATABASE_URL": "", "HOOKLINE_REDIS_URL": ""})
+    assert set(findings) == {"settings", "files", "port"}
+
+
+async def test_traces_without_their_packages(told: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "domain.spans", None)
+    finding = await fault(told | {"HOOKLINE_TRACES_ENDPOINT": "http://127.0.0.1:1/v1/traces"}, "settings")
+    assert finding.remedy.startswith("Install the packages of requirements-traces.lock")
+
+
 @pytest.mark.parametrize("name", ["HOOKLINE_WORKER_CONCURRENCY", "HOOKLINE_SOCKETS_PER_PROCESS"])
-async def test_more_sockets_than_a_process_may_open(told: dict[str, str], name: str) -> None:
+async def test_more_sockets_than_a_process_may_open(
+    told: dict[str, str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    finding = (await found(told | {name: str(most)}))["files"]
+    told |= {name: str(most)}
+    finding = (await found(told))["files"]
     assert (finding.verdict, f"and {name} wants {most}" in finding.says) == (Verdict.WARNING, True)
     assert finding.remedy.endswith(f"or lower {name}.")
+    # A warning is no fault; both ways it is shown with what to do.
+    assert await doctor.run(told, Output(), as_json=True)
+    assert finding.remedy in [shown["remedy"] for shown in lines(capsys.readouterr().out)]
+    assert await doctor.run(told, Output(), as_json=False)
+    assert f"or lower {name}." in " ".join(capsys.readouterr().out.split())
 
 
 async def test_a_port_that_is_taken(told: dict[str, str]) -> None:
