@@ -91,9 +91,9 @@ async def test_a_database_that_does_not_exist(told: dict[str, str]) -> None:
     )
 
 
-async def test_a_database_url_that_is_none(told: dict[str, str]) -> None:
-    finding = await fault(told | {"HOOKLINE_DATABASE_URL": "mysql://h/h"}, "database")
-    assert finding.says.startswith("HOOKLINE_DATABASE_URL must look like")
+@pytest.mark.parametrize(("name", "check"), [("HOOKLINE_DATABASE_URL", "database"), ("HOOKLINE_REDIS_URL", "redis")])
+async def test_an_address_that_is_none(told: dict[str, str], name: str, check: str) -> None:
+    assert (await fault(told | {name: "mysql://h/h"}, check)).says.startswith(f"{name} must look like")
 
 
 async def test_a_redis_that_is_down(told: dict[str, str]) -> None:

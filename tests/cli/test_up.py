@@ -149,35 +149,22 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
     }
     with Redis.from_url(redis_url) as redis:
         redis.set(SERVED, "another")
-    with up(tmp_path / "var", variables) as running:
-        running.until_ready()
-        assert "live updates do not. Have HOOKLINE_REDIS_URL name one of its own" in running.output
-        assert set(running.parts()) == {"api", "worker"}
-        assert await workspaces_in(empty_database_url) == ["My workspace"]
-        assert "Deliveries may go to this machine itself" not in running.output
-        assert running.access["token"] != "hl_junk"
-        faults = (await paste(running.output))["data"]["webhookCreate"]["errors"]
-        assert [fault["field"] for fault in faults] == [["input", "callbackUrl"]]
-        assert {path.name for path in (tmp_path / "var").iterdir()} == {
-            "hookline.json",
-            "hookline.lock",
-            "worker.ready",
-        }
-        assert running.stop() == 0
-
-
-def test_a_redis_that_is_killed_and_cannot_read_its_file_comes_back_empty(tmp_path: Path, database_url: str) -> None:
-    data = tmp_path / "var"
-    with up(data, {"HOOKLINE_DATABASE_URL": database_url}) as running:
-        before = running.until_ready().parts()
-        (file,) = (data / "redis" / "appendonlydir").glob("*.incr.aof")
-        file.write_bytes(b"\xff" * 100)
-        before["valkey-server"].kill()
-        assert wait_until(lambda: "and started empty: no delivery is lost" in running.output, READY), running.output
-        assert (data / "redis.broken").is_dir()
-        assert running.parts()["valkey-server"].pid != before["valkey-server"].pid
-        assert "keeps ending" not in running.output
-        assert running.stop() == 0
+        with up(tmp_path / "var", variables) as running:
+            running.until_ready()
+            assert redis.get(SERVED) == b"another"
+            assert "live updates do not. Have HOOKLINE_REDIS_URL name one of its own" in running.output
+            assert set(running.parts()) == {"api", "worker"}
+            assert await workspaces_in(empty_database_url) == ["My workspace"]
+            assert "Deliveries may go to this machine itself" not in running.output
+            assert running.access["token"] != "hl_junk"
+            faults = (await paste(running.output))["data"]["webhookCreate"]["errors"]
+            assert [fault["field"] for fault in faults] == [["input", "callbackUrl"]]
+            assert {path.name for path in (tmp_path / "var").iterdir()} == {
+                "hookline.json",
+                "hookline.lock",
+                "worker.ready",
+            }
+            assert running.stop() == 0
 
 
 def test_it_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path, database_url: str, redis_url: str) -> None:

@@ -1,0 +1,36 @@
+"""The Redis that `hookline up` runs: what it has kept is worth little, and is never in the way."""
+
+from pathlib import Path
+
+from redis import Redis
+
+from cli.processes import wait_until
+from cli.servers import PrivateRedis
+from domain.live_scripts import SERVED
+from tests.running import READY, up
+
+
+def test_a_redis_that_is_killed_and_cannot_read_its_file_comes_back_empty(tmp_path: Path, database_url: str) -> None:
+    data = tmp_path / "var"
+    with up(data, {"HOOKLINE_DATABASE_URL": database_url}) as running:
+        before = running.until_ready().parts()
+        (file,) = (data / "redis" / "appendonlydir").glob("*.incr.aof")
+        file.write_bytes(b"\xff" * 100)
+        before["valkey-server"].kill()
+        assert wait_until(lambda: "and started empty: no delivery is lost" in running.output, READY), running.output
+        assert (data / "redis.broken").is_dir()
+        assert running.parts()["valkey-server"].pid != before["valkey-server"].pid
+        assert "keeps ending" not in running.output
+        assert running.stop() == 0
+
+
+def test_a_redis_of_its_own_that_served_another_database_is_emptied(tmp_path: Path, database_url: str) -> None:
+    data = tmp_path / "var"
+    with PrivateRedis(data / "redis") as kept, Redis.from_url(kept.url) as redis:
+        redis.mset({SERVED: "another", "left": "1"})
+    with up(data, {"HOOKLINE_DATABASE_URL": database_url}) as running:
+        running.until_ready()
+        with Redis.from_url(kept.url) as redis:
+            assert not redis.exists("left")
+        assert "serves another Hookline" not in running.output
+        assert running.stop() == 0
