@@ -214,6 +214,16 @@ def test_a_data_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> 
         assert running.output.strip() == f"The data folder {data} cannot be written: Permission denied."
 
 
+def test_what_the_system_refuses_on_the_way_is_a_sentence(
+    tmp_path: Path, database_url: str, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "var" / "worker.ready"
+    in_the_way.mkdir(parents=True)
+    told = environment(HOOKLINE_DATABASE_URL=database_url, HOOKLINE_REDIS_URL=redis_url)
+    assert run(Place(tmp_path / "var", "127.0.0.1", 0), told, Output()) == 1
+    assert capsys.readouterr().err == f"{in_the_way}: Is a directory.\n"
+
+
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
