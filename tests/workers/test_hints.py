@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -230,6 +231,15 @@ async def test_a_redis_that_serves_another_hookline_keeps_its_hints(
             assert not await is_gone(domain)
             await domain.redis.flushdb()
             await deliver_one(domain, admin)
+
+
+async def test_without_the_database_no_hint_is_forgotten_that_may_be_of_others(settings: Settings) -> None:
+    async with opened(replace(settings, database_url="postgresql://127.0.0.1:1/none")) as domain:
+        await put(domain, job("deliver", [1], [1], [1]))
+        with capture_logs() as lines:
+            async with taking_hints(domain):
+                await until(lambda: "worker.database_away" in {line["event"] for line in lines})
+        assert not await is_gone(domain)
 
 
 async def test_jobs_under_way_as_redis_falls_silent_do_not_end_the_taking_of_hints(
