@@ -96,7 +96,8 @@ async def test_one_command_starts_everything_stops_it_and_starts_it_again_on_the
 
 async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_data_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "var"
-    with up(data) as running:
+    # A part may take longer to finish than this test waits for all of them to be gone.
+    with up(data, {"HOOKLINE_SHUTDOWN_DEADLINE": str(2 * GONE.seconds)}) as running:
         before = running.until_ready().parts()
         second = hookline("up", "--data", str(data), "--port", "0")
         assert second.returncode == 1
@@ -278,8 +279,9 @@ async def test_up_is_not_ready_with_keys_that_open_nothing_of_what_is_sealed(
         )
     key = base64.urlsafe_b64encode(SECRET_KEY).decode()
     await rows("UPDATE webhook SET sealed_headers = 'x'")
-    with up(tmp_path / "new", told | {"HOOKLINE_SECRET_KEYS": key}) as running:
+    with up(tmp_path / "newer", told | {"HOOKLINE_SECRET_KEYS": key}) as running:
         running.until_ready()
+        assert not (tmp_path / "newer" / "secret.key").exists()
         assert "sealed values that open with none of the keys: 1, the first is webhook " in running.output
         assert running.stop() == 0
 
