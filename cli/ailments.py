@@ -1,5 +1,6 @@
 """What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
 
+import errno
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -45,6 +46,13 @@ ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@adm
 def remedy_for_setting(fault: str) -> str:
     """What to do about a setting that is missing or makes no sense."""
     return next((remedy for variable, remedy in REMEDIES if fault.startswith(variable)), CORRECT_IT)
+
+
+def remedy_for_listening(error: OSError) -> str:
+    """What to do where the API may not listen on a port that nobody else has."""
+    if error.errno == errno.EACCES:
+        return "Set HOOKLINE_PORT to 1024 or more, or let the process have a lower one (CAP_NET_BIND_SERVICE)."
+    return "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."
 
 
 def of_postgres(error: Exception, url: str) -> tuple[str, str]:

@@ -135,8 +135,8 @@ def port(settings: Settings) -> Finding:
         try_port(settings.host, settings.port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            remedy = "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."
-            return Finding("port", Verdict.FAULT, f"cannot listen on {place}: {error.strerror or error}", remedy)
+            says = f"cannot listen on {place}: {error.strerror or error}"
+            return Finding("port", Verdict.FAULT, says, ailments.remedy_for_listening(error))
         if is_our_api(settings.host, settings.port):
             return Finding("port", Verdict.OK, f"Hookline's API answers at {place}")
         return Finding(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from cli import doctor
+from cli import ailments, doctor
 from cli.data_folder import DataFolder
 from cli.doctor import Finding, Verdict, clock
 from cli.output import Output
@@ -227,8 +227,9 @@ async def test_a_port_that_is_taken(told: dict[str, str]) -> None:
     assert "set HOOKLINE_PORT to another port" in finding.remedy
 
 
-async def test_an_address_of_another_machine(told: dict[str, str]) -> None:
+async def test_an_address_of_another_machine_and_a_port_that_needs_more_rights(told: dict[str, str]) -> None:
     assert "Set HOOKLINE_HOST" in (await fault(told | {"HOOKLINE_HOST": "192.0.2.1"}, "port")).remedy
+    assert "Set HOOKLINE_PORT" in ailments.remedy_for_listening(PermissionError(13, "Permission denied"))
 
 
 async def test_work_that_nobody_does(told: dict[str, str], domain: Domain, admin: Actor) -> None:
