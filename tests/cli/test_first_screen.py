@@ -2,10 +2,12 @@
 
 import json
 import re
+import shlex
 import socket
 import stat
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -18,8 +20,12 @@ from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in
+from cli.up import entrance
+from domain import workspaces
 from domain.tables import Account, Webhook, Workspace
-from domain.unit import Domain
+from domain.unit import Actor, Domain
+from domain.vocabulary import Role
+from domain.workspaces import NewToken
 from tests.running import GONE, Up, hookline, up
 
 LINK = re.compile(r"^(http://\S+)/signin#code=([\w-]{43})$", re.MULTILINE)
@@ -79,10 +85,12 @@ def is_shown(running: Up, line: str) -> bool:
 def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start_until_the_webhook_is_deleted(
     tmp_path: Path,
 ) -> None:
-    data = tmp_path / "var"
+    data = tmp_path / "my var"
     with up(data) as first:
         access = first.until_ready().access
         signs_in_once(access, first.output)
+        (told,) = (line for line in first.output.splitlines() if "New link" in line)
+        assert shlex.split(told)[2:] == ["hookline", "signin", "--data", str(data)]
         another = hookline("signin", "--data", str(data))
         assert (another.returncode, another.stdout.count("\n")) == (0, 1), another.stderr
         signs_in_once(access, another.stdout)
@@ -183,6 +191,20 @@ def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhe
         assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2
         assert len(ask(access, "{ accounts { nodes { id } } }")["accounts"]["nodes"]) == 1
         assert third.stop() == 0
+
+
+async def test_a_known_token_opens_its_own_workspace_and_without_one_the_first_is_opened(
+    domain: Domain, workspace: Workspace
+) -> None:
+    second = await workspaces.create("Second")
+    async with domain.unit(Actor(second, None, Role.ADMIN)) as unit:
+        _, known = await workspaces.create_token(unit, NewToken("known", Role.ADMIN))
+    assert await entrance(domain, known) == (second, known)
+    for unknown in (None, "hl_junk"):
+        opened, token = await entrance(domain, unknown)
+        assert opened == workspace
+        actor = await workspaces.authenticate(token, datetime.now(UTC))
+        assert (actor.workspace, actor.role) == (workspace, Role.ADMIN)
 
 
 async def test_a_first_start_that_died_is_taken_up_where_it_was(
