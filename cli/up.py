@@ -196,7 +196,7 @@ class _Instance:
 
 def command() -> str:
     """How one runs `hookline` from here: as this process was run, where that tells."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "hookline" else "hookline"
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "hookline" else "hookline"
 
 
 def is_given(name: str, environ: Mapping[str, str]) -> bool:

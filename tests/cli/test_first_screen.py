@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import stat
+import sys
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in
-from cli.up import entrance
+from cli.up import command, entrance
 from domain import workspaces
 from domain.tables import Account, Webhook, Workspace
 from domain.unit import Actor, Domain
@@ -191,6 +192,19 @@ def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhe
         assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2
         assert len(ask(access, "{ accounts { nodes { id } } }")["accounts"]["nodes"]) == 1
         assert third.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("run_as", "shown"),
+    [
+        (".venv/bin/hookline", ".venv/bin/hookline"),
+        ("my venv/bin/hookline", "'my venv/bin/hookline'"),
+        ("/somewhere/cli/__main__.py", "hookline"),
+    ],
+)
+def test_commands_are_shown_as_one_types_them_here(run_as: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [run_as, "up"])
+    assert command() == shown
 
 
 async def test_a_known_token_opens_its_own_workspace_and_without_one_the_first_is_opened(
