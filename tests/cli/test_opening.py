@@ -13,6 +13,7 @@ from cli.data_folder import DataFolder
 from cli.main import app
 from cli.output import Output
 from cli.programs import CHECKOUT
+from cli.servers import PrivatePostgres, PrivateRedis
 from cli.up import Place
 from tests.running import HOOKLINE, environment, setpriv_without_capabilities
 
@@ -110,6 +111,15 @@ def test_a_server_that_the_folder_does_not_have_is_the_one_that_a_variable_names
     assert made.exit_code == 0, made.stderr
     listed = CliRunner().invoke(app, ["workspace", "list", "--data", str(folder.path)], env=told)
     assert "Acme" in listed.stdout
+
+
+def test_an_empty_variable_names_nothing_but_an_empty_list_of_networks_is_one(folder: DataFolder) -> None:
+    told = dict.fromkeys(("HOOKLINE_DATABASE_URL", "HOOKLINE_REDIS_URL", upping.KEYS, upping.NETWORKS), "")
+    found = upping.environment_of(folder, told)
+    assert found["HOOKLINE_DATABASE_URL"] == PrivatePostgres(folder.postgres).url
+    assert found["HOOKLINE_REDIS_URL"] == PrivateRedis(folder.redis).url
+    assert found[upping.KEYS] == folder.secret_key()
+    assert found[upping.NETWORKS] == ""
 
 
 @pytest.mark.parametrize("data", ["var", "/var/lib/hookline"])

@@ -1,6 +1,8 @@
 """Our processes as `hookline up` and `hookline doctor` see them: where they listen, and whether they answer."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli.programs import Program, ProgramFailedError, api_answers, is_our_api, try_port, worker_answers
-from cli.up import address
+from cli.up import address, free_port
 from domain.settings import Settings
 from tests.api.conftest import running
 from tests.away import close, gated
@@ -63,6 +65,16 @@ async def test_a_port_whose_connections_have_just_ended_is_free() -> None:
         assert await reader.read() == b"bye"
         writer.close()
     assert try_port("127.0.0.1", port) == port
+
+
+def test_a_port_that_an_earlier_instance_is_just_letting_go_of_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.up.PORT_PATIENCE_SECONDS", READY.total_seconds())
+    with socket.create_server(("127.0.0.1", 0)) as earlier:
+        port = earlier.getsockname()[1]
+        letting_go = threading.Timer(0.1, earlier.close)
+        letting_go.start()
+        assert free_port("127.0.0.1", port) == port
+        letting_go.join()
 
 
 def test_a_worker_answers_once_it_has_touched_its_file_since_it_was_started(tmp_path: Path) -> None:
