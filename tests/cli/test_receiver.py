@@ -1,14 +1,22 @@
 """The receiver that comes with `hookline up`: what it takes, and what it shows."""
 
 import asyncio
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
+from cli import welcome
+from cli.data_folder import DataFolder
 from cli.output import Output
 from cli.receiver import Receiver, beginning, port_in, summary
-from domain import signing
+from domain import signing, workspaces
+from domain.errors import Refused
+from domain.settings import Settings
+from domain.unit import opened
 
 SECRET = "a secret"
 
@@ -76,6 +84,19 @@ async def test_what_a_stranger_sends_is_a_short_line_whatever_it_is(capsys: pyte
     await receiver.close()
     line = f"receiver | FORGED {'x' * 57}...: not signed with the secret of the built-in receiver\n"
     assert capsys.readouterr().out == line
+
+
+async def test_where_deliveries_may_not_go_to_this_machine_nothing_listens(tmp_path: Path, settings: Settings) -> None:
+    def listening() -> set[int]:
+        found = psutil.Process().net_connections("tcp")
+        return {each.laddr[1] for each in found if each.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    async with opened(replace(settings, allowed_networks=())) as domain:
+        workspace = await workspaces.create("Test")
+        with pytest.raises(Refused, match="Deliveries may not go there"):
+            await welcome.receive(domain, workspace, DataFolder(tmp_path), Receiver(Output()))
+    assert listening() == before
 
 
 def test_what_is_shown_is_short_and_on_one_line() -> None:
