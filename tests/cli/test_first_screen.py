@@ -23,7 +23,7 @@ from cli.processes import wait_until
 from cli.receiver import Receiver, port_in
 from cli.up import command, entrance
 from domain import workspaces
-from domain.tables import Account, Webhook, Workspace
+from domain.tables import Account, AuditEvent, Webhook, Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
@@ -236,6 +236,7 @@ async def test_a_first_start_that_died_is_taken_up_where_it_was(
     assert await welcome.receive(domain, workspace, folder, second)
     await second.close()
     assert await Webhook.all().values_list("uuid", "callback_url") == [(made.uuid, made.callback_url)]
+    assert not await AuditEvent.exists(action="webhook.update")
     known = folder.known_receiver()
     assert known is not None
     assert known.webhook == str(made.uuid)
