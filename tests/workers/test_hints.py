@@ -17,12 +17,12 @@ from domain import workspaces
 from domain.live_scripts import SERVED
 from domain.queue import QUEUE_NAME, Owed, Queue, connect
 from domain.settings import Settings
-from domain.tables import Delivery
+from domain.tables import Delivery, Post
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
-from domain.vocabulary import DeliveryStatus, Role
+from domain.vocabulary import DeliveryStatus, PostStatus, Role
 from tests.away import Gates, close, fall_silent, gated, reopen
-from tests.domain.doing import happen, listen
+from tests.domain.doing import add_account, happen, listen, publish, write
 from tests.e2e.proxy import Gate
 from tests.receiver import Receiver
 from tests.waiting import until
@@ -95,6 +95,14 @@ async def test_a_hint_is_delivered(domain: Domain, admin: Actor, receiver: Recei
         await deliver_one(domain, admin)
 
     assert len(receiver.requests) == 1
+
+
+async def test_a_hint_of_a_post_has_it_published(domain: Domain, admin: Actor) -> None:
+    post = await publish(domain, admin, (await write(domain, admin, await add_account(domain, admin))).id)
+
+    async with taking_hints(domain), connect(domain.settings.redis_url) as redis:
+        await Queue(redis).enqueue_post(post.id)
+        await until(lambda: Post.exists(id=post.id, status=PostStatus.PUBLISHED))
 
 
 async def test_a_queue_without_jobs_is_asked_less_often(domain: Domain) -> None:
