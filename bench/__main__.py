@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import engine, graphql, latency, live, pruning, scale
+from bench import engine, graphql, latency, live, pruning, scale, visitors
 from bench.figures import Figure
 from bench.place import Place, prepared
 
@@ -31,6 +31,7 @@ GROUPS: dict[tuple[str, ...], Group] = {
     graphql.ACCEPT_ROWS: graphql.accept,
     graphql.LIST_ROWS: graphql.listing,
     live.ROWS: live.fan_out,
+    visitors.ROWS: visitors.visitors,
 }
 
 
