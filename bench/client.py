@@ -19,6 +19,7 @@ from bench.place import Place
 from cli.up import free_port
 
 START_SECONDS = 60
+HEAR_SECONDS = 30
 CREATE_WEBHOOK = """mutation($url: String!) { webhookCreate(input: {name: "bench", callbackUrl: $url,
     events: [ACCOUNT_UPDATED], secret: "a secret of some length"}) { webhook { id } errors { message } } }"""
 ADD_ACCOUNT = """mutation($name: String!) { accountAdd(input: {provider: SANDBOX, server: "ok", identifier: $name})
@@ -101,6 +102,19 @@ async def session(to: Api) -> AsyncIterator[aiohttp.ClientSession]:
     """A client session with the token."""
     async with aiohttp.ClientSession(headers=to.headers, connector=aiohttp.TCPConnector(limit=0)) as client:
         yield client
+
+
+@asynccontextmanager
+async def subscribed(
+    client: aiohttp.ClientSession, to: Api, query: str, **variables: Any
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A socket with one subscription; what it sends from now on is its results."""
+    async with client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]) as socket:
+        await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
+        await socket.receive_json(timeout=HEAR_SECONDS)  # that it is acknowledged
+        payload = {"query": query, "variables": variables}
+        await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
+        yield socket
 
 
 async def ask(client: aiohttp.ClientSession, to: Api, query: str, **variables: Any) -> Any:

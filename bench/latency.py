@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.client import RENAME_ACCOUNT, Api, account, api, ask, session, steadily, webhook
+from bench.client import RENAME_ACCOUNT, Api, account, api, ask, session, steadily, subscribed, webhook
 from bench.figures import Figure, percentile
 from bench.place import Place, ask_receiver, connect, due_backlog, receiver, workers
 
@@ -74,10 +74,7 @@ async def waits(place: Place, ended: dict[str, float], url: str) -> list[float]:
 
 
 async def _watch(client: aiohttp.ClientSession, to: Api, seen: dict[str, float]) -> None:
-    async with client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]) as socket:
-        await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
-        await socket.receive_json()
-        await socket.send_json({"id": "1", "type": "subscribe", "payload": {"query": SUBSCRIPTION}})
+    async with subscribed(client, to, SUBSCRIPTION) as socket:
         while True:
             message = await socket.receive_json()
             if message["type"] == "next":

@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 import psutil
 
-from bench.client import Api, api, plain, session
+from bench.client import HEAR_SECONDS, Api, api, plain, session, subscribed
 from bench.figures import Figure, percentile
 from bench.place import Place, connect
 from domain import database, ids, queue
@@ -26,7 +26,6 @@ CHANGES, CHANGES_FOR_DIFFERENT = 50, 10
 WARM_UP = 3
 # Sockets that are being opened.
 AT_ONCE = 20
-HEAR_SECONDS = 30
 ROWS = (
     "cpu_per_subscriber", "last_subscriber", "last_subscriber_p95", "idle_sockets", "cpu_per_different_subscriber",
     "last_different_subscriber", "cpu_per_filtered_subscriber", "cpu_per_raw_socket",
@@ -171,7 +170,9 @@ async def _subscribed(place: Place, to: Api, each: Sequence[Variables]) -> Async
         async def tell() -> None:
             await live.append([_change(workspace, next(_deliveries))])
 
-        sockets = await _some_at_once(_subscribe(stack, client, to, variables) for variables in each)
+        sockets = await _some_at_once(
+            stack.enter_async_context(subscribed(client, to, DOCUMENT, **variables)) for variables in each
+        )
         await _until_watched(client, to, len(sockets))
         yield Crowd(to.process, sockets, tell)
 
@@ -181,15 +182,6 @@ async def _some_at_once(opening: Iterable[Awaitable[Socket]]) -> list[Socket]:
     while some := list(itertools.islice(left, AT_ONCE)):
         sockets += await asyncio.gather(*some)
     return sockets
-
-
-async def _subscribe(stack: AsyncExitStack, client: aiohttp.ClientSession, to: Api, variables: Variables) -> Socket:
-    socket = await stack.enter_async_context(client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]))
-    await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
-    await socket.receive_str(timeout=HEAR_SECONDS)  # that it is acknowledged
-    payload = {"query": DOCUMENT, "variables": variables}
-    await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
-    return socket
 
 
 async def _until_watched(client: aiohttp.ClientSession, to: Api, count: int) -> None:

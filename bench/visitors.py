@@ -5,7 +5,7 @@ import time
 
 import aiohttp
 
-from bench.client import Api, api, ask, session, steadily
+from bench.client import Api, api, ask, session, steadily, subscribed
 from bench.figures import Figure, percentile
 from bench.place import Place
 
@@ -46,10 +46,7 @@ async def _measured(to: Api) -> tuple[list[float], list[float], float]:
 
 
 async def _visit(client: aiohttp.ClientSession, to: Api, seconds: float) -> None:
-    async with client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]) as socket:
-        await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
-        await socket.receive_json()
-        await socket.send_json({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
+    async with subscribed(client, to, WATCH):
         await asyncio.sleep(seconds)
 
 

@@ -14,7 +14,7 @@ from cli import listen as listening
 from cli import up as upping
 from cli.data_folder import DataFolder, new_key
 from cli.loading import load
-from cli.opening import Data, Json, named, print_result, require_migrated, said, settings_of
+from cli.opening import Data, Json, folder, print_result, require_migrated, said, settings_of
 from cli.output import Output
 from domain import database, logs
 from domain.settings import Settings
@@ -51,10 +51,7 @@ def hookline(
 
 @app.command()
 def up(
-    data: Annotated[
-        Path,
-        typer.Option(parser=named, metavar="FOLDER", help="Where the private servers, the key and the token are kept."),
-    ] = Path("var"),
+    data: Annotated[Path, folder("Where the private servers, the key and the token are kept.")] = Path("var"),
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8000,
 ) -> None:
@@ -64,17 +61,15 @@ def up(
 
 @app.command()
 def signin(
-    data: Annotated[
-        Path, typer.Option(parser=named, metavar="FOLDER", help="The folder that `hookline up` runs with.")
-    ] = Path("var"),
+    data: Annotated[Path, folder("The folder that `hookline up` runs with.")] = Path("var"),
     as_json: Json = False,
 ) -> None:
     """Print a link that opens the dashboard of a running `hookline up`, signed in: once, within 15 minutes."""
     with said():
-        folder = DataFolder(data).opened()
+        kept = DataFolder(data).opened()
         # As `hookline up` itself was told, which may leave servers in the folder alone.
-        settings = Settings.from_environment(upping.environment_of(folder, os.environ))
-        print_result("url", asyncio.run(welcome.another_link(settings, folder)), as_json=as_json)
+        settings = Settings.from_environment(upping.environment_of(kept, os.environ))
+        print_result("url", asyncio.run(welcome.another_link(settings, kept)), as_json=as_json)
 
 
 @app.command()
@@ -131,10 +126,7 @@ def listen(
     # A client's variables, which are no settings (docs/settings.md).
     url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="Where Hookline is.")] = None,
     token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
-    data: Annotated[
-        Path,
-        typer.Option(parser=named, metavar="FOLDER", help="Read what is not given from what `hookline up` left here."),
-    ] = Path("var"),
+    data: Annotated[Path, folder("Read what is not given from what `hookline up` left here.")] = Path("var"),
     events: Annotated[
         list[str] | None, typer.Option(help="Only these, for example post.published,post.created.")
     ] = None,

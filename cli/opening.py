@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,20 +20,22 @@ from domain.tables import Workspace
 from domain.terminals import plain
 
 
-def named(folder: str) -> Path:
-    """A folder that an option names. Raises BadParameter for `--data "$UNSET"`: Path takes that for where one is."""
+def _named(folder: str) -> Path:
     if not folder:
         raise typer.BadParameter("It is empty; name a folder.")
     return Path(folder)
 
 
+def folder(words: str) -> Any:
+    """An option that names a folder. It refuses `--data "$UNSET"`, which Path takes for the folder that one is in."""
+    return typer.Option(parser=_named, metavar="FOLDER", help=words)
+
+
 Data = Annotated[
     Path | None,
-    typer.Option(
-        parser=named,
-        metavar="FOLDER",
-        help="Work on the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name "
-        "those that it does not keep there, and hold for all other settings.",
+    folder(
+        "Work on the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name "
+        "those that it does not keep there, and hold for all other settings."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -206,8 +206,9 @@ class Live:
             await pipe.execute()
 
     async def held(self, places: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of workspaces and cursors: whether the workspace's stream still has that entry. Whoever asks watches it, so
-        it is kept on.
+        """Of workspaces and cursors: whether the workspace's stream still has that entry.
+
+        Whoever asks watches the stream, so it is kept on.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             for workspace_id, cursor in places:

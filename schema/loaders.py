@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
+from tortoise.queryset import QuerySet
 
 from domain import tables, webhook_stats
 from domain.reading import select
@@ -66,17 +67,18 @@ async def _load_rows(table: type[Model], workspace_id: int, keys: list[int]) -> 
 
 async def _load_attempts(workspace_id: int, keys: list[int]) -> list[list[tables.Attempt]]:
     mine = tables.Attempt.filter(delivery_id__in=keys, delivery__workspace_id=workspace_id)
-    found: defaultdict[int, list[tables.Attempt]] = defaultdict(list)
-    for row in await select(mine.order_by("delivery_id", "number")):
-        found[row.delivery_id].append(row)
-    return [found[key] for key in keys]
+    return await _grouped(mine.order_by("delivery_id", "number"), "delivery_id", keys)
 
 
 async def _load_post_accounts(workspace_id: int, keys: list[int]) -> list[list[tables.PostAccount]]:
     mine = tables.PostAccount.filter(post_id__in=keys, post__workspace_id=workspace_id)
-    found: defaultdict[int, list[tables.PostAccount]] = defaultdict(list)
-    for row in await select(mine.order_by("post_id", "id")):
-        found[row.post_id].append(row)
+    return await _grouped(mine.order_by("post_id", "id"), "post_id", keys)
+
+
+async def _grouped(mine: QuerySet[Row], owner: str, keys: list[int]) -> list[list[Row]]:
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in await select(mine):
+        found[getattr(row, owner)].append(row)
     return [found[key] for key in keys]
 
 

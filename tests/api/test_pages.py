@@ -12,9 +12,13 @@ from tests.api.conftest import Api
 from tests.api.protocol import opened
 
 
+def mounted(api: Api) -> Any:
+    """The route under which the pages are."""
+    return next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
+
+
 async def test_pages_that_are_not_built_say_so(tmp_path: Path, api: Api) -> None:
-    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
-    mounted.app.folder = tmp_path
+    mounted(api).app.folder = tmp_path
     for path in ("/", "/signin", "/graphiql", "/graphiql/"):
         async with api.http.get(f"{api.url}{path}") as answer:
             assert answer.status == 200
@@ -32,8 +36,7 @@ async def test_built_pages_are_served_and_nothing_beside_them(tmp_path: Path, ap
     (dist / "graphiql" / "index.html").write_text("graphiql")
     (dist / "assets" / "a.js").write_text("1")
     (tmp_path / "secret").write_text("secret")
-    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
-    mounted.app = pages.Pages(dist)
+    mounted(api).app = pages.Pages(dist)
     async with api.http.get(f"{api.url}/") as answer:
         assert (await answer.text(), answer.headers["cache-control"]) == ("the page", "no-cache")
     async with api.http.get(f"{api.url}/graphiql") as answer:
@@ -50,8 +53,7 @@ async def test_built_pages_are_served_and_nothing_beside_them(tmp_path: Path, ap
 
 async def test_whoever_looks_for_a_page_gets_the_dashboard_which_has_paths_of_its_own(tmp_path: Path, api: Api) -> None:
     (tmp_path / "index.html").write_text("the page")
-    mounted: Any = next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
-    mounted.app = pages.Pages(tmp_path)
+    mounted(api).app = pages.Pages(tmp_path)
     for method, path, accept, status in (
         ("GET", "/webhooks/1", "text/html,*/*;q=0.8", 200),
         ("GET", "/webhooks/1", "*/*", 404),

@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from domain.settings import Settings
 from tests.api.conftest import GRAPHQL, Api, running
+from tests.api.sockets import NAME
 from tests.waiting import until
 
 Line = MutableMapping[str, Any]
-NAME = "{ viewer { workspace { name } } }"
 
 
 async def line_of(api: Api, body: Any, path: str = "/graphql", **headers: str) -> Line:
