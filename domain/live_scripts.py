@@ -37,26 +37,36 @@ end
 
 CLAIM = "return 1"
 
-# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's.
+# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's, and then
+# counts the changes of its millisecond. Redis does not count for us: before 7.2 time goes on within a script, and its
+# count begins anew. Where the clock was set back, ids go on from the last.
 _ADD = """
 local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local begun = {}
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ids = {}
 local function add(stream, workspace, ...)
-  if not begun[stream] then
-    begun[stream] = true
-    redis.call('EXPIRE', stream, KEPT_SECONDS)
-    if redis.call('XLEN', stream) > 2 * KEPT_OLD then
-      redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', ms - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
-    end
-    local id = string.format('%.0f-%.0f', ms, workspace * SPAN)
-    local added = redis.pcall('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, id, ...)
-    if not added.err then
-      return added
+  local id, first = ids[stream], workspace * SPAN
+  if not id then
+    id = {ms = now, n = -1}
+    ids[stream] = id
+    local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    if last then
+      local ms, place = string.match(last[1], '(%d+)-(%d+)')
+      if tonumber(ms) >= now then
+        id.ms, id.n = tonumber(ms), place - first
+      end
+      redis.call('EXPIRE', stream, KEPT_SECONDS)
+      if redis.call('XLEN', stream) > 2 * KEPT_OLD then
+        redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', now - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
+      end
     end
   end
-  -- In a millisecond that has entries already, Redis counts on from the last.
-  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, '*', ...)
+  id.n = id.n + 1
+  if id.n == SPAN then
+    id.ms, id.n = id.ms + 1, 0
+  end
+  local added = string.format('%.0f-%.0f', id.ms, first + id.n)
+  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
 end
 """
 

@@ -256,6 +256,25 @@ async def test_many_changes_of_one_millisecond_keep_their_order_and_their_worksp
     assert {order_of(entry.cursor)[1] // SPAN for entry in entries} == {7}
 
 
+@pytest.mark.parametrize(
+    ("last", "following"),
+    [(7 * SPAN, [(0, 7 * SPAN + 1), (0, 7 * SPAN + 2)]), (8 * SPAN - 2, [(0, 8 * SPAN - 1), (1, 7 * SPAN)])],
+    ids=["in its millisecond", "where that is full"],
+)
+async def test_where_the_clock_is_set_back_cursors_go_on_from_the_last(
+    live: Live, redis: Redis, last: int, following: list[tuple[int, int]]
+) -> None:
+    await live.open(7)
+    ahead = 9_000_000_000_000
+    await redis.xadd(stream_of(7), {"k": "d", "e": '{"n": 0}'}, id=f"{ahead}-{last}")
+
+    await live.append([change(1), change(2)])
+
+    entries = await told(live, f"{ahead}-{last}")
+    assert [entry.data["n"] for entry in entries] == [1, 2]
+    assert [order_of(entry.cursor) for entry in entries] == [(ahead + later, place) for later, place in following]
+
+
 async def test_a_workspace_hears_nothing_of_another(live: Live) -> None:
     theirs = replace(change(1, subject=2), workspace_id=8, data={"n": 2})
 
