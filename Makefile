@@ -51,6 +51,10 @@ test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
 	$(BIN)/pytest -m "not alone" -n $(SIDE_BY_SIDE) --dist=loadfile --no-loadscope-reorder
 	$(BIN)/pytest -m alone
 
+.PHONY: test-oldest
+test-oldest: setup ## What needs no processes, on the oldest PostgreSQL that is supported
+	$(BIN)/pytest --postgres oldest -m "not alone" -n $(SIDE_BY_SIDE) --dist=loadfile tests/domain tests/schema tests/workers
+
 .PHONY: test-providers
 test-providers: setup ## The networks' real servers alone, and none of them may be missing
 	$(BIN)/pytest tests/providers --require-networks

@@ -1,6 +1,7 @@
 """What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
 
 import errno
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -29,6 +30,8 @@ POOLERS = (
     ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
     ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
 )
+# The first that trims streams by age.
+OLDEST_REDIS = (6, 2)
 REDIS_SETTINGS = (
     ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
     ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),
@@ -83,6 +86,13 @@ def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
         return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
     if about.get("cluster_enabled"):
         return f"Redis is a cluster: {WITHOUT_REDIS}", "Name one that is no cluster; replicas of it may stand by."
+    version = tuple(int(number) for number in re.findall(r"\d+", str(about["redis_version"]))[:2])
+    if version < OLDEST_REDIS:
+        oldest = ".".join(map(str, OLDEST_REDIS))
+        return (
+            f"Redis {about['redis_version']} is too old: live updates come to an end",
+            f"Upgrade it to {oldest} or later.",
+        )
     return None
 
 

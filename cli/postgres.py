@@ -10,6 +10,8 @@ import asyncpg
 from domain import database, postgres_url, tables
 from domain.settings import Settings
 
+# The oldest that the tests meet, and that PostgreSQL's makers maintain.
+OLDEST = 15
 # What a session of ours must find, and what happens where it does not.
 WANTED = {**postgres_url.SESSION, "track_activities": "on"}
 OTHERWISE = {
@@ -27,6 +29,7 @@ class Server:
     """A PostgreSQL as it shows itself in one transaction."""
 
     version: str
+    major: int
     time: datetime
     encoding: str
     user: str
@@ -50,6 +53,7 @@ class Server:
             await connection.close()
         return cls(
             version=row["version"],
+            major=connection.get_server_version().major,
             time=row["time"],
             encoding=database.encoding_of(connection),
             user=row["user"],
@@ -80,6 +84,8 @@ class Server:
 
     def doubts(self, url: str) -> Iterator[tuple[str, str]]:
         """What Hookline works with, but worse, each with its remedy."""
+        if self.major < OLDEST:
+            yield f"Hookline is tested with PostgreSQL {OLDEST} and later, not with {self.major}", "Upgrade it."
         if self.is_pooled and not postgres_url.is_pooled(url):
             yield (
                 "a pooler stands before PostgreSQL: statements fail unless it gives a connection to each session, or "

@@ -42,6 +42,8 @@ class PrivatePostgres(PrivateServer):
     name = "PostgreSQL"
     stop_signal = signal.SIGINT
     hurried_signal = signal.SIGQUIT
+    # The built-in locale sorts alike on every system.
+    locale: tuple[str, ...] = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
     def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(data)
@@ -99,9 +101,8 @@ class PrivatePostgres(PrivateServer):
         user = unprivileged(self.data)
         if user is not None:
             os.chown(fresh, user.uid, user.gid)
-        # The built-in locale sorts alike on every system.
-        locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        initdb = [str(self.bin / "initdb"), "-U", POSTGRES_USER, "--auth=trust", "-D", str(fresh), *locale]
+        initdb = [str(self.bin / "initdb"), "-U", POSTGRES_USER, "--auth=trust", "-D", str(fresh)]
+        initdb += ["--encoding=UTF8", *self.locale]
         if self.settings.get("fsync") == "off":
             initdb.append("--no-sync")
         createdb = [str(self.bin / "postgres"), "--single", "-D", str(fresh), "postgres"]

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from domain.tables import Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from tests.databases import Databases
+from tests.oldest.postgres import OtherPostgres
 from tests.receiver import Receiver, receiving
 
 # What is lost in a crash of the machine is of no use to a test.
@@ -31,6 +33,12 @@ FAST = {
     "autovacuum": "off",
 }
 SECRET_KEY = bytes(range(32))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Other servers than those that come along, for the tests that start no `hookline up`."""
+    parser.addoption("--postgres", help="the folder of PostgreSQL's programs, or `oldest` that is supported")
+    parser.addoption("--redis", type=Path, help="Redis's program")
 
 
 def pytest_configure() -> None:
@@ -61,10 +69,15 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """One PostgreSQL, with a migrated database as template, and one Redis for all tests."""
     data = tmp_path_factory.mktemp("servers")
-    with PrivatePostgres(data / "postgres", FAST) as postgres, PrivateRedis(data / "redis") as redis:
+    postgres, redis = PrivatePostgres(data / "postgres", FAST), PrivateRedis(data / "redis")
+    if programs := request.config.getoption("--postgres"):
+        postgres = OtherPostgres(data / "postgres", FAST, None if programs == "oldest" else Path(programs))
+    if program := request.config.getoption("--redis"):
+        redis.binary = program
+    with postgres, redis:
         databases = Databases(postgres)
         with asyncio.Runner() as runner:
             runner.run(databases.make_template(settings_of(postgres.url, "redis://unused")))

