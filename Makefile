@@ -1,6 +1,9 @@
 # `make` alone lists the commands.
 SHELL := /bin/sh
-PYTHON ?= python3
+# Of later ones not every dependency has a wheel yet.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done),python3)
 BIN := .venv/bin
 # Test files run at once, one more than there are cores: most wait for processes that they have started.
 SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
@@ -18,6 +21,9 @@ help: ## List the commands
 # where that names an index, or uv comes to nothing, pip does it. Either way the lock file names all, with its hashes.
 LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
 .venv/.installed: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c '$(FITS)' >/dev/null 2>&1 || { \
+		echo "Hookline needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there')."; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv .venv
 	@echo "Installing requirements-dev.lock"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock | $(BIN)/pip install --quiet --no-deps -r /dev/stdin
