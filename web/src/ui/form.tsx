@@ -113,17 +113,19 @@ export function Group({ title, about, error, children }: { title: string; about?
   return (
     <fieldset className="group" aria-describedby={described} aria-invalid={error ? true : undefined} tabIndex={error ? -1 : undefined}>
       <legend>{title}</legend>
-      {about && (
-        <p className="group-about" id={`${id}-about`}>
-          {about}
-        </p>
-      )}
-      {error && (
-        <p className="field-error" id={`${id}-error`}>
-          {error}
-        </p>
-      )}
-      {children}
+      <div className="group-body">
+        {about && (
+          <p className="group-about" id={`${id}-about`}>
+            {about}
+          </p>
+        )}
+        {error && (
+          <p className="field-error" id={`${id}-error`}>
+            {error}
+          </p>
+        )}
+        {children}
+      </div>
     </fieldset>
   );
 }
@@ -156,5 +158,7 @@ export function showFaults(form: HTMLFormElement | null, show: () => void): void
   const place = form?.querySelector<HTMLElement>('[aria-invalid="true"]') ?? form?.querySelector<HTMLElement>('[role="alert"]');
   // Left first: where the keyboard is there already, nothing would be read out.
   place?.blur();
-  place?.focus();
+  place?.focus({ preventScroll: true });
+  // With its label: of a field alone, WebKit shows no more than the caret.
+  (place?.closest('.field') ?? place)?.scrollIntoView({ block: 'nearest' });
 }
