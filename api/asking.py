@@ -24,6 +24,14 @@ class Malformed(HooklineError):
         self.status = status
 
 
+class HashAlone(Malformed):
+    """A query's hash came in its place, as automatic persisted queries begin. We keep none."""
+
+    def __init__(self) -> None:
+        # The very words that make the clients of Apollo and urql send the query itself, and no hash from then on.
+        super().__init__("PersistedQueryNotSupported")
+
+
 class GoneAway(HooklineError):
     """The client left before it had sent its request."""
 
@@ -101,6 +109,9 @@ def from_object(value: Any) -> Asked:
     if not isinstance(value, dict):
         raise Malformed("A request must be a JSON object; batches are not taken.")
     query = value.get("query")
+    extensions = value.get("extensions")
+    if not query and isinstance(extensions, dict) and "persistedQuery" in extensions:
+        raise HashAlone
     if not isinstance(query, str) or not query.strip():
         raise Malformed("The request needs a query, as a string.")
     name = value.get("operationName")

@@ -13,7 +13,7 @@ from api.facts import Facts
 from api.outbox import CUT
 from api.process import Process, process_of
 from api.rates import RateLimited
-from api.statuses import EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of
+from api.statuses import AT_FAULT, EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of
 from domain.errors import HooklineError, Unauthenticated, Unavailable
 from domain.unit import Actor
 
@@ -112,6 +112,9 @@ class _Exchange:
         return self._response(status, encoded(outcome, self.facts.request_id), headers)
 
     def _refused(self, error: HooklineError) -> Response:
+        if isinstance(error, asking.HashAlone):
+            # A request as its clients mean it to be: answered like any other query that cannot be executed.
+            return self._error(AT_FAULT[self.media_type], error.message)
         if isinstance(error, asking.Malformed):
             return self._error(error.status, error.message)
         if isinstance(error, asking.GoneAway):

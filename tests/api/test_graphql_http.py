@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -126,6 +127,24 @@ async def test_malformed_requests_are_refused_with_json_and_never_a_500(api: Api
         if not right or any(code not in {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX"} or size > 1_010 for code, size in told):
             wrong[name] = (found, answer)
     assert wrong == {}
+
+
+async def test_a_hash_in_place_of_a_query_is_answered_so_that_clients_send_the_query(api: Api) -> None:
+    """Apollo Client and urql's persistedExchange look for this message, word for word, in errors they can read."""
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
+    for accept, status in ((JSON, 200), (GRAPHQL, 400)):
+        headers = api.bearer | {"accept": accept}
+        by_post = api.http.post(api.graphql, json={"extensions": extensions}, headers=headers)
+        by_get = api.http.get(api.graphql, params={"extensions": json.dumps(extensions)}, headers=headers)
+        for asked in (by_post, by_get):
+            async with asked as answer:
+                (error,) = (await answer.json())["errors"]
+                assert (answer.status, error["message"]) == (status, "PersistedQueryNotSupported")
+    query = "{ viewer { token { name } } }"
+    async with api.http.post(
+        api.graphql, json={"query": query, "extensions": extensions}, headers=api.bearer
+    ) as answer:
+        assert "errors" not in await answer.json()
 
 
 async def test_a_compressed_request_is_refused_for_being_so(api: Api) -> None:
