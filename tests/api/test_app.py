@@ -249,6 +249,18 @@ async def test_pages_of_other_origins_may_ask_only_where_the_settings_name_them(
                 assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
+async def test_pages_of_allowed_origins_may_send_the_headers_that_their_clients_add(settings: Settings) -> None:
+    """Apollo Client sends its own name with `clientAwareness`, and a browser that traces its requests `traceparent`."""
+    added = ("authorization", "apollographql-client-name", "traceparent")
+    async with running(replace(settings, allowed_origins=("https://app.example",))) as api:
+        wish = {"access-control-request-method": "POST", "access-control-request-headers": ",".join(added)}
+        async with api.http.options(api.graphql, headers={"origin": "https://app.example", **wish}) as answer:
+            assert answer.status == 200
+            assert set(added) <= {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+        async with api.http.options(api.graphql, headers={"origin": "https://evil.example", **wish}) as answer:
+            assert (answer.status, "access-control-allow-origin" in answer.headers) == (400, False)
+
+
 async def test_over_tls_browsers_are_told_to_stay_there(api: Api) -> None:
     async with api.http.get(f"{api.url}/", headers={"x-forwarded-proto": "https"}) as answer:
         assert answer.headers["strict-transport-security"].startswith("max-age=")
