@@ -15,6 +15,8 @@ Made from the code by `.venv/bin/python -m api.errors_page > docs/errors.md`.
 There are two kinds. What a person can mend is in the payload of a mutation, as `errors: [UserError!]!`: all faults
 of an input at once, each with `code`, `message` (one sentence, to show as it is) and `field` (the path to the value, as
 `["input", "callbackUrl"]`). Everything else is a top-level error of GraphQL, always with a code in `extensions.code`.
+That includes a value that is not of its type: a time without an offset, `null` where the type ends in `!`, an unknown
+value of an enum. A form does not let these come so far; a field that may be left out, it leaves out.
 """
 
 OF_REQUESTS = """\
