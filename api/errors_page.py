@@ -40,7 +40,7 @@ CODES = {
     "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
     "RATE_LIMITED": (
         "Too many requests, sockets or failed logins.",
-        "Wait as long as `Retry-After` says, or close some sockets; then go on.",
+        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says, or close some sockets; then go on.",
     ),
     "CURSOR_EXPIRED": (
         "The place to resume from is gone; `extensions.cursor` is the newest there is.",

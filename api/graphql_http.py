@@ -1,6 +1,6 @@
 """GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), and the door to the two live protocols."""
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -120,7 +120,8 @@ class _Exchange:
         if isinstance(error, asking.GoneAway):
             raise error
         if isinstance(error, RateLimited):
-            return self._error(429, str(error), "RATE_LIMITED", {"retry-after": str(error.retry_after)})
+            wait = error.retry_after
+            return self._error(429, str(error), "RATE_LIMITED", {"retry-after": str(wait)}, retryAfter=wait)
         outcome = failure(error, self.facts.request_id)
         self.facts.codes = outcome.codes()
         headers = {}
@@ -131,9 +132,14 @@ class _Exchange:
         return self._response(status_of(outcome, self.media_type), encoded(outcome, self.facts.request_id), headers)
 
     def _error(
-        self, status: int, message: str, code: str = "BAD_USER_INPUT", headers: dict[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        code: str = "BAD_USER_INPUT",
+        headers: dict[str, str] | None = None,
+        **details: Any,
     ) -> Response:
-        outcome = refusal([coded(message, code)], self.facts.request_id)
+        outcome = refusal([coded(message, code, **details)], self.facts.request_id)
         self.facts.codes = {code}
         return self._response(status, encoded(outcome, self.facts.request_id), headers or {})
 
