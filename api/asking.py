@@ -100,7 +100,10 @@ def decoded(text: bytes | str, what: str) -> Any:
     """JSON, decoded; orjson bounds the nesting, and takes neither bad UTF-8 nor lone surrogates. Raises Malformed."""
     try:
         return orjson.loads(text)
-    except (orjson.JSONDecodeError, RecursionError):
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        if "surrogate in string" in str(error):
+            # JSON.stringify() writes down what slice() leaves of an emoji: to whoever sent it, it looks like JSON.
+            raise Malformed(f"{what} has a text with half a character in it, cut within an emoji perhaps.") from None
         raise Malformed(f"{what} is not JSON in UTF-8.") from None
 
 

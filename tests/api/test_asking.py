@@ -77,6 +77,12 @@ def test_json_is_known_however_it_is_written(headers: dict[str, str]) -> None:
     check_content_type(Headers(headers))
 
 
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ud83d!", r"\ude00"])
+def test_half_an_emoji_is_named_for_what_it_is(half: str) -> None:
+    with pytest.raises(Malformed, match="The body has a text with half a character in it"):
+        from_body(f'{{"query": "{{ a }}", "variables": {{"name": "{half}"}}}}'.encode())
+
+
 def test_a_url_says_what_a_body_says() -> None:
     parameters = {"query": "{ a }", "operationName": "b", "variables": '{"c": "é"}', "extensions": "{}"}
     there = from_query_string(urlencode(parameters).encode())
