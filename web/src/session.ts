@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import { ofTab } from './storage';
 
 /** The only place where the token is kept: it goes with the tab. GraphiQL reads the same key. */
 export const TOKEN_KEY = 'hookline.token';
@@ -8,13 +9,13 @@ const KEPT = 'hookline.kept.';
 
 /** Keeps what somebody has typed until it is saved, or until they sign out or close the tab; null forgets it. */
 export function preserve(name: string, value: unknown): void {
-  if (value === null) sessionStorage.removeItem(KEPT + name);
-  else sessionStorage.setItem(KEPT + name, JSON.stringify(value));
+  if (value === null) ofTab.removeItem(KEPT + name);
+  else ofTab.setItem(KEPT + name, JSON.stringify(value));
 }
 
 /** What was kept under this name, by this version of the page or one before; null where there is nothing. */
 export function restored<Value>(name: string): Value | null {
-  const kept = sessionStorage.getItem(KEPT + name);
+  const kept = ofTab.getItem(KEPT + name);
   return kept === null ? null : (JSON.parse(kept) as Value);
 }
 
@@ -24,13 +25,13 @@ export interface Session {
   refusal: string | null;
 }
 
-let session: Session = { token: sessionStorage.getItem(TOKEN_KEY), refusal: null };
+let session: Session = { token: ofTab.getItem(TOKEN_KEY), refusal: null };
 const listeners = new Set<() => void>();
 
 function become(next: Session): void {
   session = next;
-  if (next.token === null) sessionStorage.removeItem(TOKEN_KEY);
-  else sessionStorage.setItem(TOKEN_KEY, next.token);
+  if (next.token === null) ofTab.removeItem(TOKEN_KEY);
+  else ofTab.setItem(TOKEN_KEY, next.token);
   for (const listener of listeners) listener();
 }
 
@@ -39,7 +40,8 @@ export function signIn(token: string): void {
 }
 
 export function signOut(): void {
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith(KEPT)) sessionStorage.removeItem(key);
+  const names = Array.from({ length: ofTab.length }, (_, index) => ofTab.key(index));
+  for (const name of names) if (name?.startsWith(KEPT)) ofTab.removeItem(name);
   become({ token: null, refusal: null });
 }
 

@@ -1,9 +1,9 @@
 // Tokens that open less, or nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { click, fill, focused, openPage, reads, visit } from '../browser.mjs';
+import { click, fill, focused, go, openPage, reads, visit } from '../browser.mjs';
 import { browser, makeWebhook, using } from '../stage.mjs';
-import { ask, path_, url } from '../workspace.mjs';
+import { ask, path_, token, url } from '../workspace.mjs';
 
 test('a token that the server does not know gets a clear page and is not kept', async () => {
   const page = await openPage(browser, { token: 'hl_nonsense' });
@@ -41,5 +41,28 @@ test('a token that is refused is asked for again where the keyboard is', async (
     await page.evaluate(() => document.activeElement.addEventListener('focus', () => document.body.append('Read out anew')));
     await page.keyboard.press('Enter');
     await reads(page, 'Read out anew');
+  });
+});
+
+test('in a browser that keeps nothing of a site one is signed in until the page is left, and GraphiQL works', async () => {
+  await using({ token: null }, async (page) => {
+    await page.evaluateOnNewDocument(() => {
+      const refuse = () => {
+        throw new DOMException('Access is denied for this document.', 'SecurityError');
+      };
+      for (const name of ['sessionStorage', 'localStorage']) Object.defineProperty(window, name, { get: refuse });
+    });
+    await visit(page, `${url}/signin`);
+    await fill(page, 'Token', token);
+    await click(page, 'button', 'Sign in');
+    await reads(page, 'Create Webhook', 'main');
+    await click(page, 'button', 'Theme: system. Change it');
+    await page.waitForSelector('[data-theme=light]');
+    await click(page, 'button', 'Sign out');
+    await reads(page, 'Token', 'form');
+    await go(page, `${url}/graphiql`);
+    await reads(page, 'CreateAWebhook');
+    // It asks for the schema, and is not signed in any more.
+    page.faults = page.faults.filter((fault) => !fault.includes('401'));
   });
 });

@@ -14,14 +14,15 @@ import '@graphiql/plugin-history/style.css';
 import 'graphiql/graphiql.css';
 import '@graphiql/plugin-explorer/style.css';
 import './graphiql.css';
+import { ofMachine, ofTab } from '../storage';
 import { EXAMPLES } from './examples';
 
 /** The same keys as the dashboard's: its session and its theme hold here too. */
 const TOKEN_KEY = 'hookline.token';
 const THEME_KEY = 'hookline.theme';
 
-const token = sessionStorage.getItem(TOKEN_KEY);
-const theme = localStorage.getItem(THEME_KEY);
+const token = ofTab.getItem(TOKEN_KEY);
+const theme = ofMachine.getItem(THEME_KEY);
 /** Close code: the token is wrong, and trying again mends nothing. */
 const FORBIDDEN = 4403;
 
@@ -39,12 +40,14 @@ const fetcher: Fetcher = (parameters, options) => {
 };
 
 /** GraphiQL takes the first tab's query from the tabs, but its variables only from this. */
-const isFirstVisit = localStorage.getItem('graphiql:tabState') === null;
+const isFirstVisit = ofMachine.getItem('graphiql:tabState') === null;
 
 function Page() {
   return (
     <GraphiQL
       fetcher={fetcher}
+      // By itself it takes the browser's.
+      storage={ofMachine instanceof Storage ? undefined : ofMachine}
       plugins={[HISTORY_PLUGIN, explorerPlugin()]}
       defaultTabs={EXAMPLES}
       initialVariables={isFirstVisit ? EXAMPLES[0]?.variables : undefined}

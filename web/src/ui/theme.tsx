@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { ofMachine } from '../storage';
 import { Icon, type IconName } from './icons';
 
 type Theme = 'system' | 'light' | 'dark';
@@ -8,7 +9,7 @@ const NEXT: Record<Theme, Theme> = { system: 'light', light: 'dark', dark: 'syst
 const ICONS: Record<Theme, IconName> = { system: 'system', light: 'sun', dark: 'moon' };
 
 function stored(): Theme {
-  const value = localStorage.getItem(KEY);
+  const value = ofMachine.getItem(KEY);
   return value === 'light' || value === 'dark' ? value : 'system';
 }
 
@@ -21,7 +22,7 @@ export function ThemeButton() {
   const [theme, setTheme] = useState(stored);
   const turn = (): void => {
     const next = NEXT[theme];
-    localStorage.setItem(KEY, next);
+    ofMachine.setItem(KEY, next);
     applyTheme(next);
     setTheme(next);
   };
