@@ -2,6 +2,7 @@
 
 import errno
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -73,11 +74,45 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
     for words, remedy in POOLERS:
         if words in str(error):
             return words_of(error), remedy
+    return _of_postgres_away(error, url)
+
+
+def _of_postgres_away(error: Exception, url: str) -> tuple[str, str]:
+    if doubt := _doubt_of(error):
+        remedy = _name_authority("HOOKLINE_DATABASE_URL", "sslrootcert")
+        return f"PostgreSQL's certificate is not trusted ({doubt})", remedy
     place = postgres_url.place(url)
     return (
         f"PostgreSQL does not answer at {place['host']}:{place['port']} ({words_of(error)})",
         "Start it (`hookline up` starts its own), or correct host and port in HOOKLINE_DATABASE_URL.",
     )
+
+
+def of_redis_away(error: Exception) -> tuple[str, str]:
+    """What kept us from Redis, and what to do."""
+    if is_refused_command(error):
+        return f"Redis refuses what is needed ({words_of(error)}): {WITHOUT_REDIS}", ALLOW_IT
+    if doubt := _doubt_of(error):
+        remedy = _name_authority("HOOKLINE_REDIS_URL", "ssl_ca_certs")
+        return f"Redis's certificate is not trusted ({doubt}): {WITHOUT_REDIS}", remedy
+    return (
+        f"Redis does not answer ({words_of(error)}): {WITHOUT_REDIS}",
+        "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL: host, user and number, and rediss:// "
+        "where it wants TLS.",
+    )
+
+
+def _doubt_of(error: BaseException) -> str | None:
+    """What is wrong with the certificate, where that is what kept us out."""
+    # redis-py raises one of its own while it handles the one that knows.
+    for each in (error, error.__context__):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return each.verify_message.rstrip(".")
+    return None
+
+
+def _name_authority(variable: str, file: str) -> str:
+    return f"Have {variable} name the host that it is for, and the authority that signed it ({file}=FILE)."
 
 
 def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:

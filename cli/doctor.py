@@ -168,13 +168,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
             async for finding in _kept(client):
                 yield finding
     except (RedisError, OSError, TimeoutError) as error:
-        if ailments.is_refused_command(error):
-            says = f"Redis refuses what is needed ({ailments.words_of(error)}): {ailments.WITHOUT_REDIS}"
-            yield Finding("redis", Verdict.FAULT, says, ailments.ALLOW_IT)
-            return
-        says = f"Redis does not answer ({ailments.words_of(error)}): {ailments.WITHOUT_REDIS}"
-        remedy = "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL, user and number included."
-        yield Finding("redis", Verdict.FAULT, says, remedy)
+        yield Finding("redis", Verdict.FAULT, *ailments.of_redis_away(error))
     finally:
         await client.aclose()
 

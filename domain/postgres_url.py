@@ -75,11 +75,6 @@ def _tls(parameters: Mapping[str, str]) -> str | ssl.SSLContext | None:
     if mode not in SSL_MODES[3:]:
         raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert needs an sslmode of {', '.join(SSL_MODES[3:])}.")
     # As asyncpg makes it where it is given a whole URL, which Tortoise does not let through.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = URL.trusting("sslrootcert", authorities)
     context.check_hostname = mode == "verify-full"
-    try:
-        context.load_verify_locations(authorities)
-    except OSError as error:
-        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
-        raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert={authorities} cannot be read: {why}.") from None
     return context

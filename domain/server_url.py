@@ -1,5 +1,6 @@
 """The URLs of our own servers, taken apart. They hold passwords, so no fault repeats anything of one."""
 
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -63,6 +64,18 @@ class Form:
                 f"Of parameters, {self.variable} may have {known} and no other; in a password, ? is written %3F."
             )
         return found
+
+    def trusting(self, parameter: str, file: str) -> ssl.SSLContext:
+        """What trusts the authorities in the file that this parameter names, and no others. Raises Misconfigured."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:
+            why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+            raise Misconfigured(f"{self.variable}: {parameter}={file} cannot be read: {why}.") from None
+        except ValueError:  # no file has a name with a zero in it
+            raise self.refused() from None
+        return context
 
     def _several(self) -> Misconfigured:
         return Misconfigured(f"{self.variable} must name one host: a name or a proxy that leads to the primary.")

@@ -118,6 +118,13 @@ async def test_what_is_not_as_safe_as_was_asked_for_is_not_used(
         assert there.encrypted == []
 
 
+async def test_doctor_says_what_is_wrong_with_a_certificate(settings: Settings, authority: Path) -> None:
+    async with Front(settings, authority.with_name("unknown-authority.pem")).serving() as there:
+        (found,) = await examine(there.settings(f"sslmode=verify-full&sslrootcert={authority}"))
+    assert found.says == "PostgreSQL's certificate is not trusted (unable to get local issuer certificate)"
+    assert found.remedy.endswith("the authority that signed it (sslrootcert=FILE).")
+
+
 @pytest.mark.parametrize(
     ("certificate", "query", "encrypted"),
     [
@@ -142,6 +149,7 @@ async def test_as_much_as_was_asked_for_is_enough(
         ("sslmode=on", "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"),
         ("sslmode=verify-full", "sslmode=verify-full needs sslrootcert, a file with certificates"),
         ("sslrootcert=ca.pem", "sslrootcert needs an sslmode of require, verify-ca, verify-full"),
+        ("sslmode=verify-ca&sslrootcert=%00", "HOOKLINE_DATABASE_URL must look like"),
         ("sslmode=verify-ca&sslrootcert=/none/ca.pem", "sslrootcert=/none/ca.pem cannot be read: No such file"),
         (f"sslmode=verify-ca&sslrootcert={__file__}", "cannot be read: it holds no certificates"),
         (

@@ -1,9 +1,7 @@
 """The queue: hints as JSON, a hundred to a job, to the server that the URL names."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,8 +12,6 @@ from redis.exceptions import RedisError
 from domain import queue
 from domain.errors import Misconfigured
 from domain.queue import IDS_PER_JOB, QUEUE_NAME, Owed, Queue, redis_settings
-from tests.domain.certificates import make_certificates, server_context
-from tests.e2e.proxy import Gate, Link
 
 AT = datetime(2036, 3, 1, 12, tzinfo=UTC)
 
@@ -95,25 +91,3 @@ async def test_a_redis_that_is_nowhere_is_told_at_once_and_not_when_connecting()
     async with queue.connect("redis://127.0.0.1:1") as redis:
         with pytest.raises(RedisError):
             await Queue(redis).enqueue_post(1)
-
-
-@pytest.mark.parametrize(("certificate", "trusted"), [("good.pem", True), ("other-host.pem", False)])
-async def test_tls_is_spoken_with_the_host_that_the_url_names_and_with_no_other(
-    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: str, *, trusted: bool
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(make_certificates(tmp_path)))
-    gate = Gate(redis_url.removeprefix("unix://"))
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Link(gate, (reader, writer), await asyncio.open_unix_connection(gate.target)).run()
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=server_context(tmp_path / certificate))
-    async with queue.connect(f"rediss://localhost:{server.sockets[0].getsockname()[1]}") as redis:
-        if trusted:
-            assert await redis.ping()
-        else:
-            with pytest.raises(RedisError, match="not valid for 'localhost'"):
-                await redis.ping()
-    server.close()
-    while gate.links:
-        await asyncio.sleep(0)

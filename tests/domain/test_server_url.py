@@ -65,7 +65,9 @@ def test_a_number_of_a_database_that_is_none_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["redis://h/0?ssl_cert_reqs=none", f"redis://:12?{PASSWORD}@h", "unix:///x?db=1&a=b"])
 def test_a_parameter_that_would_be_ignored_is_refused(url: str) -> None:
-    with pytest.raises(Misconfigured, match="Of parameters, HOOKLINE_REDIS_URL may have db and no other") as refused:
+    with pytest.raises(
+        Misconfigured, match="Of parameters, HOOKLINE_REDIS_URL may have db, ssl_ca_certs and no other"
+    ) as refused:
         queue.redis_settings(url)
     assert PASSWORD not in str(refused.value)
 
