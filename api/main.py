@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import socket
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from websockets.http11 import Request
 from api.app import create
 from api.outbox import CUT, WRITE_NOW
 from domain import logs, open_files, unit
-from domain.errors import Misconfigured
+from domain.listening import listener
 from domain.settings import Network, Settings
 from schema.schema import schema as hookline_schema
 
@@ -241,18 +240,5 @@ def run(settings: Settings) -> None:
     # A change that a thousand different subscriptions execute at once makes many young objects and little garbage:
     # going through them every 700 allocations took two thirds of it (550 us of CPU each instead of 300).
     gc.set_threshold(50_000, 20, 50)
-    Server(config).run([listener(settings)])
-
-
-def listener(settings: Settings) -> socket.socket:
-    """Where the API will listen. Raises Misconfigured where nobody can."""
-    # uvicorn would tell of it in its log, and end as after a fault of its own.
-    bound = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((settings.host, settings.port))
-    except OSError as error:
-        bound.close()
-        place = f"{settings.host}:{settings.port}"
-        raise Misconfigured(f"HOOKLINE_PORT: cannot listen on {place}: {error.strerror or error}.") from error
-    return bound
+    # uvicorn would tell in its log of a port that is taken, and end as after a fault of its own.
+    Server(config).run([listener(settings.host, settings.port, "HOOKLINE_PORT")])

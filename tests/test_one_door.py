@@ -23,8 +23,9 @@ OPENERS = {
 }  # fmt: skip
 # Commands that people run for themselves, with what they may open besides.
 OWN_SERVERS = {
-    # The type of a request that uvicorn's server side reads, and the socket that it listens on.
-    "api/main.py": {"websockets.http11", "websockets.http11.Request", "socket.socket"},
+    # The type of a request that uvicorn's server side reads.
+    "api/main.py": {"websockets.http11", "websockets.http11.Request"},
+    "domain/listening.py": {"socket.socket"},  # what our own processes listen on
     "cli/loading.py": {"import by name"},  # `api.main`, in the command that runs it
     # Asks our own API whether it is ready, and tries whether the port to listen on is free.
     "cli/programs.py": {"http.client", "socket.socket", "getaddrinfo"},

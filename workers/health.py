@@ -3,7 +3,6 @@
 It answers from the same loop as everything else, so an answer says that the loop turns.
 """
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from time import monotonic
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from domain.errors import Misconfigured
+from domain.listening import listener
 from domain.settings import Settings
 from workers import metrics
 
@@ -63,19 +62,10 @@ async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
     runner = web.AppRunner(_application(pulse), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await _listen(runner, settings)
+        await web.SockSite(runner, listener(settings.host, settings.metrics_port, "HOOKLINE_METRICS_PORT")).start()
         yield
     finally:
         await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
-    try:
-        await web.TCPSite(runner, settings.host, settings.metrics_port).start()
-    except OSError as error:
-        place = f"{settings.host}:{settings.metrics_port}"
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise Misconfigured(f"HOOKLINE_METRICS_PORT: cannot listen on {place}: {why}.") from error
 
 
 def _application(pulse: Pulse) -> web.Application:

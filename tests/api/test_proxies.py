@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from api.main import config_of, listener
+from api.main import config_of
+from domain.listening import listener
 from domain.settings import Settings
 from tests.api.conftest import Api, QuietServer, running
 from tests.api.protocol import opened
@@ -65,7 +66,7 @@ async def test_the_proxy_is_trusted_where_it_comes_by_ipv4_to_a_socket_for_both(
     there = replace(settings, host="::", port=0, trusted_proxies=(ip_network("127.0.0.0/8"),))
     server = QuietServer(config_of(there))
     server.config.loop = "none"
-    with listener(there) as both:
+    with listener("::", 0, "HOOKLINE_PORT") as both:
         task = asyncio.create_task(server.serve([both]))
         async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while not server.started:

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from domain import database
 from domain.database import rows
 from domain.errors import Unavailable
+from domain.listening import listener
 from domain.settings import Settings
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
@@ -57,6 +58,13 @@ async def test_it_listens_where_it_is_told_and_without_a_port_nowhere(domain: Do
     assert {place for place in before if place.endswith(url.rpartition(":")[2])} == {url}
     async with health.served(domain.settings, pulse):
         assert listening() == before
+
+
+async def test_every_address_is_of_ipv4_too(domain: Domain, pulse: Pulse) -> None:
+    with listener("::", 0, "HOOKLINE_METRICS_PORT") as free:
+        port = free.getsockname()[1]
+    async with health.served(replace(domain.settings, host="::", metrics_port=port), pulse):
+        assert [await told(f"http://{host}:{port}/healthz") for host in ("127.0.0.1", "[::1]")] == [WELL, WELL]
 
 
 async def test_it_is_ready_once_the_loop_has_come_round_and_until_it_stops(url: str, pulse: Pulse) -> None:

@@ -1,0 +1,18 @@
+"""Where our own processes listen."""
+
+import socket
+
+from domain.errors import Misconfigured
+
+
+def listener(host: str, port: int, setting: str) -> socket.socket:
+    """What is bound there; `::` is every address, of IPv4 too. Raises Misconfigured, which names the setting."""
+    # Neither library says so well that it cannot, and asyncio, left to bind `::` itself, takes IPv6 alone.
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise Misconfigured(f"{setting}: cannot listen on {host}:{port}: {error.strerror or error}.") from error
+    return bound
