@@ -11,11 +11,16 @@ from cli.loading import load
 
 # What a shell takes for ended by Ctrl-C.
 INTERRUPTED = 128 + signal.SIGINT
+# In a container without an init. Signals end any other process by themselves; for this one the kernel drops those that
+# nobody handles (pid_namespaces(7)): Kubernetes would wait for as long as it may, and kill.
+IS_FIRST = os.getpid() == 1
 
 
 def main() -> None:
     """Run the command that the arguments name."""
     prepare_standard_files()
+    if IS_FIRST:
+        signal.signal(signal.SIGTERM, end_at_once)
     with ended_by_ctrl_c():
         app = load("cli.main").app
     try:
@@ -41,10 +46,15 @@ def ended_by_ctrl_c() -> Iterator[None]:
     # Where whoever started us has it ignored, it stays so.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, end_at_once if IS_FIRST else signal.SIG_DFL)
     yield
     if ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_at_once(number: int, _frame: object) -> None:
+    """As a signal ends a process that does not handle it."""
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What commands do with where their lines go, and with a Ctrl-C before there is anything to stop."""
+"""What commands do with where their lines go, and with a signal before there is anything to stop."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -18,6 +20,7 @@ from tests.cli.test_commands import variables
 from tests.running import HOOKLINE, environment, hookline
 
 SHELL = "/bin/sh"
+CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
 FULL = Path("/dev/full")
 NOWHERE = "postgresql://hookline@127.0.0.1:1/hookline"
 
@@ -45,6 +48,22 @@ def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None
         rest = process.stderr.read()
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_process_of_a_container_ends_too_while_the_libraries_load(number: signal.Signals) -> None:
+    if shutil.which("unshare") is None or subprocess.run([*CONTAINER, "true"], check=False).returncode:
+        pytest.skip("this system makes no containers for us")
+    command = [*CONTAINER, sys.executable, "-X", "importtime", *HOOKLINE[1:], "worker"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.rstrip().endswith("| typer"))
+        (first,) = psutil.Process(process.pid).children()
+        first.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + number
+    # It had not come to what it lacks.
+    assert "HOOKLINE_" not in rest
 
 
 def test_who_was_started_with_ctrl_c_ignored_goes_on_ignoring_it() -> None:
