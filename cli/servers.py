@@ -4,6 +4,7 @@ Both listen on a unix socket in a folder that only their owner may enter, and on
 """
 
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -101,6 +102,7 @@ class PrivatePostgres(PrivateServer):
         user = unprivileged(self.data)
         if user is not None:
             os.chown(fresh, user.uid, user.gid)
+        _require_name(user or User(os.geteuid(), os.getegid()))
         initdb = [str(self.bin / "initdb"), "-U", POSTGRES_USER, "--auth=trust", "-D", str(fresh)]
         initdb += ["--encoding=UTF8", *self.locale]
         if self.settings.get("fsync") == "off":
@@ -113,7 +115,8 @@ class PrivatePostgres(PrivateServer):
         fresh.rename(self.data)
 
     def _run(self, command: list[str], user: User | None, text: str = "") -> None:
-        with tempfile.TemporaryFile() as source, self._open_log() as log:
+        # There a file can be made, which may be true of nowhere else.
+        with tempfile.TemporaryFile(dir=self.data.parent) as source, self._open_log() as log:
             source.write(text.encode())
             source.seek(0)
             process = spawn(command, user=user, source=source, output=log)
@@ -121,6 +124,17 @@ class PrivatePostgres(PrivateServer):
             raise ServerFailedError(
                 f"PostgreSQL could not make {self.data}. The end of {self.log}:\n{self._last_words()}"
             )
+
+
+def _require_name(user: User) -> None:
+    """Raise ServerFailedError where this one has no name, as in a container that is given any number."""
+    try:
+        pwd.getpwuid(user.uid)
+    except KeyError:
+        raise ServerFailedError(
+            f"PostgreSQL is made by users with a name alone, and {user.uid} has none: add a line "
+            f"`hookline:x:{user.uid}:{user.gid}::/:` to /etc/passwd, or have HOOKLINE_DATABASE_URL name another server."
+        ) from None
 
 
 class PrivateRedis(PrivateServer):

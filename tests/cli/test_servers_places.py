@@ -1,0 +1,29 @@
+"""Where, and by whom, a private PostgreSQL can be made: systems that lack what most have."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cli.private_server import ServerFailedError
+from cli.servers import PrivatePostgres
+
+
+def test_the_data_folder_is_the_only_place_that_must_take_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with PrivatePostgres(tmp_path / "p", {"fsync": "off"}) as postgres:
+        assert postgres.is_ready()
+
+
+@pytest.mark.skipif("os.geteuid() != 0")
+def test_a_user_without_a_name_is_told_how_to_get_one(tmp_path: Path) -> None:
+    data = tmp_path / "p"
+    data.mkdir()
+    os.chown(data, 54321, 54322)
+    with pytest.raises(
+        ServerFailedError, match=r"54321 has none: add a line `hookline:x:54321:54322::/:` to /etc/passwd"
+    ):
+        PrivatePostgres(data).start()
