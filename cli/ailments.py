@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -44,6 +45,10 @@ FOREIGN = (
     "Have HOOKLINE_REDIS_URL name one of its own, or another number in it (redis://host:6379/1). Where the other "
     "Hookline is no more, empty this one: `redis-cli -u URL FLUSHDB`.",
 )
+TRUSTS_NOBODY = (
+    "no authority is trusted here: every delivery over HTTPS will fail",
+    "Install the system's (a package `ca-certificates`), or have SSL_CERT_FILE name a file of them that can be read.",
+)
 ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@admin -@dangerous +info` is enough."
 
 
@@ -57,6 +62,15 @@ def remedy_for_listening(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "Set HOOKLINE_PORT to 1024 or more, or let the process have a lower one (CAP_NET_BIND_SERVICE)."
     return "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."
+
+
+def trusts_anybody() -> bool:
+    """Whether OpenSSL finds authorities on this machine, to check the certificates of receivers against."""
+    if ssl.create_default_context().cert_store_stats()["x509_ca"]:
+        return True
+    # What is in a folder is read when it is needed.
+    folder = ssl.get_default_verify_paths().capath
+    return folder is not None and any(Path(folder).iterdir())
 
 
 def of_postgres(error: Exception, url: str) -> tuple[str, str]:

@@ -101,6 +101,8 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
         if not faults:
             yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
     yield files(settings)
+    if not ailments.trusts_anybody():
+        yield Finding("trust", Verdict.WARNING, *ailments.TRUSTS_NOBODY)
     yield await asyncio.to_thread(port, settings)
     if settings.redis_url:
         async for finding in redis(settings):
