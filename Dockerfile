@@ -22,10 +22,12 @@ FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin hookline \
  && printf '#!/opt/packages/bin/python\nfrom cli.__main__ import main\n\nmain()\n' > /usr/local/bin/hookline \
  && chmod 755 /usr/local/bin/hookline
+# HOOKLINE_HOST: nobody reaches the loopback of a container.
 ENV PATH=/opt/packages/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOOKLINE_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=packages /opt/packages /opt/packages
 COPY LICENSE ./

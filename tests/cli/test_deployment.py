@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from compose_spec import PyCompose
 from cli.processes import wait_until
 from cli.programs import CHECKOUT
 from cli.up import free_port
+from domain import settings as reading
+from domain.listening import listener
+from domain.settings import Settings
 from domain.version import VERSION
 from tests.running import GONE, READY, environment
 
@@ -207,6 +211,16 @@ def test_the_image_runs_as_nobody_in_particular_and_copies_what_is_there() -> No
         if line.startswith("COPY") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (CHECKOUT / source).exists(), line
+
+
+def test_the_image_listens_where_a_published_port_leads() -> None:
+    text = (CHECKOUT / "Dockerfile").read_text()
+    values, _ = reading.read(dict(re.findall(r"\b(HOOKLINE_\w+)=(\S+)", text)))
+    settings = Settings(database_url="", redis_url="", secret_keys=(), **values)
+    assert f"EXPOSE {settings.port}" in text.splitlines()
+    with listener(settings.host, 0, "HOOKLINE_PORT") as bound:
+        # What comes from outside comes to the container's own address, never to its loopback.
+        assert ip_address(bound.getsockname()[0]).is_unspecified
 
 
 def test_what_comes_from_a_checkout_of_its_owner_alone_can_be_read_by_the_user_of_the_image(tmp_path: Path) -> None:
