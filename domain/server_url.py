@@ -33,6 +33,8 @@ class Form:
     def parse(self, url: str) -> ServerUrl:
         """Take a URL of this form apart. Raises Misconfigured."""
         try:
+            # The environment may hold bytes that are no text, which no server can be sent.
+            url.encode()
             parts = urlsplit(url)
             # Either is the rest of a password with a / or a # in it.
             if parts.scheme not in self.schemes or "@" in parts.path or parts.fragment:

@@ -23,6 +23,7 @@ PASSWORD = "Tr0ub4dor"
         pytest.param(f"user:[{PASSWORD}@h/0", id="an opening bracket in the password"),
         pytest.param(f"user:[{PASSWORD}]@h/0", id="both brackets in the password"),
         pytest.param(f"user:{PASSWORD}\u2100@h/0", id="a character that would become a slash"),
+        pytest.param(f"user:{PASSWORD}\udcff@h/0", id="a byte that is no text in the password"),
         pytest.param(f"user:{PASSWORD}@h:99999/0", id="a port that is none"),
         pytest.param(f"user:{PASSWORD}@{'h' * 80}/0", id="a host that no name server knows"),
     ],
