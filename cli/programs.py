@@ -1,6 +1,7 @@
 """Our own processes, as parts that the supervisor runs: the API and the worker."""
 
 import http.client
+import os
 import signal
 import socket
 import subprocess
@@ -40,9 +41,12 @@ class Program:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """See Part."""
-        # From the checkout, so that its own modules are found wherever `hookline up` was called.
-        command = [sys.executable, "-m", "cli", self.name]
-        self.process = spawn(command, environment=self._environment, output=subprocess.PIPE, folder=CHECKOUT)
+        # Wherever `hookline up` was called the modules are the checkout's, not those of a folder `cli` there (-P), and
+        # files that settings name by relative paths are found from there.
+        command = [sys.executable, "-P", "-m", "cli", self.name]
+        path = os.pathsep.join(filter(None, (str(CHECKOUT), self._environment.get("PYTHONPATH"))))
+        told = {**self._environment, "PYTHONPATH": path}
+        self.process = spawn(command, environment=told, output=subprocess.PIPE)
         return self.process
 
     def is_ready(self) -> bool:

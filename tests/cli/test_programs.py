@@ -109,7 +109,11 @@ def test_a_program_is_told_what_it_shall_know_wherever_one_is_and_its_early_end_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = environment(PYTHONPATH="", HOOKLINE_DATABASE_URL="postgresql://h/h")
+    Path("cli").mkdir()
+    Path("cli/__init__.py").write_text("raise SystemExit('another program')")
+    # A relative path means to it what it means to us.
+    Path("url").write_text("postgresql://h/h")
+    told = environment(PYTHONPATH="", HOOKLINE_DATABASE_URL_FILE="url")
     program = Program("worker", told, timedelta(seconds=4), lambda: True)
     output, _ = program.launch().communicate(timeout=READY.total_seconds())
     assert output == b"HOOKLINE_REDIS_URL is not set.\n"
