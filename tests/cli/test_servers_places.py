@@ -1,6 +1,7 @@
 """Where, and by whom, a private PostgreSQL can be made: systems that lack what most have."""
 
 import os
+import pwd
 import tempfile
 from pathlib import Path
 
@@ -18,12 +19,16 @@ def test_the_data_folder_is_the_only_place_that_must_take_files(
         assert postgres.is_ready()
 
 
-@pytest.mark.skipif("os.geteuid() != 0")
-def test_a_user_without_a_name_is_told_how_to_get_one(tmp_path: Path) -> None:
+def test_a_user_without_a_name_is_told_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody: dict[int, pwd.struct_passwd] = {}
+    monkeypatch.setattr(pwd, "getpwuid", nobody.__getitem__)
     data = tmp_path / "p"
     data.mkdir()
-    os.chown(data, 54321, 54322)
+    if os.geteuid() == 0:
+        # PostgreSQL is made by whose the folder is.
+        os.chown(data, 54321, 54321)
+    uid = data.stat().st_uid
     with pytest.raises(
-        ServerFailedError, match=r"54321 has none: add a line `hookline:x:54321:54322::/:` to /etc/passwd"
+        ServerFailedError, match=rf"{uid} has none: add a line `hookline:x:{uid}:\d+::/:` to /etc/passwd"
     ):
         PrivatePostgres(data).start()

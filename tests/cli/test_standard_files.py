@@ -21,6 +21,8 @@ from tests.running import HOOKLINE, environment, hookline
 
 SHELL = "/bin/sh"
 CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
+# A process that takes itself for the first one, where the system makes no containers for us.
+PRETENDING = "import os, runpy; os.getpid = lambda: 1; runpy.run_module('cli', run_name='__main__')"
 FULL = Path("/dev/full")
 NOWHERE = "postgresql://hookline@127.0.0.1:1/hookline"
 
@@ -52,13 +54,16 @@ def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_process_of_a_container_ends_too_while_the_libraries_load(number: signal.Signals) -> None:
-    if shutil.which("unshare") is None or subprocess.run([*CONTAINER, "true"], check=False).returncode:
-        pytest.skip("this system makes no containers for us")
-    command = [*CONTAINER, sys.executable, "-X", "importtime", *HOOKLINE[1:], "worker"]
+    python = (sys.executable, "-X", "importtime")
+    if shutil.which(CONTAINER[0]) and subprocess.run([*CONTAINER, "true"], check=False).returncode == 0:
+        command = [*CONTAINER, *python, *HOOKLINE[1:], "worker"]
+    else:
+        command = [*python, "-c", PRETENDING, "worker"]
     with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.rstrip().endswith("| typer"))
-        (first,) = psutil.Process(process.pid).children()
+        started = psutil.Process(process.pid)
+        (first,) = started.children() or [started]
         first.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 128 + number
