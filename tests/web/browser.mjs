@@ -17,15 +17,16 @@ export const CHROMIUM = path.join(UNPACKED, 'chromium');
 /** Ample: what takes this long on a slow machine under load is not late but broken. */
 export const PATIENCE_MS = 40_000;
 
-// The package's own flags switch web security off, and with it what these tests are to prove.
-const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
+// The package's own flags switch web security off, and with it what these tests are to prove. On a machine under load
+// the process that draws may be late, and need not be ended for it.
+const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-gpu-watchdog', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
 
 export async function launch() {
   const env = { ...process.env, FONTCONFIG_FILE: fileURLToPath(new URL('fonts.conf', import.meta.url)) };
   // Only there on machines that lack them.
   const libraries = path.join(UNPACKED, 'al2023', 'lib');
   if (existsSync(libraries)) env.LD_LIBRARY_PATH = libraries;
-  return puppeteer.launch({ args: FLAGS, executablePath: CHROMIUM, env, headless: 'shell' });
+  return puppeteer.launch({ args: FLAGS, dumpio: true, executablePath: CHROMIUM, env, headless: 'shell' });
 }
 
 /** A page of a tab of its own that notes what must never happen: console errors, broken policies, foreign requests. */

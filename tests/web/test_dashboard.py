@@ -119,7 +119,7 @@ def run(script: str, told: dict[str, str], report: Path) -> dict[str, str | None
     reporters += ["--test-reporter=junit", f"--test-reporter-destination={report}"]
     command = [str(node.NODE), "--test", *reporters, script]
     done = subprocess.run(command, cwd=HERE, env=told, capture_output=True, text=True, timeout=SECONDS, check=False)
-    print(done.stdout)
+    print(done.stdout, done.stderr, sep="\n")
     found = {case.attrib["name"]: case.findtext("failure") for case in ElementTree.parse(report).iter("testcase")}
     # A script that cannot be read, or fails before its first test, reports none.
     assert found.keys() >= set(names_of(script)), done.stdout + done.stderr
