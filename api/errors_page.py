@@ -16,7 +16,8 @@ There are two kinds. What a person can mend is in the payload of a mutation, as 
 of an input at once, each with `code`, `message` (one sentence, to show as it is) and `field` (the path to the value, as
 `["input", "callbackUrl"]`). Everything else is a top-level error of GraphQL, always with a code in `extensions.code`.
 That includes a value that is not of its type: a time without an offset, `null` where the type ends in `!`, an unknown
-value of an enum. A form does not let these come so far; a field that may be left out, it leaves out.
+value of an enum. `extensions.variable` is then the path to it from the request's variables, as
+`["input", "maxAttempts"]`. A form does not let these come so far; a field that may be left out, it leaves out.
 """
 
 OF_REQUESTS = """\

@@ -1,0 +1,48 @@
+"""What is wrong with variables, and where: a form shows it at the field."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.documents import BadDocument
+from api.execution import Asked, Engine
+from schema.schema import schema
+from tests.api.conftest import Api
+
+CREATE = "mutation($input: WebhookCreateInput!) { webhookCreate(input: $input) { errors { field } } }"
+SCHEDULE = "mutation($id: ID!, $at: DateTime!) { postSchedule(id: $id, scheduledAt: $at) { errors { field } } }"
+NEW = {"name": "n", "callbackUrl": "https://example.com", "events": ["POST_DELETED"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "places"),
+    [
+        (CREATE, {"input": {**NEW, "maxAttempts": 3_000_000_000}}, [["input", "maxAttempts"]]),
+        (CREATE, {"input": {**NEW, "name": None, "secret": 7}}, [["input", "name"], ["input", "secret"]]),
+        (CREATE, {"input": {**NEW, "events": ["POST_DELETED", "x"]}}, [["input", "events", "1"]]),
+        (CREATE, {"input": {**NEW, "headers": [{"name": "a"}]}}, [["input", "headers", "0", "value"]]),
+        (CREATE, {"input": {"name": "n", "events": []}}, [["input", "callbackUrl"]]),
+        (CREATE, {"input": {**NEW, "names": "n"}}, [["input"]]),
+        (CREATE, {"input": {**NEW, "name": {"a": " to include required field 'b'."}}}, [["input", "name"]]),
+        (CREATE, {"input": None}, [["input"]]),
+        (CREATE, {}, [["input"]]),
+        (SCHEDULE, {"id": "a", "at": "tomorrow"}, [["at"]]),
+        (SCHEDULE, {"id": [], "at": "2030-02-31T00:00:00Z"}, [["id"], ["at"]]),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_its_place_among_the_variables(
+    query: str, variables: dict[str, Any], places: list[list[str]]
+) -> None:
+    engine = Engine(schema, timedelta(seconds=1))
+    context: Any = None
+    with pytest.raises(BadDocument) as refused:
+        engine.executor(engine.prepare(Asked(query, None, variables)), context)
+    assert [error.extensions and error.extensions["variable"] for error in refused.value.errors] == places
+
+
+async def test_clients_get_the_place_too(api: Api) -> None:
+    _, answer = await api.post(CREATE, input={**NEW, "maxAttempts": "many"})
+    assert [error["extensions"] for error in answer["errors"]] == [
+        {"code": "BAD_USER_INPUT", "variable": ["input", "maxAttempts"]}
+    ]
