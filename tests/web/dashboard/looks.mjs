@@ -72,6 +72,29 @@ test('nothing moves by itself where motion is not wanted', async () => {
   }
 });
 
+test('what stands below the chart stays where it is when the figures come', async () => {
+  const hook = await makeWebhook('Counted late');
+  await delivered(await testEvent(hook));
+  for (const width of [1280, 390]) {
+    await using({ width }, async (page) => {
+      let answer = null;
+      await page.setRequestInterception(true);
+      page.on('request', (request) => {
+        if (request.postData()?.includes('query WebhookChart')) answer = () => request.continue();
+        else request.continue();
+      });
+      await visit(page, `${url}/webhooks/${path_(hook)}`);
+      const row = await page.waitForSelector('.rows .row');
+      const top = () => row.evaluate((element) => element.getBoundingClientRect().top + scrollY);
+      await page.waitForSelector('.chart[aria-busy=true]');
+      const before = await top();
+      answer();
+      await page.waitForSelector('.chart[aria-busy=false]');
+      assert.equal(await top(), before);
+    });
+  }
+});
+
 test('people with colours of their own see which page and which tab they are on, and what the chart shows', async () => {
   const hook = await makeWebhook('In other colours');
   const sent = await testEvent(hook);

@@ -2,7 +2,6 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { useQuery } from 'urql';
 import { type BucketFragment, type StatsFragment, type WebhookChartQuery, WebhookChartDocument, type WebhookChartQueryVariables } from '../generated/graphql';
 import { bucketLabel, DAY, duration, HOUR } from '../time';
-import { Loading } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { rate } from './webhooks';
 
@@ -29,8 +28,9 @@ function edges(span: Span): { times: number[]; variables: Omit<WebhookChartQuery
   return { times, variables: named as unknown as Omit<WebhookChartQueryVariables, 'id'> };
 }
 
-function barsOf(webhook: NonNullable<WebhookChartQuery['webhook']>, times: readonly number[]): Bar[] {
-  const named = webhook as unknown as Record<string, BucketFragment | undefined>;
+/** Before they are read, and of what is not there, all are empty. */
+function barsOf(webhook: WebhookChartQuery['webhook'] | undefined, times: readonly number[]): Bar[] {
+  const named = (webhook ?? {}) as Record<string, BucketFragment | undefined>;
   return times.slice(0, BUCKETS).map((from, index) => ({
     from,
     ...(named[`b${index}`] ?? { deliveries: 0, succeeded: 0, failed: 0, pending: 0, p50Ms: null, p95Ms: null }),
@@ -126,29 +126,30 @@ function Axis({ bars, span }: { bars: readonly Bar[]; span: Span }) {
   );
 }
 
-function Summary({ stats }: { stats: StatsFragment }) {
-  const time = (ms: number | null): string => (ms === null ? '–' : duration(ms));
+function Summary({ stats }: { stats: StatsFragment | undefined }) {
+  const count = (number: number | undefined): string => number?.toLocaleString('en') ?? '–';
+  const time = (ms: number | null | undefined): string => (ms == null ? '–' : duration(ms));
   return (
     <dl className="figures">
       <div>
         <dt>Success rate</dt>
-        <dd>{rate(stats.successRate)}</dd>
+        <dd>{stats ? rate(stats.successRate) : '–'}</dd>
       </div>
       <div>
         <dt>Deliveries</dt>
-        <dd>{stats.deliveries.toLocaleString('en')}</dd>
+        <dd>{count(stats?.deliveries)}</dd>
       </div>
       <div>
         <dt>Failed</dt>
-        <dd>{stats.failed.toLocaleString('en')}</dd>
+        <dd>{count(stats?.failed)}</dd>
       </div>
       <div>
         <dt>Median</dt>
-        <dd>{time(stats.p50Ms)}</dd>
+        <dd>{time(stats?.p50Ms)}</dd>
       </div>
       <div>
         <dt>95 % within</dt>
-        <dd>{time(stats.p95Ms)}</dd>
+        <dd>{time(stats?.p95Ms)}</dd>
       </div>
     </dl>
   );
@@ -188,7 +189,11 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
   );
 }
 
-/** Success and response times over time. `changes` grows with what happens, so that the figures keep up. */
+/**
+ * Success and response times over time. `changes` grows with what happens, so that the figures keep up.
+ *
+ * It is as tall before they are read as after: what stands below moves from under nobody's pointer.
+ */
 export function Chart({ webhookId, changes }: { webhookId: string; changes: number }) {
   const [span, setSpan] = useState<Span>('24h');
   const calm = useCalm(changes);
@@ -197,28 +202,30 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
   const kept = useRef<{ webhook: NonNullable<WebhookChartQuery['webhook']>; times: readonly number[] } | null>(null);
   if (data?.webhook) kept.current = { webhook: data.webhook, times };
   const shown = kept.current;
-  const bars = shown && barsOf(shown.webhook, shown.times);
-  const slowest = bars?.reduce<number | null>((most, { p95Ms }) => (p95Ms === null ? most : Math.max(most ?? 0, p95Ms)), null) ?? null;
+  const bars = barsOf(shown?.webhook, shown?.times ?? times);
+  const slowest = bars.reduce<number | null>((most, { p95Ms }) => (p95Ms === null ? most : Math.max(most ?? 0, p95Ms)), null);
   return (
-    <section className="panel chart" aria-label="Success and response times">
+    <section className="panel chart" aria-label="Success and response times" aria-busy={!shown && !error}>
       <div className="panel-head">
         <h2>Over time</h2>
         <SelectField label="Time span" value={span} options={SPANS} onChange={setSpan} />
       </div>
-      {error && !shown && <p className="muted">The figures cannot be read at the moment.</p>}
-      {!shown && !error && <Loading what="Counting" />}
-      {shown && bars && (
+      {error && !shown ? (
+        <p className="muted">The figures cannot be read at the moment.</p>
+      ) : (
         <>
-          <Summary stats={shown.webhook.all} />
+          <Summary stats={shown?.webhook.all} />
           <Bars bars={bars} span={span} />
           <p className="legend" aria-hidden="true">
             <span className="key-good">Succeeded</span>
             <span className="key-bad">Failed</span>
             <span className="key-open">Pending</span>
-            {slowest !== null && <span className="key-p50">Median time</span>}
-            {slowest !== null && <span className="key-p95">95 % within, at most {duration(slowest)}</span>}
           </p>
-          {slowest !== null && <Times bars={bars} />}
+          <Times bars={bars} />
+          <p className="legend" aria-hidden="true">
+            <span className="key-p50">Median time</span>
+            <span className="key-p95">95 % within{slowest !== null && `, at most ${duration(slowest)}`}</span>
+          </p>
           <Axis bars={bars} span={span} />
           <AsTable bars={bars} span={span} />
         </>
