@@ -10,6 +10,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis.asyncio import Redis
 
 from cli.servers import PrivatePostgres, PrivateRedis
@@ -42,8 +44,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands under test: in the background of a script they would inherit that it is ignored."""
+    """Let Ctrl-C reach the commands under test: in the background of a script they would inherit that it is ignored.
+
+    And have Hypothesis measure nothing.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What is slow on a machine under load is not wrong.
+    hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("patient")
     # Until all tests are loaded, for nothing of them is garbage.
     gc.disable()
 

@@ -261,7 +261,6 @@ def explore(settings: Settings, examples: int, lease: float = LEASE) -> None:
         settings=hypothesis_settings(
             max_examples=examples,
             stateful_step_count=30,
-            deadline=None,
             database=None,
             derandomize=True,
             report_multiple_bugs=False,

@@ -209,7 +209,7 @@ def plain(result: Any) -> tuple[Any, list[Any]]:
 
 
 @given(things(), documents())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 async def test_the_answer_is_the_same_whatever_the_document(found: list[Thing | None], text: str) -> None:
     assert validate(STOCK._schema, parse(text)) == []
     root = Query(things=found)
