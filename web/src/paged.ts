@@ -15,6 +15,7 @@ export interface Paged<Node> {
   nodes: readonly Node[] | null;
   /** Why what is shown may be old, or why nothing is. */
   problem: string | null;
+  /** Whether more was asked for and is not there yet. */
   busy: boolean;
   hasMore: boolean;
   more(): void;
@@ -40,16 +41,17 @@ export function usePaged<Data, Filter extends object, Node>(
   const turn = useRef(0);
   const isReading = useRef(false);
   const again = useRef(false);
+  /** How many pages are to be shown, which may grow while they are read. */
+  const wanted = useRef(1);
   const of = JSON.stringify(filter);
 
-  /** Reads on from these pages until there are so many; gives what went wrong. */
-  const read = async (known: readonly Page<Node>[], count: number): Promise<string | null> => {
+  /** Reads on from these pages until there are as many as are wanted; gives what went wrong. */
+  const read = async (known: readonly Page<Node>[]): Promise<string | null> => {
     const mine = ++turn.current;
     isReading.current = true;
-    setBusy(true);
     const pages = [...known];
     let problem: string | null = null;
-    while (pages.length < count && problem === null && (pages.at(-1)?.pageInfo.hasNextPage ?? true)) {
+    while (pages.length < wanted.current && problem === null && (pages.at(-1)?.pageInfo.hasNextPage ?? true)) {
       const variables = { ...filter, after: pages.at(-1)?.pageInfo.endCursor ?? null };
       const result = await run(client, 'query', document, variables);
       if (mine !== turn.current) return null;
@@ -61,14 +63,15 @@ export function usePaged<Data, Filter extends object, Node>(
     setShown((before) => ({ pages: problem === null ? pages : before.pages, problem }));
     if (again.current) {
       again.current = false;
-      void read([], Math.max(pages.length, 1));
+      void read([]);
     }
     return problem;
   };
 
   // Where the filter is another one, another list begins.
   useEffect(() => {
-    void read([], 1);
+    wanted.current = 1;
+    void read([]);
     return () => {
       turn.current++;
       again.current = false;
@@ -81,12 +84,13 @@ export function usePaged<Data, Filter extends object, Node>(
     busy,
     hasMore: shown.pages.at(-1)?.pageInfo.hasNextPage ?? false,
     more: () => {
-      if (isReading.current) return;
-      void read(shown.pages, shown.pages.length + 1).then((problem) => problem && say(problem, true));
+      wanted.current = shown.pages.length + 1;
+      setBusy(true);
+      if (!isReading.current) void read(shown.pages).then((problem) => problem && say(problem, true));
     },
     reload: () => {
       if (isReading.current) again.current = true;
-      else void read([], Math.max(shown.pages.length, 1));
+      else void read([]);
     },
   };
 }

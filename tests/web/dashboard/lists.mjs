@@ -31,6 +31,27 @@ test('a list of many pages shows each once, however much changes meanwhile', asy
   });
 });
 
+test('who asks for more while the list is read again gets it', async () => {
+  const rows = (page, least) => page.waitForFunction((wanted) => document.querySelectorAll('tbody .row-link').length >= wanted, {}, least);
+  const account = await addAccount(`Another ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, 'Live', '.live');
+    await rows(page, 50);
+    await page.setRequestInterception(true);
+    let goOn = null;
+    page.on('request', (request) => {
+      if (goOn === null && request.postData()?.includes('query Posts(')) goOn = () => request.continue();
+      else request.continue();
+    });
+    await ask('mutation($input: PostCreateInput!) { postCreate(input: $input) { errors { message } } }', { input: { body: 'It changes', accountIds: [account] } });
+    while (goOn === null) await new Promise((resolve) => setTimeout(resolve, 20));
+    await click(page, 'button', 'Show more');
+    goOn();
+    await rows(page, 61);
+  });
+});
+
 test('a search has as many pages as it needs, and outlives a reload', async () => {
   const one = 'webhookCreate(input: $input) { webhook { id } errors { message } }';
   const ten = `mutation($input: WebhookCreateInput!) { ${Array.from({ length: 10 }, (_, number) => `w${number}: ${one}`).join(' ')} }`;
