@@ -56,7 +56,8 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8000,
 ) -> None:
     """Run everything on this machine: PostgreSQL, Redis, API and worker. Ctrl-C stops it all."""
-    raise typer.Exit(upping.run(upping.Place(data, host, port), os.environ, Output(goes_on=True)))
+    output = Output(goes_on=True, aside=True)
+    raise typer.Exit(upping.run(upping.Place(data, host, port), os.environ, output))
 
 
 @app.command()

@@ -1,20 +1,25 @@
 """What commands show: coloured on a terminal, plain lines everywhere else."""
 
+import atexit
 import errno
 import os
 import sys
 from collections.abc import Iterable
+from typing import IO, cast
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.aside import Aside
 from domain.errors import HooklineError
 from domain.terminals import plain
 
 COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
 WIDEST = 1000
+# How long the last lines are waited for.
+SETTLE_SECONDS = 1.0
 
 
 class NotWrittenError(HooklineError):
@@ -36,13 +41,17 @@ class Output:
     """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop.
 
     A file that takes no more is one, for what must be told in full: methods raise NotWrittenError, unless `goes_on`.
+    A reader that stops for a while is waited for, unless lines are written `aside`.
     """
 
-    def __init__(self, *, goes_on: bool = False) -> None:
+    def __init__(self, *, goes_on: bool = False, aside: bool = False) -> None:
         self._goes_on = goes_on
+        self._aside = Aside(sys.stdout) if aside else None
+        if self._aside:
+            atexit.register(self._aside.settle, SETTLE_SECONDS)
         # What reads a pipe cuts lines itself; a table for it is as wide as it needs.
         width = None if sys.stdout.isatty() else WIDEST
-        self._console = _Console(highlight=False, markup=False, width=width)
+        self._console = _Console(file=cast("IO[str] | None", self._aside), highlight=False, markup=False, width=width)
         self._errors = _Console(highlight=False, markup=False, stderr=True)
 
     @property
@@ -85,6 +94,9 @@ class Output:
         self._print(self._console, Text.assemble((f"{name:<{NAME_WIDTH}} | ", COLOURS.get(name, "dim")), plain(line)))
 
     def _print(self, console: Console, what: RenderableType, *, soft_wrap: bool = True) -> None:
+        if self._aside and console is self._errors:
+            # In the order in which it was said.
+            self._aside.settle(SETTLE_SECONDS)
         try:
             console.print(what, soft_wrap=soft_wrap)
         except OSError as error:

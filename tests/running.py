@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -39,6 +40,20 @@ def hookline(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
         timeout=READY.total_seconds(),
         check=False,
     )
+
+
+def ask(access: Mapping[str, Any], query: str, **variables: Any) -> dict[str, Any]:
+    """What the API of a `hookline up` answers, whose `access` this is."""
+    request = urllib.request.Request(
+        f"{access['url']}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        answer = json.load(response)
+    assert "errors" not in answer, answer
+    data: dict[str, Any] = answer["data"]
+    return data
 
 
 class Up:

@@ -27,19 +27,10 @@ from domain.tables import Account, AuditEvent, Webhook, Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
-from tests.running import GONE, Up, hookline, up
+from tests.running import GONE, Up, ask, hookline, up
 
 LINK = re.compile(r"^(http://\S+)/signin#code=([\w-]{43})$", re.MULTILINE)
 SECRET = "a secret"
-
-
-def ask(access: dict[str, Any], query: str, **variables: Any) -> dict[str, Any]:
-    """What the API answers."""
-    headers = {"Authorization": f"Bearer {access['token']}"}
-    answer = post(f"{access['url']}/graphql", {"query": query, "variables": variables}, headers)
-    assert "errors" not in answer[1], answer
-    data: dict[str, Any] = answer[1]["data"]
-    return data
 
 
 def post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:

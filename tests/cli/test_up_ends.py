@@ -1,12 +1,13 @@
-"""How `hookline up` ends: when its terminal goes away, and with what its parts have begun."""
+"""How `hookline up` ends: when its terminal goes away, and with what its parts have begun. And what does not end it."""
 
+import fcntl
 import os
 import signal
 import sys
 from pathlib import Path
 
 from cli.processes import wait_until
-from tests.running import GONE, READY, up
+from tests.running import GONE, READY, ask, up
 
 
 def under(disposition: str) -> tuple[str, ...]:
@@ -33,3 +34,29 @@ def test_under_nohup_it_goes_on_without_its_terminal(tmp_path: Path, database_ur
         assert wait_until(lambda: "worker has ended (-9); it starts again" in running.output, GONE), running.output
         assert wait_until(lambda: running.output.count("worker.started") == 2, READY), running.output
         assert running.stop() == 0
+
+
+ADD = """mutation($name: String!) {
+    accountAdd(input: {provider: SANDBOX, server: "ok", identifier: $name}) { errors { code } }
+}"""
+COUNT = "{ deliveries(filter: {statuses: [SUCCEEDED]}) { totalCount } }"
+
+
+def test_whoever_stops_reading_what_it_says_stops_nothing(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    """A pager that waits for a key, a terminal after Ctrl-S."""
+    variables = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
+    pager, shown = tmp_path / "pager", bytearray()
+    os.mkfifo(pager)
+    with os.fdopen(os.open(pager, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as lines:
+        fcntl.fcntl(lines, fcntl.F_SETPIPE_SZ, 4096)
+
+        def is_ready() -> bool:
+            shown.extend(lines.read() or b"")
+            return b"Ctrl-C stops everything" in shown
+
+        with up(tmp_path / "var", variables, ("sh", "-c", 'exec "$@" >"$0" 2>&1', str(pager))) as running:
+            assert wait_until(is_ready, READY), shown
+            for number in range(60):
+                ask(running.access, ADD, name=f"a{number}")
+            assert wait_until(lambda: ask(running.access, COUNT)["deliveries"]["totalCount"] == 60, GONE)
+            assert running.stop() == 0

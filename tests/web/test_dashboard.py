@@ -1,11 +1,9 @@
 """The dashboard and GraphiQL in a real Chromium, on all of Hookline as `hookline up` runs it."""
 
 import asyncio
-import json
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,7 +17,7 @@ from cli.opening import settings_of
 from cli.programs import CHECKOUT
 from domain.settings import Settings
 from tests import node
-from tests.running import Up, environment, up
+from tests.running import Up, ask, environment, up
 
 HERE = Path(__file__).parent
 # What measures must have the machine to itself.
@@ -49,20 +47,6 @@ FROM delivery, generate_series(1, $2) AS number,
      LATERAL (SELECT now() - interval '2 days' + number * interval '17 seconds' AS made) AS times
 WHERE uuid = $1::uuid
 """
-
-
-def ask(access: dict[str, Any], query: str, **variables: str) -> dict[str, Any]:
-    """What the API answers."""
-    request = urllib.request.Request(
-        f"{access['url']}/graphql",
-        json.dumps({"query": query, "variables": variables}).encode(),
-        {"Authorization": f"Bearer {access['token']}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as response:
-        answer = json.load(response)
-    assert "errors" not in answer, answer
-    data: dict[str, Any] = answer["data"]
-    return data
 
 
 async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:

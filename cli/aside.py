@@ -1,0 +1,92 @@
+"""A file that nobody waits for: a thread writes to it, and what nobody takes for long is left out."""
+
+import os
+import select
+import threading
+from typing import TextIO
+
+# A terminal that was stopped by Ctrl-S, a pager that waits for a key: some thousand lines wait for them.
+MOST_WAITING = 1024 * 1024
+
+
+class Aside:
+    """Writes to `file` in a thread of its own; `write` never waits. It raises OSError, once, where the thread met one.
+
+    Of more than MOST_WAITING characters that wait, the later ones are left out, and how many lines, is written in their
+    place.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.encoding = file.encoding
+        self._file = file
+        self._waiting: list[str] = []
+        self._characters = 0
+        self._left_out = 0
+        self._is_writing = False
+        self._error: OSError | None = None
+        self._changed = threading.Condition()
+        # Not waited for at the end of the process: whoever does not read then, never will.
+        threading.Thread(target=self._write_forever, daemon=True).start()
+
+    def fileno(self) -> int:
+        """See io."""
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        """See io."""
+        return self._file.isatty()
+
+    def flush(self) -> None:
+        """See io. The thread does it."""
+
+    def write(self, text: str) -> int:
+        """See io."""
+        with self._changed:
+            if self._error:
+                error, self._error = self._error, None
+                raise error
+            if self._left_out or self._characters + len(text) > MOST_WAITING:
+                self._left_out += text.count("\n")
+            else:
+                self._waiting.append(text)
+                self._characters += len(text)
+            self._changed.notify_all()
+        return len(text)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until all is written, but no longer than this."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not (self._waiting or self._is_writing), seconds)
+
+    def _write_forever(self) -> None:
+        while True:
+            data = self._next().encode(self.encoding, "backslashreplace")
+            try:
+                self._write(data)
+            except OSError as error:
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                return
+
+    def _next(self) -> str:
+        """What is to be written now, once there is something."""
+        with self._changed:
+            self._is_writing = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting)
+            texts, self._waiting, self._characters = self._waiting, [], 0
+            if self._left_out:
+                texts.append(f"... {self._left_out:,} lines were left out here: nobody read on.\n")
+                self._left_out = 0
+            self._is_writing = True
+            return "".join(texts)
+
+    def _write(self, data: bytes) -> None:
+        # Not by Python's own file: a thread within it at the end of the process is a fatal error.
+        while data:
+            try:
+                data = data[os.write(self.fileno(), data) :]
+            except BlockingIOError:
+                # Whoever has started us shares this file, and has it wait for nobody.
+                select.select([], [self.fileno()], [])

@@ -1,0 +1,77 @@
+"""Writing for a reader that may stop: nobody waits, and nothing is lost but what is too much."""
+
+import os
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from cli.aside import MOST_WAITING, Aside
+
+LINE = "a" * 99 + "\n"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """The two ends of a pipe."""
+    near, far = os.pipe()
+    with os.fdopen(far, "w", encoding="utf-8", closefd=False) as file:
+        yield near, file
+    for number in (near, far):
+        os.close(number)
+
+
+def read(near: int, file: TextIO, end: str) -> str:
+    """What was written, up to this end."""
+    text = ""
+    while not text.endswith(end):
+        text += os.read(near, 65_536).decode(file.encoding)
+    return text
+
+
+def test_what_waits_arrives_in_its_order(pipe: tuple[int, TextIO]) -> None:
+    near, file = pipe
+    aside = Aside(file)
+    lines = [f"{number:,} é \ud800 {LINE}" for number in range(5_000)]
+    for line in lines:
+        assert aside.write(line) == len(line)
+    aside.write("the end\n")
+    assert read(near, file, "the end\n") == "".join(lines).replace("\ud800", "\\ud800") + "the end\n"
+    aside.settle(0)
+
+
+def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, TextIO]) -> None:
+    near, file = pipe
+    aside = Aside(file)
+    lines = 3 * MOST_WAITING // len(LINE)
+    for _ in range(lines):
+        aside.write(LINE)
+    aside.settle(0.01)
+    text = read(near, file, "lines were left out here: nobody read on.\n")
+    *shown, told = text.splitlines()
+    assert set(shown) == {LINE.strip()}
+    assert told == f"... {lines - len(shown):,} lines were left out here: nobody read on."
+    assert MOST_WAITING // len(LINE) <= len(shown) < lines
+    aside.write("and on\n")
+    assert read(near, file, "and on\n") == "and on\n"
+
+
+def test_a_file_that_waits_for_nobody_is_waited_for(pipe: tuple[int, TextIO]) -> None:
+    near, file = pipe
+    os.set_blocking(file.fileno(), False)
+    aside = Aside(file)
+    for _ in range(5_000):
+        aside.write(LINE)
+    aside.write("the end\n")
+    assert read(near, file, "the end\n") == LINE * 5_000 + "the end\n"
+
+
+def test_that_nobody_reads_any_more_is_told_to_who_writes_next() -> None:
+    near, far = os.pipe()
+    os.close(near)
+    with os.fdopen(far, "w") as file:
+        aside = Aside(file)
+        aside.write("a")
+        aside.settle(60)
+        with pytest.raises(BrokenPipeError):
+            aside.write("b")
