@@ -79,7 +79,7 @@ def spawn(
         env=environment,
         cwd=folder,
         start_new_session=True,
-        # Calls nothing but system calls, and none of our processes starts others beside threads.
+        # Calls nothing but system calls: a thread that runs beside, as cli/aside.py's, holds nothing that it needs.
         preexec_fn=_preparation(dies_with_parent, user, os.getpid()),  # noqa: PLW1509
     )
 
