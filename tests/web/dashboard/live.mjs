@@ -63,3 +63,23 @@ test('a list that changes all the time does not say its length aloud each time, 
     assert.ok((await aloud()).includes('No deliveries'));
   });
 });
+
+test('a row stays under a pointer that moves there, and new ones come once it rests', async () => {
+  const hook = await makeWebhook('Aimed at');
+  const aimedAt = await testEvent(hook);
+  await delivered(aimedAt);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await reads(page, 'Live', '.live');
+    await reads(page, 'Succeeded', '.rows');
+    const place = await page.$eval('.rows .row', (row) => ({ x: row.getBoundingClientRect().left + 40, y: row.getBoundingClientRect().top + 20 }));
+    const under = () => page.evaluate(({ x, y }) => document.elementFromPoint(x, y).closest('.row').querySelector('a').pathname, place);
+    const deliveries = (count) => page.$eval('.table-foot', (foot, text) => foot.textContent === text, `${count} in all`);
+    await page.mouse.move(place.x, place.y);
+    await testEvent(hook);
+    for (let step = 0; !(await deliveries(2)); step++) await page.mouse.move(place.x + (step % 10), place.y);
+    assert.equal(await under(), `/deliveries/${path_(aimedAt)}`);
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 2);
+    assert.notEqual(await under(), `/deliveries/${path_(aimedAt)}`);
+  });
+});

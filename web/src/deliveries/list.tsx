@@ -8,6 +8,7 @@ import { LiveBadge } from '../ui/live-badge';
 import { VirtualRows } from '../ui/virtual-rows';
 import { DELIVERY_STATUSES, EVENT_TYPES, EVENTS, STATUSES, WAITS } from '../words';
 import { type LiveLog, type LogFilter, type Row, useDeliveryLog } from './log';
+import { useStill } from './still';
 
 const SPANS = [
   ['', 'Any time'],
@@ -108,8 +109,9 @@ function useNarrow(): boolean {
 
 function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
   const narrow = useNarrow();
+  const { still, onPointerMove } = useStill(log.rows);
   return (
-    <div role="table" aria-label="Deliveries" aria-rowcount={log.hasMore ? -1 : log.rows.length + 1} className="delivery-table">
+    <div role="table" aria-label="Deliveries" aria-rowcount={log.hasMore ? -1 : still.length + 1} className="delivery-table">
       <div role="rowgroup" className="table-head">
         <div role="row" aria-rowindex={1} className="row">
           <span role="columnheader">Event</span>
@@ -121,13 +123,15 @@ function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
           </span>
         </div>
       </div>
-      <VirtualRows
-        items={log.rows}
-        keyOf={(row) => row.id}
-        heightRem={narrow ? (withWebhook ? 5.5 : 4.25) : 2.75}
-        render={(row) => <Cells row={row} withWebhook={withWebhook} />}
-        onNearEnd={log.more}
-      />
+      <div onPointerMove={onPointerMove}>
+        <VirtualRows
+          items={still}
+          keyOf={(row) => row.id}
+          heightRem={narrow ? (withWebhook ? 5.5 : 4.25) : 2.75}
+          render={(row) => <Cells row={row} withWebhook={withWebhook} />}
+          onNearEnd={log.more}
+        />
+      </div>
     </div>
   );
 }
