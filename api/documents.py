@@ -1,6 +1,5 @@
 """Documents: parsed, measured and validated once, and kept for the next request that sends the same one."""
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.complexity import LIMITS, Measure, Ruler, excess
-from schema.errors import BAD_USER_INPUT, without_value
+from schema.errors import BAD_USER_INPUT, place_in_variables, without_value
 
 QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
 
@@ -32,10 +31,6 @@ LONGEST_KEPT = 16 * 1024
 KEPT_COSTS = 16
 # No argument takes as many. Each entry is turned into an object for each field that the variable is given to.
 MOST_IN_A_LIST = 1_000
-
-# How graphql-core says where in a variable a value stands that does not fit.
-_PLACE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ((?:\.\w+|\[\d+\])+))?: ")
-_MISSING = re.compile(r" to include required field '(\w+)'\.$")
 
 # Classes, made once: a rule made anew for each request defeats every cache.
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -193,20 +188,11 @@ def _told(error: GraphQLError) -> GraphQLError:
     # What Python has to say, for example about numbers of 5,000 digits, helps nobody.
     message = "A value in the request cannot be read." if strange else without_value(error.message)
     extensions = {"code": BAD_USER_INPUT, **(error.extensions or {})}
-    if place := _place(message):
+    if place := place_in_variables(message):
         extensions["variable"] = place
     return GraphQLError(
         message, nodes=error.nodes, source=error.source, positions=error.positions, extensions=extensions
     )
-
-
-def _place(message: str) -> list[str]:
-    """Where among the variables a value stands that does not fit, as fields of user errors are told; or nothing."""
-    found = _PLACE.match(message)
-    if not found:
-        return []
-    variable, path = found.groups()
-    return [variable, *re.findall(r"\w+", path or ""), *_MISSING.findall(message)]
 
 
 def _without_cost(measure: Measure) -> Measure:

@@ -40,6 +40,9 @@ _VALUES: Final = (
     # No value, but Python's word for one.
     (re.compile(r"not to be None\.$"), "not to be null."),
 )
+# Where in a variable a value stands that does not fit, its messages alone say.
+_PLACE: Final = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ((?:\.\w+|\[\d+\])+))?: ")
+_MISSING: Final = re.compile(r" to include required field '(\w+)'\.$")
 
 
 @strawberry.type(
@@ -108,6 +111,18 @@ def without_value(message: str) -> str:
     for shows_value, instead in _VALUES:
         message = shows_value.sub(instead, message)
     return message
+
+
+def place_in_variables(message: str) -> list[str]:
+    """Where among the variables a value stands that does not fit, written as UserError.field is; or nothing.
+
+    `message` is graphql-core's, without the value.
+    """
+    found = _PLACE.match(message)
+    if not found:
+        return []
+    variable, path = found.groups()
+    return [variable, *re.findall(r"\w+", path or ""), *_MISSING.findall(message)]
 
 
 def _cause(error: GraphQLError) -> Exception:

@@ -37,7 +37,19 @@ def test_what_waits_arrives_in_its_order(pipe: tuple[int, TextIO]) -> None:
         assert aside.write(line) == len(line)
     aside.write("the end\n")
     assert read(near, file, "the end\n") == "".join(lines).replace("\ud800", "\\ud800") + "the end\n"
-    aside.settle(0)
+
+
+def test_the_last_lines_are_waited_for_but_not_for_ever(pipe: tuple[int, TextIO]) -> None:
+    near, file = pipe
+    aside = Aside(file)
+    aside.write("the end\n")
+    aside.settle(60)
+    os.set_blocking(near, False)
+    assert os.read(near, 100) == b"the end\n"
+    os.set_blocking(near, True)
+    aside.write(f"{LINE * 5_000}more\n")
+    aside.settle(0.01)
+    assert read(near, file, "more\n").count(LINE) == 5_000
 
 
 def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, TextIO]) -> None:
@@ -46,7 +58,6 @@ def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, T
     lines = 3 * MOST_WAITING // len(LINE)
     for _ in range(lines):
         aside.write(LINE)
-    aside.settle(0.01)
     text = read(near, file, "lines were left out here: nobody read on.\n")
     *shown, told = text.splitlines()
     assert set(shown) == {LINE.strip()}

@@ -16,16 +16,14 @@ interface Wiring {
   'aria-invalid': true | undefined;
 }
 
-function Frame({ label, hint, error, beside, children }: FieldProps & { children: (wiring: Wiring) => ReactNode }) {
-  const id = useId();
-  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+/** The ids of the sentences about the field `id`, for those who hear the page. */
+function describedBy(id: string, hint: ReactNode, error: string | undefined): string | undefined {
+  return [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+}
+
+function Notes({ id, hint, error }: { id: string; hint?: ReactNode; error: string | undefined }) {
   return (
-    <div className={`field ${error ? 'field-wrong' : ''}`}>
-      <label htmlFor={id}>{label}</label>
-      <div className="field-row">
-        {children({ id, 'aria-describedby': described, 'aria-invalid': error ? true : undefined })}
-        {beside}
-      </div>
+    <>
       {error && (
         <p className="field-error" id={`${id}-error`}>
           {error}
@@ -36,6 +34,21 @@ function Frame({ label, hint, error, beside, children }: FieldProps & { children
           {hint}
         </p>
       )}
+    </>
+  );
+}
+
+function Frame({ label, hint, error, beside, children }: FieldProps & { children: (wiring: Wiring) => ReactNode }) {
+  const id = useId();
+  const described = describedBy(id, hint, error);
+  return (
+    <div className={`field ${error ? 'field-wrong' : ''}`}>
+      <label htmlFor={id}>{label}</label>
+      <div className="field-row">
+        {children({ id, 'aria-describedby': described, 'aria-invalid': error ? true : undefined })}
+        {beside}
+      </div>
+      <Notes id={id} hint={hint} error={error} />
     </div>
   );
 }
@@ -86,22 +99,13 @@ interface CheckBoxProps extends InputHTMLAttributes<HTMLInputElement> {
 
 export function CheckBox({ label, hint, error, ...input }: CheckBoxProps) {
   const id = useId();
-  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+  const described = describedBy(id, hint, error);
   return (
     <div className="check">
       <input {...input} type="checkbox" id={id} aria-describedby={described} aria-invalid={error ? true : undefined} />
       <div>
         <label htmlFor={id}>{label}</label>
-        {error && (
-          <p className="field-error" id={`${id}-error`}>
-            {error}
-          </p>
-        )}
-        {hint && (
-          <p className="field-hint" id={`${id}-hint`}>
-            {hint}
-          </p>
-        )}
+        <Notes id={id} hint={hint} error={error} />
       </div>
     </div>
   );
@@ -109,21 +113,17 @@ export function CheckBox({ label, hint, error, ...input }: CheckBoxProps) {
 
 export function Group({ title, about, error, children }: { title: string; about?: ReactNode; error?: string | undefined; children: ReactNode }) {
   const id = useId();
-  const described = [about && `${id}-about`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+  const described = describedBy(id, about, error);
   return (
     <fieldset className="group" aria-describedby={described} aria-invalid={error ? true : undefined} tabIndex={error ? -1 : undefined}>
       <legend>{title}</legend>
       <div className="group-body">
         {about && (
-          <p className="group-about" id={`${id}-about`}>
+          <p className="group-about" id={`${id}-hint`}>
             {about}
           </p>
         )}
-        {error && (
-          <p className="field-error" id={`${id}-error`}>
-            {error}
-          </p>
-        )}
+        <Notes id={id} error={error} />
         {children}
       </div>
     </fieldset>
