@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import math
 import shlex
 import signal
 import sys
@@ -39,6 +40,8 @@ KEYS = "HOOKLINE_SECRET_KEYS"
 LOOPBACK = "127.0.0.0/8,::1/128"
 # After a kill -9 the processes of the instance before may take a moment to let go of the port.
 PORT_PATIENCE_SECONDS = 1.0
+# A signal comes twice where whoever stops a group of processes tells all of it, and `make` tells us too.
+ECHO_SECONDS = 1.0
 
 
 class PortRefusedError(HooklineError):
@@ -86,9 +89,13 @@ class _Instance:
         """Start everything, watch it, and end it all when told to. Raises HooklineError where a part fails for good."""
         work = asyncio.create_task(self._work())
         told = asyncio.Event()
+        clock = asyncio.get_running_loop().time
+        told_at = math.inf
 
         def stop() -> None:
-            if told.is_set():
+            nonlocal told_at
+            told_at = min(told_at, clock())
+            if clock() - told_at > ECHO_SECONDS:
                 self._supervisor.hurry()
             told.set()
 

@@ -24,7 +24,7 @@ from cli.output import Output
 from cli.processes import wait_until
 from cli.programs import CHECKOUT, api_answers
 from cli.servers import PrivatePostgres
-from cli.up import Place, run
+from cli.up import ECHO_SECONDS, Place, run
 from domain import sign_in
 from domain.database import rows
 from domain.live_scripts import SERVED
@@ -123,6 +123,7 @@ async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_
         running.process.send_signal(signal.SIGINT)
         assert wait_until(lambda: "Stopping; once more" in running.output, GONE)
         assert running.process.poll() is None
+        await asyncio.sleep(ECHO_SECONDS)
         assert running.stop(signal.SIGINT) == 0
         assert not running.left()
 

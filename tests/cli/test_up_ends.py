@@ -24,6 +24,18 @@ def test_a_terminal_that_goes_away_ends_it_as_ctrl_c_does(tmp_path: Path, databa
         assert running.output.endswith("Stopped.\n")
 
 
+def test_one_stop_that_comes_twice_is_still_one(tmp_path: Path, database_url: str, redis_url: str) -> None:
+    """As from `timeout 60 make run`: `timeout` tells its whole group, and `make` tells its children."""
+    variables = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
+    with up(tmp_path / "var", variables) as running:
+        running.until_ready()
+        # Of two numbers, for the system may make one of two that are alike.
+        running.process.send_signal(signal.SIGINT)
+        assert running.stop(signal.SIGTERM) == 0
+        assert "worker.stopped" in running.output
+        assert "does not finish" not in running.output
+
+
 def test_under_nohup_it_goes_on_without_its_terminal(tmp_path: Path, database_url: str, redis_url: str) -> None:
     variables = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
     with up(tmp_path / "var", variables, under("SIG_IGN")) as running:
