@@ -133,7 +133,8 @@ class Sender:
             return _failure(error, timedelta(seconds=monotonic() - started))
         # The status has decided by now; the body is only read.
         answer = await read_answer(response, deadline, hidden_values(request))
-        return _judge(answer, timedelta(seconds=monotonic() - started))
+        # As it came: of an answer with very many headers the log keeps the first ones, and hides what sounds secret.
+        return _judge(answer, response.headers.get("Retry-After"), timedelta(seconds=monotonic() - started))
 
     async def call(
         self,
@@ -236,20 +237,15 @@ class _Resolver(AsyncResolver):
         return (await super().resolve(host, port, family))[:ADDRESSES_PER_NAME]
 
 
-def _judge(answer: Answer, duration: timedelta) -> Outcome:
+def _judge(answer: Answer, retry_after: str | None, duration: timedelta) -> Outcome:
     status = answer.status
     if 200 <= status <= 299:
         return Delivered(answer, duration)
     if not 300 <= status <= 599:
         return Failed(AttemptOutcome.INVALID_RESPONSE, NO_STATUS.format(status=status), duration, answer)
     sentence = (REDIRECTED if status < 400 else ANSWERED).format(status=status)
-    wait = _retry_after(answer) if status in (429, 503) else None
+    wait = parse_retry_after(retry_after, datetime.now(UTC)) if status in (429, 503) else None
     return Failed(AttemptOutcome.HTTP_ERROR, sentence, duration, answer, wait, gone=status == 410)
-
-
-def _retry_after(answer: Answer) -> timedelta | None:
-    value = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
-    return parse_retry_after(value, datetime.now(UTC))
 
 
 def _failure(error: Exception, duration: timedelta) -> Outcome:

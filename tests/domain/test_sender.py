@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.bounded_answer import HEADERS_KEPT
 from domain.guarded_socket import OPEN
 from domain.outcome import Delivered, Failed, Outcome
 from domain.sender import KEEP_ALIVE, Sender
@@ -232,6 +233,26 @@ async def test_a_wait_is_heeded_where_it_means_something(
     async with sending() as sender:
         outcome = await sender.send(request_to(receiver.url))
     assert outcome.retry_after == (None if wait is None else timedelta(seconds=wait))
+
+
+@pytest.mark.parametrize(
+    ("own", "before"),
+    [
+        pytest.param(
+            (), {f"X-{number}": "1" for number in range(HEADERS_KEPT)}, id="behind more headers than are kept"
+        ),
+        pytest.param((("X-Api-Key", "3600"),), {}, id="that reads like a secret of the request"),
+    ],
+)
+async def test_a_wait_is_heeded_that_the_log_does_not_show(
+    own: tuple[tuple[str, str], ...], before: dict[str, str], receiver: Receiver
+) -> None:
+    receiver.answer(Answer(429, {**before, "Retry-After": "3600"}))
+    async with sending() as sender:
+        outcome = await sender.send(request_to(receiver.url, headers=own))
+    assert isinstance(outcome, Failed)
+    assert ("Retry-After", "3600") not in (outcome.answer or pytest.fail("there was no answer")).headers
+    assert outcome.retry_after == timedelta(hours=1)
 
 
 async def test_a_secret_that_is_sent_back_is_not_kept(receiver: Receiver) -> None:
