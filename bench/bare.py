@@ -35,7 +35,7 @@ async def _send(session: aiohttp.ClientSession, url: str, text: str, todo: Itera
     for _ in todo:
         assignment = Assignment(
             delivery_uuid=str(uuid4()), number=1, event_uuid=str(uuid4()), event_type=EventType.POST_PUBLISHED,
-            document=text, url=url, secret="a secret of some length",
+            occurred_at=datetime.now(UTC), document=text, url=url, secret="a secret of some length",
         )  # fmt: skip
         request = build(assignment, datetime.now(UTC), VERSION)
         async with session.post(request.url, data=request.body, headers=request.headers) as answer:

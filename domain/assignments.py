@@ -29,6 +29,7 @@ class Assignments:
             number=claimed["attempt_number"],
             event_uuid=str(claimed["event_uuid"]),
             event_type=EventType(claimed["event_type"]),
+            occurred_at=claimed["event_occurred_at"],
             document=claimed["document"],
             url=claimed["callback_url"],
             method=HttpMethod(claimed["method"]),

@@ -71,10 +71,11 @@ SELECT STATE, e.id AS of_event, e.uuid AS event_uuid, e.occurred_at AS event_occ
 FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
 """.replace("STATE", STATE)
 
+# Not when the transaction began: whoever waited for a lock would have the older time, and the newer state.
 _CREATE_WITH_EVENT = _MAKE.replace(
     "EVENT",
     """e AS (
-        INSERT INTO event (workspace_id, type, document) VALUES ($1, $2, $3) RETURNING *
+        INSERT INTO event (workspace_id, type, document, occurred_at) VALUES ($1, $2, $3, clock_timestamp()) RETURNING *
     ), audited AS (
         INSERT INTO audit_event (COLUMNS, occurred_at)
         SELECT $4::bigint, $5::bigint, $6::text, $7::text, $8::bigint, $9::jsonb, clock_timestamp()

@@ -10,8 +10,8 @@ from tortoise.models import Model
 from domain.database import rows
 from domain.tables import Delivery, Event
 
-# A row has the time at which its transaction began and the id of when it was made: no transaction lasts that long, nor
-# is a clock set back by so much.
+# A delivery has the time at which its transaction began and the id of when it was made: no transaction lasts that
+# long, nor is a clock set back by so much.
 DOUBT = timedelta(hours=1)
 # No row is older, and the calendar has a first day.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,6 +12,7 @@ from yarl import URL
 
 from domain import signing
 from domain.errors import Fault, FaultCode
+from domain.payloads import instant
 from domain.vocabulary import ContentType, EventType, HttpMethod
 
 Headers = tuple[tuple[str, str], ...]
@@ -33,8 +34,8 @@ _ORIGIN = {"host", "cookie", "forwarded", "via", "x-real-ip", "x-client-ip", "tr
 _METADATA = {"metadata", "metadata-flavor", "metadata-token", "x-metadata-token", "x-google-metadata-request"}
 # Ours, as `build` spells them.
 _OURS = frozenset({
-    "Content-Type", "User-Agent", "X-Hookline-Event", "X-Hookline-Delivery", "X-Hookline-Attempt",
-    "webhook-id", "webhook-timestamp", "webhook-signature", "X-Signature", "X-Signature-Previous",
+    "Content-Type", "User-Agent", "X-Hookline-Event", "X-Hookline-Occurred-At", "X-Hookline-Delivery",
+    "X-Hookline-Attempt", "webhook-id", "webhook-timestamp", "webhook-signature", "X-Signature", "X-Signature-Previous",
 })  # fmt: skip
 _RESERVED = frozenset(_HOP_BY_HOP | _FRAMING | _ORIGIN | _METADATA | {name.lower() for name in _OURS})
 _RESERVED_PREFIXES = ("proxy-", "x-forwarded-", "x-aws-ec2-metadata-", "x-hookline-", "webhook-")
@@ -68,6 +69,7 @@ class Assignment:
     number: int
     event_uuid: str
     event_type: EventType
+    occurred_at: datetime
     document: str = field(repr=False)
     url: str
     method: HttpMethod = HttpMethod.POST
@@ -97,6 +99,7 @@ def build(assignment: Assignment, now: datetime, version: str) -> OutgoingReques
         ("Content-Type", assignment.content_type.value),
         ("User-Agent", "Hookline/" + version),
         ("X-Hookline-Event", assignment.event_type.value),
+        ("X-Hookline-Occurred-At", instant(assignment.occurred_at)),
         ("X-Hookline-Delivery", assignment.delivery_uuid),
         ("X-Hookline-Attempt", str(assignment.number)),
         ("webhook-id", message_id),

@@ -1,7 +1,7 @@
 """An assignment, the secrets that it is signed with, and the request that is built of it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ FIRST = Assignment(
     number=1,
     event_uuid="0f6a2f8e-2c57-4f0b-b1d4-6b1a7f0c9d33",
     event_type=EventType.POST_PUBLISHED,
+    occurred_at=WHEN - timedelta(hours=1),
     document=TEXT,
     url="https://receiver.example/hooks?source=hookline",
     secret=PLAIN,

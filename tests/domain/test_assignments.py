@@ -1,5 +1,6 @@
 """Assignments: what a worker needs for an attempt, with the secrets opened once and not for every delivery."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +26,8 @@ def row(vault: Vault, **secrets: str) -> dict[str, Any]:
     return {
         "id": 5, "uuid": uuid4(), "workspace_id": 1, "webhook_id": 9, "webhook_uuid": webhook, "attempt_number": 3,
         "max_attempts": 10, "attempt_count": 2, "event_uuid": uuid4(), "event_type": "post.published",
-        "document": "{}", "callback_url": "https://example.com", "method": "PUT",
-        "content_type": "application/json", "sealed_secret": None, "sealed_previous_secret": None,
+        "event_occurred_at": datetime.now(UTC), "document": "{}", "callback_url": "https://example.com",
+        "method": "PUT", "content_type": "application/json", "sealed_secret": None, "sealed_previous_secret": None,
         "sealed_headers": None, **sealed,
     }  # fmt: skip
 
@@ -42,6 +43,7 @@ async def test_a_claimed_row_becomes_what_the_request_is_made_of(domain: Domain,
     made = Assignments(domain.vault).of(claimed)
 
     assert (made.delivery_uuid, made.event_uuid) == (str(delivery.uuid), str(event.uuid))
+    assert made.occurred_at == event.occurred_at
     assert (made.url, made.method, made.content_type) == ("https://example.com/in", HttpMethod.PUT, ContentType.FORM)
     assert (made.event_type, made.document, made.number) == (EventType.ACCOUNT_DELETED, event.document, 1)
     assert (made.secret, made.previous_secret, made.headers) == ("s3cret", None, (("X-Team", "a"),))

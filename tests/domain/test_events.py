@@ -1,5 +1,7 @@
 """An event is kept with one delivery for each webhook that listens, or not at all."""
 
+import asyncio
+
 import pytest
 
 from domain import events, workspaces
@@ -46,6 +48,26 @@ async def test_webhooks_that_were_deleted_are_not_read_for_an_event(domain: Doma
 async def test_an_event_is_kept_though_nobody_listens(domain: Domain, admin: Actor) -> None:
     await happen(domain, admin)
     assert await Event.all().count() == 1
+
+
+async def test_what_happens_later_has_the_later_time_though_its_transaction_began_first(
+    domain: Domain, admin: Actor
+) -> None:
+    begun, happened = asyncio.Event(), asyncio.Event()
+
+    async def wait_for_another() -> None:
+        async with domain.unit(admin) as unit:
+            await unit.connection.execute_query("SELECT now()")
+            begun.set()
+            await happened.wait()
+            await events.record(unit, EventType.ACCOUNT_DELETED, {"uuid": "x"})
+
+    waiting = asyncio.create_task(wait_for_another())
+    await begun.wait()
+    first = await happen(domain, admin)
+    happened.set()
+    await waiting
+    assert [event.id for event in await Event.all().order_by("-occurred_at")][1] == first.id
 
 
 async def test_an_event_falls_with_its_transaction(domain: Domain, admin: Actor) -> None:

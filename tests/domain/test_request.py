@@ -33,6 +33,7 @@ def test_a_json_request_is_the_document_and_nothing_else() -> None:
         ("Content-Type", "application/json"),
         ("User-Agent", "Hookline/1.2.3"),
         ("X-Hookline-Event", "post.published"),
+        ("X-Hookline-Occurred-At", "2026-03-02T08:30:00.999999Z"),
         ("X-Hookline-Delivery", DELIVERY),
         ("X-Hookline-Attempt", "1"),
         ("webhook-id", FIRST.event_uuid),

@@ -157,6 +157,7 @@ def sent(world: World, webhook: tables.Webhook, content_type: ContentType) -> re
         number=1,
         event_uuid=str(world.event.uuid),
         event_type=EventType.POST_CREATED,
+        occurred_at=world.event.occurred_at,
         document=world.event.document,
         url=webhook.callback_url,
         method=HttpMethod.POST,

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from domain.payloads import instant
 from domain.tables import Attempt, Delivery
 from domain.unit import Actor, Domain
 from domain.vocabulary import ContentType, DeliveryStatus, HttpMethod
@@ -59,7 +60,7 @@ async def test_a_form_carries_the_document_in_its_payload(
     assert "X-Signature" not in request.headers
 
 
-async def test_the_bytes_and_the_id_are_the_same_over_all_attempts(
+async def test_the_bytes_the_id_and_the_events_time_are_the_same_over_all_attempts(
     domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver
 ) -> None:
     await listen(domain, admin, callback_url=receiver.url, secret="s3cret")
@@ -74,6 +75,7 @@ async def test_the_bytes_and_the_id_are_the_same_over_all_attempts(
     requests = await receiver.wait_for(3)
     assert len({request.body for request in requests}) == 1
     assert {request.headers["webhook-id"] for request in requests} == {str(event.uuid)}
+    assert {request.headers["X-Hookline-Occurred-At"] for request in requests} == {instant(event.occurred_at)}
     assert [request.headers["X-Hookline-Attempt"] for request in requests] == ["1", "2", "3"]
     (delivery,) = await Delivery.all()
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.SUCCEEDED, 3)
