@@ -61,3 +61,8 @@ def test_the_program_finds_its_own_signature_valid_and_another_secret_s_not(
     code = programs(body, signing.hex_signature(SECRET.encode(), body.encode()))[language]
     assert said(language, code, SECRET, tmp_path) == "valid"
     assert said(language, code, "another", tmp_path) == "not valid"
+
+
+@pytest.mark.parametrize("language", ["php", "python", "node", "go", "ruby"])
+def test_the_program_finds_what_anybody_may_send_for_a_signature_not_valid(language: str, tmp_path: Path) -> None:
+    assert said(language, programs(BODY, "grün")[language], SECRET, tmp_path) == "not valid"

@@ -34,14 +34,14 @@ signature = ${JSON.stringify(signature)}
 secret = os.environ["WEBHOOK_SECRET"]
 
 expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-print("valid" if hmac.compare_digest(expected, signature) else "not valid")
+print("valid" if hmac.compare_digest(expected.encode(), signature.encode()) else "not valid")
 `;
 }
 
 function node({ body, signature }: Example): string {
   return `import { createHmac, timingSafeEqual } from 'node:crypto';
 
-// In your receiver: the raw body, as express.raw({ type: '*/*' }) gives it,
+// In your receiver: the raw body, as express.raw({ type: '*/*', limit: '5mb' }) gives it,
 // and req.get('X-Signature').
 const body = ${JSON.stringify(body)};
 const signature = ${JSON.stringify(signature)};
@@ -86,7 +86,8 @@ func main() {
 function ruby({ body, signature }: Example): string {
   return `require "openssl"
 
-# In your receiver: request.body.read and request.get_header("HTTP_X_SIGNATURE").
+# In your receiver: request.get_header("HTTP_X_SIGNATURE"), and request.raw_post in Rails;
+# in Rack request.body.read, before anything reads params.
 body = ${single(body)}
 signature = ${single(signature)}
 secret = ENV.fetch("WEBHOOK_SECRET")
