@@ -58,7 +58,7 @@ def _time(description: str) -> Json:
 def _account_properties(authorized: Json) -> Json:
     return {
         "id": _integer("The account's number; versions refer to it.", minimum=1),
-        "uuid": _uuid("The account's public id."),
+        "uuid": _uuid("What the account is known by, for good. The API shows it as `uuid`; its `id` there is another."),
         "name": _string("The account's name, as people know it."),
         "username": _or_null(_string("Its name at the provider, where it has one.")),
         "image": _or_null(_string("The address of its picture, where it has one.")),
@@ -74,7 +74,7 @@ _UNAUTHORIZED = _boolean("The provider has refused the account's credentials.", 
 
 ACCOUNT = _object("The account.", **_account_properties(_AUTHORIZED))
 UNAUTHORIZED_ACCOUNT = _object("The account.", **_account_properties(_UNAUTHORIZED))
-DELETED_ACCOUNT = _object("The account that is gone.", uuid=_uuid("The account's public id."))
+DELETED_ACCOUNT = _object("The account that is gone.", uuid=_uuid("What the account was known by."))
 
 _POST_ACCOUNT = _object(
     "An account that the post goes to, and how the post fares on it.",
@@ -112,7 +112,7 @@ def _post_schema(status: Json, scheduled_at: Json, published_at: Json) -> Json:
     return _object(
         "The post.",
         id=_integer("The post's number.", minimum=1),
-        uuid=_uuid("The post's public id."),
+        uuid=_uuid("What the post is known by, for good. The API shows it as `uuid`; its `id` there is another."),
         status=status,
         accounts=_array("The accounts that the post goes to.", _POST_ACCOUNT),
         versions=_array("The original first, then the variants.", _VERSION, minItems=1),
@@ -136,7 +136,7 @@ SCHEDULED_POST = _post_schema(_status(PostStatus.SCHEDULED), _SCHEDULED_AT, _or_
 PUBLISHED_POST = _post_schema(_status(PostStatus.PUBLISHED), _or_null(_SCHEDULED_AT), _PUBLISHED_AT)
 FAILED_POST = _post_schema(_status(PostStatus.FAILED), _or_null(_SCHEDULED_AT), _or_null(_PUBLISHED_AT))
 
-_UUIDS = _array("The public ids of the posts.", _uuid("One post."), minItems=1)
+_UUIDS = _array("What the posts were known by: their `uuid`.", _uuid("One post."), minItems=1)
 DELETED_POSTS: Json = {
     "oneOf": [
         _object("Posts that are gone.", uuids=_UUIDS, deleted=_boolean("They cannot come back.", const=True)),
