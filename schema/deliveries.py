@@ -126,6 +126,10 @@ class DeliveryFilter:
     statuses: list[DeliveryStatus] | None = strawberry.field(
         default=None, description="Only those that stand like this."
     )
+    event_uuid: str | None = strawberry.field(
+        default=None,
+        description="Only those of the event with this uuid, which a receiver knows as `webhook-id`.",
+    )
     created_after: datetime | None = strawberry.field(
         default=None, description="Only those created at or after this instant."
     )
@@ -139,6 +143,7 @@ class DeliveryFilter:
             rows = rows.filter(id__gt=after, id__lte=last)
         conditions = {
             "webhook_id": None if self.webhook_id is None else ids.key("Webhook", self.webhook_id),
+            "event_id": None if self.event_uuid is None else await events.key_of(self.event_uuid),
             "event_type__in": self.event_types,
             "status__in": self.statuses,
             "created_at__gte": self.created_after,

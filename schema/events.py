@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self, cast
+from uuid import UUID
 
 import strawberry
 from tortoise.queryset import QuerySet
@@ -71,6 +72,15 @@ async def load(context: Context, key: int) -> Event | None:
     """The event with this key."""
     row = await context.loaders.one(tables.Event, key)
     return None if row is None else Event.of(row)
+
+
+async def key_of(uuid: str) -> int:
+    """The key of the event that a receiver knows by this `webhook-id`; `ids.NOWHERE` where there is none."""
+    try:
+        found = await tables.Event.filter(uuid=UUID(uuid)).values_list("id", flat=True)
+    except ValueError:
+        return ids.NOWHERE
+    return cast(int, found[0]) if found else ids.NOWHERE
 
 
 @strawberry.type(description="One entry of the catalogue of what webhooks can listen to.")

@@ -67,6 +67,20 @@ async def test_the_log_of_a_deleted_webhook_stays_without_the_webhook(ask: Clien
     assert replay["node"] == {"webhook": None}
 
 
+FIND = "query ($uuid: String!) { deliveries(filter: { eventUuid: $uuid }) { totalCount nodes { id } } }"
+
+
+async def test_the_deliveries_of_an_event_are_found_by_what_a_receiver_knows_of_it(
+    ask: Client, stranger: Client
+) -> None:
+    world, theirs = await furnish(ask), await furnish(stranger)
+    again = (await ask(RETRY, id=world.ids["Delivery"]))["deliveryRetry"]["delivery"]["id"]
+    found = (await ask(FIND, uuid=str(world.event.uuid)))["deliveries"]
+    assert found == {"totalCount": 2, "nodes": [{"id": again}, {"id": world.ids["Delivery"]}]}
+    for uuid in (str(theirs.event.uuid), str(world.delivery.uuid), "", "no uuid", "x" * 5000, "\0"):
+        assert (await ask(FIND, uuid=uuid))["deliveries"] == {"totalCount": 0, "nodes": []}
+
+
 RETRY = """
 mutation ($id: ID!) {
   deliveryRetry(id: $id) { delivery { id status retryOf { id } event { id } } errors { code field } }

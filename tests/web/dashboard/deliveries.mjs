@@ -47,6 +47,29 @@ test('a delivery page explains a failure, and sends again once the receiver is m
   });
 });
 
+test('the deliveries of a message are found by the webhook-id that its receiver has, and new ones of it join them', async () => {
+  const id = await makeWebhook('Sought in the log');
+  const [sought, other] = [await testEvent(id), await testEvent(id)];
+  await Promise.all([sought, other].map((delivery) => delivered(delivery)));
+  const { delivery } = await ask('query($id: ID!) { delivery(id: $id) { event { uuid } } }', { id: sought });
+  const shown = (page, ...ids) =>
+    page.waitForFunction((wanted) => [...document.querySelectorAll('.rows .row-link')].map((link) => decodeURIComponent(link.pathname.split('/').at(-1))).join() === wanted, {}, ids.join());
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await shown(page, other, sought);
+    await fill(page, 'Find by webhook-id', delivery.event.uuid);
+    await shown(page, sought);
+    await reads(page, 'Live', '.live');
+    await testEvent(id);
+    const { deliveryRetry } = await ask('mutation($id: ID!) { deliveryRetry(id: $id) { delivery { id } } }', { id: sought });
+    await shown(page, deliveryRetry.delivery.id, sought);
+    await page.reload();
+    await shown(page, deliveryRetry.delivery.id, sought);
+    await fill(page, 'Find by webhook-id', 'no webhook-id');
+    await reads(page, 'Nothing fits this filter');
+  });
+});
+
 test('a waiting delivery says why it waits, and can be cancelled', async () => {
   receiver.answer.status = 500;
   const { webhookCreate } = await ask(

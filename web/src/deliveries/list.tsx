@@ -3,7 +3,7 @@ import type { DeliveryStatus, EventType } from '../generated/graphql';
 import { Link, paths, useParameter } from '../router';
 import { DAY, duration, HOUR, MINUTE } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Problem } from '../ui/basics';
-import { SelectField } from '../ui/form';
+import { SelectField, TextField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { VirtualRows } from '../ui/virtual-rows';
 import { DELIVERY_STATUSES, EVENT_TYPES, EVENTS, STATUSES, WAITS } from '../words';
@@ -35,6 +35,7 @@ function useFilter(webhookId: string | null) {
   const [status, setStatus] = useParameter('status');
   const [event, setEvent] = useParameter('event');
   const [span, setSpan] = useParameter('time');
+  const [message, setMessage] = useParameter('message');
   const createdAfter = useMemo(() => {
     const length = SPAN_MS[span ?? ''];
     return length === undefined ? null : new Date(Date.now() - length).toISOString();
@@ -43,21 +44,31 @@ function useFilter(webhookId: string | null) {
     webhookId,
     status: isStatus(status) ? status : null,
     eventType: isEvent(event) ? event : null,
+    eventUuid: message,
     createdAfter,
   };
   const clear = (): void => {
-    for (const set of [setStatus, setEvent, setSpan]) set(null);
+    for (const set of [setStatus, setEvent, setSpan, setMessage]) set(null);
   };
-  return { filter, span: span ?? '', setStatus, setEvent, setSpan, clear };
+  return { filter, span: span ?? '', setStatus, setEvent, setSpan, setMessage, clear };
 }
 
 function Filters({ filters }: { filters: ReturnType<typeof useFilter> }) {
-  const { filter, span, setStatus, setEvent, setSpan } = filters;
+  const { filter, span, setStatus, setEvent, setSpan, setMessage } = filters;
   return (
     <div className="filters" role="group" aria-label="Filter the deliveries">
       <SelectField label="Status" value={filter.status ?? ''} options={STATUS_OPTIONS} onChange={(value) => setStatus(value || null)} />
       <SelectField label="Event" value={filter.eventType ?? ''} options={EVENT_OPTIONS} onChange={(value) => setEvent(value || null)} />
       <SelectField label="Time" value={span} options={SPANS as readonly (readonly [string, string])[]} onChange={(value) => setSpan(value || null)} />
+      <TextField
+        type="search"
+        label="Find by webhook-id"
+        placeholder="Find by webhook-id"
+        title="The header of a message that its receiver has"
+        spellCheck={false}
+        value={filter.eventUuid ?? ''}
+        onChange={(event) => setMessage(event.target.value.trim() || null)}
+      />
     </div>
   );
 }
@@ -148,8 +159,8 @@ interface DeliveryListProps {
 export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListProps) {
   const filters = useFilter(webhookId);
   const log = useDeliveryLog(filters.filter);
-  const { status, eventType } = filters.filter;
-  const isFiltered = status !== null || eventType !== null || filters.span !== '';
+  const { status, eventType, eventUuid } = filters.filter;
+  const isFiltered = status !== null || eventType !== null || eventUuid !== null || filters.span !== '';
   useEffect(() => onChanges?.(log.changes), [log.changes]);
   return (
     <section className="panel panel-flush" aria-label="Deliveries">

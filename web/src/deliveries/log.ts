@@ -102,8 +102,9 @@ class DeliveryLog {
   }
 
   private fits(row: Row): boolean {
-    const { statuses, createdBefore } = this.filter;
+    const { statuses, eventUuid, createdBefore } = this.filter;
     if (statuses && !statuses.includes(row.status)) return false;
+    if (eventUuid && row.event.uuid !== eventUuid) return false;
     if (createdBefore && Date.parse(row.createdAt) >= Date.parse(createdBefore)) return false;
     return true;
   }
@@ -160,6 +161,7 @@ export interface LogFilter {
   webhookId: string | null;
   eventType: EventType | null;
   status: DeliveryStatus | null;
+  eventUuid: string | null;
   createdAfter: string | null;
 }
 
@@ -171,11 +173,12 @@ export interface LiveLog extends LogState {
   retry(): void;
 }
 
-function asInput({ webhookId, eventType, status, createdAfter }: LogFilter): DeliveryFilter {
+function asInput({ webhookId, eventType, status, eventUuid, createdAfter }: LogFilter): DeliveryFilter {
   return {
     ...(webhookId && { webhookId }),
     ...(eventType && { eventTypes: [eventType] }),
     ...(status && { statuses: [status] }),
+    ...(eventUuid && { eventUuid }),
     ...(createdAfter && { createdAfter }),
   };
 }
