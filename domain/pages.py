@@ -46,7 +46,8 @@ async def page(
     `read` makes rows of what the query finds, rows of its table unless told; each has a `pk`.
 
     Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
-    its other side: the row that the cursor came from.
+    its other side: the row that the cursor came from. But who reads by `first` up to one, or by `last` from one on,
+    is told where that part ends, not the list: so has it https://relay.dev/graphql/connections.htm.
     """
     table = queryset.model
     size, after, before = _checked(table, request)
@@ -65,7 +66,7 @@ async def page(
         nodes = nodes[1:] if backwards else nodes[:-1]
     return Page(
         nodes=nodes,
-        has_next=before is not None if backwards else more,
+        has_next=(before is not None and request.first is None) or (more and not backwards),
         has_previous=more if backwards else after is not None,
         start_cursor=cursor_of(table, nodes[0].pk) if nodes else None,
         end_cursor=cursor_of(table, nodes[-1].pk) if nodes else None,

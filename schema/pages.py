@@ -26,8 +26,12 @@ Before = Annotated[str | None, strawberry.argument(description="A cursor: only w
 
 @strawberry.type(description="Where a page lies in its list, and how to get to the next one.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether something comes before this page.")
+    has_next_page: bool = strawberry.field(
+        description="Whether the list goes on after this page; read by `first`, only as far as `before`."
+    )
+    has_previous_page: bool = strawberry.field(
+        description="Whether something comes before this page; read by `last`, only as far as `after`."
+    )
     start_cursor: str | None = strawberry.field(
         default=None, description="The cursor of the first entry; hand it to `before` to page backward."
     )
