@@ -125,12 +125,16 @@ class Webhook(Node):
         self,
         info: Info,
         since: Annotated[
-            datetime | None, strawberry.argument(description="The start of the span; 30 days ago unless told.")
+            datetime | None,
+            strawberry.argument(description="The start of the span; 30 days before its end unless told."),
         ] = None,
         until: Annotated[
-            datetime | None, strawberry.argument(description="The end of the span; until now unless told.")
+            datetime | None, strawberry.argument(description="The end of the span, after its start; now unless told.")
         ] = None,
     ) -> WebhookStats:
+        if since is not None and until is not None and until <= since:
+            # As a replay says it. Figures of nothing would look like those of a webhook that gets nothing.
+            raise bad_input("The end must come after the beginning.")
         return _stats(await info.context.loaders.stats.load((self.row.id, since, until)))
 
 

@@ -288,3 +288,11 @@ async def test_stats_up_to_the_ends_of_the_calendar_are_no_error(ask: Client, un
     )
 
     assert told["webhook"]["stats"] == {"deliveries": 0}
+
+
+@pytest.mark.parametrize("until", ["2030-01-31T00:00:00Z", "2030-01-30T23:59:59Z"])
+async def test_a_span_of_stats_that_ends_before_it_begins_is_refused(ask: Client, until: str) -> None:
+    query = "query ($t: DateTime!) { webhooks { nodes { stats(since: $t, until: UNTIL) { failed } } } }"
+    await create(ask)
+    refused = await ask.refused(query.replace("UNTIL", f'"{until}"'), t="2030-01-31T00:00:00Z")
+    assert refused == ("BAD_USER_INPUT", "The end must come after the beginning.")
