@@ -79,23 +79,24 @@ async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
 async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhook:
     """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing.
 
-    What waits to be tried again is due at once then. Raises Refused with all that is wrong.
+    What waits to be tried again is due at once then. What it is already changes nothing. Raises Refused with all
+    that is wrong.
     """
     webhook = await _locked(unit, webhook_id)
     given = {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not UNSET}
     if any(value == HIDDEN for _, value in given.get("headers") or ()):
         given["headers"] = keep_hidden(given["headers"], opened_headers(unit.domain.vault, webhook))
     _check_changes(unit.domain.policy, given)
-    wakes = given.get("active") is True and not webhook.active
-    moves = given.get("callback_url", webhook.callback_url) != webhook.callback_url
-    touched = _apply(unit.domain.vault, webhook, given)
+    changed = _changed(webhook, given)
+    wakes, moves = changed.get("active") is True, "callback_url" in changed
+    touched = _apply(unit.domain.vault, webhook, changed)
     if wakes or moves:
         touched |= _forget_failures(webhook, wakes)
         # Another receiver has asked for no time.
         await owed.make_due(webhook.id, asked_for_too=moves)
     if touched:
         await webhook.save(update_fields=[*touched, "updated_at"])
-        await audit.record(unit, "webhook.update", webhook, name=webhook.name, changed=sorted(given))
+        await audit.record(unit, "webhook.update", webhook, name=webhook.name, changed=sorted(changed))
     return webhook
 
 
@@ -189,6 +190,19 @@ def _check_changes(policy: AddressPolicy, given: Mapping[str, Any]) -> None:
     faults.raise_if_any()
 
 
+def _changed(webhook: Webhook, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given and not so already, as its columns hold it. What is sealed counts: the key of it may be lost."""
+    held = dict(given)
+    if "name" in held:
+        held["name"] = held["name"].strip()
+    if "events" in held:
+        held["events"] = _distinct(held["events"])
+    return {name: value for name, value in held.items() if name in _SEALED or value != getattr(webhook, name)}
+
+
+_SEALED = frozenset({"secret", "headers"})
+
+
 def _distinct(listened_to: tuple[EventType, ...]) -> list[str]:
     return [event_type.value for event_type in dict.fromkeys(listened_to)]
 
@@ -205,10 +219,10 @@ def _forget_failures(webhook: Webhook, wakes: bool) -> set[str]:
     return touched
 
 
-def _apply(vault: Vault, webhook: Webhook, given: Mapping[str, Any]) -> set[str]:
-    """Put the values that were given in their columns; returns the columns that changed."""
+def _apply(vault: Vault, webhook: Webhook, changed: Mapping[str, Any]) -> set[str]:
+    """Put these values in their columns; returns the columns that changed."""
     touched = set()
-    for name, value in given.items():
+    for name, value in changed.items():
         match name:
             case "secret":
                 webhook.sealed_secret = _seal(vault, webhook, "sealed_secret", value)
@@ -218,11 +232,8 @@ def _apply(vault: Vault, webhook: Webhook, given: Mapping[str, Any]) -> set[str]
             case "headers":
                 webhook.sealed_headers = _seal_headers(vault, webhook, value or ())
                 touched.add("sealed_headers")
-            case "events":
-                webhook.events = _distinct(value)
-                touched.add("events")
             case _:
-                setattr(webhook, name, value.strip() if name == "name" else value)
+                setattr(webhook, name, value)
                 touched.add(name)
     return touched
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain import owed, webhooks, workspaces
 from domain.errors import FaultCode, Refused
-from domain.tables import Delivery, Event, Webhook
+from domain.tables import AuditEvent, Delivery, Event, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import ContentType, DeliveryStatus, EventType, HttpMethod, Role, WebhookDisabledReason
 from domain.webhooks import opened_headers
@@ -49,6 +49,23 @@ async def test_a_change_touches_only_what_is_given(domain: Domain, admin: Actor)
     await change_webhook(domain, admin, made, secret=None, headers=None)
     found = await Webhook.get(id=made.id)
     assert (found.sealed_secret, found.sealed_headers) == (None, None)
+
+
+async def test_what_a_webhook_is_already_changes_nothing(domain: Domain, admin: Actor) -> None:
+    made, _ = await create_webhook(domain, admin, events=(EventType.POST_DELETED,))
+    same = {
+        "name": f" {made.name} ",
+        "callback_url": made.callback_url,
+        "events": (EventType.POST_DELETED, EventType.POST_DELETED),
+        "method": made.method,
+        "content_type": made.content_type,
+        "active": made.active,
+    }
+    await change_webhook(domain, admin, made, **same, max_attempts=made.max_attempts)
+    assert (await Webhook.get(id=made.id)).updated_at == made.updated_at
+    assert not await AuditEvent.filter(action="webhook.update").exists()
+    await change_webhook(domain, admin, made, **same, max_attempts=3)
+    assert (await AuditEvent.get(action="webhook.update")).detail["changed"] == ["max_attempts"]
 
 
 async def test_switching_it_on_again_forgets_its_failures(domain: Domain, admin: Actor) -> None:
