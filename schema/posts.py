@@ -37,7 +37,7 @@ class PostAccount:
     account_key: strawberry.Private[int]
     variant: strawberry.Private[str | None]
 
-    @strawberry.field(description="The account.")
+    @strawberry.field(description="The account, though it may have been removed since; its id then leads nowhere.")
     async def account(self, info: Info) -> Account:
         return await _account(info.context, self.account_key)
 
