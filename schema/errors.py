@@ -5,7 +5,7 @@ else is a top-level error with `extensions.code`; what nobody expected is masked
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import strawberry
 import structlog
@@ -43,6 +43,10 @@ _VALUES: Final = (
 # Where in a variable a value stands that does not fit, its messages alone say.
 _PLACE: Final = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ((?:\.\w+|\[\d+\])+))?: ")
 _MISSING: Final = re.compile(r" to include required field '(\w+)'\.$")
+# A variable that may be null, given to a field within an argument that may not: found when it is executed.
+_GIVEN: Final = re.compile(
+    r"Argument '\w+' has invalid value(?: at (?:\.\w+|\[\d+\])+)?: Expected variable '\$(\w+)' provided to "
+)
 
 
 @strawberry.type(
@@ -94,8 +98,11 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
     cause = _cause(error)
     if isinstance(cause, GraphQLError):
         # Syntax, validation and coercion carry no code of their own.
-        message = error.message if cause.extensions else without_value(error.message)
-        return _with(error, message, {"code": BAD_USER_INPUT, **(cause.extensions or {})})
+        if cause.extensions:
+            return _with(error, error.message, {"code": BAD_USER_INPUT, **cause.extensions})
+        message = without_value(error.message)
+        place = place_in_variables(message)
+        return _with(error, message, {"code": BAD_USER_INPUT, **({"variable": place} if place else {})})
     for classes, code in CODES:
         if isinstance(cause, classes):
             return _with(error, str(cause), {"code": code, **_details(cause)})
@@ -118,6 +125,8 @@ def place_in_variables(message: str) -> list[str]:
 
     `message` is graphql-core's, without the value.
     """
+    if given := _GIVEN.match(message):
+        return [given[1]]
     found = _PLACE.match(message)
     if not found:
         return []
@@ -140,7 +149,7 @@ def _internal(request_id: str) -> dict[str, str]:
     return {"code": INTERNAL, "requestId": request_id}
 
 
-def _with(error: GraphQLError, message: str, extensions: dict[str, str]) -> GraphQLError:
+def _with(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
     return GraphQLError(
         message,
         nodes=error.nodes,

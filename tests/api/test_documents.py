@@ -46,3 +46,10 @@ async def test_clients_get_the_place_too(api: Api) -> None:
     assert [error["extensions"] for error in answer["errors"]] == [
         {"code": "BAD_USER_INPUT", "variable": ["input", "maxAttempts"]}
     ]
+
+
+async def test_clients_get_the_place_of_a_null_that_only_the_execution_meets(api: Api) -> None:
+    query = """mutation($n: Int) { webhookCreate(input: {name: "", callbackUrl: "", events: [], maxAttempts: $n}) {
+      errors { field } } }"""
+    _, answer = await api.post(query, n=None)
+    assert [error["extensions"] for error in answer["errors"]] == [{"code": "BAD_USER_INPUT", "variable": ["n"]}]
