@@ -54,7 +54,9 @@ class Event(Node):
         # GraphQL awaits what is awaitable; a plain value costs no task.
         return cast("JSON", _load_payload(info.context, self.key))
 
-    @strawberry.field(description="Where it went: one delivery for each webhook, and one for each repetition.")
+    @strawberry.field(
+        description="Where it went, newest first: one delivery for each webhook, and one for each repetition."
+    )
     async def deliveries(
         self, info: Info, *, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated["Delivery", strawberry.lazy("schema.deliveries")]]:

@@ -33,8 +33,8 @@ class PostCreateInput:
     idempotency_key: str | None = strawberry.field(
         default=None,
         description=(
-            "A word of your own for this request. When it comes a second time within a day, the post of the first time "
-            "is given back and none is made."
+            "A word of your own for this request. When it comes a second time within a day, by whichever token of the "
+            "workspace and with whatever input, the post of the first time is given back and none is made."
         ),
     )
 
