@@ -144,7 +144,8 @@ class PostMutation:
             list[strawberry.ID], strawberry.argument(name="ids", description="The posts' ids, at most 100.")
         ],
         to_trash: Annotated[
-            bool | None, strawberry.argument(description="Move them to the trash instead of deleting them.")
+            bool | None,
+            strawberry.argument(description="Move them to the trash instead, where all one can do is delete them."),
         ] = False,
     ) -> PostDeletePayload:
         async with info.context.unit() as unit:
