@@ -53,7 +53,7 @@ class Refused(HooklineError):
     """What was asked cannot be done as it stands."""
 
     def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(fault.message for fault in faults))
+        super().__init__(" ".join(fault.message for fault in faults))
         self.faults = faults
 
 

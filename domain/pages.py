@@ -98,5 +98,5 @@ def _place(faults: Faults, field: str, table: type[Model], cursor: str | None) -
         return None
     row_id = ids.key(table.__name__, cursor)
     if row_id == ids.NOWHERE:
-        faults.add(FaultCode.INVALID, "This is no cursor of this list.", field)
+        faults.add(FaultCode.INVALID, f"What {field} says is no cursor of this list.", field)
     return row_id
