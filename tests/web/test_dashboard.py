@@ -27,13 +27,16 @@ BUILT = CHECKOUT / "web" / "dist" / "index.html"
 SECONDS = 900
 LARGE = 10_000
 
+# Of an event that no test causes, so that its deliveries stay as many as they are.
 MAKE_WEBHOOK = """mutation {
-  webhookCreate(input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [POST_DELETED], maxAttempts: 1}) {
+  webhookCreate(
+    input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [ACCOUNT_UNAUTHORIZED], maxAttempts: 1}
+  ) {
     webhook { id uuid } errors { message }
   }
 }"""
 TEST_IT = """mutation($id: ID!) {
-  webhookTest(id: $id, eventType: POST_DELETED) { delivery { uuid } errors { message } }
+  webhookTest(id: $id, eventType: ACCOUNT_UNAUTHORIZED) { delivery { uuid } errors { message } }
 }"""
 # Copies of one delivery over the last two days, oldest first, four in five of them succeeded.
 MULTIPLY = """

@@ -39,6 +39,21 @@ test('a scheduled post is shown with its year, and keeps its time to the second 
   });
 });
 
+test('a post in the trash says so, and offers nothing that it no longer takes', async () => {
+  const id = await addPost({ body: 'Thrown away', accountIds: [] });
+  await ask('mutation($ids: [ID!]!) { postDelete(ids: $ids, toTrash: true) { errors { message } } }', { ids: [id] });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/${path_(id)}`);
+    await reads(page, 'In the trash', '.notice');
+    assert.deepEqual(await audit(page), []);
+    const offered = await page.$$eval('.page-head button', (buttons) => buttons.map((button) => button.textContent.trim()));
+    assert.deepEqual(offered, ['Delete']);
+    await click(page, 'button', 'Delete');
+    await click(page, 'button', 'Delete the post');
+    await reads(page, 'The post was deleted here');
+  });
+});
+
 test('a time that is half filled in publishes nothing and replays nothing', async () => {
   await addAccount(`Half a time ${RUN}`);
   const hook = await makeWebhook('Half a time');

@@ -89,7 +89,8 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
   const { busy, fault, publish, remove } = useVerbs(post, renew);
   const [asking, setAsking] = useState(false);
   const { label, tone } = POST_STATUSES[post.status];
-  const isOpen = post.status === 'DRAFT' || post.status === 'SCHEDULED';
+  const isOpen = !post.trashed && (post.status === 'DRAFT' || post.status === 'SCHEDULED');
+  const hasFailed = !post.trashed && post.status === 'FAILED';
   const variants = new Map(post.variants.map(({ account, body }) => [account.id, body]));
   return (
     <>
@@ -106,9 +107,9 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
         actions={
           mayPublish && (
             <>
-              {(isOpen || post.status === 'FAILED') && (
+              {(isOpen || hasFailed) && (
                 <Button kind="primary" icon="send" busy={busy} onClick={() => void publish()}>
-                  {post.status === 'FAILED' ? 'Try again' : 'Publish now'}
+                  {hasFailed ? 'Try again' : 'Publish now'}
                 </Button>
               )}
               {isOpen && (
@@ -124,6 +125,11 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
         }
       />
       <Scheduled post={post} />
+      {post.trashed && (
+        <Notice tone="idle" title="In the trash">
+          It can only be deleted.
+        </Notice>
+      )}
       <Panel title="Text">
         <p className="post-text" dir="auto">
           {post.body}
