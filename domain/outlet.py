@@ -32,6 +32,7 @@ CLOSE_SECONDS = 2
 
 # A delivery is settled once its last change stands in the stream and no other has come since. One that waits is locked:
 # a claim that is under way relies on the row here, and would end up DELIVERING without anybody to watch its lease.
+# What others hold, such as a loop that settles the same, is theirs: waiting for each other, both would deadlock.
 SETTLE = """
 WITH told AS (
     SELECT d.id, d.status, d.change FROM unnest($1::bigint[], $2::int[]) AS told (id, change)
@@ -40,10 +41,11 @@ WITH told AS (
     SELECT d.id FROM told JOIN delivery d ON d.id = told.id AND d.change = told.change
     WHERE told.status IN ('pending', 'retrying') FOR NO KEY UPDATE OF d SKIP LOCKED
 )
-DELETE FROM unsettled u USING (
-    SELECT id FROM told WHERE status IN ('succeeded', 'failed', 'cancelled') UNION ALL SELECT id FROM waiting
-) AS at_rest
-WHERE u.delivery_id = at_rest.id
+DELETE FROM unsettled WHERE delivery_id IN (
+    SELECT u.delivery_id FROM unsettled u JOIN (
+        SELECT id FROM told WHERE status IN ('succeeded', 'failed', 'cancelled') UNION ALL SELECT id FROM waiting
+    ) AS at_rest ON u.delivery_id = at_rest.id FOR UPDATE OF u SKIP LOCKED
+)
 """
 
 log = structlog.get_logger(__name__)

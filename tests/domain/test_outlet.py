@@ -11,18 +11,20 @@ import orjson
 import pytest
 from arq.connections import ArqRedis
 from structlog.testing import capture_logs
+from tortoise.transactions import in_transaction
 
 from domain import deliveries, queue
 from domain.database import rows
 from domain.live import Change, Live, Order
 from domain.live_scripts import stream_of
-from domain.outlet import CLOSE_SECONDS, FURTHEST_HINT, MOST_WAITING, Outlet
+from domain.outlet import CLOSE_SECONDS, FURTHEST_HINT, MOST_WAITING, SETTLE, Outlet
 from domain.queue import QUEUE_NAME, Owed, Queue
 from domain.settings import Settings
 from domain.tables import Delivery, Unsettled
 from domain.unit import Actor, Domain, opened
 from domain.verdicts import result_of
 from tests.away import close, fall_silent, gated, reopen
+from tests.domain.at_once import beside
 from tests.domain.attempting import ILL, LEASE, SENT, WELL, claim, now_due, owe, record
 from tests.domain.doing import happen, listen
 from tests.waiting import until
@@ -216,6 +218,18 @@ async def test_closing_settles_the_rest_but_for_what_went_on_untold_meanwhile(
         outlet.announce(changes)
 
     assert await _are_unsettled([other.id])
+
+
+async def test_what_another_process_is_settling_is_left_to_it_and_nobody_waits(domain: Domain, admin: Actor) -> None:
+    one = await owe(domain, admin)
+    other = await Delivery.get(event_id=(await happen(domain, admin)).id)
+    await domain.outlet.flush()
+    async with in_transaction():
+        await rows("SELECT FROM unsettled WHERE delivery_id = $1 FOR UPDATE", one.id)
+        settling = await beside(rows(SETTLE, [one.id, other.id], [1, 1]))
+        assert settling.done()
+
+    assert await _are_unsettled([one.id])
 
 
 async def test_a_change_that_cannot_be_settled_keeps_no_other_from_it(domain: Domain, admin: Actor) -> None:

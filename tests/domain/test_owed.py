@@ -148,6 +148,21 @@ async def test_of_very_many_the_loop_cancels_the_rest_though_none_of_them_is_due
     assert await due() == []
 
 
+async def test_the_loop_cancels_around_what_others_hold_and_waits_for_nobody(domain: Domain, admin: Actor) -> None:
+    webhook = await webhook_with_one_due(domain, admin)
+    await multiply(1)
+    held, _ = await Delivery.all().order_by("id")
+    await rows("UPDATE webhook SET deleted_at = now()")
+    async with in_transaction():
+        await rows("SELECT FROM delivery WHERE id = $1 FOR UPDATE", held.id)
+        cancelling = await beside(deliveries.cancel_left([webhook.id]))
+        assert cancelling.done()
+
+    assert [each.id for each in await Delivery.filter(status=DeliveryStatus.PENDING)] == [held.id]
+    await deliveries.cancel_left([webhook.id])
+    assert await due() == []
+
+
 async def test_what_waits_for_a_webhook_that_lives_is_never_cancelled_by_the_loop(domain: Domain, admin: Actor) -> None:
     webhook = await webhook_with_one_due(domain, admin)
 
