@@ -102,8 +102,9 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await forget_hints(redis)
             await asyncio.sleep(AWAY_SECONDS)
         finally:
-            # It cancels the jobs that wait for Redis, trips over them, and leaves its connections open.
-            with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
+            # It cancels the jobs that wait for Redis, trips over them and over all that broke, and leaves its
+            # connections open.
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 await worker.close()
             with contextlib.suppress(RedisError, OSError):
                 await redis.aclose(close_connection_pool=True)

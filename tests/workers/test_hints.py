@@ -172,6 +172,23 @@ async def test_junk_is_dropped_and_the_next_hint_is_taken(
         assert not task.done()
 
 
+async def test_junk_that_arq_itself_stumbles_over_ends_no_taking_of_hints_however_much_there_is(
+    domain: Domain, admin: Actor, receiver: Receiver
+) -> None:
+    await listen(domain, admin, callback_url=receiver.url)
+
+    async with taking_hints(domain) as task:
+        with capture_logs() as lines:
+            async with domain.redis.pipeline() as pipe:
+                for number in range(3):
+                    pipe.set(f"arq:job:{number}", b'{"t": 1, "f": [], "a": [], "k": {}, "et": 1}')
+                    pipe.zadd(QUEUE_NAME, {str(number): 1.0})
+                await pipe.execute()
+            await until(lambda: "worker.queue_broken" in {line["event"] for line in lines})
+            await deliver_one(domain, admin)
+        assert not task.done()
+
+
 @pytest.mark.parametrize("place", [[1], {}, "1", None, 2**63])
 async def test_a_hint_without_a_workspace_leaves_nothing_behind(domain: Domain, admin: Actor, place: object) -> None:
     async with Engine(domain).running() as engine:
