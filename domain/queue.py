@@ -3,12 +3,14 @@
 One of the two files that import arq; the other is workers/main.py.
 """
 
+import math
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
+from time import monotonic, time
 from typing import Any
 
 import orjson
@@ -23,6 +25,8 @@ DELIVER = "deliver"
 PUBLISH = "publish"
 # One arq job costs as much as sending two deliveries, whatever it carries.
 IDS_PER_JOB = 100
+# What nobody has taken for so long, the database loop has found. While no worker runs, hints would fill Redis in hours.
+STALE_SECONDS = 60
 LONGEST_NUMBER = 9
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
@@ -88,6 +92,8 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
         default_queue_name=QUEUE_NAME,
+        # As long as a job may stand in the queue.
+        expires_extra_ms=2 * STALE_SECONDS * 1000,
     )
     if found.ssl:
         client.connection_pool.connection_class = _Checked
@@ -113,9 +119,11 @@ class Queue:
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        self._tidied_at = -math.inf
 
     async def enqueue_deliveries(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
         """Tell workers of deliveries that are due now, or `at` that time."""
+        await self._forget_stale()
         for batch in _batches(owed):
             await self._redis.enqueue_job(
                 DELIVER,
@@ -127,7 +135,15 @@ class Queue:
 
     async def enqueue_post(self, post_id: int, at: datetime | None = None) -> None:
         """Tell workers of a post that is due now, or `at` that time."""
+        await self._forget_stale()
         await self._redis.enqueue_job(PUBLISH, post_id, _defer_until=at)
+
+    async def _forget_stale(self) -> None:
+        # Now and then is enough.
+        if monotonic() < self._tidied_at + STALE_SECONDS:
+            return
+        self._tidied_at = monotonic()
+        await self._redis.zremrangebyscore(QUEUE_NAME, 0, (time() - STALE_SECONDS) * 1000)
 
 
 def _batches(owed: Iterable[Owed]) -> Iterator[Sequence[Owed]]:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from domain import queue
 from domain.errors import Misconfigured
-from domain.queue import IDS_PER_JOB, QUEUE_NAME, Owed, Queue, redis_settings
+from domain.queue import IDS_PER_JOB, QUEUE_NAME, STALE_SECONDS, Owed, Queue, redis_settings
 
 AT = datetime(2036, 3, 1, 12, tzinfo=UTC)
 
@@ -62,6 +62,20 @@ async def test_a_hint_for_later_waits_for_its_time(redis: ArqRedis) -> None:
         ("deliver", [[1], [1], [1]], AT.timestamp() * 1000),
         ("publish", [7], AT.timestamp() * 1000 + 1000),
     ]
+
+
+async def test_hints_that_nobody_takes_do_not_pile_up(redis: ArqRedis) -> None:
+    now = datetime.now(UTC)
+    await Queue(redis).enqueue_deliveries([Owed(1, 1, 1)], now - timedelta(seconds=STALE_SECONDS + 1))
+    await Queue(redis).enqueue_deliveries([Owed(2, 1, 1)], now - timedelta(seconds=STALE_SECONDS - 10))
+    await Queue(redis).enqueue_post(3, now + timedelta(hours=1))
+
+    await Queue(redis).enqueue_post(4)
+
+    assert [arguments for _, arguments, _ in await jobs(redis)] == [[[2], [1], [1]], [4], [3]]
+    kept = {await redis.ttl(key) for key in await redis.keys("arq:job:*")}
+    assert max(kept) <= 3600 + 2 * STALE_SECONDS
+    assert min(kept) <= STALE_SECONDS
 
 
 @pytest.mark.parametrize(
