@@ -20,6 +20,8 @@ TURN = 10
 # Below this share of free places, the fewer there are, the far fewer a lane may hold: so hundreds of endpoints that
 # hang do not take the last places from those that answer.
 SCARCE = 0.5
+# So many lanes are kept at most, for webhooks come and go.
+MOST_REMEMBERED = 10_000
 
 
 @dataclass(slots=True)
@@ -154,7 +156,8 @@ class Lanes:
     def _forget_if_idle(self, lane: Lane) -> None:
         is_hungry = lane.webhook_id in self._hungry.get(lane.workspace_id, {})
         # A narrowed lane is kept, for it was narrowed for a reason.
-        if not lane.taken and not is_hungry and lane.width >= min(FIRST_WIDTH, self._widest):
+        is_as_new = lane.width >= min(FIRST_WIDTH, self._widest)
+        if not lane.taken and not is_hungry and (is_as_new or len(self._lanes) > MOST_REMEMBERED):
             del self._lanes[lane.webhook_id]
 
     def _starve(self, lane: Lane) -> None:

@@ -3,7 +3,7 @@
 from domain.deliveries import Room
 from domain.queue import Owed
 from domain.vocabulary import AttemptOutcome
-from workers.lanes import FIRST_WIDTH, Lanes
+from workers.lanes import FIRST_WIDTH, MOST_REMEMBERED, Lanes
 
 
 def owed(count: int, webhook: int = 1, workspace: int = 1) -> list[Owed]:
@@ -195,6 +195,16 @@ def test_a_lane_is_kept_for_as_long_as_it_holds_a_place() -> None:
     assert lanes.open == 1
     lanes.release(1)
     assert lanes.open == 0
+
+
+def test_of_endpoints_that_hang_no_more_than_so_many_are_remembered() -> None:
+    lanes = Lanes(places=10, widest=50)
+    for webhook_id in range(1, MOST_REMEMBERED + 10):
+        lanes.admit(owed(1, webhook_id))
+        lanes.learn(webhook_id, AttemptOutcome.TIMED_OUT)
+        lanes.release(webhook_id)
+
+    assert lanes.open == MOST_REMEMBERED
 
 
 def test_a_lane_that_turns_out_to_have_nothing_due_is_forgotten() -> None:
