@@ -50,6 +50,8 @@ def test_no_endpoint_gets_more_at_once_than_the_operator_allows() -> None:
 
     assert len(lanes.admit(owed(FIRST_WIDTH))) == 3
     lanes.release(1, 3)
+    assert seated(lanes.seat_hungry()) == {1: 3}
+    lanes.release(1, 3)
     lanes.sated(1)
     assert lanes.open == 0
 
@@ -108,6 +110,8 @@ def test_a_wide_lane_is_told_of_all_the_places_that_it_was_given() -> None:
 def test_a_sated_lane_gets_no_places_and_wakes_nobody() -> None:
     lanes = Lanes(places=1000, widest=50)
     lanes.wanting(1, 1)
+    for room in lanes.seat_hungry():
+        lanes.release(room.webhook_id, room.places)
     lanes.sated(1)
     lanes.room_for_hungry.clear()
     lanes.admit(owed(1, webhook=2))
@@ -115,6 +119,18 @@ def test_a_sated_lane_gets_no_places_and_wakes_nobody() -> None:
 
     assert lanes.seat_hungry() == []
     assert not lanes.room_for_hungry.is_set()
+
+
+def test_a_lane_that_grew_hungry_while_the_database_was_asked_is_not_sated_by_its_answer() -> None:
+    lanes = Lanes(places=1000, widest=1)
+    lanes.wanting(1, 1)
+    lanes.seat_hungry()
+    assert lanes.admit(owed(1)) == []
+
+    lanes.release(1)
+    lanes.sated(1)
+
+    assert seated(lanes.seat_hungry()) == {1: 1}
 
 
 def test_a_workspace_with_very_many_webhooks_does_not_starve_another() -> None:
