@@ -62,7 +62,7 @@ async def note(signs: Sequence[Sign], failing_limit: timedelta) -> dict[int, Hea
     tallies: dict[tuple[int, str], _Tally] = {}
     for sign in signs:
         tallies.setdefault((sign.webhook_id, sign.callback_url), _Tally()).add(sign)
-    telling = sorted((*place, tally) for place, tally in tallies.items() if tally.tells)
+    telling = [(*place, tally) for place, tally in tallies.items() if tally.tells]
     if not telling:
         return {}
     noted = await rows(
@@ -83,7 +83,7 @@ async def note(signs: Sequence[Sign], failing_limit: timedelta) -> dict[int, Hea
     return {row["webhook_id"]: Health(**row) for row in noted}
 
 
-@dataclass(slots=True, order=True)
+@dataclass(slots=True)
 class _Tally:
     """What one group of attempts says about one webhook."""
 

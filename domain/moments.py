@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tortoise.models import Model
 
 from domain.database import rows
+from domain.ids import LARGEST_KEY
 from domain.tables import Delivery, Event
 
 # A delivery has the time at which its transaction began and the id of when it was made: no transaction lasts that
@@ -15,7 +16,6 @@ from domain.tables import Delivery, Event
 DOUBT = timedelta(hours=1)
 # No row is older, and the calendar has a first day.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LARGEST_ID = 2**63 - 1
 
 _MADE_AT: dict[type[Model], str] = {Delivery: "created_at", Event: "occurred_at"}
 
@@ -27,7 +27,7 @@ async def ids_between(table: type[Model], since: datetime | None, until: datetim
     """
     after = 0 if since is None else await _last_before(table, max(since, EPOCH) - DOUBT)
     if until is None or until >= datetime.now(UTC) - DOUBT:
-        return after, LARGEST_ID
+        return after, LARGEST_KEY
     return after, await _last_before(table, max(until, EPOCH) + DOUBT)
 
 

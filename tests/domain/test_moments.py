@@ -6,7 +6,8 @@ import pytest
 
 from domain import replays, webhook_stats
 from domain.database import rows
-from domain.moments import DOUBT, LARGEST_ID, ids_between
+from domain.ids import LARGEST_KEY
+from domain.moments import DOUBT, ids_between
 from domain.replays import NewReplay
 from domain.tables import Delivery, Event, Webhook
 from domain.unit import Actor, Domain
@@ -56,9 +57,9 @@ async def test_where_there_is_no_end_or_none_yet_there_is_no_last_id(domain: Dom
     await years_of_deliveries(domain, admin)
     calendar = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
-    assert await ids_between(Delivery, None, None) == (0, LARGEST_ID)
-    assert await ids_between(Delivery, calendar[0], calendar[1]) == (0, LARGEST_ID)
-    assert await ids_between(Delivery, calendar[1] - DOUBT, None) == (DAYS - 1, LARGEST_ID)
+    assert await ids_between(Delivery, None, None) == (0, LARGEST_KEY)
+    assert await ids_between(Delivery, calendar[0], calendar[1]) == (0, LARGEST_KEY)
+    assert await ids_between(Delivery, calendar[1] - DOUBT, None) == (DAYS - 1, LARGEST_KEY)
     assert await ids_between(Delivery, None, calendar[0]) == (0, 0)
 
 
