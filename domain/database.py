@@ -239,8 +239,9 @@ async def committed_until() -> datetime:
     return moment
 
 
+# The time before the look, not the one after it: what begins meanwhile is not seen.
 _COMMITTED_UNTIL = """
-SELECT least(clock_timestamp(), min(xact_start)) AS moment FROM pg_stat_activity
+SELECT least(now(), min(xact_start)) AS moment FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 

@@ -97,3 +97,10 @@ async def test_statements_of_our_own_run_in_the_transaction_that_is_open(domain:
         await rows("CREATE TEMPORARY TABLE here ON COMMIT DROP AS SELECT 1 AS one")
         assert (await rows("SELECT one FROM here"))[0]["one"] == 1
         assert connection is database.connection()
+
+
+async def test_what_begins_while_open_transactions_are_looked_for_is_not_taken_for_committed(domain: Domain) -> None:
+    async with in_transaction():
+        begun = await database.now()
+
+        assert await database.committed_until() <= begun
