@@ -32,8 +32,8 @@ class Lane:
     workspace_id: int
     width: int
     taken: int = 0
-    # Whether it has grown hungry since the database was last asked for what is due for it.
-    asked: bool = False
+    # Whether it was made hungry since the database was last asked what is due for it.
+    hungry_again: bool = False
 
 
 class Lanes:
@@ -116,7 +116,7 @@ class Lanes:
     def sated(self, webhook_id: int) -> None:
         """The database had no more that was due for this webhook; of what came while it was asked, nobody knows."""
         lane = self._lanes.get(webhook_id)
-        if lane is not None and not lane.asked:
+        if lane is not None and not lane.hungry_again:
             waiting = self._hungry.get(lane.workspace_id, {})
             waiting.pop(webhook_id, None)
             if not waiting:
@@ -140,7 +140,7 @@ class Lanes:
         else:
             return None
         waiting[lane.webhook_id] = waiting.pop(lane.webhook_id)
-        lane.asked = False
+        lane.hungry_again = False
         return Room(lane.webhook_id, places)
 
     def _take(self, lane: Lane, wanted: int) -> int:
@@ -164,5 +164,5 @@ class Lanes:
             del self._lanes[lane.webhook_id]
 
     def _starve(self, lane: Lane) -> None:
-        lane.asked = True
+        lane.hungry_again = True
         self._hungry.setdefault(lane.workspace_id, {}).setdefault(lane.webhook_id, lane)
