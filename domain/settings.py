@@ -5,7 +5,6 @@ them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that ho
 """
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -25,6 +24,8 @@ LEASE_MARGIN = timedelta(seconds=5)
 REQUIRED = ("database_url", "redis_url", "secret_keys")
 LONGEST = timedelta(days=3650)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+# Of 32 bytes, in either alphabet.
+_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _IMPLIED_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 
@@ -234,17 +235,12 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def keys_of(text: str) -> tuple[bytes, ...]:
     """The keys that HOOKLINE_SECRET_KEYS lists, at least one. Raises ValueError, which repeats nothing of them."""
-    keys = []
-    for part in _parts(text) or [""]:
-        try:
-            key = base64.urlsafe_b64decode(part)
-        except (binascii.Error, ValueError):
-            key = b""
-        if len(key) != KEY_BYTES:
-            # The value itself is a secret, so the sentence does not repeat it.
-            raise ValueError("each key must be 32 random bytes in URL-safe base64")
-        keys.append(key)
-    return tuple(keys)
+    parts = _parts(text)
+    # base64 ends at the first "=", and so would leave out whatever another sign than a comma sets apart.
+    if not parts or not all(map(_KEY.fullmatch, parts)):
+        # The value itself is a secret, so the sentence does not repeat it.
+        raise ValueError("each key must be 32 random bytes in URL-safe base64, with a comma between two of them")
+    return tuple(map(base64.urlsafe_b64decode, parts))
 
 
 # By the name of a field where its type does not say enough.

@@ -66,6 +66,8 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("HOOKLINE_DENIED_PORTS", "22,x"),
         ("HOOKLINE_SECRET_KEYS", "short"),
         ("HOOKLINE_SECRET_KEYS", ","),
+        *(("HOOKLINE_SECRET_KEYS", f"{KEY}{sign}{KEY}") for sign in (" ", "\n", ";", "")),
+        ("HOOKLINE_SECRET_KEYS", f"{KEY},{KEY[:-1]}"),
         ("HOOKLINE_LOG_FORMAT", "xml"),
         ("HOOKLINE_LOG_LEVEL", "foo"),
         ("HOOKLINE_HOST", "h" * 80),
@@ -116,6 +118,12 @@ def test_a_file_that_is_missing_or_contradicts_its_variable_is_named(tmp_path: P
         )
     with pytest.raises(Misconfigured, match="give it or HOOKLINE_SECRET_KEYS_FILE, not both"):
         Settings.from_environment({**NEEDED, "HOOKLINE_SECRET_KEYS_FILE": str(tmp_path / "none")})
+
+
+def test_keys_may_be_in_either_alphabet_of_base64() -> None:
+    told = {**NEEDED, "HOOKLINE_SECRET_KEYS": f"{'_-_-' * 10}_-8=, {'/+/+' * 10}/+8="}
+
+    assert Settings.from_environment(told).secret_keys == (b"\xff\xef\xfe" * 10 + b"\xff\xef",) * 2
 
 
 def test_all_that_is_wrong_is_found_at_once() -> None:
