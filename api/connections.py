@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import structlog
 
 from api.deadline import Late, within
-from domain import workspaces
-from domain.database import OUT_OF_REACH
+from domain import database, workspaces
+from domain.errors import Unavailable, reason_of
 from domain.settings import Settings
 from domain.tasks import end
 from domain.unit import Actor
@@ -115,10 +115,11 @@ class Connections:
             self.close_stalled(asyncio.get_running_loop().time())
             self.close_expired(datetime.now(UTC))
             try:
-                await self.close_revoked(datetime.now(UTC))
-            except (Late, *OUT_OF_REACH) as error:
+                with database.reached():
+                    await self.close_revoked(datetime.now(UTC))
+            except (Late, Unavailable) as error:
                 # Nobody loses a connection because the database is away; next time it is asked again.
-                log.warning("connections.database_away", error=type(error).__name__)
+                log.warning("connections.database_away", error=reason_of(error))
             except Exception:
                 log.exception("connections.watch_failed")
 

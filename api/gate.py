@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from api.deadline import Late, within
 from api.rates import Rates
-from domain import workspaces
-from domain.database import OUT_OF_REACH
+from domain import database, workspaces
 from domain.errors import Unauthenticated, Unavailable
 from domain.unit import Actor
 
@@ -56,12 +55,13 @@ class Gate:
             self.rates.check_address(address)
         changes = self._changes
         try:
-            actor = await within(ANSWER_SECONDS, workspaces.authenticate(secret, datetime.now(UTC)))
+            with database.reached():
+                actor = await within(ANSWER_SECONDS, workspaces.authenticate(secret, datetime.now(UTC)))
         except Unauthenticated:
             self._good.pop(digest, None)
             await self.rates.count_failure(address)
             raise
-        except (Late, *OUT_OF_REACH) as error:
+        except Late as error:
             raise Unavailable from error
         self._remember(digest, actor, believe=changes == self._changes)
         return actor

@@ -22,7 +22,7 @@ import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
-from tortoise.exceptions import TransactionManagementError
+from tortoise.exceptions import OperationalError, TransactionManagementError
 from tortoise.migrations.api import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
@@ -46,6 +46,9 @@ OUT_OF_REACH = (
     # It is there, and lets nobody in, or not under this name: a person is changing that, or has to.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # It has not been migrated yet, or does not let us do all that we do: the same holds.
+    asyncpg.UndefinedTableError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,
@@ -152,8 +155,10 @@ async def is_migrated() -> bool:
     known = {module.name for module in pkgutil.iter_modules(migrations.__path__)}
     try:
         applied = await rows("SELECT name FROM tortoise_migrations WHERE app = 'models'")
-    except asyncpg.UndefinedTableError:  # the table of migrations itself is missing
-        return False
+    except Unavailable as error:
+        if isinstance(error.__cause__, asyncpg.UndefinedTableError):  # the table of migrations itself is missing
+            return False
+        raise
     return known <= {row["name"] for row in applied}
 
 
@@ -191,17 +196,16 @@ async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
     connections = get_connections()
     outside = connections.set("default", connection())
     try:
-        context = in_transaction()
-        client = await _begun(context)
-        async with AsyncExitStack() as stack:
-            stack.push_async_exit(context)
-            try:
-                yield client
-            except TransactionManagementError as error:
-                # After this one Tortoise would not roll back.
-                raise Unavailable from error
-    except OUT_OF_REACH as error:
-        raise Unavailable from error
+        with reached():
+            context = in_transaction()
+            client = await _begun(context)
+            async with AsyncExitStack() as stack:
+                stack.push_async_exit(context)
+                try:
+                    yield client
+                except TransactionManagementError as error:
+                    # After this one Tortoise would not roll back.
+                    raise Unavailable from error
     finally:
         connections.reset(outside)
 
@@ -219,15 +223,27 @@ async def _begun(context: TransactionContext) -> BaseDBAsyncClient:
 
 async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None = None) -> Sequence[Any]:
     """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
-    try:
+    with reached():
         # Tortoise would copy each record into a dictionary.
         client = connection()
         client.log.debug("%s: %s", sql, values)
         async with turn(), client.acquire_connection() as raw:
             records: Sequence[Any] = await raw.fetch(sql, *values, record_class=record_class)
             return records
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Raises Unavailable where what the block asks of the server is out of reach."""
+    try:
+        yield
     except OUT_OF_REACH as error:
         raise Unavailable from error
+    except OperationalError as error:
+        # What Tortoise makes of some of them.
+        if not isinstance(error.__cause__, OUT_OF_REACH):
+            raise
+        raise Unavailable from error.__cause__
 
 
 async def committed_until() -> datetime:
@@ -251,10 +267,7 @@ async def identity() -> str:
 
     Raises Unavailable, also before there are tables.
     """
-    try:
-        found = await rows(_BORN)
-    except asyncpg.UndefinedTableError as error:
-        raise Unavailable from error
+    found = await rows(_BORN)
     if not found:
         raise Unavailable
     return f"{found[0]['born']:.0f}"

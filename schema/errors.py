@@ -13,7 +13,7 @@ from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
 from domain.database import OUT_OF_REACH
-from domain.errors import Fault, FaultCode, Forbidden, Refused, Unauthenticated, Unavailable
+from domain.errors import Fault, FaultCode, Forbidden, Refused, Unauthenticated, Unavailable, reason_of
 from domain.live import BadCursor, CursorExpired
 
 log = structlog.get_logger("graphql")
@@ -106,8 +106,9 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
     for classes, code in CODES:
         if isinstance(cause, classes):
             return _with(error, str(cause), {"code": code, **_details(cause)})
-    if isinstance(cause, OUT_OF_REACH):
-        log.warning("database out of reach", error=type(cause).__name__, request_id=request_id)
+    # The second is what Tortoise made an error of its own of.
+    if isinstance(cause, OUT_OF_REACH) or isinstance(cause.__cause__, OUT_OF_REACH):
+        log.warning("database out of reach", error=reason_of(cause), request_id=request_id)
         return _with(error, str(Unavailable()), {"code": "UNAVAILABLE"})
     log.error("unexpected error", request_id=request_id, path=error.path, exc_info=cause)
     return _with(error, f"Something went wrong on our side (request {request_id}).", _internal(request_id))

@@ -69,6 +69,15 @@ async def test_without_tables_it_is_not_ready(settings: Settings, empty_database
     assert (answer.status_code, b"not migrated" in bytes(answer.body)) == (503, True)
 
 
+@pytest.mark.parametrize("table", ["token", "account"])
+async def test_a_table_that_is_missing_is_a_503(api: Api, settings: Settings, table: str) -> None:
+    async with connected(settings.database_url) as owner:
+        await owner.execute(f"ALTER TABLE {table} RENAME TO apart")
+        status, answer = await api.post("{ accounts { nodes { id } } }")
+        await owner.execute(f"ALTER TABLE apart RENAME TO {table}")
+    assert (status, answer["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+
+
 async def test_while_it_ends_it_is_not_ready(api: Api) -> None:
     api.process.connections.stopping = True
     assert await get(api, "/readyz") == (503, {"status": "stopping"})

@@ -184,7 +184,7 @@ async def test_the_faults_of_a_program_are_top_level_errors(ask: Client, documen
 
 
 async def test_a_document_that_fails_within_shows_nothing_of_our_inside(ask: Client) -> None:
-    await rows("ALTER TABLE webhook RENAME TO elsewhere")
+    await rows("ALTER TABLE webhook RENAME COLUMN deleted_at TO elsewhere")
     with capture_logs() as logs:
         code, message = await ask.refused("{ webhooks { totalCount } }")
     assert code == "INTERNAL"

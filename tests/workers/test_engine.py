@@ -122,10 +122,10 @@ async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
     await listen(domain, admin, callback_url=receiver.url)
     await happen(domain, admin)
     with capture_logs() as lines:
-        await rows("ALTER TABLE event RENAME TO elsewhere")
+        await rows("ALTER TABLE event RENAME document TO elsewhere")
         await rescue.once()
         await until(lambda: "engine.fill_broke" in {line["event"] for line in lines})
-    await rows("ALTER TABLE elsewhere RENAME TO event")
+    await rows("ALTER TABLE event RENAME elsewhere TO document")
 
     await rescue.once()
 

@@ -144,11 +144,11 @@ async def test_it_looks_again_and_again_whatever_a_look_met(
     metrics.DUE.set(0)
     await listen(domain, admin)
     await happen(domain, admin)
-    await rows("ALTER TABLE delivery RENAME TO elsewhere")
+    await rows("ALTER TABLE delivery RENAME due_at TO elsewhere")
     with capture_logs() as lines:
         looking = asyncio.create_task(lookout.look_forever())
         await until(lambda: lines)
-        await rows("ALTER TABLE elsewhere RENAME TO delivery")
+        await rows("ALTER TABLE delivery RENAME elsewhere TO due_at")
         await until(lambda: metrics.REGISTRY.get_sample_value("hookline_due") == 1)
         await end(looking)
     assert {line["event"] for line in lines} == {"lookout.broke"}

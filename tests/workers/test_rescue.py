@@ -165,6 +165,15 @@ async def test_a_server_that_lets_nobody_in_is_out_of_reach(settings: Settings) 
     assert {(line["event"], line["error"]) for line in lines} == {("rescue.database_away", "InvalidCatalogNameError")}
 
 
+async def test_a_server_without_our_tables_is_out_of_reach(settings: Settings, empty_database_url: str) -> None:
+    empty = replace(settings, database_url=empty_database_url)
+    async with opened(empty) as domain, Engine(domain).running() as engine:
+        with capture_logs() as lines:
+            assert not await Rescue(domain, engine).once()
+
+    assert {(line["event"], line["error"]) for line in lines} == {("rescue.database_away", "UndefinedTableError")}
+
+
 async def test_what_was_made_while_its_webhook_was_deleted_ends_and_is_never_sent(
     domain: Domain, engine: Engine, admin: Actor, receiver: Receiver
 ) -> None:
