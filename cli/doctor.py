@@ -207,8 +207,8 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
     yield clock(now, server.time)
     async with database.connected(settings):
         if not await database.is_migrated():
-            remedy = "Run `hookline migrate` with the same settings, then start the other processes."
-            yield Finding("tables", Verdict.FAULT, "the tables are missing, or of an earlier version", remedy)
+            says = "the tables are missing, or of an earlier version"
+            yield Finding("tables", Verdict.FAULT, says, server.remedy_for_tables())
             return
         yield Finding("tables", Verdict.OK, "every migration of this version has run")
         if settings.redis_url and await serves_another(settings):

@@ -37,8 +37,10 @@ class Server:
     is_pooled: bool
     # What the session has of WANTED.
     session: Mapping[str, str]
-    # Our tables of which the user may not do all that we do.
+    # Our tables, and the sequences of their ids, of which the user may not do all that we do.
     closed: tuple[str, ...]
+    # A schema with tables such as ours, where the user finds none.
+    elsewhere: str | None
 
     @classmethod
     async def met(cls, settings: Settings) -> "Server":
@@ -62,6 +64,7 @@ class Server:
             is_pooled=connection.get_server_pid() != row["pid"],
             session={each["name"]: each["setting"] for each in session},
             closed=tuple(each["name"] for each in closed),
+            elsewhere=row["elsewhere"],
         )
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -82,6 +85,16 @@ class Server:
                 f"GRANT {', '.join(PRIVILEGES)} ON ALL TABLES IN SCHEMA, and USAGE ON ALL SEQUENCES, to {self.user}.",
             )
 
+    def remedy_for_tables(self) -> str:
+        """What to do where the tables are missing, or of an earlier version."""
+        migrate = "Run `hookline migrate` with the same settings, then start the other processes."
+        if self.elsewhere is None:
+            return migrate
+        return (
+            f"Where those in the schema {self.elsewhere} are meant: GRANT USAGE ON SCHEMA {self.elsewhere} TO "
+            f"{self.user}; ALTER ROLE {self.user} SET search_path = {self.elsewhere}; Otherwise: {migrate}"
+        )
+
     def doubts(self, url: str) -> Iterator[tuple[str, str]]:
         """What Hookline works with, but worse, each with its remedy."""
         if self.major < OLDEST:
@@ -99,16 +112,23 @@ class Server:
 
 _LOOK = """
 SELECT current_setting('server_version') AS version, clock_timestamp() AS time, current_user AS user,
-    current_setting('transaction_read_only') = 'on' AS is_read_only, pg_backend_pid() AS pid
+    current_setting('transaction_read_only') = 'on' AS is_read_only, pg_backend_pid() AS pid,
+    (
+        SELECT min(relnamespace::regnamespace::text) FROM pg_class
+        WHERE relname = 'tortoise_migrations' AND relkind = 'r' AND to_regclass('tortoise_migrations') IS NULL
+    ) AS elsewhere
 """
 _SESSION = "SELECT name, setting FROM pg_settings WHERE name = ANY($1) ORDER BY name"
 # Who does not migrate has only to read which migrations have run.
 _CLOSED = """
-SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND (
-    relname = 'tortoise_migrations' AND NOT has_table_privilege(oid, 'SELECT')
-    OR relname = ANY($1) AND NOT (
-        has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
-        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
-    )
-) ORDER BY relname
+SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid) AND CASE relkind
+    WHEN 'r' THEN relname = 'tortoise_migrations' AND NOT has_table_privilege(oid, 'SELECT')
+        OR relname = ANY($1) AND NOT (
+            has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+            AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+        )
+    WHEN 'S' THEN relname = ANY(SELECT name || '_id_seq' FROM unnest($1::text[]) AS name)
+        AND NOT has_sequence_privilege(oid, 'USAGE, UPDATE')
+    ELSE false
+END ORDER BY relkind DESC, relname
 """

@@ -126,10 +126,15 @@ async def test_a_role_for_running_may_be_another_than_the_one_that_migrates(sett
             "`hookline doctor` says what to do.\n",
         )
         async with session(settings.database_url) as owner:
-            await owner.execute(
-                f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}; "
-                f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}"
-            )
+            await owner.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
+            wrong = await fault(runner)
+            assert wrong.says.startswith(f"{name} may not do all that is needed in account_id_seq, attempt_id_seq,")
+            assert "USAGE ON ALL SEQUENCES" in wrong.remedy
+            async with connected(runner):
+                with pytest.raises(Unavailable) as refused:
+                    await workspaces.create("Refused")
+            assert isinstance(refused.value.__cause__, asyncpg.InsufficientPrivilegeError)
+            await owner.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}")
         found = [each async for each in doctor.postgres(runner, datetime.now(UTC), can_open=False)]
         assert {each.verdict for each in found} == {Verdict.OK}
         async with connected(runner):
@@ -154,6 +159,14 @@ async def test_the_tables_may_be_in_a_schema_of_their_own(empty_database_url: st
             await workspaces.create("Apart")
         async with session(empty_database_url) as owner:
             assert await owner.fetchval("SELECT name FROM apart.workspace") == "Apart"
+        async with session(empty_database_url) as owner:
+            await owner.execute(f"ALTER ROLE {name} RESET search_path")
+        assert (await fault(other)).remedy.startswith(
+            f"Where those in the schema apart are meant: GRANT USAGE ON SCHEMA apart TO {name}; "
+            f"ALTER ROLE {name} SET search_path = apart;"
+        )
+        async with session(empty_database_url) as owner:
+            await owner.execute(f"ALTER ROLE {name} SET search_path = apart")
         assert not [
             each async for each in doctor.postgres(other, datetime.now(UTC), can_open=False)
             if each.verdict is not Verdict.OK
