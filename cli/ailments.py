@@ -4,7 +4,9 @@ import errno
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from domain import postgres_url
 from domain.errors import Misconfigured
+from domain.settings import Settings, variable_of
 
 REMEDIES = (
     ("HOOKLINE_DATABASE_URL", "Set it to postgresql://user:password@host:5432/database; --data names a `hookline up`."),
@@ -55,6 +58,14 @@ ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@adm
 def remedy_for_setting(fault: str) -> str:
     """What to do about a setting that is missing or makes no sense."""
     return next((remedy for variable, remedy in REMEDIES if fault.startswith(variable)), CORRECT_IT)
+
+
+def remedy_for_name(variable: str) -> str:
+    """What to do about a HOOKLINE_* variable that is no setting."""
+    wrong = variable.removeprefix(variable_of("")).removesuffix("_FILE").lower()
+    meant = get_close_matches(wrong, [field.name for field in fields(Settings)], n=1, cutoff=0.7)
+    listed = "docs/settings.md lists all that there are."
+    return f"Perhaps {variable_of(meant[0])} is meant; {listed}" if meant else f"Remove it; {listed}"
 
 
 def remedy_for_listening(error: OSError) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import json
 import resource
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -89,17 +89,11 @@ def _row(mark: Text, check: Text, says: Text) -> Table:
 async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     """All checks, each as soon as it is done. None of them changes anything."""
     values, faults = reading.read(environ)
-    for fault in faults:
-        yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
     settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
-    try:
-        settings.check()
-        tracing.check(settings)
-    except Misconfigured as error:
-        yield Finding("settings", Verdict.FAULT, str(error), ailments.remedy_for_setting(str(error)))
-    else:
-        if not faults:
-            yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
+    for name in reading.unread(environ):
+        yield Finding("settings", Verdict.WARNING, f"nobody reads {name}", ailments.remedy_for_name(name))
+    for finding in told(settings, faults):
+        yield finding
     yield files(settings)
     if not ailments.trusts_anybody():
         yield Finding("trust", Verdict.WARNING, *ailments.TRUSTS_NOBODY)
@@ -110,6 +104,20 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     if settings.database_url:
         async for finding in postgres(settings, datetime.now(UTC), can_open="secret_keys" in values):
             yield finding
+
+
+def told(settings: Settings, faults: Sequence[Misconfigured]) -> Iterator[Finding]:
+    """Whether the settings can be read, which they cannot with these faults, and do not contradict."""
+    for fault in faults:
+        yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
+    try:
+        settings.check()
+        tracing.check(settings)
+    except Misconfigured as error:
+        yield Finding("settings", Verdict.FAULT, str(error), ailments.remedy_for_setting(str(error)))
+    else:
+        if not faults:
+            yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
 
 
 def files(settings: Settings) -> Finding:

@@ -21,6 +21,8 @@ Network = IPv4Network | IPv6Network
 KEY_BYTES = 32
 # What a worker needs beyond the longest attempt to record its result before the lease runs out.
 LEASE_MARGIN = timedelta(seconds=5)
+# What `hookline listen` reads, which is a client.
+OF_A_CLIENT = frozenset({"HOOKLINE_URL", "HOOKLINE_TOKEN"})
 REQUIRED = ("database_url", "redis_url", "secret_keys")
 LONGEST = timedelta(days=3650)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
@@ -128,6 +130,15 @@ def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured
         except ValueError as error:
             faults.append(Misconfigured(f"{variable}: {error}."))
     return values, faults
+
+
+def unread(environ: Mapping[str, str]) -> list[str]:
+    """The HOOKLINE_* variables that are none, for a misspelt one is as good as none."""
+    known = {variable_of(field.name) for field in fields(Settings)}
+    return sorted(
+        name for name in environ
+        if name.startswith("HOOKLINE_") and not {name, name.removesuffix("_FILE")} & (known | OF_A_CLIENT)
+    )  # fmt: skip
 
 
 def variable_of(field: str) -> str:

@@ -111,6 +111,7 @@ def test_no_pod_may_do_more_than_it_must_or_take_all_there_is() -> None:
         assert pod["spec"]["securityContext"]["runAsUser"] == 10001, name
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
         assert pod["spec"]["automountServiceAccountToken"] is False
+        assert pod["spec"]["enableServiceLinks"] is False, "a service named hookline would set HOOKLINE_PORT"
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         }  # fmt: skip

@@ -12,7 +12,7 @@ from domain import accounts, post_checks
 from domain.errors import Misconfigured
 from domain.posts import MOST_DELETED
 from domain.request import MOST_HEADERS
-from domain.settings import Settings, read
+from domain.settings import Settings, read, unread
 from domain.webhook_checks import MOST_ATTEMPTS
 from domain.webhooks import MOST_WEBHOOKS
 from domain.workspaces import MOST_TOKENS
@@ -124,6 +124,14 @@ def test_keys_may_be_in_either_alphabet_of_base64() -> None:
     told = {**NEEDED, "HOOKLINE_SECRET_KEYS": f"{'_-_-' * 10}_-8=, {'/+/+' * 10}/+8="}
 
     assert Settings.from_environment(told).secret_keys == (b"\xff\xef\xfe" * 10 + b"\xff\xef",) * 2
+
+
+def test_a_name_that_is_no_setting_is_read_by_nobody() -> None:
+    known = {f"{name}{end}": "x" for name in variables() for end in ("", "_FILE")} | {"HOOKLINE_URL": "", "PATH": ""}
+
+    assert unread({**known, "HOOKLINE_SECRET_KEY_FILE": "x", "HOOKLINE_PROT": ""}) == [
+        "HOOKLINE_PROT", "HOOKLINE_SECRET_KEY_FILE",
+    ]  # fmt: skip
 
 
 def test_all_that_is_wrong_is_found_at_once() -> None:
