@@ -4,6 +4,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from tests.cli.test_doctor import KEY
 from tests.conftest import FAST, settings_of
+from tests.databases import connected
 from tests.domain.doing import happen, listen
 from tests.e2e.client import Client, calling
 from tests.running import environment, up
@@ -145,6 +148,57 @@ async def test_a_database_goes_back_to_its_dump_with_redis_emptied_and_every_sec
         shown = type_in(tmp_path, restore, HOOKLINE_DATABASE_URL=empty_database_url, **told)
         assert not await redis.keys("hookline:seen:*")
     assert "the keys open what is sealed" in shown
+
+
+async def test_as_one_role_migrates_and_another_runs_the_first_dumps_and_restores(
+    tmp_path: Path, domain: Domain, admin: Actor, database_url: str, empty_database_url: str, redis_url: str
+) -> None:
+    dump, restore = blocks("A PostgreSQL of your own")
+    await listen(domain, admin, secret="s3cret")
+    told = {"HOOKLINE_REDIS_URL": redis_url, "HOOKLINE_SECRET_KEYS": KEY}
+    async with runner(database_url) as (name, theirs):
+        with pytest.raises(AssertionError, match='sequence "account_id_seq"; user may lack SELECT'):
+            type_in(tmp_path, dump, HOOKLINE_DATABASE_URL=theirs, **told)
+        type_in(tmp_path, dump, HOOKLINE_DATABASE_URL=database_url, **told)
+        type_in(tmp_path, restore, HOOKLINE_DATABASE_URL=empty_database_url, **told)
+        empty = empty_database_url.replace("//hookline@", f"//{name}@")
+        shown = type_in(tmp_path, "hookline doctor", HOOKLINE_DATABASE_URL=empty, **told)
+        async with connected(empty_database_url) as owner:
+            await owner.execute(f"DROP OWNED BY {name}")
+    assert "the keys open what is sealed" in shown
+
+
+@asynccontextmanager
+async def runner(database_url: str) -> AsyncIterator[tuple[str, str]]:
+    """A role that may do what API and workers do, by name and by the URL with which it gets in."""
+    name = "runner_of_a_dump"
+    async with connected(database_url) as owner:
+        await owner.execute(f"""
+            CREATE ROLE {name} LOGIN;
+            GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name};
+            GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name};
+        """)
+        try:
+            yield name, database_url.replace("//hookline@", f"//{name}@")
+        finally:
+            await owner.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def test_what_began_with_up_goes_on_with_servers_of_one_s_own(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    dump, restore = blocks("From `hookline up` to servers of your own")
+    with up(tmp_path / "var") as running:
+        access = running.until_ready().access
+        async with calling(access["url"], access["token"]) as client:
+            made = await deliver(client, 2)
+        type_in(tmp_path, dump)
+        assert running.stop() == 0
+    told = {"HOOKLINE_DATABASE_URL": empty_database_url, "HOOKLINE_REDIS_URL": redis_url}
+    shown = type_in(tmp_path, restore, **told)
+    assert "the keys open what is sealed" in shown
+    async with connected(empty_database_url) as owner:
+        assert {str(row["uuid"]) for row in await owner.fetch("SELECT uuid FROM delivery")} >= made
 
 
 async def test_a_composition_goes_back_to_its_dump(tmp_path: Path, redis_url: str) -> None:
