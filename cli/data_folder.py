@@ -94,7 +94,11 @@ class DataFolder:
                 "set HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
             ) from None
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it holds no key"
+            why = (
+                error.strerror
+                if isinstance(error, OSError)
+                else "it holds no key, nor several with commas between them"
+            )
             raise FolderRefusedError(
                 f"{self.key} cannot be used: {why}. Make it readable, put it back from a backup, or set "
                 "HOOKLINE_SECRET_KEYS to the key that was used."

@@ -25,7 +25,7 @@ from cli.receiver import Receiver
 from cli.servers import PrivatePostgres, PrivateRedis
 from cli.supervisor import Supervisor
 from domain import database, tasks, unit, workspaces
-from domain.errors import HooklineError, Refused, Unauthenticated, Unavailable
+from domain.errors import HooklineError, Misconfigured, Refused, Unauthenticated, Unavailable
 from domain.live import ForeignRedis
 from domain.settings import Settings
 from domain.tables import Workspace
@@ -122,6 +122,9 @@ class _Instance:
         listening = {"HOOKLINE_HOST": self._place.host, "HOOKLINE_PORT": str(self._place.port)}
         environment = replaced(environment_of(self._folder, self._environ), listening)
         settings = Settings.from_environment(environment)
+        if settings.metrics_port == settings.port:
+            # The worker may be first, and what it answers there look like a ready API.
+            raise Misconfigured("HOOKLINE_METRICS_PORT must not be the port that the API listens on.")
         servers = self._servers()
         for server in servers:
             self._output.say(f"Starting {server.name} in {near(server.data)}", "dim")

@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import up as upping
-from cli.data_folder import DataFolder
+from cli.data_folder import DataFolder, new_key
 from cli.main import app
 from cli.output import Output
 from cli.programs import CHECKOUT
 from cli.servers import PrivatePostgres, PrivateRedis
-from cli.up import Place
+from cli.up import Place, free_port
 from tests.running import HOOKLINE, environment, setpriv_without_capabilities
 
 
@@ -37,13 +37,17 @@ def test_a_private_file_is_its_owners_alone_whatever_is_left_of_one_that_was_not
     assert not half.exists()
 
 
+NO_KEYS = "it holds no key, nor several with commas between them"
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
         pytest.param(Path.mkdir, "Is a directory", id="a folder"),
-        pytest.param(lambda key: key.write_bytes(b"\xff\xfe"), "it holds no key", id="no text"),
-        pytest.param(lambda key: key.write_text("\n"), "it holds no key", id="empty"),
-        pytest.param(lambda key: key.write_text("hl_s3cret"), "it holds no key", id="something else"),
+        pytest.param(lambda key: key.write_bytes(b"\xff\xfe"), NO_KEYS, id="no text"),
+        pytest.param(lambda key: key.write_text("\n"), NO_KEYS, id="empty"),
+        pytest.param(lambda key: key.write_text(f"{new_key()}\n{new_key()}\n"), NO_KEYS, id="two lines"),
+        pytest.param(lambda key: key.write_text("hl_s3cret"), NO_KEYS, id="something else"),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "doctor", "up"])
@@ -138,3 +142,11 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert upping.run(Place(data, "127.0.0.1", 0), environment(), Output()) == 1
     assert capsys.readouterr().err.endswith("has a name that is not UTF-8.\n")
     assert not data.exists()
+
+
+def test_a_worker_is_not_given_the_port_of_the_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port("127.0.0.1", 0)
+    told = environment(HOOKLINE_METRICS_PORT=str(port), HOOKLINE_REDIS_URL="redis://127.0.0.1:1")
+    assert upping.run(Place(tmp_path / "var", "127.0.0.1", port), told, Output()) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "HOOKLINE_METRICS_PORT must not be the port that the API listens on.\n")
