@@ -37,6 +37,8 @@ POOLERS = (
 )
 # The first that trims streams by age.
 OLDEST_REDIS = (6, 2)
+# What all keys of ours begin with; the last are those of `limits`.
+REDIS_PLACES = ("hookline:", "arq:", "LIMITS:")
 REDIS_SETTINGS = (
     ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
     ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),

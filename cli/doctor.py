@@ -171,6 +171,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
             # What arq asks when it starts, and what live updates are made of.
             await client.dbsize()
             await client.register_script("return 1")()
+            await client.exists(*ailments.REDIS_PLACES)
             if unfit := ailments.of_redis(about):
                 yield Finding("redis", Verdict.FAULT, *unfit)
                 return

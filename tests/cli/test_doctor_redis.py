@@ -48,6 +48,14 @@ async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing:
     assert found.says.endswith("deliveries go on, later, and live updates do not")
 
 
+@pytest.mark.parametrize("missing", ["~hookline:*", "~arq:*", "~LIMITS:*"])
+async def test_a_user_who_may_not_write_where_it_is_needed(settings: Settings, missing: str) -> None:
+    async with user(settings, *(right for right in ENOUGH if right != missing)) as few:
+        (found,) = await findings(few)
+    assert (found.verdict, found.remedy) == (Verdict.FAULT, ailments.ALLOW_IT)
+    assert found.says.startswith("Redis refuses what is needed (")
+
+
 async def test_a_replica(settings: Settings) -> None:
     async with Redis.from_url(settings.redis_url) as redis:
         await redis.replicaof("127.0.0.1", "1")
