@@ -30,8 +30,9 @@ REMEDIES = (
 )
 CORRECT_IT = "Correct it; docs/settings.md says what it may be."
 
-# What poolers say of themselves.
-POOLERS = (
+# What servers and poolers say of themselves.
+ANSWERS = (
+    ("rejected SSL upgrade", "Have it speak TLS (ssl = on), or leave sslmode out of HOOKLINE_DATABASE_URL."),
     ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
     ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
 )
@@ -98,7 +99,7 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.TooManyConnectionsError():
             remedy = "Raise max_connections: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
-    for words, remedy in POOLERS:
+    for words, remedy in ANSWERS:
         if words in str(error):
             return words_of(error), remedy
     return _of_postgres_away(error, url)

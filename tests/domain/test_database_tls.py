@@ -118,6 +118,13 @@ async def test_what_is_not_as_safe_as_was_asked_for_is_not_used(
         assert there.encrypted == []
 
 
+async def test_doctor_says_that_a_server_speaks_no_tls(settings: Settings) -> None:
+    async with Front(settings, None).serving() as there:
+        (found,) = await examine(there.settings("sslmode=require"))
+    assert "rejected SSL upgrade" in found.says
+    assert found.remedy == "Have it speak TLS (ssl = on), or leave sslmode out of HOOKLINE_DATABASE_URL."
+
+
 async def test_doctor_says_what_is_wrong_with_a_certificate(settings: Settings, authority: Path) -> None:
     async with Front(settings, authority.with_name("unknown-authority.pem")).serving() as there:
         (found,) = await examine(there.settings(f"sslmode=verify-full&sslrootcert={authority}"))
