@@ -2,51 +2,19 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 
-from domain import live_scripts
-from domain.live import PAGE, BadCursor, Change, CursorExpired, Entry, ForeignRedis, Live, Order, order_of
+from domain.live import PAGE, BadCursor, CursorExpired, ForeignRedis, Live, Order, order_of
 from domain.live_scripts import SERVED, SPAN, stream_of
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+from tests.domain.streaming import NOW, change, live_of, numbers, told, uuid_of
 
 
 @pytest.fixture
 def live(redis: Redis) -> Live:
     return live_of(redis)
-
-
-def live_of(redis: Redis, database: str = "ours") -> Live:
-    """The streams of a database of that identity, of which all is committed."""
-
-    async def committed_until() -> datetime:
-        return NOW
-
-    async def identity() -> str:
-        return database
-
-    return Live(redis, committed_until, identity)
-
-
-def change(number: int, order: Order = Order.NEXT, *, subject: int = 1, at: datetime = NOW) -> Change:
-    return Change("delivery", 7, subject, uuid_of(subject), number, order, at, {"n": number, "subject": subject})
-
-
-def uuid_of(subject: int) -> str:
-    return str(UUID(int=subject))
-
-
-async def told(live: Live, after: str = "0") -> list[Entry]:
-    last = await live.open(7)
-    return [entry async for page in live.history(7, after, last) for entry in page]
-
-
-async def numbers(live: Live) -> list[int]:
-    return [entry.data["n"] for entry in await told(live)]
 
 
 async def test_changes_are_read_in_the_order_in_which_they_were_told(live: Live) -> None:
@@ -113,63 +81,6 @@ async def test_the_oldest_that_is_kept_is_read_too(live: Live, redis: Redis) -> 
     await redis.xtrim(stream_of(7), maxlen=2, approximate=False)
 
     assert await numbers(live) == [2, 3]
-
-
-@pytest.mark.parametrize("at_once", [1, 250])
-async def test_a_stream_keeps_about_so_many_changes_and_no_more(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
-    monkeypatch.setattr(live_scripts, "KEPT_CHANGES", 100)
-    live = live_of(redis)
-    for begin in range(0, 250, at_once):
-        await live.append([change(begin + n, Order.CLEAR) for n in range(1, at_once + 1)])
-        # The first of a millisecond goes another way into the stream than the others.
-        await asyncio.sleep(0.002)
-
-    # Redis trims whole nodes, of a hundred entries.
-    assert 100 <= await redis.xlen(stream_of(7)) <= 200
-
-
-async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_scripts, "KEPT_OLD", 200)
-    live = live_of(redis)
-    for number in range(1_000):
-        await redis.xadd(stream_of(7), {"k": "d", "e": '{"n":0}'}, id=f"1000-{7 * SPAN + number}")
-    for number in range(1, 11):
-        await live.append([change(number)])
-
-    found = await numbers(live)
-    assert found[-10:] == [*range(1, 11)]
-    # Each time at most two hundred go, in whole nodes of a hundred.
-    assert 200 <= found.count(0) <= 400
-
-
-async def test_a_stream_that_nobody_watches_or_writes_to_is_forgotten(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_scripts, "KEPT_SECONDS", 1)
-    live = live_of(redis)
-    await live.append([change(1)])
-    cursor = await live.open(7)
-    async with asyncio.timeout(30):
-        while await redis.exists(stream_of(7)):
-            await asyncio.sleep(0.05)
-
-    with pytest.raises(CursorExpired):
-        await told(live, cursor)
-    await live.append([change(2)])
-    assert await numbers(live) == [2]
-
-
-@pytest.mark.parametrize("watched", [True, False])
-async def test_a_stream_that_is_watched_or_written_to_stays(live: Live, redis: Redis, *, watched: bool) -> None:
-    await live.append([change(1)])
-    await redis.expire(stream_of(7), 10)
-    if watched:
-        await live.open(7)
-    else:
-        await live.append([change(2)])
-    assert await redis.ttl(stream_of(7)) > 24 * 3600 - 60
 
 
 async def test_a_cursor_older_than_what_is_kept_is_told_where_to_go_on(live: Live, redis: Redis) -> None:

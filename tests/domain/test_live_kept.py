@@ -1,0 +1,73 @@
+"""What a live stream keeps, and for how long."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from domain import live_scripts
+from domain.live import CursorExpired, Live, Order
+from domain.live_scripts import SPAN, stream_of
+from tests.domain.streaming import change, live_of, numbers, told
+
+
+@pytest.fixture
+def live(redis: Redis) -> Live:
+    return live_of(redis)
+
+
+@pytest.mark.parametrize("at_once", [1, 250])
+async def test_a_stream_keeps_about_so_many_changes_and_no_more(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_CHANGES", 100)
+    live = live_of(redis)
+    for begin in range(0, 250, at_once):
+        await live.append([change(begin + n, Order.CLEAR) for n in range(1, at_once + 1)])
+        # The first of a millisecond goes another way into the stream than the others.
+        await asyncio.sleep(0.002)
+
+    # Redis trims whole nodes, of a hundred entries.
+    assert 100 <= await redis.xlen(stream_of(7)) <= 200
+
+
+async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_OLD", 200)
+    live = live_of(redis)
+    for number in range(1_000):
+        await redis.xadd(stream_of(7), {"k": "d", "e": '{"n":0}'}, id=f"1000-{7 * SPAN + number}")
+    for number in range(1, 11):
+        await live.append([change(number)])
+
+    found = await numbers(live)
+    assert found[-10:] == [*range(1, 11)]
+    # Each time at most two hundred go, in whole nodes of a hundred.
+    assert 200 <= found.count(0) <= 400
+
+
+async def test_a_stream_that_nobody_watches_or_writes_to_is_forgotten(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_SECONDS", 1)
+    live = live_of(redis)
+    await live.append([change(1)])
+    cursor = await live.open(7)
+    async with asyncio.timeout(30):
+        while await redis.exists(stream_of(7)):
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(CursorExpired):
+        await told(live, cursor)
+    await live.append([change(2)])
+    assert await numbers(live) == [2]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_stream_that_is_watched_or_written_to_stays(live: Live, redis: Redis, *, watched: bool) -> None:
+    await live.append([change(1)])
+    await redis.expire(stream_of(7), 10)
+    if watched:
+        await live.open(7)
+    else:
+        await live.append([change(2)])
+    assert await redis.ttl(stream_of(7)) > 24 * 3600 - 60
