@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
 import strawberry
 import uvicorn
+from httptools import HttpParserUpgrade
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -87,20 +89,50 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     _headed = 0
+    _data = b""
+    _again = b""
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn."""
-        self._headed += len(data)
-        super().data_received(data)
+        while data:
+            self._headed += len(data)
+            self._data, self._again = data, b""
+            super().data_received(data)
+            data = self._again
+        self._data = b""
         if self._headed > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
 
+    def _should_upgrade(self) -> bool:
+        # To whatever protocol: what is none of ours is told apart below.
+        return True
+
     def handle_websocket_upgrade(self) -> None:
         """See uvicorn."""
-        super().handle_websocket_upgrade()
-        # Its parser has methods of this object. uvicorn ends that circle where a connection does, not here.
-        self.parser = None  # type: ignore[assignment]
+        method = self.scope["method"]
+        if method == "CONNECT":
+            self.send_400_response("Invalid HTTP request received.")
+        elif method == "GET" and self._get_upgrade() == b"websocket":
+            super().handle_websocket_upgrade()
+            # Its parser has methods of this object. uvicorn ends that circle where a connection does, not here.
+            self.parser = None  # type: ignore[assignment]
+        else:
+            self._read_without_upgrade(method)
+
+    def _read_without_upgrade(self, method: str) -> None:
+        """Have the request read once more, as one that asks for no other protocol (RFC 9110, section 7.8).
+
+        Java's client asks for HTTP/2 so. httptools takes a body for that protocol, and what comes later of it for
+        another request.
+        """
+        # uvicorn calls this as it handles the exception that says where the head ends.
+        end_of_head = cast(HttpParserUpgrade, sys.exception()).args[0]
+        head = [f"{method} ".encode(), self.url, f" HTTP/{self.parser.get_http_version()}\r\n".encode()]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self._again = b"".join([*head, b"\r\n", self._data[end_of_head:]])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""

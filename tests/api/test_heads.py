@@ -90,6 +90,63 @@ async def test_a_body_is_no_head(api: Api) -> None:
     assert status == 200
 
 
+BODY = b'{"query": "{ viewer { workspace { name } } }"}'
+ANSWER = b'"data":{"viewer":{"workspace":{"name":"Test"}}}'
+# As Java's HttpClient begins on http://.
+HTTP_2 = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+# Of a GET alone it makes a socket (RFC 6455, section 4.1).
+SOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+SIZED = b"Content-Length: %d\r\n\r\n" % len(BODY)
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("wish", [pytest.param(HTTP_2, id="HTTP/2"), pytest.param(SOCKET, id="a socket")])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param((SIZED + BODY + LAST,), id="at once"),
+        pytest.param((SIZED, BODY, LAST), id="in pieces"),
+        pytest.param((SIZED + BODY[:10], BODY[10:] + LAST), id="cut within the body"),
+        pytest.param((IN_CHUNKS + CHUNK + LAST,), id="in a chunk"),
+    ],
+)
+async def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(
+    api: Api, wish: bytes, pieces: tuple[bytes, ...]
+) -> None:
+    head = HEAD + b"Authorization: Bearer " + api.token.encode() + b"\r\n" + wish
+
+    answer, _ = await told_at(api, head + pieces[0], *pieces[1:])
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2, answer
+    assert ANSWER in answer
+    assert answer.endswith(b'{"status":"ok"}')
+
+
+async def test_a_body_is_never_taken_for_a_request(api: Api) -> None:
+    head = HEAD + HTTP_2 + b"Content-Length: %d\r\n\r\n" % len(LAST)
+
+    answer, _ = await told_at(api, head, LAST, LAST)
+
+    assert answer.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
+
+
+async def test_many_wishes_for_another_protocol_come_at_once(api: Api) -> None:
+    wish = b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + HTTP_2 + b"\r\n"
+
+    answer, _ = await told_at(api, wish * 1_000 + LAST)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 1_001
+
+
+async def test_this_is_no_proxy(api: Api) -> None:
+    answer, _ = await told_at(api, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_the_head_and_the_body_of_an_answer_come_together(api: Api) -> None:
     parts = urlsplit(api.url)
 
