@@ -11,7 +11,7 @@ import strawberry
 import uvicorn
 from httptools import HttpParserUpgrade
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -91,6 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
     _headed = 0
     _data = b""
     _again = b""
+    _answering: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn."""
@@ -134,9 +135,19 @@ class HttpProtocol(HttpToolsProtocol):
                 head += [name, b": ", value, b"\r\n"]
         self._again = b"".join([*head, b"\r\n", self._data[end_of_head:]])
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         super().connection_lost(exc)
+        # uvicorn tells the request that came last, which may wait for the answer to this one.
+        answering, self._answering = self._answering, None
+        if answering is not None and not answering.response_complete:
+            answering.disconnected = True
+            answering.message_event.set()
+        self.pipeline.clear()
         _let_go(self.transport)
 
     def on_headers_complete(self) -> None:

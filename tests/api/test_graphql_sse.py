@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -82,6 +83,24 @@ async def test_changes_are_streamed_as_they_happen(api: Api) -> None:
     async with asyncio.timeout(30):
         while len(api.process.connections) or len(api.process.feeds):
             await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_goes_with_another_request_waiting_leaves_nothing_behind(api: Api) -> None:
+    parts = urlsplit(api.url)
+    body = json.dumps({"query": WATCH}).encode()
+    head = f"POST /graphql HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {api.token}\r\n\r\n"
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(head.encode() + body + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    await api.until_watched_by(1)
+    writer.transport.abort()
+
+    # Its connection is not read from while a request waits: that it is gone is learnt by writing.
+    async with asyncio.timeout(30):
+        while len(api.process.connections):
+            await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+            await asyncio.sleep(0.05)
+    assert len(api.process.feeds) == 0
 
 
 # Of the first workspace, and long gone.
