@@ -194,7 +194,9 @@ class Socket:
         """See Connection."""
         if self._closing is None and self._task is not None:
             self._closing = Closing(code, reason)
-            self._task.cancel()
+            # It looks by itself before it waits again: a cancellation would reach it as it closes the socket.
+            if self._task is not asyncio.current_task():
+                self._task.cancel()
 
     async def _hear(self, event: Message) -> None:
         message = _message_in(event)

@@ -1,6 +1,7 @@
 """How a socket ends: for silence, with its token, too slow, at a shutdown, or without a word."""
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from domain.vocabulary import Role
 from tests.api.changes import announce, some_changes, succeeded
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
-from tests.api.sockets import WATCH, swallowing, ws
+from tests.api.sockets import NAME, WATCH, swallowing, ws
 from tests.waiting import until
 
 REVOKE = "mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }"
@@ -122,6 +123,28 @@ async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, m
         code, reason = await stalled.closed()
         assert (code, reason) == (1013, "Too slow: reconnect, and resume from your cursor")
         await reader.quiet()
+
+
+async def test_who_asks_and_never_reads_is_closed_with_a_code(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_FRAMES", 10)
+    monkeypatch.setattr("api.main.FLUSH_SECONDS", 60.0)
+    # Each is refused at once, with its id.
+    question = json.dumps({"id": "x" * 200, "type": "subscribe", "payload": {"query": NAME}}).encode()
+    frame = b"\x81\xfe" + len(question).to_bytes(2) + bytes(4) + question
+    async with running(replace(settings, subscriptions_per_socket=0)) as api, api.socket(max_queue=1) as socket:
+        transport = socket.connection.transport
+        transport.pause_reading()
+        async with asyncio.timeout(60):
+            while len(api.process.connections):
+                # Not more than is taken: the kernel's buffers hold megabytes.
+                if not transport.get_write_buffer_size():
+                    transport.write(frame * 200)
+                await asyncio.sleep(0.001)
+        transport.resume_reading()
+        assert await socket.closed() == (1013, "Too slow: reconnect, and resume from your cursor")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_pings_of_a_client_that_does_not_read_fill_no_memory(api: Api) -> None:
