@@ -26,6 +26,8 @@ from schema.schema import schema as hookline_schema
 MAX_MESSAGE_BYTES = 131_072
 # Of a request's line and headers, and of what comes after a chunked body.
 MAX_HEAD_BYTES = 64 * 1024
+# What is read of one client before the others have their turn. asyncio's 256 KiB of nothing but pings took a second.
+READ_BYTES = 8 * 1024
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
     b"x-content-type-options: nosniff\r\n\r\n"
@@ -92,6 +94,11 @@ class HttpProtocol(HttpToolsProtocol):
     _data = b""
     _again = b""
     _answering: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """See asyncio."""
+        super().connection_made(transport)
+        transport.max_size = READ_BYTES
 
     def data_received(self, data: bytes) -> None:
         """See uvicorn."""

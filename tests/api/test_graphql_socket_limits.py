@@ -6,6 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from api import graphql_socket
+from api.main import READ_BYTES, WebSocketProtocol
 from domain.settings import Settings
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
@@ -82,3 +83,23 @@ async def test_there_may_be_only_so_many_operations_on_a_socket(settings: Settin
         await socket.send({"id": "1", "type": "complete"})
         await socket.subscribe("3", NAME)
         assert "data" in await socket.next("3")
+
+
+async def test_who_floods_a_socket_is_read_bit_by_bit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[int] = []
+    async with api.socket() as socket:
+        (connection,) = api.server.server_state.connections
+        assert isinstance(connection, WebSocketProtocol)
+        receive_data = connection.conn.receive_data
+
+        def noting(data: bytes) -> None:
+            pieces.append(len(data))
+            receive_data(data)
+
+        monkeypatch.setattr(connection.conn, "receive_data", noting)
+        # Unasked, and answered by nothing.
+        pongs = b"\x8a\x80\0\0\0\0" * 100_000
+        socket.connection.transport.write(pongs)
+        await until(lambda: sum(pieces) >= len(pongs))
+        await socket.quiet()
+    assert max(pieces) <= READ_BYTES
