@@ -52,8 +52,6 @@ class Measure:
     fields: int = 0
     aliases: int = 0
     directives: int = 0
-    # The most times one name is answered in one selection: validation compares those with each other, pair by pair.
-    repeated: int = 0
     introspections: int = 0
     introspection_lists: int = 0
     # Objects that it may load or build.
@@ -66,7 +64,6 @@ class Measure:
             min(self.fields + other.fields, ENDLESS),
             min(self.aliases + other.aliases, ENDLESS),
             min(self.directives + other.directives, ENDLESS),
-            max(self.repeated, other.repeated),
             min(self.introspections + other.introspections, ENDLESS),
             max(self.introspection_lists, other.introspection_lists),
             min(self.cost + other.cost, ENDLESS),
@@ -79,7 +76,6 @@ LIMITS = Measure(
     fields=1_000,
     aliases=100,
     directives=100,
-    repeated=50,
     introspections=3,
     introspection_lists=3,
     cost=10_000,
@@ -91,7 +87,6 @@ _WORDS = {
     "fields": "selects {found} fields; {limit} are allowed",
     "aliases": "has {found} aliases; {limit} are allowed",
     "directives": "has {found} directives; {limit} are allowed",
-    "repeated": "asks for one name {found} times in one selection; {limit} are allowed",
     "introspections": "introspects {found} times; {limit} are allowed",
     "introspection_lists": "nests {found} lists of the introspection; {limit} are allowed",
     "cost": "may cost {found}; {limit} are allowed. Ask for smaller pages (first, last)",
@@ -174,12 +169,9 @@ class Ruler:
             return total
         if depth > LIMITS.depth:
             return Measure(depth=LIMITS.depth + 1)  # refused already: the rest tells nothing more
-        names: dict[str, int] = {}
         for node in selection_set.selections:
             total = total.beside(self._node(node, parent, depth))
-            name = _answered_as(node)
-            names[name] = names.get(name, 0) + 1
-        return replace(total, repeated=max(total.repeated, *names.values())) if names else total
+        return total
 
     def _node(self, node: SelectionNode, parent: GraphQLNamedType | None, depth: int) -> Measure:
         if isinstance(node, FieldNode):
@@ -220,7 +212,6 @@ class Ruler:
             fields=min(inner.fields + 1, ENDLESS),
             aliases=min(inner.aliases + (node.alias is not None), ENDLESS),
             directives=inner.directives,
-            repeated=inner.repeated,
             introspections=min(inner.introspections + (name in {"__schema", "__type"}), ENDLESS),
             introspection_lists=inner.introspection_lists + lists,
             cost=0 if within_introspection else self._cost(node, definition, inner),
@@ -273,9 +264,3 @@ class Ruler:
         if isinstance(node, IntValueNode):
             return int(node.value) if len(node.value) < 10 else LARGEST_SIZE
         return None
-
-
-def _answered_as(node: SelectionNode) -> str:
-    if isinstance(node, FieldNode):
-        return (node.alias or node.name).value
-    return f"...{node.name.value}" if isinstance(node, FragmentSpreadNode) else "..."

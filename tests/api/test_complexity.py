@@ -61,6 +61,8 @@ def nested_bomb(levels: int) -> str:
         pytest.param(bomb(10, width=16), id="a wide bomb"),
         pytest.param(nested_bomb(12), id="a bomb of nested fields"),
         pytest.param("{ viewer { token { " + "name " * 900 + "} } }", id="one name 900 times"),
+        pytest.param("{ viewer { token { " + ("... { " + "name " * 45 + "} ") * 20 + "} } }", id="and in fragments"),
+        pytest.param("{ viewer { " + ("token { " + "name " * 18 + "} ") * 45 + "} }", id="and within one name"),
         pytest.param("{ viewer { token { " + " ".join(f"a{i}: name" for i in range(400)) + " } } }", id="400 aliases"),
         pytest.param("{ " + " ".join(f"a{i}: viewer {{ token {{ id }} }}" for i in range(60)) + " }", id="60 roots"),
         pytest.param("{ viewer { token { id " + "@skip(if: false) " * 150 + "} } }", id="150 directives"),
