@@ -84,8 +84,8 @@ export const SocketContext = createContext<Socket | null>(null);
 
 interface Listener<Item> {
   onChange(item: Item): void;
-  /** Read everything again: changes may have been missed. */
-  onGap(): void;
+  /** Read again, for changes may have been missed: some just now, as it began, or `lost` ones, which may be of anything. */
+  onGap(lost: boolean): void;
   onState(state: LiveState): void;
 }
 
@@ -152,7 +152,7 @@ class Feed<Data, Variables extends object, Item extends Change> {
     if (this.cursor === null) {
       if (!isFirst) this.recovery = 'reread';
       clearTimeout(this.settle);
-      this.settle = setTimeout(() => this.listener.onGap(), SETTLE_MS);
+      this.settle = setTimeout(() => this.listener.onGap(!isFirst), SETTLE_MS);
     }
     if (isFirst) return this.become({ ...this.state, phase: 'live' });
     clearTimeout(this.confirm);
@@ -180,7 +180,7 @@ class Feed<Data, Variables extends object, Item extends Change> {
     if (fault?.code === 'CURSOR_EXPIRED' || (fault?.code === 'BAD_USER_INPUT' && this.cursor !== null)) {
       this.cursor = fault.cursor;
       this.recovery = 'reread';
-      this.listener.onGap();
+      this.listener.onGap(true);
     }
     if (this.state.phase !== 'interrupted') this.become({ ...this.state, phase: 'interrupted' });
     this.later();
@@ -224,12 +224,12 @@ export function useFeed<Data, Variables extends object, Item extends Change>(
   document: TypedDocumentNode<Data, Variables & { after?: string | null }>,
   variables: Variables,
   pick: (data: Data) => Item,
-  handlers: { onChange(item: Item): void; onGap(): void },
+  handlers: { onChange(item: Item): void; onGap(lost: boolean): void },
 ): LiveState {
   const socket = useContext(SocketContext);
   const [state, setState] = useState<LiveState>(START);
   const change = useEffectEvent((item: Item) => handlers.onChange(item));
-  const gap = useEffectEvent(() => handlers.onGap());
+  const gap = useEffectEvent((lost: boolean) => handlers.onGap(lost));
   const picked = useEffectEvent((data: Data) => pick(data));
   const key = JSON.stringify(variables);
   useEffect(() => {
@@ -237,7 +237,7 @@ export function useFeed<Data, Variables extends object, Item extends Change>(
     const parsed = JSON.parse(key) as Variables;
     const feed = new Feed(socket, document, parsed, (data: Data) => picked(data), {
       onChange: (item) => change(item),
-      onGap: () => gap(),
+      onGap: (lost) => gap(lost),
       onState: setState,
     });
     return () => feed.stop();

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { choose, reads, visit } from '../browser.mjs';
 import { makeWebhook, rows, using, usingLine } from '../stage.mjs';
-import { delivered, path_, python, redisUrl, testEvent, url } from '../workspace.mjs';
+import { ask, delivered, path_, python, redisUrl, testEvent, url } from '../workspace.mjs';
 
 /** The page of a new webhook with one delivery in its log, on a line that can be cut. */
 async function watching(name, body) {
@@ -44,6 +44,22 @@ test('a stream that Redis lost makes the page read everything again and say so',
     await reads(page, 'the list was read again', '.live');
     await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 3);
     assert.deepEqual(await rows(page), Array(3).fill(['Post Published', 'Succeeded']));
+  });
+});
+
+test('where more was lost than one page holds, the list begins anew and has no hole', async () => {
+  await watching('Long forgotten', async (page, wire, id) => {
+    wire.cut();
+    await reads(page, 'Disconnected', '.live');
+    const test_ = 'webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } }';
+    const twenty = `mutation($id: ID!) { ${Array.from({ length: 20 }, (_, number) => `t${number}: ${test_}`).join(' ')} }`;
+    for (let round = 0; round < 6; round++) await ask(twenty, { id });
+    execFileSync(python, ['-c', 'import sys, redis; redis.Redis.from_url(sys.argv[1]).flushall()', redisUrl]);
+    wire.mend();
+    await reads(page, 'the list was read again', '.live');
+    await reads(page, '100 loaded, more as you scroll', '.table-foot');
+    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+    await reads(page, '121 in all', '.table-foot');
   });
 });
 

@@ -27,6 +27,13 @@ export interface LogState {
   problem: string | null;
 }
 
+/** One reading of a page: the first one, or the one after a cursor. */
+interface Reading {
+  after: string | null;
+  /** Whether all that was known before is forgotten. */
+  anew: boolean;
+}
+
 const NOTHING: LogState = { rows: [], read: null, hasMore: null, loading: false, problem: null };
 
 /** A list of deliveries, newest first, that pages fill from behind and changes from the front. */
@@ -36,6 +43,7 @@ class DeliveryLog {
   private readonly touched = new Map<string, number>();
   private order: Row[] = [];
   private cursor: string | null = null;
+  private failed: Reading = { after: null, anew: false };
   private state: LogState = NOTHING;
   private frame = 0;
   private clock = 0;
@@ -53,20 +61,19 @@ class DeliveryLog {
 
   readonly snapshot = (): LogState => this.state;
 
-  /** Reads the first page: at the start, and again where changes may have been missed. */
-  async reread(): Promise<void> {
-    await this.read(null);
+  /** Reads the first page: at the start, and again where changes may have been missed. Where they are lost, anew: then what is known behind that page may be old, and have a hole before it. */
+  async reread(anew = false): Promise<void> {
+    await this.read({ after: null, anew });
   }
 
   async more(): Promise<void> {
     if (this.state.loading || this.state.hasMore !== true) return;
-    await this.read(this.cursor);
+    await this.read({ after: this.cursor, anew: false });
   }
 
   /** Goes on where reading failed. */
   async retry(): Promise<void> {
-    if (this.state.hasMore === true) await this.more();
-    else await this.reread();
+    await this.read(this.failed);
   }
 
   /** Takes a change from the live stream. */
@@ -82,11 +89,16 @@ class DeliveryLog {
     this.publish();
   }
 
-  private async read(after: string | null): Promise<void> {
+  private async read(reading: Reading): Promise<void> {
+    const { after, anew } = reading;
     const asked = this.clock;
     this.become({ loading: true });
     const { data, problem } = await run(this.client, 'query', DeliveriesDocument, { first: PAGE, after, filter: this.filter });
-    if (data === null) return this.become({ loading: false, problem });
+    if (data === null) {
+      this.failed = reading;
+      return this.become({ loading: false, problem });
+    }
+    if (anew) this.forget(asked);
     for (const row of data.deliveries.nodes) {
       if ((this.touched.get(row.id) ?? 0) > asked) continue;
       if (this.byId.has(row.id)) this.replace(row);
@@ -99,6 +111,14 @@ class DeliveryLog {
       this.state = { ...this.state, hasMore: pageInfo.hasNextPage };
     }
     this.become({ loading: false, problem: null, rows: [...this.order], read: this.order.length });
+  }
+
+  /** All but what a change has told since. */
+  private forget(asked: number): void {
+    this.order = this.order.filter((row) => (this.touched.get(row.id) ?? 0) > asked);
+    this.byId.clear();
+    for (const row of this.order) this.byId.set(row.id, row);
+    this.cursor = null;
   }
 
   private fits(row: Row): boolean {
@@ -167,7 +187,7 @@ export interface LogFilter {
 
 export interface LiveLog extends LogState {
   live: LiveState;
-  /** Counts the changes seen: what is computed from the log is stale when it grows. */
+  /** Counts the changes that were seen, or lost: what is computed from the log is stale when it grows. */
   changes: number;
   more(): void;
   retry(): void;
@@ -201,7 +221,10 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
         log.take(change);
         counted.current += 1;
       },
-      onGap: () => void log.reread(),
+      onGap: (lost) => {
+        void log.reread(lost);
+        if (lost) counted.current += 1;
+      },
     },
   );
   const count = useEffectEvent(() => setChanges(counted.current));

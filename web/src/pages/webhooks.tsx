@@ -86,7 +86,11 @@ function useLastDeliveries(onGap: () => void) {
         return new Map(before).set(id, delivery);
       });
     },
-    onGap,
+    onGap: (lost) => {
+      // What the list says now is newer.
+      if (lost) setLast(new Map());
+      onGap();
+    },
   });
   return { last, live };
 }
