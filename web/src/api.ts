@@ -4,7 +4,7 @@ import { type AnyVariables, cacheExchange, Client, type CombinedError, fetchExch
 import type { FaultFragment, ViewerQuery } from './generated/graphql';
 import { refuse } from './session';
 
-const REFUSED = 'The server no longer accepts this token: it has expired or was revoked.';
+export const REFUSED = 'The server no longer accepts this token: it has expired or was revoked.';
 
 function codeOf(error: CombinedError): string | null {
   for (const fault of error.graphQLErrors) {
@@ -27,7 +27,7 @@ export function createApi(token: string): Client {
     exchanges: [
       mapExchange({
         onError(error) {
-          if (isUnauthenticated(error)) refuse(REFUSED);
+          if (isUnauthenticated(error)) refuse(token, REFUSED);
         },
       }),
       cacheExchange,

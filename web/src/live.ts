@@ -2,6 +2,7 @@ import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type Client, createClient } from 'graphql-ws';
 import { createContext, useContext, useEffect, useEffectEvent, useState } from 'react';
 import { stringifyDocument } from 'urql';
+import { REFUSED } from './api';
 import { refuse } from './session';
 
 const PING_EVERY_MS = 12_000;
@@ -42,7 +43,7 @@ export class Socket {
   private readonly openings = new Set<(open: boolean) => void>();
   private pong: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(token: string) {
+  constructor(readonly token: string) {
     this.client = createClient({
       url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
       connectionParams: { authorization: `Bearer ${token}` },
@@ -176,7 +177,7 @@ class Feed<Data, Variables extends object, Item extends Change> {
     clearTimeout(this.settle);
     clearTimeout(this.confirm);
     const fault = faultOf(error);
-    if (fault?.code === 'UNAUTHENTICATED') return refuse('The server no longer accepts this token: it has expired or was revoked.');
+    if (fault?.code === 'UNAUTHENTICATED') return refuse(this.socket.token, REFUSED);
     if (fault?.code === 'CURSOR_EXPIRED' || (fault?.code === 'BAD_USER_INPUT' && this.cursor !== null)) {
       this.cursor = fault.cursor;
       this.recovery = 'reread';

@@ -19,6 +19,9 @@ export function restored<Value>(name: string): Value | null {
   return kept === null ? null : (JSON.parse(kept) as Value);
 }
 
+/** By webhook: secrets on their way from the answer that carried them to the page that shows them once. In memory alone. */
+export const secrets = new Map<string, string>();
+
 export interface Session {
   token: string | null;
   /** Why there is no token any more, to say on the page that asks for one. */
@@ -42,12 +45,13 @@ export function signIn(token: string): void {
 export function signOut(): void {
   const names = Array.from({ length: ofTab.length }, (_, index) => ofTab.key(index));
   for (const name of names) if (name?.startsWith(KEPT)) ofTab.removeItem(name);
+  secrets.clear();
   become({ token: null, refusal: null });
 }
 
-/** The server no longer takes the token: drop it and say so. */
-export function refuse(refusal: string): void {
-  if (session.token !== null) become({ token: null, refusal });
+/** The server no longer takes this token: drop it and say so, unless another one has come in its place meanwhile. */
+export function refuse(token: string, refusal: string): void {
+  if (session.token === token) become({ token: null, refusal });
 }
 
 export function useSession(): Session {

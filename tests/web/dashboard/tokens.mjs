@@ -32,6 +32,49 @@ test('a token that may only read is offered nothing else, and loses the page whe
   await page.browserContext().close();
 });
 
+test('an answer to a token that was refused comes late, and ends no other session', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "Slow", role: VIEWER}) { token { id } secret errors { message } } }`);
+  await using({ token: tokenCreate.secret }, async (page) => {
+    const late = [];
+    await page.setRequestInterception(true);
+    page.on('request', (request) => {
+      const isHeld = request.headers().authorization === `Bearer ${tokenCreate.secret}` && request.postData()?.includes('query Deliveries(');
+      if (isHeld) late.push(request);
+      else request.continue();
+    });
+    await visit(page, `${url}/deliveries`);
+    await reads(page, 'Live', '.live');
+    await ask(`mutation($id: ID!) { tokenRevoke(id: $id) { errors { message } } }`, { id: tokenCreate.token.id });
+    await reads(page, 'You have been signed out');
+    await fill(page, 'Token', token);
+    await click(page, 'button', 'Sign in');
+    await reads(page, 'Live', '.live');
+    const answer = page.waitForResponse((response) => response.status() === 401);
+    for (const request of late) request.continue();
+    await answer;
+    await click(page, 'link', 'Webhooks');
+    await reads(page, 'Create Webhook', 'main');
+    page.faults = page.faults.filter((fault) => !fault.includes('401'));
+  });
+});
+
+test('a secret that nobody has stored yet is not shown to whoever signs in next', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "Next", role: VIEWER}) { secret errors { message } } }`);
+  const id = await makeWebhook('Has a secret');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Rotate the secret');
+    await click(page, 'button', 'Rotate');
+    await reads(page, 'Keep the secret now');
+    await click(page, 'button', 'Sign out');
+    await fill(page, 'Token', tokenCreate.secret);
+    await click(page, 'button', 'Sign in');
+    await reads(page, 'Has a secret', 'h1');
+    await reads(page, 'Live', '.live');
+    assert.ok(!(await page.$eval('main', (element) => element.textContent)).includes('Keep the secret now'));
+  });
+});
+
 test('a token that is refused is asked for again where the keyboard is', async () => {
   await using({ token: null }, async (page) => {
     await visit(page, `${url}/signin`);

@@ -1,24 +1,18 @@
 import { useState } from 'react';
+import { secrets } from '../session';
 import { Button } from '../ui/basics';
 import { CodeBlock } from '../ui/code';
 
-/** Secrets on their way from the answer that carried them to the page that shows them once. In memory alone. */
-const waiting = new Map<string, string>();
-
-export function keepSecret(webhookId: string, secret: string): void {
-  waiting.set(webhookId, secret);
-}
-
 export function useSecret(webhookId: string): { secret: string | null; show(secret: string): void; forget(): void } {
-  const [secret, setSecret] = useState(() => waiting.get(webhookId) ?? null);
+  const [secret, setSecret] = useState(() => secrets.get(webhookId) ?? null);
   return {
     secret,
     show: (shown) => {
-      keepSecret(webhookId, shown);
+      secrets.set(webhookId, shown);
       setSecret(shown);
     },
     forget: () => {
-      waiting.delete(webhookId);
+      secrets.delete(webhookId);
       setSecret(null);
     },
   };

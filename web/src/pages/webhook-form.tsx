@@ -4,9 +4,9 @@ import { byField, type Faults, run, sentence, useMay } from '../api';
 import { changes } from '../changes';
 import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { navigate, paths } from '../router';
+import { secrets } from '../session';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { OtherFaults, showFaults } from '../ui/form';
-import { keepSecret } from './secret';
 import { Details, type Draft, Events, Headers, Security } from './webhook-fields';
 
 const BLANK: Draft = {
@@ -99,7 +99,7 @@ export function NewWebhookPage() {
     if (data === null) return new Map([['', problem]]);
     const { webhook, secret, errors } = data.webhookCreate;
     if (errors.length > 0 || !webhook) return byField(errors);
-    if (secret) keepSecret(webhook.id, secret);
+    if (secret) secrets.set(webhook.id, secret);
     navigate(paths.webhook(webhook.id));
     return null;
   };
