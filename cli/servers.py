@@ -90,7 +90,8 @@ class PrivatePostgres(PrivateServer):
         PostgreSQL itself refuses to start when a stranger has got the number in a stale file, as happens in containers.
         """
         for first in self._pid_file_lines()[:1]:
-            end_leftover(int(first), self.stop_signal, self.patience, "postgres", str(self.data))
+            # Whole: the folder may be a copy, and its number that of the original, which runs on.
+            end_leftover(int(first), self.stop_signal, self.patience, "postgres", f" -D {self.data} ")
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             (socket_folder(self.data) / f"{POSTGRES_SOCKET}.lock").unlink(missing_ok=True)
 

@@ -204,10 +204,17 @@ def test_a_server_that_does_not_answer_in_time_is_not_left_running(
     assert redis.process is None
 
 
-def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["postgres"], id="another program's"),
+        pytest.param(["postgres", "-D", "/copied/from{data}", "-k", "/copied/from{data}"], id="the original of a copy"),
+    ],
+)
+def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: Path, words: list[str]) -> None:
     with PrivatePostgres(tmp_path / "p", FAST) as postgres:
         lines = (postgres.data / "postmaster.pid").read_text().splitlines()
-    command = [sys.executable, "-c", "input(print(flush=True))", "postgres"]
+    command = [sys.executable, "-c", "input(print(flush=True))", *(word.format(data=postgres.data) for word in words)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
         # Before it runs, nothing tells what it is.
         assert stranger.stdout is not None
