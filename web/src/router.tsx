@@ -20,6 +20,14 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   notify();
 }
 
+/** Goes on from the page one is on now, once an answer is there; not for who has gone elsewhere meanwhile. */
+export function fromHere(): (to: string) => void {
+  const here = location.pathname;
+  return (to) => {
+    if (location.pathname === here) navigate(to);
+  };
+}
+
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -29,10 +37,12 @@ export function usePath(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }
 
-/** One parameter of the address, and a setter that replaces it (null removes it). */
+/** One parameter of the address, and a setter that replaces it (null removes it), but on no other page. */
 export function useParameter(name: string): [string | null, (value: string | null) => void] {
   const value = useSyncExternalStore(subscribe, () => new URLSearchParams(location.search).get(name));
+  const page = location.pathname;
   const set = (next: string | null): void => {
+    if (location.pathname !== page) return;
     const search = new URLSearchParams(location.search);
     if (next === null) search.delete(name);
     else search.set(name, next);

@@ -20,6 +20,25 @@ test('a post is written for two accounts, counted, published and watched as it g
   });
 });
 
+test('an answer that comes late takes nobody away from where they have gone meanwhile', async () => {
+  await addAccount(`Meanwhile ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'Written in passing');
+    await page.setRequestInterception(true);
+    const held = new Promise((resolve) => {
+      page.on('request', (request) => (request.postData()?.includes('mutation PostCreate(') ? resolve(request) : request.continue()));
+    });
+    await click(page, 'button', 'Save as a draft');
+    const request = await held;
+    await click(page, 'link', 'Accounts');
+    await reads(page, 'Where posts go.', 'main');
+    request.continue();
+    await reads(page, 'Saved as a draft');
+    assert.equal(new URL(page.url()).pathname, '/accounts');
+  });
+});
+
 test('a scheduled post is shown with its year, and keeps its time to the second where only its text is edited', async () => {
   const account = await addAccount(`Planned ${RUN}`);
   const year = new Date().getFullYear() + 2;

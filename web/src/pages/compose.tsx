@@ -4,7 +4,7 @@ import { useAllAccounts } from '../accounts';
 import { byField, type Faults, run, useMay } from '../api';
 import { changes } from '../changes';
 import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
-import { navigate, paths } from '../router';
+import { fromHere, navigate, paths } from '../router';
 import { preserve, restored } from '../session';
 import { fromLocal } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
@@ -271,6 +271,7 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   };
 
   const save = async (draft: Draft, intent: Intent): Promise<Faults | null> => {
+    const go = fromHere();
     const found = await store(draft, intent);
     const id = stored.current?.id;
     if (found !== null || id === undefined) return found;
@@ -281,7 +282,7 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
     }
     say(intent === 'publish' ? 'It goes out now' : intent === 'schedule' ? 'Scheduled' : draft.scheduledAt ? 'Saved as a draft, without its time' : 'Saved as a draft');
     onDone?.();
-    navigate(paths.post(id));
+    go(paths.post(id));
     return null;
   };
 

@@ -6,7 +6,7 @@ import { Verification } from '../deliveries/verify-panel';
 import { Timeline } from '../deliveries/timeline';
 import { DeliveryCancelDocument, DeliveryChangesDocument, DeliveryDocument, type DeliveryQuery, DeliveryRetryDocument } from '../generated/graphql';
 import { useFeed } from '../live';
-import { Link, navigate, paths } from '../router';
+import { fromHere, Link, paths } from '../router';
 import { ago, full, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { CodeBlock, copy, CopyButton, Tabs } from '../ui/code';
@@ -20,13 +20,14 @@ function useVerbs(delivery: Delivery, renew: () => void) {
   const client = useClient();
   const [busy, setBusy] = useState<'again' | 'cancel' | null>(null);
   const again = async (): Promise<void> => {
+    const go = fromHere();
     setBusy('again');
     const { data, problem } = await run(client, 'mutation', DeliveryRetryDocument, { id: delivery.id });
     setBusy(null);
     const fault = problem ?? data?.deliveryRetry.errors[0]?.message;
     if (fault) return say(fault, true);
     const id = data?.deliveryRetry.delivery?.id;
-    if (id) navigate(paths.delivery(id));
+    if (id) go(paths.delivery(id));
     say('Sent again, as a new delivery of the same event');
   };
   const cancel = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { useClient, useQuery } from 'urql';
 import { run, sentence, useLast, useMay } from '../api';
 import { PostChangesDocument, type PostCoreFragment, PostDeleteDocument, PostDocument, PostPublishDocument } from '../generated/graphql';
 import { useFeed } from '../live';
-import { navigate, paths } from '../router';
+import { fromHere, paths } from '../router';
 import { ago, full, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
@@ -63,13 +63,14 @@ function useVerbs(post: Post, renew: () => void) {
     renew();
   };
   const remove = async (): Promise<void> => {
+    const go = fromHere();
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', PostDeleteDocument, { ids: [post.id], toTrash: false });
     setBusy(false);
     const found = problem ?? data?.postDelete.errors[0]?.message ?? null;
     if (found !== null) return setFault(found);
     say('The post was deleted here');
-    navigate(paths.posts);
+    go(paths.posts);
   };
   return { busy, fault, publish, remove };
 }

@@ -3,7 +3,7 @@ import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, sentence, useMay } from '../api';
 import { changes } from '../changes';
 import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
-import { navigate, paths } from '../router';
+import { fromHere, paths } from '../router';
 import { secrets } from '../session';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { OtherFaults, showFaults } from '../ui/form';
@@ -94,13 +94,14 @@ export function NewWebhookPage() {
   const client = useClient();
   const { manageWebhooks } = useMay();
   const save = async (draft: Draft): Promise<Faults | null> => {
+    const go = fromHere();
     const input = { ...common(draft), secret: draft.secret || null };
     const { data, problem } = await run(client, 'mutation', WebhookCreateDocument, { input });
     if (data === null) return new Map([['', problem]]);
     const { webhook, secret, errors } = data.webhookCreate;
     if (errors.length > 0 || !webhook) return byField(errors);
     if (secret) secrets.set(webhook.id, secret);
-    navigate(paths.webhook(webhook.id));
+    go(paths.webhook(webhook.id));
     return null;
   };
   return (
@@ -127,11 +128,12 @@ export function EditWebhookPage({ id }: { id: string }) {
   const webhook = data?.webhook;
   const back = { href: paths.webhook(id), label: webhook?.name ?? 'Webhook' };
   const save = async (draft: Draft, begun: Draft): Promise<Faults | null> => {
+    const go = fromHere();
     const input = changes(common(begun), common(draft));
     const { data: saved, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id, input });
     if (saved === null) return new Map([['', problem]]);
     if (saved.webhookUpdate.errors.length > 0) return byField(saved.webhookUpdate.errors);
-    navigate(paths.webhook(id));
+    go(paths.webhook(id));
     return null;
   };
   return (

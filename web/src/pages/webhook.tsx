@@ -3,7 +3,7 @@ import { useClient, useQuery } from 'urql';
 import { run, sentence, useLast, useMay } from '../api';
 import { DeliveryList } from '../deliveries/list';
 import { type WebhookCoreFragment, WebhookDeleteDocument, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
-import { navigate, paths, useParameter } from '../router';
+import { fromHere, paths, useParameter } from '../router';
 import { Ago, Button, ButtonLink, Chip, Empty, Loading, Notice, PageHead, Problem } from '../ui/basics';
 import { CopyButton } from '../ui/code';
 import { Confirm } from '../ui/dialog';
@@ -120,13 +120,14 @@ function DeleteDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void 
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const remove = async (): Promise<void> => {
+    const go = fromHere();
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', WebhookDeleteDocument, { id: webhook.id });
     setBusy(false);
     const found = problem ?? data?.webhookDelete.errors[0]?.message ?? null;
     if (found !== null) return setFault(found);
     say(`${webhook.name} was deleted`);
-    navigate(paths.webhooks);
+    go(paths.webhooks);
   };
   return (
     <Confirm title={`Delete ${webhook.name}?`} action="Delete the webhook" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
