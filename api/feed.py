@@ -54,6 +54,9 @@ class Owner(Protocol):
     def forget(self, feed: "Feed") -> None:
         """This feed has ended."""
 
+    def share(self) -> int:
+        """How many bytes each feed may remember just now."""
+
     def executed(self) -> None:
         """One change was executed and encoded."""
 
@@ -132,7 +135,7 @@ class Feed:
         self._error: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._recent = Recent()
+        self._recent = Recent(owner.share)
         self._recalling = asyncio.Lock()
 
     async def start(self) -> None:

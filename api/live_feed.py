@@ -16,6 +16,7 @@ from graphql.execution.values import get_argument_values
 from api.execution import Engine, Prepared
 from api.feed import PASSING, Feed, Sink, Source
 from api.metrics import Metrics
+from api.recent import share_of
 from domain.live import LiveAway
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
@@ -84,6 +85,10 @@ class Feeds:
         """Let the next equal subscription begin anew."""
         if self._feeds.get(feed.key) is feed:
             del self._feeds[feed.key]
+
+    def share(self) -> int:
+        """How many bytes each feed may remember just now."""
+        return share_of(len(self._feeds))
 
     def executed(self) -> None:
         """One change was executed and encoded."""

@@ -1,10 +1,14 @@
 """What a feed remembers for those who resume."""
 
+import sys
 from bisect import bisect_right
+from collections.abc import Callable
 
 # What a feed remembers for those who resume: the usual reconnect finds all that it missed here.
 RECENT_CHANGES = 2_000
 RECENT_BYTES = 4 * 1024 * 1024
+# One token may have 100,000 different subscriptions: where there are many feeds, each remembers less.
+RECENT_BYTES_IN_ALL = 64 * 1024 * 1024
 
 # Where a change stands in the stream (domain/live.py, order_of).
 Position = tuple[int, int]
@@ -14,7 +18,9 @@ Encoded = tuple[Position, str]
 class Recent:
     """The last changes of a feed: all of them after `start`, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Callable[[], int] = lambda: RECENT_BYTES) -> None:
+        """`share` tells how many bytes they may take, which changes as feeds come and go."""
+        self._share = share
         self.start: Position = (0, 0)
         self._orders: list[Position] = []
         self._payloads: list[str] = []
@@ -27,23 +33,33 @@ class Recent:
 
     def has_room_for(self, found: list[Encoded]) -> bool:
         """Whether these can be remembered too."""
-        size = sum(len(payload) for _, payload in found)
-        return len(self._orders) + len(found) <= RECENT_CHANGES and self._bytes + size <= RECENT_BYTES
+        size = sum(_size(payload) for _, payload in found)
+        return len(self._orders) + len(found) <= RECENT_CHANGES and self._bytes + size <= self._share()
 
     def add(self, order: Position, payload: str) -> None:
-        """Remember the newest change; where there are too many, forget the older half in one go."""
+        """Remember the newest change; where there are too many, forget the older half of them."""
         self._orders.append(order)
         self._payloads.append(payload)
-        self._bytes += len(payload)
-        if len(self._orders) > RECENT_CHANGES or self._bytes > RECENT_BYTES:
+        self._bytes += _size(payload)
+        while len(self._orders) > RECENT_CHANGES or self._bytes > self._share():
             half = max(1, len(self._orders) // 2)
             self.start = self._orders[half - 1]
-            self._bytes -= sum(len(payload) for payload in self._payloads[:half])
+            self._bytes -= sum(_size(payload) for payload in self._payloads[:half])
             del self._orders[:half], self._payloads[:half]
 
     def add_before(self, start: Position, found: list[Encoded]) -> None:
         """Remember what lies between a new start and the old one."""
         self._orders[:0] = [order for order, _ in found]
         self._payloads[:0] = [payload for _, payload in found]
-        self._bytes += sum(len(payload) for _, payload in found)
+        self._bytes += sum(_size(payload) for _, payload in found)
         self.start = start
+
+
+def share_of(feeds: int) -> int:
+    """How many bytes each of so many feeds may remember."""
+    return min(RECENT_BYTES, RECENT_BYTES_IN_ALL // max(1, feeds))
+
+
+def _size(payload: str) -> int:
+    # Of a text with an emoji, Python keeps four bytes for every character.
+    return len(payload) if payload.isascii() else sys.getsizeof(payload)

@@ -220,16 +220,21 @@ async def test_a_thousand_who_resume_cost_each_change_once(api: Api) -> None:
     assert executed(api) - before <= 400
 
 
-async def test_more_than_the_feed_remembers_comes_out_of_the_stream(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.recent.RECENT_CHANGES", 50)
-    monkeypatch.setattr("api.feed.RECENT_CHANGES", 50)
+@pytest.mark.parametrize("bounds", [("recent.RECENT_CHANGES", "feed.RECENT_CHANGES"), ("recent.RECENT_BYTES_IN_ALL",)])
+async def test_more_than_the_feed_remembers_comes_out_of_the_stream(
+    api: Api, monkeypatch: pytest.MonkeyPatch, bounds: tuple[str, ...]
+) -> None:
+    for bound in bounds:
+        monkeypatch.setattr(f"api.{bound}", 50)
     cursors = await resumable(api, 300)
     keeper, _ = await listen(api)
     listener, _ = await listen(api, after="0")
     assert listener.cursors == cursors
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 120))
     await listener.until(420)
+    before = executed(api)
     late, _ = await listen(api, after=cursors[250])
+    assert executed(api) > before
     assert late.cursors == listener.cursors[251:]
     assert listener.cursors[300:] == keeper.cursors
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.recent import RECENT_BYTES, RECENT_CHANGES, Recent
+from api.recent import RECENT_BYTES, RECENT_BYTES_IN_ALL, RECENT_CHANGES, Recent, share_of
 
 MEBIBYTE = "x" * (RECENT_BYTES // 4)
 
@@ -37,6 +37,28 @@ def test_one_that_is_larger_than_all_may_be_is_not_remembered() -> None:
     recent.add((1, 0), MEBIBYTE * 5)
     assert (recent.start, orders(recent)) == ((1, 0), [])
     assert recent.has_room_for([((2, 0), MEBIBYTE)] * 4)
+
+
+def test_what_other_feeds_need_is_forgotten_with_the_next_change() -> None:
+    feeds = 1
+    recent = Recent(lambda: share_of(feeds))
+    for order in range(1, 5):
+        recent.add((order, 0), MEBIBYTE)
+    feeds = 100_000
+    recent.add((5, 0), "x")
+    assert (recent.start, orders(recent)) == ((4, 0), [5])
+    assert not recent.has_room_for([((4, 0), "x" * share_of(feeds))])
+
+
+def test_all_feeds_together_remember_only_so_much() -> None:
+    assert share_of(1) == RECENT_BYTES
+    assert all(feeds * share_of(feeds) <= RECENT_BYTES_IN_ALL for feeds in (1, 16, 17, 200, 100_000))
+
+
+def test_a_text_is_as_large_as_python_keeps_it() -> None:
+    recent = Recent()
+    recent.add((1, 0), "😀" * (RECENT_BYTES // 4 + 1))
+    assert orders(recent) == []
 
 
 @pytest.mark.parametrize(("most", "payload"), [(RECENT_CHANGES, "x"), (4, MEBIBYTE)])
