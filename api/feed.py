@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from api.deadline import Late, within
 from api.execution import Engine, shown
-from api.recent import RECENT_CHANGES, Encoded, Position, Recent
+from api.recent import Encoded, Position, Recent, size_of
 from domain.database import OUT_OF_REACH
 from domain.hub import Attachment, Hub
 from domain.live import CursorExpired, Entry, LiveAway, order_of
@@ -235,11 +235,14 @@ class Feed:
 
     async def _gather(self, past: AsyncGenerator[Encoded, None]) -> tuple[list[Encoded], bool]:
         found: list[Encoded] = []
+        size = 0
         async for each in past:
             found.append(each)
-            if not self._recent.has_room_for(found[-1:]) or len(found) >= RECENT_CHANGES:
+            size += size_of(each)
+            if not self._recent.has_room_for(len(found), size):
                 return found, False
-        return found, self._recent.has_room_for(found)
+        # There may be less since.
+        return found, self._recent.has_room_for(len(found), size)
 
     async def _run(self, entries: AsyncGenerator[Entry, None]) -> None:
         try:

@@ -31,10 +31,9 @@ class Recent:
         missed = bisect_right(self._orders, order)
         return list(zip(self._orders[missed:], self._payloads[missed:], strict=True))
 
-    def has_room_for(self, found: list[Encoded]) -> bool:
-        """Whether these can be remembered too."""
-        size = sum(_size(payload) for _, payload in found)
-        return len(self._orders) + len(found) <= RECENT_CHANGES and self._bytes + size <= self._share()
+    def has_room_for(self, changes: int, size: int) -> bool:
+        """Whether so many, of this size together, can be remembered too."""
+        return len(self._orders) + changes <= RECENT_CHANGES and self._bytes + size <= self._share()
 
     def add(self, order: Position, payload: str) -> None:
         """Remember the newest change; where there are too many, forget the older half of them."""
@@ -51,13 +50,18 @@ class Recent:
         """Remember what lies between a new start and the old one."""
         self._orders[:0] = [order for order, _ in found]
         self._payloads[:0] = [payload for _, payload in found]
-        self._bytes += sum(_size(payload) for _, payload in found)
+        self._bytes += sum(map(size_of, found))
         self.start = start
 
 
 def share_of(feeds: int) -> int:
     """How many bytes each of so many feeds may remember."""
     return min(RECENT_BYTES, RECENT_BYTES_IN_ALL // max(1, feeds))
+
+
+def size_of(change: Encoded) -> int:
+    """How many bytes a change takes."""
+    return _size(change[1])
 
 
 def _size(payload: str) -> int:

@@ -168,7 +168,6 @@ async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while
 ) -> None:
     # With less than all of them, the feed forgets some while others are being brought back.
     monkeypatch.setattr("api.recent.RECENT_CHANGES", remembered)
-    monkeypatch.setattr("api.feed.RECENT_CHANGES", remembered)
     rand = random.Random(7)
     await listen(api)
     number = min(1_500, 25 * remembered)
@@ -220,12 +219,11 @@ async def test_a_thousand_who_resume_cost_each_change_once(api: Api) -> None:
     assert executed(api) - before <= 400
 
 
-@pytest.mark.parametrize("bounds", [("recent.RECENT_CHANGES", "feed.RECENT_CHANGES"), ("recent.RECENT_BYTES_IN_ALL",)])
+@pytest.mark.parametrize("bound", ["RECENT_CHANGES", "RECENT_BYTES_IN_ALL"])
 async def test_more_than_the_feed_remembers_comes_out_of_the_stream(
-    api: Api, monkeypatch: pytest.MonkeyPatch, bounds: tuple[str, ...]
+    api: Api, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    for bound in bounds:
-        monkeypatch.setattr(f"api.{bound}", 50)
+    monkeypatch.setattr(f"api.recent.{bound}", 50)
     cursors = await resumable(api, 300)
     keeper, _ = await listen(api)
     listener, _ = await listen(api, after="0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.recent import RECENT_BYTES, RECENT_BYTES_IN_ALL, RECENT_CHANGES, Recent, share_of
+from api.recent import RECENT_BYTES, RECENT_BYTES_IN_ALL, RECENT_CHANGES, Recent, share_of, size_of
 
 MEBIBYTE = "x" * (RECENT_BYTES // 4)
 
@@ -36,7 +36,7 @@ def test_one_that_is_larger_than_all_may_be_is_not_remembered() -> None:
     recent = Recent()
     recent.add((1, 0), MEBIBYTE * 5)
     assert (recent.start, orders(recent)) == ((1, 0), [])
-    assert recent.has_room_for([((2, 0), MEBIBYTE)] * 4)
+    assert recent.has_room_for(4, 4 * len(MEBIBYTE))
 
 
 def test_what_other_feeds_need_is_forgotten_with_the_next_change() -> None:
@@ -47,7 +47,7 @@ def test_what_other_feeds_need_is_forgotten_with_the_next_change() -> None:
     feeds = 100_000
     recent.add((5, 0), "x")
     assert (recent.start, orders(recent)) == ((4, 0), [5])
-    assert not recent.has_room_for([((4, 0), "x" * share_of(feeds))])
+    assert not recent.has_room_for(1, share_of(feeds))
 
 
 def test_all_feeds_together_remember_only_so_much() -> None:
@@ -66,8 +66,9 @@ def test_there_is_room_for_as_many_as_may_be(most: int, payload: str) -> None:
     earlier = [((1, number), payload) for number in range(most - 1)]
     recent = Recent()
     recent.add((2, 0), payload)
-    assert recent.has_room_for(earlier)
-    assert not recent.has_room_for([*earlier, ((1, most), payload)])
+    size = sum(map(size_of, earlier))
+    assert recent.has_room_for(len(earlier), size)
+    assert not recent.has_room_for(len(earlier) + 1, size + len(payload))
     recent.add_before((1, 0), earlier)
     assert (recent.start, len(recent.after((0, 0)))) == ((1, 0), most)
-    assert not recent.has_room_for([((0, 0), payload)])
+    assert not recent.has_room_for(1, len(payload))

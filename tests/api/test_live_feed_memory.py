@@ -1,0 +1,37 @@
+"""What is brought back for one who resumes is bounded as what is remembered is."""
+
+import pytest
+
+from api.execution import Asked
+from tests.api.conftest import Api
+from tests.api.test_live_feed import WATCH, Listener, executed, resumable
+
+
+class Counting(Listener):
+    """One who notes how much was executed when it got its first change."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self.api = api
+        self.executed_before: float | None = None
+
+    def next(self, payload: str) -> None:
+        """See Sink."""
+        if self.executed_before is None:
+            self.executed_before = executed(self.api)
+        super().next(payload)
+
+
+async def test_no_more_is_gathered_than_can_be_remembered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursors = await resumable(api, 300)
+    before = executed(api)
+    # For some seventy of them.
+    monkeypatch.setattr("api.recent.RECENT_BYTES", 10_000)
+    listener = Counting(api)
+
+    prepared = api.process.engine.prepare(Asked(WATCH, None, {"after": "0"}))
+    await api.process.feeds.subscribe(prepared, api.actor, listener, "test")
+
+    assert listener.cursors == cursors
+    assert listener.executed_before is not None
+    assert listener.executed_before - before < 150
