@@ -20,7 +20,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from api.complexity import LIMITS
 from api.deadline import Late, within
-from api.documents import BadDocument, Document, Documents, at_fault, check_lists
+from api.documents import QUERY_TOO_COMPLEX, BadDocument, Document, Documents, at_fault, check_lists
 from domain.database import taking_turns
 from schema.context import Context
 from schema.errors import present
@@ -32,6 +32,10 @@ INTROSPECTION: Final = "introspection"
 # Of messages that repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
+# Of an answer, in characters. The cost counts objects, and no objects tell how long their texts are, or under how many
+# names each is asked for.
+LONGEST_ANSWER = 32 * 1024 * 1024
+TOO_LONG: Final = "The answer would have more than 32 MiB. Ask for less at once."
 # What costs more than LARGE holds up others for a tenth of a second and longer, more than MEDIUM for some milliseconds
 # each: so many of each workspace are executed at a time.
 LARGE, LARGE_AT_ONCE = 1_000, 1
@@ -174,6 +178,10 @@ class Engine:
             return refusal([late], context.request_id)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
             return failure(error, context.request_id)
+        if _is_too_long(result.data):
+            # What a mutation has done, it has done.
+            changed = prepared.kind == "mutation"
+            return Outcome(changed, errors=shown([coded(TOO_LONG, QUERY_TOO_COMPLEX)], context.request_id))
         return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
 
     async def _in_turn(self, prepared: Prepared, workspace_id: int, executor: "Executor[Any]") -> ExecutionResult:
@@ -194,6 +202,24 @@ class Engine:
             result = await result
         assert isinstance(result, ExecutionResult)
         return result
+
+
+def _is_too_long(data: Any) -> bool:
+    """Whether the names and texts of an answer are. Until it is encoded, a text that stands often is there once."""
+    size = 0
+    waiting: list[Any] = [[data]]
+    while waiting and size <= LONGEST_ANSWER:
+        values = waiting.pop()
+        if type(values) is dict:
+            size += sum(map(len, values))
+            values = values.values()
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                size += len(value)
+            elif kind is dict or kind is list:
+                waiting.append(value)
+    return size > LONGEST_ANSWER
 
 
 def encoded(outcome: Outcome, request_id: str) -> bytes:

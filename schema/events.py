@@ -32,6 +32,8 @@ class Event(Node):
     occurred_at: datetime = strawberry.field(description="When it happened.")
     key: strawberry.Private[int]
     document: strawberry.Private[str | None] = None
+    # Read once, under however many names it is asked for.
+    read: strawberry.Private[JSON | None] = None
 
     @classmethod
     def of(cls, row: tables.Event) -> Self:
@@ -50,7 +52,8 @@ class Event(Node):
     )
     def payload(self, info: Info) -> JSON:
         if self.document is not None:
-            return JSON(json.loads(self.document))
+            self.read = self.read or JSON(json.loads(self.document))
+            return self.read
         # GraphQL awaits what is awaitable; a plain value costs no task.
         return cast("JSON", _load_payload(info.context, self.key))
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+import strawberry
 from graphql import get_introspection_query
 
 from api.documents import MOST_IN_A_LIST, BadDocument, Documents
-from api.execution import LARGE, LARGE_AT_ONCE, MEDIUM, MEDIUM_AT_ONCE
+from api.execution import LARGE, LARGE_AT_ONCE, LONGEST_ANSWER, MEDIUM, MEDIUM_AT_ONCE, TOO_LONG
 from domain import database
 from domain.settings import Settings
 from schema.schema import schema
-from tests.api.conftest import Api
+from tests.api.conftest import Api, running
 from tests.databases import connected
 
 DOCUMENTS = Documents(schema._schema)
@@ -228,3 +229,26 @@ def test_a_document_is_prepared_once() -> None:
 def test_the_full_introspection_passes() -> None:
     query = get_introspection_query(descriptions=True, input_value_deprecation=True, specified_by_url=True)
     assert cost(query) == 0
+
+
+async def test_an_answer_that_is_too_long_is_not_encoded(settings: Settings) -> None:
+    @strawberry.type
+    class Texts:
+        @strawberry.field
+        def long(self) -> str:
+            return "x" * (LONGEST_ANSWER // 10)
+
+    @strawberry.type
+    class Changes(Texts):
+        pass
+
+    def asked(times: int) -> str:
+        return " ".join(f"a{number}: long" for number in range(times))
+
+    async with running(settings, strawberry.Schema(query=Texts, mutation=Changes)) as api:
+        assert (await api.post(f"{{ {asked(9)} }}"))[0] == 200
+        status, body = await api.post(f"{{ {asked(11)} }}")
+        assert (status, body["errors"][0]["extensions"]["code"], "data" in body) == (400, "QUERY_TOO_COMPLEX", False)
+        # It was carried out all the same.
+        status, body = await api.post(f"mutation {{ {asked(11)} }}")
+        assert (status, body["errors"][0]["message"], body["data"]) == (200, TOO_LONG, None)
