@@ -202,7 +202,7 @@ class Socket:
         message = _message_in(event)
         match message.get("type"):
             case "connection_init":
-                await self._initialise(message.get("payload"))
+                await self._initialise(message)
             case "ping":
                 self._check_payload(message)
                 self.put('{"type":"pong"}')
@@ -219,13 +219,12 @@ class Socket:
         if not isinstance(message.get("payload"), dict | None):
             raise Closing(BAD_REQUEST, "The payload must be an object")
 
-    async def _initialise(self, payload: Any) -> None:
+    async def _initialise(self, message: dict[str, Any]) -> None:
         if self._initialised:
             raise Closing(TOO_MANY, "Too many initialisation requests")
-        if not isinstance(payload, dict | None):
-            raise Closing(BAD_REQUEST, "The payload must be an object")
+        self._check_payload(message)
         self._initialised = True
-        authorization = _authorization_in(payload or {})
+        authorization = _authorization_in(message.get("payload") or {})
         actor = await self.process.gate.authenticate(authorization, self.facts.address)
         if not self.process.connections.claim(actor):
             raise Closing(TOO_MANY, "Too many sockets with this token")
