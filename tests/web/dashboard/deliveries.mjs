@@ -48,7 +48,7 @@ test('a delivery page explains a failure, and sends again once the receiver is m
 });
 
 test('the deliveries of a message are found by the webhook-id that its receiver has, and new ones of it join them', async () => {
-  const id = await makeWebhook('Sought in the log');
+  const id = await makeWebhook('Found in the log');
   const [sought, other] = [await testEvent(id), await testEvent(id)];
   await Promise.all([sought, other].map((delivery) => delivered(delivery)));
   const { delivery } = await ask('query($id: ID!) { delivery(id: $id) { event { uuid } } }', { id: sought });
