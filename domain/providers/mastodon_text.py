@@ -65,6 +65,9 @@ def _shortened(text: str) -> list[Part]:
 
 def _mentions(text: str) -> Iterator[Part]:
     for match in _MENTION.finditer(text):
+        # What runs into an address is no mention, nor is its scheme.
+        if text.startswith("://", match.end()):
+            continue
         yield Part(PartKind.MENTION, match.start(), match.end(), match.group(1))
 
 

@@ -18,8 +18,10 @@ import regex
 _GRAPHEME: Final = regex.compile(r"\p{GCB=Regional_Indicator}{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]*+|\X")
 
 # A scheme that does not stand inside a word, an address or another link (uff20 and uff03 are @ and # of full width),
-# and all up to the next blank or bracket.
-_LINK: Final = regex.compile(r"""(?<![\w@\uff20$#\uff03/])https?://[^\s<>"「」]+""", regex.IGNORECASE)
+# and all up to the next blank or bracket. Letters of other scripts may come before: Japanese sets no blanks.
+_LINK: Final = regex.compile(r"""(?<![a-z0-9_@\uff20$#\uff03/])https?://[^\s<>"「」]+""", regex.IGNORECASE)
+# Such text may follow too, and ends a host name of Latin letters: no top-level domain mixes scripts.
+_RUN_ON: Final = regex.compile(r"([a-z]{2,63})[^\x00-\x7f\p{Latin}\p{M}]", regex.IGNORECASE)
 _PORT: Final = regex.compile(r":\d{1,5}\Z")
 _LABEL: Final = regex.compile(r"[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}])?\Z")
 _LAST_LABEL: Final = regex.compile(r"(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})\Z", regex.IGNORECASE)
@@ -86,9 +88,23 @@ def parts(text: str) -> tuple[Part, ...]:
 def links(text: str) -> Iterator[Part]:
     """Every http and https address with a dotted host name, without the punctuation of the sentence around it."""
     for match in _LINK.finditer(text):
-        address = _without_trailing(match.group())
+        address = _without_trailing(_without_run_on(match.group()))
         if _is_public(address):
             yield Part(PartKind.LINK, match.start(), match.start() + len(address), address)
+
+
+def _without_run_on(address: str) -> str:
+    authority = _authority(address)
+    last = authority.rpartition(".")[2]
+    found = _RUN_ON.match(last)
+    if found is None:
+        return address
+    return address[: address.index("://") + 3 + len(authority) - len(last) + found.end(1)]
+
+
+def _authority(address: str) -> str:
+    found: str = regex.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
+    return found
 
 
 def _without_trailing(address: str) -> str:
@@ -106,8 +122,7 @@ def _without_trailing(address: str) -> str:
 
 
 def _is_public(address: str) -> bool:
-    authority = regex.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
-    labels = _PORT.sub("", authority).split(".")
+    labels = _PORT.sub("", _authority(address)).split(".")
     return (
         len(labels) > 1
         and all(_LABEL.match(label) for label in labels[:-1])
