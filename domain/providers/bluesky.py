@@ -159,8 +159,9 @@ async def _find(home: Home, session: Session, rkey: str, publication: Publicatio
     reply = await home.query("com.atproto.repo.getRecord", {"repo": session.did, "collection": POSTS, "rkey": rkey})
     if reply.ok and reply.text("uri"):
         return _published(session, rkey)
-    # What a PDS answers of a record that is not there.
-    return None if reply.status == 400 else try_later(reply, publication.now, home.host)
+    # What a PDS answers of a record that is not there: Bluesky's own 400, others 404.
+    is_missing = reply.status == 400 or reply.text("error") == "RecordNotFound"
+    return None if is_missing else try_later(reply, publication.now, home.host)
 
 
 async def _facets(home: Home, publication: Publication) -> list[dict[str, Any]] | TryLater:

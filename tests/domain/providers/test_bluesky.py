@@ -239,11 +239,15 @@ async def test_nor_a_post(sender: Sender, receiver: Receiver, answer: Answer) ->
     assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
 
 
+# That of Bluesky, and that of https://github.com/ascorbic/cirrus.
+@pytest.mark.parametrize("missing", [error(400, "RecordNotFound"), error(404, "RecordNotFound")])
 @pytest.mark.parametrize("look", [Answer(503), error(429, "RateLimitExceeded"), *HARDLY_A_PDS])
-async def test_a_record_that_may_stand_is_not_put_anew(sender: Sender, receiver: Receiver, look: Answer) -> None:
+async def test_a_record_that_may_stand_is_not_put_anew(
+    sender: Sender, receiver: Receiver, look: Answer, missing: Answer
+) -> None:
     receiver.answer(*[said(SESSION)] * 3, path=REFRESH)
     receiver.answer(502, said({"uri": "at://x", "cid": "y"}), path=PUT)
-    receiver.answer(look, error(400, "RecordNotFound"), path=FIND)
+    receiver.answer(look, missing, path=FIND)
     way = on_its_way(sender, receiver)
     await way.once()
     assert isinstance(await way.once(timedelta(minutes=11)), TryLater)
