@@ -216,7 +216,7 @@ async def _find(
     """What an earlier try has posted, if it has."""
     looked_at = set(seen)
     for _ in range(MOST_PAGES):
-        new = [status for status in page if status["id"] not in looked_at]
+        new = [status for status in _since(page, seen) if status["id"] not in looked_at]
         for status in new:
             ours = await _is_ours(home, status, publication)
             if isinstance(ours, TryLater):
@@ -232,6 +232,12 @@ async def _find(
             return older
         page = older
     return None
+
+
+def _since(page: list[dict[str, Any]], seen: set[str]) -> list[dict[str, Any]]:
+    """What is newer than the last of those that were there before: where one was deleted, an older one moves up."""
+    known = [index for index, status in enumerate(page) if status["id"] in seen]
+    return page[: known[-1]] if known else page
 
 
 async def _is_ours(home: _Home, status: dict[str, Any], publication: Publication) -> bool | TryLater:
