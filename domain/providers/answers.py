@@ -47,8 +47,9 @@ class Reply:
 
     @property
     def strange(self) -> bool:
-        """Whether it is hardly the network's own, which names an error: a proxy's that leads nowhere, for example."""
-        return 300 <= self.status <= 399 or (self.status in {404, 405} and not self.text("error"))
+        """Whether it is hardly the network's own, which names an error: a proxy's that leads nowhere, or the page of
+        a guard before the server that takes us for a robot (https://github.com/ihabunek/toot/issues/106)."""
+        return 300 <= self.status <= 399 or (self.status in {403, 404, 405} and not self.text("error"))
 
     def at(self, *path: str) -> Any:
         """What stands at this path of the document; None where nothing does."""

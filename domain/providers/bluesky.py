@@ -197,11 +197,11 @@ def _result(reply: Reply, host: str, session: Session, rkey: str, now: datetime)
         return _published(session, rkey)
     if reply.ok:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the post.")
+    if reply.temporary or reply.strange:
+        return try_later(reply, now, host)
     # The session has just been refreshed: a token that is refused now is refused for good.
     if reply.status in {401, 403} or reply.text("error") in {"ExpiredToken", "InvalidToken", "AccountTakedown"}:
         return Unauthorized(with_words(f"{host} refused the account", reply))
-    if reply.temporary or reply.strange:
-        return try_later(reply, now, host)
     return Rejected(with_words(f"{host} refused the post ({reply.status})", reply))
 
 

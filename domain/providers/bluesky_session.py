@@ -69,7 +69,7 @@ def checked_session(reply: Reply, host: str) -> Session:
     """The session that a login answered with. Raises CredentialsRefused, or ProviderUnreachable."""
     if reply.text("error") == "AuthFactorTokenRequired":
         raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
-    if reply.status in REFUSED:
+    if _is_refused(reply):
         raise CredentialsRefused(with_words(f"{host} refused the login", reply))
     if reply.status == 429:
         raise ProviderUnreachable(f"{host} limits logins: try again in some minutes.")
@@ -96,7 +96,7 @@ async def open_session(home: Home, publication: Publication) -> Session | Publis
     reply = await home.log_in(publication.account.provider_id, credentials["password"])
     if session := _session_of(reply):
         return session
-    if reply.status not in REFUSED:
+    if not _is_refused(reply):
         return try_later(reply, publication.now, home.host)
     # The one who asks has not changed: the same login no longer works.
     return Unauthorized(with_words(f"{home.host} refused the login", reply))
@@ -106,6 +106,11 @@ def kept_credentials(publication: Publication, session: Session) -> dict[str, An
     """The account's credentials with what this session is refreshed by; None where that is there already."""
     was = publication.account.credentials
     return None if was.get("refresh") == session.refresh else {**was, "refresh": session.refresh}
+
+
+def _is_refused(reply: Reply) -> bool:
+    """Whether the PDS itself refuses a login: then it names an error, as XRPC wants it."""
+    return reply.status in REFUSED and bool(reply.text("error"))
 
 
 def _session_of(reply: Reply) -> Session | None:

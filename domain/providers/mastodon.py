@@ -132,7 +132,7 @@ class _Home:
 
 
 def _account_of(reply: Reply, host: str) -> dict[str, Any]:
-    if reply.status in REFUSED_AT_CHECK:
+    if reply.status in REFUSED_AT_CHECK and not reply.strange:
         raise CredentialsRefused(with_words(f"{host} refused this access token", reply))
     _check_answers(reply, host)
     if key(reply.at("id")) is None:
@@ -150,7 +150,7 @@ def _check_answers(reply: Reply, host: str) -> None:
 
 def _check_readable(reply: Reply, host: str) -> None:
     """Without reading, a later try could not tell whether an earlier one has posted."""
-    if reply.status in REFUSED_AT_CHECK:
+    if reply.status in REFUSED_AT_CHECK and not reply.strange:
         raise CredentialsRefused(f"{host} does not let this token read statuses: give it the scope read:statuses too.")
     _check_answers(reply, host)
 
@@ -201,10 +201,10 @@ async def _statuses(
 ) -> list[dict[str, Any]] | TryLater | Unauthorized:
     """The account's statuses, newest first."""
     reply = await home.get(_statuses_of(account_id, PAGE, before))
+    if reply.temporary or reply.strange:
+        return try_later(reply, now, home.host)
     if reply.status in REFUSED:
         return Unauthorized(with_words(f"{home.host} refused the access token", reply))
-    if reply.temporary:
-        return try_later(reply, now, home.host)
     if not reply.ok or not isinstance(reply.document, list):
         return TryLater(AMBIGUOUS_WAIT, f"{home.host} does not tell what the account has posted.")
     return [each for each in reply.document if isinstance(each, dict) and key(each.get("id"))]
@@ -255,10 +255,10 @@ def _result(reply: Reply, host: str, now: datetime) -> PublishResult:
         return _published(reply.document)
     if reply.ok:
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the status.")
-    if reply.status in REFUSED:
-        return Unauthorized(with_words(f"{host} refused the access token", reply))
     if reply.temporary or reply.strange:
         return try_later(reply, now, host)
+    if reply.status in REFUSED:
+        return Unauthorized(with_words(f"{host} refused the access token", reply))
     return Rejected(with_words(f"{host} refused the status ({reply.status})", reply))
 
 

@@ -19,6 +19,7 @@ ACCOUNT = {
     "url": "https://social.example/@alice",
     "avatar": "https://social.example/a.png",
 }
+GUARD = Answer(403, {"Content-Type": "text/html"}, "<!DOCTYPE html><title>Just a moment...</title>")
 
 
 def said(document: Any, status: int = 200, **headers: str) -> Answer:

@@ -114,6 +114,8 @@ async def test_a_refused_login_says_why(sender: Sender, receiver: Receiver, answ
     "answer",
     [
         pytest.param(Answer(502), id="an outage"),
+        pytest.param(Answer(403, {}, "<html><title>403 Forbidden</title>"), id="a guard against robots"),
+        pytest.param(Answer(400, {}, "<html><title>400 Bad Request</title>"), id="a proxy that reads nothing"),
         pytest.param(error(429, "RateLimitExceeded"), id="a limit"),
         pytest.param(Answer(200, {}, "<html>"), id="a page"),
         pytest.param(said({"did": "did:plc:alice"}), id="no session"),
@@ -222,7 +224,12 @@ async def test_a_refused_record_is_final_and_says_why(sender: Sender, receiver: 
     assert result.message.endswith("Record/text must not be longer than 300 graphemes")
 
 
-HARDLY_A_PDS = [Answer(404), Answer(301, {"Location": "https://elsewhere.example/"}), Answer(200, {}, "<html>Soon")]
+HARDLY_A_PDS = [
+    Answer(403, {"Content-Type": "text/html"}, "<html><title>403 Forbidden</title>"),
+    Answer(404),
+    Answer(301, {"Location": "https://elsewhere.example/"}),
+    Answer(200, {}, "<html>Soon"),
+]
 
 
 @pytest.mark.parametrize("answer", HARDLY_A_PDS)

@@ -24,6 +24,7 @@ from domain.providers.mastodon import Mastodon
 from domain.sender import Sender
 from tests.domain.providers.mastodon_answers import (
     ACCOUNT,
+    GUARD,
     LIST,
     POST,
     VERIFY,
@@ -94,6 +95,7 @@ async def test_a_token_that_cannot_read_statuses_is_refused_when_it_is_given(
         pytest.param(Answer(502), id="an outage"),
         pytest.param(Answer(429), id="a limit"),
         pytest.param(Answer(404), id="not found"),
+        pytest.param(GUARD, id="a guard against robots"),
         pytest.param(Answer(301, {"Location": "https://elsewhere.example/"}), id="a redirect"),
         pytest.param(Answer(200, {}, "<html>"), id="a page"),
         pytest.param(Answer(200, {}, "[" * 100000), id="nested JSON"),
@@ -174,11 +176,17 @@ async def test_a_refused_status_is_final_and_says_why(sender: Sender, receiver: 
     assert "Validation failed: Text limit of 500 exceeded" in result.message
 
 
-@pytest.mark.parametrize("answer", [Answer(404, {}, "<html>"), Answer(302, {"Location": "https://elsewhere.example/"})])
+@pytest.mark.parametrize(
+    "answer", [Answer(404, {}, "<html>"), GUARD, Answer(302, {"Location": "https://elsewhere.example/"})]
+)
 async def test_what_is_not_the_server_s_own_refuses_nothing(sender: Sender, receiver: Receiver, answer: Answer) -> None:
-    receiver.answer(said([]), path=LIST)
+    receiver.answer(answer, said([]), path=LIST)
     receiver.answer(answer, path=POST)
-    assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
+    way = on_its_way(sender, receiver)
+    assert isinstance(await way.once(), TryLater)
+    assert posted(receiver) == []
+    assert isinstance(await way.once(), TryLater)
+    assert len(posted(receiver)) == 1
 
 
 async def test_a_server_that_is_gone_is_tried_again(sender: Sender) -> None:
