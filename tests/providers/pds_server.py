@@ -1,6 +1,6 @@
 """A real Bluesky PDS (`@atproto/pds`) with its directory of identities, on loopback, for tests.
 
-It stores in SQLite through libsql, whose binaries come as npm packages: the driver it names would have to be compiled.
+The driver of SQLite that it names would have to be compiled; `pds/sqlite/` stands in for it.
 """
 
 import json
