@@ -25,8 +25,7 @@ _RUN_ON: Final = regex.compile(r"([a-z]{2,63})[^\x00-\x7f\p{Latin}\p{M}]", regex
 _PORT: Final = regex.compile(r":\d{1,5}\Z")
 _LABEL: Final = regex.compile(r"[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}])?\Z")
 _LAST_LABEL: Final = regex.compile(r"(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})\Z", regex.IGNORECASE)
-_TRAILING: Final = frozenset(".,;:!?'\"*\u2019”»…~|&=$%[]")
-_BRACKETS: Final = {")": "("}
+_TRAILING: Final = ".,;:!?'\"*\u2019”»…~|&=$%[]"
 
 # https://atproto.com/specs/handle: labels of letters, digits and inner hyphens, the last one beginning with a letter.
 _HANDLE_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -108,17 +107,13 @@ def _authority(address: str) -> str:
 
 
 def _without_trailing(address: str) -> str:
-    end = len(address)
-    open_brackets = {closing: address.count(opening) for closing, opening in _BRACKETS.items()}
-    closed = {closing: address.count(closing) for closing in _BRACKETS}
-    while end:
-        last = address[end - 1]
-        if last in _BRACKETS and closed[last] > open_brackets[last]:
-            closed[last] -= 1
-        elif last not in _TRAILING:
+    opened = 0
+    for place, sign in enumerate(address):
+        opened += (sign == "(") - (sign == ")")
+        if opened < 0:
+            address = address[:place]
             break
-        end -= 1
-    return address[:end]
+    return address.rstrip(_TRAILING)
 
 
 def _is_public(address: str) -> bool:

@@ -40,6 +40,8 @@ def test_characters_are_counted_as_a_person_sees_them(text: str, count: int) -> 
         pytest.param("(https://example.com/a)", ["https://example.com/a"], id="in brackets"),
         pytest.param("https://example.com/a_(b)", ["https://example.com/a_(b)"], id="brackets of its own"),
         pytest.param("(https://example.com/a_(b)).", ["https://example.com/a_(b)"], id="both"),
+        pytest.param("(https://example.com/a)を見て", ["https://example.com/a"], id="in brackets before Japanese"),
+        pytest.param("[a](https://example.com/b),c", ["https://example.com/b"], id="in brackets with more to follow"),
         pytest.param('"https://example.com/a"', ["https://example.com/a"], id="in quotes"),
         pytest.param("„https://example.com/a“", ["https://example.com/a“"], id="in other quotes, which may be a path"),
         pytest.param("<https://example.com/a>", ["https://example.com/a"], id="in angle brackets"),
