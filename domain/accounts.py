@@ -59,10 +59,11 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     The network is asked before the unit opens: no transaction waits for a stranger. Raises Refused.
     """
     faults = Faults()
-    for name, longest in LONGEST.items():
-        if (value := getattr(new, name)) is not None:
-            check_text(faults, value, name, longest=longest, what=f"The {name}", required=False)
-    credentials = NewCredentials(_stripped(new.server), _stripped(new.identifier), _stripped(new.credential))
+    given = {name: _stripped(getattr(new, name)) for name in LONGEST}
+    for name, value in given.items():
+        if value is not None:
+            check_text(faults, value, name, longest=LONGEST[name], what=f"The {name}", required=False)
+    credentials = NewCredentials(**given)
     if not faults:
         for fault in providers.client_for(new.provider).faults_of(credentials):
             faults.add(fault.code, str(fault), fault.field)
@@ -265,4 +266,6 @@ async def _save_once(account: Account) -> None:
 
 
 def _stripped(value: str | None) -> str | None:
-    return (value.strip() or None) if value is not None else None
+    # Bluesky's app puts U+202A and U+202C around handles, and they are copied with them:
+    # https://github.com/bluesky-social/social-app/issues/8451
+    return (value.strip().strip("\u202a\u202c").strip() or None) if value is not None else None

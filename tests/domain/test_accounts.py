@@ -48,6 +48,10 @@ async def test_an_added_account_is_described_by_its_network_and_told_of(domain: 
     assert await delivered_to(hook) == ["account.added"]
 
 
+async def test_a_handle_is_taken_as_bluesky_s_app_has_it_copied(domain: Domain, admin: Actor) -> None:
+    assert (await add_account(domain, admin, identifier=" \u202aann.bsky.social\u202c\n")).username == "ann.bsky.social"
+
+
 async def test_no_credential_stands_in_the_database_in_clear(domain: Domain, admin: Actor) -> None:
     new = NewAccount(Provider.SANDBOX, "ok", "ann", "pl4nted", "Ann")
     account = await accounts.add(domain, admin, new)
@@ -73,6 +77,9 @@ async def test_no_credential_stands_in_the_database_in_clear(domain: Domain, adm
         pytest.param(NewAccount(Provider.SANDBOX, name=" "), ("name", FaultCode.REQUIRED), id="blank name"),
         pytest.param(NewAccount(Provider.SANDBOX, name="n" * 201), ("name", FaultCode.TOO_LONG), id="long name"),
         pytest.param(NewAccount(Provider.SANDBOX, identifier="a\x00"), ("identifier", FaultCode.INVALID), id="NUL"),
+        pytest.param(
+            NewAccount(Provider.SANDBOX, identifier="a\u202ab"), ("identifier", FaultCode.INVALID), id="turned around"
+        ),
         pytest.param(NewAccount(Provider.SANDBOX, "\ud800"), ("server", FaultCode.INVALID), id="half a pair"),
         pytest.param(
             NewAccount(Provider.SANDBOX, identifier="i" * 201), ("identifier", FaultCode.TOO_LONG), id="long identifier"
