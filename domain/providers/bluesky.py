@@ -107,7 +107,11 @@ class Bluesky:
 def _identifier(new: NewCredentials) -> str:
     # An account that is authorised again may have another handle by now; its DID stays.
     identifier = new.provider_id or (new.identifier or "").removeprefix("@")
-    return required(identifier, "identifier", "Give the account's handle, for example alice.bsky.social.")
+    given = required(identifier, "identifier", "Give the account's handle, for example alice.bsky.social.")
+    # A handle is a name of DNS; a login by its first part alone is refused as one with a wrong password.
+    if "." not in given and not given.startswith("did:"):
+        raise BadInput("identifier", "Give the whole handle, for example alice.bsky.social.")
+    return given
 
 
 def _password(new: NewCredentials) -> str:

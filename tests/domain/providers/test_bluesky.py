@@ -30,6 +30,7 @@ FIND = "/xrpc/com.atproto.repo.getRecord"
 RESOLVE = "/xrpc/com.atproto.identity.resolveHandle"
 PROFILE = "/xrpc/app.bsky.actor.getProfile"
 SESSION = {"did": "did:plc:alice", "handle": "alice.test", "accessJwt": "access-2", "refreshJwt": "refresh-2"}
+GUARD = Answer(403, {"Content-Type": "text/html"}, "<html><title>403 Forbidden</title>")
 FAMILY = "👨‍👩‍👧‍👦"
 
 
@@ -114,7 +115,7 @@ async def test_a_refused_login_says_why(sender: Sender, receiver: Receiver, answ
     "answer",
     [
         pytest.param(Answer(502), id="an outage"),
-        pytest.param(Answer(403, {}, "<html><title>403 Forbidden</title>"), id="a guard against robots"),
+        pytest.param(GUARD, id="a guard against robots"),
         pytest.param(Answer(400, {}, "<html><title>400 Bad Request</title>"), id="a proxy that reads nothing"),
         pytest.param(error(429, "RateLimitExceeded"), id="a limit"),
         pytest.param(Answer(200, {}, "<html>"), id="a page"),
@@ -130,14 +131,20 @@ async def test_a_server_that_does_not_answer_as_it_should_is_unreachable(
         await Bluesky().check(sender, NewCredentials(receiver.url, "alice.test", "app-password"))
 
 
-@pytest.mark.parametrize(("identifier", "password"), [(None, "x"), ("alice.test", None)])
-async def test_what_is_missing_is_a_fault_of_its_field(
-    sender: Sender, identifier: str | None, password: str | None
+@pytest.mark.parametrize(
+    ("identifier", "password", "fault"),
+    [
+        pytest.param(None, "x", ("identifier", FaultCode.REQUIRED), id="no handle"),
+        pytest.param("@alice", "x", ("identifier", FaultCode.INVALID), id="half a handle"),
+        pytest.param("alice.test", None, ("credential", FaultCode.REQUIRED), id="no password"),
+    ],
+)
+async def test_what_cannot_be_right_is_a_fault_of_its_field(
+    sender: Sender, identifier: str | None, password: str | None, fault: tuple[str, FaultCode]
 ) -> None:
     with pytest.raises(BadInput) as caught:
         await Bluesky().check(sender, NewCredentials(None, identifier, password))
-    assert caught.value.code is FaultCode.REQUIRED
-    assert caught.value.field == ("identifier" if identifier is None else "credential")
+    assert (caught.value.field, caught.value.code) == fault
 
 
 async def test_a_post_is_put_under_a_fixed_key_with_a_refreshed_session(sender: Sender, receiver: Receiver) -> None:
@@ -224,12 +231,7 @@ async def test_a_refused_record_is_final_and_says_why(sender: Sender, receiver: 
     assert result.message.endswith("Record/text must not be longer than 300 graphemes")
 
 
-HARDLY_A_PDS = [
-    Answer(403, {"Content-Type": "text/html"}, "<html><title>403 Forbidden</title>"),
-    Answer(404),
-    Answer(301, {"Location": "https://elsewhere.example/"}),
-    Answer(200, {}, "<html>Soon"),
-]
+HARDLY_A_PDS = [GUARD, Answer(404), Answer(301, {"Location": "https://b.example/"}), Answer(200, {}, "<html>Soon")]
 
 
 @pytest.mark.parametrize("answer", HARDLY_A_PDS)
