@@ -49,7 +49,7 @@ class Reply:
     def strange(self) -> bool:
         """Whether it is hardly the network's own, which names an error: a proxy's that leads nowhere, or the page of
         a guard before the server that takes us for a robot (https://github.com/ihabunek/toot/issues/106)."""
-        return 300 <= self.status <= 399 or (self.status in {403, 404, 405} and not self.text("error"))
+        return 300 <= self.status <= 399 or (self.status in {403, 404, 405} and not self.at("error"))
 
     def at(self, *path: str) -> Any:
         """What stands at this path of the document; None where nothing does."""

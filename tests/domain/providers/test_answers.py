@@ -140,6 +140,11 @@ def test_json_is_read_as_far_as_it_goes() -> None:
     assert (found.at("a", "d"), found.at("list", "x"), Reply(200, {}, None).at("a")) == (1, None, None)
 
 
+def test_a_refusal_is_the_networks_own_where_it_names_an_error_in_whatever_form() -> None:
+    named = [{"error": "Forbidden"}, {"error": {"code": "FORBIDDEN"}}]
+    assert [Reply(403, {}, document).strange for document in [*named, {}, [], None]] == [False, False, True, True, True]
+
+
 def test_a_refused_address_is_a_fault_of_the_input_and_any_other_failure_the_servers() -> None:
     refused = unreachable(CallFailed(AttemptOutcome.ADDRESS_REFUSED, sent=False), "10.0.0.1")
     assert isinstance(refused, BadInput)
