@@ -124,6 +124,21 @@ async def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(
     assert answer.endswith(b'{"status":"ok"}')
 
 
+@pytest.mark.parametrize(
+    ("version", "connection"),
+    [pytest.param(b"1.1", b"close, Upgrade", id="close"), pytest.param(b"1.0", b"Upgrade", id="HTTP/1.0")],
+)
+async def test_who_would_rather_speak_another_protocol_on_a_connection_that_ends_is_answered(
+    api: Api, version: bytes, connection: bytes
+) -> None:
+    head = b"GET /healthz HTTP/%b\r\nHost: a\r\nConnection: %b\r\nUpgrade: h2c\r\n\r\n" % (version, connection)
+
+    answer, _ = await told_at(api, head)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b'{"status":"ok"}')
+
+
 async def test_a_body_is_never_taken_for_a_request(api: Api) -> None:
     head = HEAD + HTTP_2 + b"Content-Length: %d\r\n\r\n" % len(LAST)
 
