@@ -7,7 +7,7 @@ import math
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from time import monotonic, time
@@ -123,27 +123,33 @@ class Queue:
 
     async def enqueue_deliveries(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
         """Tell workers of deliveries that are due now, or `at` that time."""
-        await self._forget_stale()
+        await self.forget_stale()
         for batch in _batches(owed):
             await self._redis.enqueue_job(
                 DELIVER,
                 [item.delivery_id for item in batch],
                 [item.webhook_id for item in batch],
                 [item.workspace_id for item in batch],
-                _defer_until=at,
+                _defer_until=_to_come(at),
             )
 
     async def enqueue_post(self, post_id: int, at: datetime | None = None) -> None:
         """Tell workers of a post that is due now, or `at` that time."""
-        await self._forget_stale()
-        await self._redis.enqueue_job(PUBLISH, post_id, _defer_until=at)
+        await self.forget_stale()
+        await self._redis.enqueue_job(PUBLISH, post_id, _defer_until=_to_come(at))
 
-    async def _forget_stale(self) -> None:
-        # Now and then is enough.
+    async def forget_stale(self) -> None:
+        """Forget what nobody has taken for long, now and then."""
         if monotonic() < self._tidied_at + STALE_SECONDS:
             return
         self._tidied_at = monotonic()
         await self._redis.zremrangebyscore(QUEUE_NAME, 0, (time() - STALE_SECONDS) * 1000)
+
+
+def _to_come(at: datetime | None) -> datetime | None:
+    # By a clock that is ahead of the database's, what is due soon may be long past: arq has its job expire before it is
+    # made, and Redis refuses that.
+    return at if at is not None and at > datetime.now(UTC) else None
 
 
 def _batches(owed: Iterable[Owed]) -> Iterator[Sequence[Owed]]:

@@ -89,6 +89,8 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
         worker = _hint_taker(redis, engine, publisher)
         try:
             await domain.hub.live.claim()
+            # What they tell of may be gone by now, and arq has a line for each of those.
+            await queue.Queue(redis).forget_stale()
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, ForeignRedis, OSError) as error:
             log.warning("worker.redis_away", error=type(error).__name__)

@@ -83,7 +83,7 @@ class Chaos:
         async with Redis.from_url(self.system.redis.url) as redis:
             await redis.set("arq:job:junk", b"\x80junk")
             # Where it is no queue after a FLUSHALL, or no string: all the better.
-            await redis.zadd(QUEUE_NAME, {"junk": 1, b"\xff\xfe": 1})
+            await redis.zadd(QUEUE_NAME, dict.fromkeys(("junk", b"\xff\xfe"), time.time() * 1000))
 
     async def postgres_crashes(self) -> None:
         with self.world.fault(outage=True):

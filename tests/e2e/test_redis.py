@@ -124,8 +124,8 @@ async def test_junk_in_the_queue_is_not_executed_and_harms_nobody(world: World, 
     async with Redis.from_url(world.system.redis.url) as redis:
         for name, value in junk.items():
             await redis.set(f"arq:job:{name}", value)
-            await redis.zadd(QUEUE_NAME, {name: 1})
-        await redis.zadd(QUEUE_NAME, {b"\xff\xfe": 1, b"without a job": 1})
+            await redis.zadd(QUEUE_NAME, {name: time.time() * 1000})
+        await redis.zadd(QUEUE_NAME, dict.fromkeys((b"\xff\xfe", b"without a job"), time.time() * 1000))
         await world.posts(20)
         await until_empty(redis)
         await redis.set(QUEUE_NAME, "not even a queue")
@@ -133,7 +133,7 @@ async def test_junk_in_the_queue_is_not_executed_and_harms_nobody(world: World, 
         await world.finished()
         await until_emptied(redis)
         await redis.rpush("arq:job:kind", "no string")
-        await redis.zadd(QUEUE_NAME, {"kind": 1})
+        await redis.zadd(QUEUE_NAME, {"kind": time.time() * 1000})
         await until_empty(redis)
 
     assert alive(workers)

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import pytest
 from structlog.testing import capture_logs
 
 from domain import workspaces
 from domain.live_scripts import SERVED
-from domain.queue import QUEUE_NAME, Owed, Queue, connect
+from domain.queue import QUEUE_NAME, STALE_SECONDS, Owed, Queue, connect
 from domain.settings import Settings
 from domain.tables import Delivery, Post
 from domain.tasks import end
@@ -182,11 +182,20 @@ async def test_junk_that_arq_itself_stumbles_over_ends_no_taking_of_hints_howeve
             async with domain.redis.pipeline() as pipe:
                 for number in range(3):
                     pipe.set(f"arq:job:{number}", b'{"t": 1, "f": [], "a": [], "k": {}, "et": 1}')
-                    pipe.zadd(QUEUE_NAME, {str(number): 1.0})
+                    pipe.zadd(QUEUE_NAME, {str(number): time() * 1000})
                 await pipe.execute()
             await until(lambda: "worker.queue_broken" in {line["event"] for line in lines})
             await deliver_one(domain, admin)
         assert not task.done()
+
+
+async def test_stale_hints_are_forgotten_before_any_is_taken_for_their_jobs_may_be_gone(
+    domain: Domain, caplog: pytest.LogCaptureFixture
+) -> None:
+    await domain.redis.zadd(QUEUE_NAME, {b"junk": (time() - STALE_SECONDS - 1) * 1000})
+    async with taking_hints(domain):
+        await until(lambda: is_gone(domain))
+    assert "expired" not in caplog.text
 
 
 @pytest.mark.parametrize("place", [[1], {}, "1", None, 2**63])
