@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -175,8 +176,9 @@ async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
         await socket.quiet()
 
 
-async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api, settings: Settings) -> None:
-    many = " ".join(f"a{i}: events(first: 1) {{ totalCount nodes {{ id }} }}" for i in range(30))
+@pytest.mark.parametrize("root", ["events(first: 1)", f'deliveries(first: 1, filter: {{eventUuid: "{UUID(int=1)}"}})'])
+async def test_a_query_of_many_statements_leaves_connections_to_others(api: Api, settings: Settings, root: str) -> None:
+    many = " ".join(f"a{i}: {root} {{ totalCount nodes {{ id }} }}" for i in range(30))
     async with connected(settings.database_url) as apart:
         async with apart.transaction():
             await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
