@@ -31,7 +31,8 @@ where it takes one, and send it again.
 CODES = {
     "BAD_USER_INPUT": ("The request, its document or its variables cannot be understood.", "Mend the client."),
     "QUERY_TOO_COMPLEX": (
-        "The query is too deep, too long, or may cost too much; `extensions.cost` of an answer says what it cost.",
+        "The query is too deep, too long, or may cost too much (`extensions.cost` of an answer says what it cost), or "
+        "its answer has more than 32 MiB; where a mutation's has, `data` is null, and it was carried out.",
         "Ask for less at once.",
     ),
     "UNAUTHENTICATED": (

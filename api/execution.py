@@ -178,10 +178,10 @@ class Engine:
             return refusal([late], context.request_id)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
             return failure(error, context.request_id)
-        if _is_too_long(result.data):
+        if errors := too_long(result.data):
             # What a mutation has done, it has done.
             changed = prepared.kind == "mutation"
-            return Outcome(changed, errors=shown([coded(TOO_LONG, QUERY_TOO_COMPLEX)], context.request_id))
+            return Outcome(changed, errors=shown(errors, context.request_id))
         return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
 
     async def _in_turn(self, prepared: Prepared, workspace_id: int, executor: "Executor[Any]") -> ExecutionResult:
@@ -204,8 +204,11 @@ class Engine:
         return result
 
 
-def _is_too_long(data: Any) -> bool:
-    """Whether the names and texts of an answer are. Until it is encoded, a text that stands often is there once."""
+def too_long(data: Any) -> list[GraphQLError]:
+    """What is wrong where the names and texts of an answer are too long to be encoded, and otherwise nothing.
+
+    Until it is encoded, a text that stands in it often is there once.
+    """
     size = 0
     waiting: list[Any] = [[data]]
     while waiting and size <= LONGEST_ANSWER:
@@ -219,7 +222,7 @@ def _is_too_long(data: Any) -> bool:
                 size += len(value)
             elif kind is dict or kind is list:
                 waiting.append(value)
-    return size > LONGEST_ANSWER
+    return [coded(TOO_LONG, QUERY_TOO_COMPLEX)] if size > LONGEST_ANSWER else []
 
 
 def encoded(outcome: Outcome, request_id: str) -> bytes:

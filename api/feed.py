@@ -19,7 +19,7 @@ from graphql.execution import Executor
 from redis.exceptions import RedisError
 
 from api.deadline import Late, within
-from api.execution import Engine, shown
+from api.execution import Engine, shown, too_long
 from api.recent import Encoded, Position, Recent, size_of
 from domain.database import OUT_OF_REACH
 from domain.hub import Attachment, Hub
@@ -93,9 +93,10 @@ class Source:
         # What the loaders have read for one change must not answer for the next one.
         executor.context_value = Context(self.domain, self.actor, request_id)
         result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
-        body: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            body["errors"] = shown(result.errors, request_id)
+        refused = too_long(result.data)
+        body: dict[str, Any] = {"data": None if refused else result.data}
+        if errors := refused or result.errors:
+            body["errors"] = shown(errors, request_id)
         return order_of(entry.cursor), orjson.dumps(body).decode()
 
 

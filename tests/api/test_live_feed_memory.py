@@ -1,10 +1,11 @@
-"""What is brought back for one who resumes is bounded as what is remembered is."""
+"""What a feed takes of memory is bounded: what it brings back for one who resumes, and what a change becomes."""
 
 import pytest
 
 from api.execution import Asked
+from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api
-from tests.api.test_live_feed import WATCH, Listener, executed, resumable
+from tests.api.test_live_feed import WATCH, Listener, executed, listen, resumable
 
 
 class Counting(Listener):
@@ -25,7 +26,7 @@ class Counting(Listener):
 async def test_no_more_is_gathered_than_can_be_remembered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     cursors = await resumable(api, 300)
     before = executed(api)
-    # For some seventy of them.
+    # For some thirty of them.
     monkeypatch.setattr("api.recent.RECENT_BYTES", 10_000)
     listener = Counting(api)
 
@@ -35,3 +36,12 @@ async def test_no_more_is_gathered_than_can_be_remembered(api: Api, monkeypatch:
     assert listener.cursors == cursors
     assert listener.executed_before is not None
     assert listener.executed_before - before < 150
+
+
+async def test_a_change_whose_answer_is_too_long_is_told_as_an_error(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, _ = await listen(api)
+    monkeypatch.setattr("api.execution.LONGEST_ANSWER", 10)
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+    await listener.until(1)
+    (told,) = listener.results
+    assert (told["data"], told["errors"][0]["extensions"]["code"]) == (None, "QUERY_TOO_COMPLEX")
