@@ -237,9 +237,9 @@ class Feed:
     async def _gather(self, past: AsyncGenerator[Encoded, None]) -> tuple[list[Encoded], bool]:
         found: list[Encoded] = []
         size = 0
-        async for each in past:
-            found.append(each)
-            size += size_of(each)
+        async for order, payload in past:
+            found.append((order, payload))
+            size += size_of(payload)
             if not self._recent.has_room_for(len(found), size):
                 return found, False
         # There may be less since.

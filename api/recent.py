@@ -10,6 +10,9 @@ RECENT_BYTES = 4 * 1024 * 1024
 # One token may have 100,000 different subscriptions: where there are many feeds, each remembers less.
 RECENT_BYTES_IN_ALL = 64 * 1024 * 1024
 
+# What a change takes beside its text: where it stands in the stream, and its places in two lists.
+PLACE_BYTES = 136
+
 # Where a change stands in the stream (domain/live.py, order_of).
 Position = tuple[int, int]
 Encoded = tuple[Position, str]
@@ -39,18 +42,18 @@ class Recent:
         """Remember the newest change; where there are too many, forget the older half of them."""
         self._orders.append(order)
         self._payloads.append(payload)
-        self._bytes += _size(payload)
+        self._bytes += size_of(payload)
         while len(self._orders) > RECENT_CHANGES or self._bytes > self._share():
             half = max(1, len(self._orders) // 2)
             self.start = self._orders[half - 1]
-            self._bytes -= sum(_size(payload) for payload in self._payloads[:half])
+            self._bytes -= sum(map(size_of, self._payloads[:half]))
             del self._orders[:half], self._payloads[:half]
 
     def add_before(self, start: Position, found: list[Encoded]) -> None:
         """Remember what lies between a new start and the old one."""
         self._orders[:0] = [order for order, _ in found]
         self._payloads[:0] = [payload for _, payload in found]
-        self._bytes += sum(map(size_of, found))
+        self._bytes += sum(size_of(payload) for _, payload in found)
         self.start = start
 
 
@@ -59,11 +62,6 @@ def share_of(feeds: int) -> int:
     return min(RECENT_BYTES, RECENT_BYTES_IN_ALL // max(1, feeds))
 
 
-def size_of(change: Encoded) -> int:
-    """How many bytes a change takes."""
-    return _size(change[1])
-
-
-def _size(payload: str) -> int:
-    # Of a text with an emoji, Python keeps four bytes for every character.
-    return len(payload) if payload.isascii() else sys.getsizeof(payload)
+def size_of(payload: str) -> int:
+    """How many bytes a change takes that is remembered. Of a text with an emoji, each character takes four."""
+    return sys.getsizeof(payload) + PLACE_BYTES

@@ -1,10 +1,12 @@
 """What a feed remembers is bounded, in number and in bytes, and is whole from where it says that it begins."""
 
+import tracemalloc
+
 import pytest
 
 from api.recent import RECENT_BYTES, RECENT_BYTES_IN_ALL, RECENT_CHANGES, Recent, share_of, size_of
 
-MEBIBYTE = "x" * (RECENT_BYTES // 4)
+MEBIBYTE = "x" * (RECENT_BYTES // 4 - size_of(""))
 
 
 def remembering(number: int, payload: str = "x") -> Recent:
@@ -36,7 +38,7 @@ def test_one_that_is_larger_than_all_may_be_is_not_remembered() -> None:
     recent = Recent()
     recent.add((1, 0), MEBIBYTE * 5)
     assert (recent.start, orders(recent)) == ((1, 0), [])
-    assert recent.has_room_for(4, 4 * len(MEBIBYTE))
+    assert recent.has_room_for(4, 4 * size_of(MEBIBYTE))
 
 
 def test_what_other_feeds_need_is_forgotten_with_the_next_change() -> None:
@@ -61,14 +63,24 @@ def test_a_text_is_as_large_as_python_keeps_it() -> None:
     assert orders(recent) == []
 
 
+def test_many_small_changes_take_no_more_memory_than_is_counted() -> None:
+    recent = Recent(lambda: 100_000)
+    tracemalloc.start()
+    for number in range(RECENT_CHANGES):
+        recent.add((1_700_000_000_000 + number, 1_000_000 + number), f"{number:60}")
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 110_000
+
+
 @pytest.mark.parametrize(("most", "payload"), [(RECENT_CHANGES, "x"), (4, MEBIBYTE)])
 def test_there_is_room_for_as_many_as_may_be(most: int, payload: str) -> None:
     earlier = [((1, number), payload) for number in range(most - 1)]
     recent = Recent()
     recent.add((2, 0), payload)
-    size = sum(map(size_of, earlier))
+    size = (most - 1) * size_of(payload)
     assert recent.has_room_for(len(earlier), size)
-    assert not recent.has_room_for(len(earlier) + 1, size + len(payload))
+    assert not recent.has_room_for(len(earlier) + 1, size + size_of(payload))
     recent.add_before((1, 0), earlier)
     assert (recent.start, len(recent.after((0, 0)))) == ((1, 0), most)
-    assert not recent.has_room_for(1, len(payload))
+    assert not recent.has_room_for(1, size_of(payload))
