@@ -47,19 +47,69 @@ test('a stream that Redis lost makes the page read everything again and say so',
   });
 });
 
+/** More than a page holds. */
+async function make120(id) {
+  const test_ = 'webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } }';
+  const twenty = `mutation($id: ID!) { ${Array.from({ length: 20 }, (_, number) => `t${number}: ${test_}`).join(' ')} }`;
+  for (let round = 0; round < 6; round++) await ask(twenty, { id });
+}
+
+/** Makes as many while nobody hears of them, and has the page read its list again. */
+async function lose120(page, wire, id) {
+  wire.cut();
+  await reads(page, 'Disconnected', '.live');
+  await make120(id);
+  execFileSync(python, ['-c', 'import sys, redis; redis.Redis.from_url(sys.argv[1]).flushall()', redisUrl]);
+  wire.mend();
+  await reads(page, 'the list was read again', '.live');
+}
+
 test('where more was lost than one page holds, the list begins anew and has no hole', async () => {
   await watching('Long forgotten', async (page, wire, id) => {
-    wire.cut();
-    await reads(page, 'Disconnected', '.live');
-    const test_ = 'webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } }';
-    const twenty = `mutation($id: ID!) { ${Array.from({ length: 20 }, (_, number) => `t${number}: ${test_}`).join(' ')} }`;
-    for (let round = 0; round < 6; round++) await ask(twenty, { id });
-    execFileSync(python, ['-c', 'import sys, redis; redis.Redis.from_url(sys.argv[1]).flushall()', redisUrl]);
-    wire.mend();
-    await reads(page, 'the list was read again', '.live');
+    await lose120(page, wire, id);
     await reads(page, '100 loaded, more as you scroll', '.table-foot');
     await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
     await reads(page, '121 in all', '.table-foot');
+  });
+});
+
+test('a list that begins anew has no hole either where a page comes late, or where its first page could not be read', async () => {
+  await watching('Held up', async (page, wire, id) => {
+    await make120(id);
+    await page.reload();
+    await reads(page, '100 loaded, more as you scroll', '.table-foot');
+    await reads(page, 'Live', '.live');
+
+    const isReading = (request) => request.postData()?.includes('query Deliveries(');
+    let stop = (request) => request.postData().includes('"after":"');
+    let stopped;
+    await page.setRequestInterception(true);
+    page.on('request', (request) => {
+      if (!isReading(request) || !stop(request)) return request.continue();
+      stop = () => false;
+      return stopped(request);
+    });
+    const held = new Promise((resolve) => (stopped = resolve));
+    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+    const late = await held;
+    await page.evaluate(() => window.scrollTo(0, 0));
+    const read = page.waitForResponse((response) => isReading(response.request()));
+    await lose120(page, wire, id);
+    await read;
+    const came = page.waitForResponse((response) => response.request() === late);
+    late.continue();
+    await came;
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    await reads(page, '100 loaded, more as you scroll', '.table-foot');
+
+    stopped = (request) => request.abort('connectionfailed');
+    stop = () => true;
+    await lose120(page, wire, id);
+    await reads(page, 'The server cannot be reached');
+    await page.waitForFunction(() => {
+      window.scrollTo(0, document.body.scrollHeight);
+      return document.querySelector('.table-foot').textContent.includes('361 in all');
+    });
   });
 });
 

@@ -44,7 +44,7 @@ function useFilter(webhookId: string | null) {
     webhookId,
     status: isStatus(status) ? status : null,
     eventType: isEvent(event) ? event : null,
-    eventUuid: message,
+    eventUuid: message?.toLowerCase() ?? null,
     createdAfter,
   };
   const clear = (): void => {

@@ -43,7 +43,9 @@ class DeliveryLog {
   private readonly touched = new Map<string, number>();
   private order: Row[] = [];
   private cursor: string | null = null;
-  private failed: Reading = { after: null, anew: false };
+  private failed: Reading | null = null;
+  /** Counts how often it began anew: what was asked before is of no use after that, for it would leave a hole. */
+  private beginnings = 0;
   private state: LogState = NOTHING;
   private frame = 0;
   private clock = 0;
@@ -68,12 +70,13 @@ class DeliveryLog {
 
   async more(): Promise<void> {
     if (this.state.loading || this.state.hasMore !== true) return;
-    await this.read({ after: this.cursor, anew: false });
+    if (this.failed?.anew) await this.retry();
+    else await this.read({ after: this.cursor, anew: false });
   }
 
   /** Goes on where reading failed. */
   async retry(): Promise<void> {
-    await this.read(this.failed);
+    if (this.failed !== null) await this.read(this.failed);
   }
 
   /** Takes a change from the live stream. */
@@ -91,13 +94,13 @@ class DeliveryLog {
 
   private async read(reading: Reading): Promise<void> {
     const { after, anew } = reading;
-    const asked = this.clock;
+    if (anew) this.beginnings += 1;
+    const [asked, beginning] = [this.clock, this.beginnings];
     this.become({ loading: true });
     const { data, problem } = await run(this.client, 'query', DeliveriesDocument, { first: PAGE, after, filter: this.filter });
-    if (data === null) {
-      this.failed = reading;
-      return this.become({ loading: false, problem });
-    }
+    if (beginning !== this.beginnings) return;
+    this.failed = data === null ? reading : null;
+    if (data === null) return this.become({ loading: false, problem });
     if (anew) this.forget(asked);
     for (const row of data.deliveries.nodes) {
       if ((this.touched.get(row.id) ?? 0) > asked) continue;
