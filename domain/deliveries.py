@@ -70,27 +70,27 @@ async def locked(unit: Unit, delivery_id: int) -> Delivery:
 _CANCEL = """
 WITH d AS (
     UPDATE delivery SET status = 'cancelled', change = change + 1, finished_at = now()
-    WHERE finished_at IS NULL AND status IN ('pending', 'retrying') AND WHICH
+    WHERE status IN ('pending', 'retrying') AND WHICH
     RETURNING *
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT id, change, now() FROM d
     ON CONFLICT (delivery_id) DO UPDATE SET check_at = now()
 )
 SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
-FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
-LIMIT 1000
+FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id LIMIT 1000
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
 # What somebody holds is left for later: whoever waits for thousands, in no order, deadlocks with claims and erasures.
+# An array, or a planner that knows of nothing unfinished finds them anew for each that is: over 30 s for 20,000.
 _CANCEL_LEFT = _CANCEL.replace(
     "WHICH",
-    """id IN (
+    """id = ANY (ARRAY(
         SELECT d.id FROM webhook w CROSS JOIN LATERAL (
             SELECT id FROM delivery WHERE webhook_id = w.id AND finished_at IS NULL
                 AND status IN ('pending', 'retrying') LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
         ) d
         WHERE w.id = ANY ($1) AND w.deleted_at IS NOT NULL LIMIT $2
-    )""",
+    ))""",
 )
 _DELETED = "webhook_id IN (SELECT id FROM webhook WHERE deleted_at IS NOT NULL)"
 # A webhook that was deleted while an attempt to it was under way.

@@ -163,6 +163,24 @@ async def test_the_loop_cancels_around_what_others_hold_and_waits_for_nobody(dom
     assert await due() == []
 
 
+@pytest.mark.unused_database
+async def test_what_is_cancelled_is_looked_for_once_though_the_planner_knows_of_nothing_unfinished(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await webhook_with_one_due(domain, admin)
+    await multiply(BACKLOG)
+    await rows("UPDATE delivery SET status = 'succeeded', finished_at = now()")
+    await rows("ANALYZE delivery")
+    await multiply(1)
+    await rows("UPDATE webhook SET deleted_at = now()")
+
+    async with rows_read("delivery") as count:
+        await deliveries.cancel_left([webhook.id])
+
+    assert await due() == []
+    assert count.rows < 10 * BACKLOG
+
+
 async def test_what_waits_for_a_webhook_that_lives_is_never_cancelled_by_the_loop(domain: Domain, admin: Actor) -> None:
     webhook = await webhook_with_one_due(domain, admin)
 
