@@ -19,8 +19,8 @@ export function restored<Value>(name: string): Value | null {
   return kept === null ? null : (JSON.parse(kept) as Value);
 }
 
-/** By webhook: secrets on their way from the answer that carried them to the page that shows them once. In memory alone. */
-export const secrets = new Map<string, string>();
+/** By webhook: secrets on their way from the answer that carried them to the page that shows them once. In memory alone, and of one session: what comes after its end goes nowhere. */
+export let secrets = new Map<string, string>();
 
 export interface Session {
   token: string | null;
@@ -45,7 +45,7 @@ export function signIn(token: string): void {
 export function signOut(): void {
   const names = Array.from({ length: ofTab.length }, (_, index) => ofTab.key(index));
   for (const name of names) if (name?.startsWith(KEPT)) ofTab.removeItem(name);
-  secrets.clear();
+  secrets = new Map();
   become({ token: null, refusal: null });
 }
 

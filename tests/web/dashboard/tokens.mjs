@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { click, fill, focused, go, openPage, reads, visit } from '../browser.mjs';
-import { browser, makeWebhook, using } from '../stage.mjs';
+import { browser, makeWebhook, receiver, using } from '../stage.mjs';
 import { ask, path_, token, url } from '../workspace.mjs';
 
 test('a token that the server does not know gets a clear page and is not kept', async () => {
@@ -71,6 +71,34 @@ test('a secret that nobody has stored yet is not shown to whoever signs in next'
     await click(page, 'button', 'Sign in');
     await reads(page, 'Has a secret', 'h1');
     await reads(page, 'Live', '.live');
+    assert.ok(!(await page.$eval('main', (element) => element.textContent)).includes('Keep the secret now'));
+  });
+});
+
+test('nor is one whose answer came after the end of the session', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "After", role: VIEWER}) { secret errors { message } } }`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/new`);
+    await fill(page, 'Name', 'Made at the last moment');
+    await fill(page, 'Callback URL', receiver.url);
+    await fill(page, 'Secret', 'known to its maker alone');
+    await page.locator('input[value=ACCOUNT_ADDED]').click();
+    await page.setRequestInterception(true);
+    const held = new Promise((resolve) => {
+      page.on('request', (request) => (request.postData()?.includes('mutation WebhookCreate(') ? resolve(request) : request.continue()));
+    });
+    await click(page, 'button', 'Create');
+    const request = await held;
+    await click(page, 'button', 'Sign out');
+    await fill(page, 'Token', tokenCreate.secret);
+    await click(page, 'button', 'Sign in');
+    await page.waitForSelector('::-p-aria([name="Webhooks"][role="link"])');
+    const came = page.waitForResponse((response) => response.request() === request);
+    request.continue();
+    await came;
+    await click(page, 'link', 'Webhooks');
+    await page.locator('::-p-text(Made at the last moment)').click();
+    await reads(page, 'Made at the last moment', 'h1');
     assert.ok(!(await page.$eval('main', (element) => element.textContent)).includes('Keep the secret now'));
   });
 });

@@ -4,15 +4,16 @@ import { Button } from '../ui/basics';
 import { CodeBlock } from '../ui/code';
 
 export function useSecret(webhookId: string): { secret: string | null; show(secret: string): void; forget(): void } {
-  const [secret, setSecret] = useState(() => secrets.get(webhookId) ?? null);
+  const kept = secrets;
+  const [secret, setSecret] = useState(() => kept.get(webhookId) ?? null);
   return {
     secret,
     show: (shown) => {
-      secrets.set(webhookId, shown);
+      kept.set(webhookId, shown);
       setSecret(shown);
     },
     forget: () => {
-      secrets.delete(webhookId);
+      kept.delete(webhookId);
       setSecret(null);
     },
   };

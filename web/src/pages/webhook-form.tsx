@@ -95,12 +95,13 @@ export function NewWebhookPage() {
   const { manageWebhooks } = useMay();
   const save = async (draft: Draft): Promise<Faults | null> => {
     const go = fromHere();
+    const kept = secrets;
     const input = { ...common(draft), secret: draft.secret || null };
     const { data, problem } = await run(client, 'mutation', WebhookCreateDocument, { input });
     if (data === null) return new Map([['', problem]]);
     const { webhook, secret, errors } = data.webhookCreate;
     if (errors.length > 0 || !webhook) return byField(errors);
-    if (secret) secrets.set(webhook.id, secret);
+    if (secret) kept.set(webhook.id, secret);
     go(paths.webhook(webhook.id));
     return null;
   };
