@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { reads, visit } from '../browser.mjs';
 import { makeWebhook, using } from '../stage.mjs';
-import { addAccount, addPost, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
+import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
 /** 1280 by 1024 pixels at 400 %, as WCAG 1.4.10 has it. */
 const ZOOMED = { width: 320, height: 256 };
@@ -68,5 +68,37 @@ test('in a small window too every cell is read out under its own heading', async
       });
       assert.equal(cells.length, 1, `${list}: ${cells}`);
     }
+  });
+});
+
+test('a list hides none of its columns, however narrow they have to be and however long an address is', async () => {
+  const far = `${new Date().getFullYear() + 2}-06-05T10:00:45Z`;
+  await addPost({ body: 'Takes a while', accountIds: [await addAccount(`${LONG.slice(0, 60)}${RUN}`)], scheduledAt: far });
+  await delivered(await testEvent(await addWebhook('Has a long address', `http://127.0.0.1:9999/${LONG}`)));
+  await using({}, async (page) => {
+    for (const list of ['webhooks', 'deliveries', 'posts', 'accounts']) {
+      await visit(page, `${url}/${list}`);
+      await page.waitForSelector('tbody tr, .rows .row');
+      for (const width of [1000, 1024, 1100]) {
+        await page.setViewport({ width, height: 800 });
+        const beyond = await page.$$eval('main th, main td, main [role=cell]', (cells) =>
+          cells.filter((cell) => cell.getBoundingClientRect().right > cell.closest('.panel').getBoundingClientRect().right).map(({ textContent }) => textContent),
+        );
+        assert.deepEqual([...new Set(beyond)], [], `${list}, ${width} px`);
+      }
+    }
+  });
+});
+
+test('letters twice as large fit a phone, and names in its bar do not lie over each other', async () => {
+  await addAccount(`Written large ${RUN}`);
+  await using({ width: 360, height: 740 }, async (page) => {
+    const wire = await page.createCDPSession();
+    await wire.send('Page.setFontSizes', { fontSizes: { standard: 32 } });
+    await visit(page, `${url}/posts/new`);
+    await page.waitForSelector('input[name=scheduledAt]');
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+    const names = await page.$$eval('.side ul span', (found) => found.map((name) => name.getBoundingClientRect()).map(({ left, right }) => [left, right]));
+    assert.deepEqual(names.slice(1).filter(([left], index) => left < names[index][1]), []);
   });
 });
