@@ -6,15 +6,54 @@ function notify(): void {
   for (const listener of listeners) listener();
 }
 
-window.addEventListener('popstate', notify);
-
 /** True once a person has moved between pages: from then on a new page takes the focus to its heading. */
 export let hasNavigated = false;
+
+/** What a step of the history keeps of the page that was left: how far it was scrolled, and which link led on. */
+interface Left {
+  y: number;
+  to: string;
+}
+
+/** What a page that was left needs at most to be as long again. */
+const RETURN_MS = 10_000;
+let isReturning = 0;
+
+/** Takes the window and the keyboard to where they were, as soon as what is read again reaches so far; unless somebody moves meanwhile. */
+function returnTo({ y, to }: Left): void {
+  const mine = ++isReturning;
+  const end = performance.now() + RETURN_MS;
+  const place = (): void => {
+    if (mine !== isReturning || performance.now() > end) return;
+    window.scrollTo({ top: y, behavior: 'instant' });
+    const link = Math.abs(window.scrollY - y) < 1 && document.querySelector<HTMLElement>(`main a[href="${CSS.escape(to)}"]`);
+    if (link) link.focus({ preventScroll: true });
+    else requestAnimationFrame(place);
+  };
+  requestAnimationFrame(place);
+}
+
+function stay(): void {
+  isReturning++;
+}
+
+for (const move of ['wheel', 'touchstart', 'pointerdown', 'keydown']) window.addEventListener(move, stay, { passive: true });
+
+window.addEventListener('popstate', ({ state }: PopStateEvent) => {
+  hasNavigated = true;
+  stay();
+  notify();
+  if (state !== null) returnTo(state as Left);
+});
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   // Where one is already, a browser makes no second step to go back to either.
   if (options.replace || to === location.pathname + location.search) history.replaceState(null, '', to);
-  else history.pushState(null, '', to);
+  else {
+    history.replaceState({ y: window.scrollY, to } satisfies Left, '');
+    history.pushState(null, '', to);
+  }
+  stay();
   hasNavigated = true;
   if (!options.replace) window.scrollTo(0, 0);
   notify();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { click, fill, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
-import { addAccount, ask, RUN, url } from '../workspace.mjs';
+import { addAccount, ask, largeWebhook, path_, RUN, url } from '../workspace.mjs';
 
 test('a list of many pages shows each once, however much changes meanwhile', async () => {
   const account = await addAccount(`Many ${RUN}`);
@@ -71,5 +71,26 @@ test('a search has as many pages as it needs, and outlives a reload', async () =
     assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought');
     await click(page, 'link', 'Webhooks');
     await page.waitForFunction(() => document.querySelector('input[type=search]').value === '' && document.querySelector('tbody')?.textContent.includes('In the way'));
+  });
+});
+
+test('the way back leads to the row that one came from, however far down the log it is', async () => {
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(largeWebhook)}`);
+    await page.waitForSelector('.rows .row');
+    // Behind the first page of 100.
+    await page.waitForFunction(() => {
+      window.scrollTo(0, 7_000);
+      return window.scrollY === 7_000 && [...document.querySelectorAll('.rows .row')].some((row) => row.ariaRowIndex > 150);
+    });
+    const opened = await page.waitForFunction(() => {
+      const link = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest('.row')?.querySelector('.row-link');
+      link?.focus();
+      return link?.pathname;
+    });
+    await page.keyboard.press('Enter');
+    await reads(page, 'What happened', 'main');
+    await page.goBack();
+    await page.waitForFunction((pathname) => document.activeElement?.pathname === pathname && window.scrollY === 7_000, {}, await opened.jsonValue());
   });
 });
