@@ -2,6 +2,7 @@
 // Started by test_dashboard.py, which says where it is.
 import './dashboard/first_steps.mjs';
 import './dashboard/live.mjs';
+import './dashboard/left_open.mjs';
 import './dashboard/failures.mjs';
 import './dashboard/deliveries.mjs';
 import './dashboard/posts.mjs';

@@ -69,11 +69,6 @@ export class Socket {
     return () => this.openings.delete(listener);
   }
 
-  close(): void {
-    clearTimeout(this.pong);
-    void this.client.dispose();
-  }
-
   private become(open: boolean): void {
     clearTimeout(this.pong);
     this.open = open;

@@ -13,6 +13,8 @@ interface Page<Node> {
 export interface Paged<Node> {
   /** Null until something was read. */
   nodes: readonly Node[] | null;
+  /** Whether they are of this filter, and not yet of the one before. */
+  isOfFilter: boolean;
   /** Why what is shown may be old, or why nothing is. */
   problem: string | null;
   /** Whether more was asked for and is not there yet. */
@@ -24,18 +26,24 @@ export interface Paged<Node> {
 }
 
 interface Shown<Node> {
+  /** The filter. */
+  of: string | null;
   pages: readonly Page<Node>[];
   problem: string | null;
 }
 
-/** The list that `pageOf` finds in the answers to a query with these variables. */
-export function usePaged<Data, Filter extends object, Node>(
-  document: TypedDocumentNode<Data, Filter & { after?: string | null }>,
+/**
+ * The list that `pageOf` finds in the answers to a query with these variables. Those that `moving` gives are other ones
+ * at each reading, and make no other list.
+ */
+export function usePaged<Data, Filter extends object, Node, Moving extends object = object>(
+  document: TypedDocumentNode<Data, Filter & Moving & { after?: string | null }>,
   filter: Filter,
   pageOf: (data: Data) => Page<Node>,
+  moving?: () => Moving,
 ): Paged<Node> {
   const client = useClient();
-  const [shown, setShown] = useState<Shown<Node>>({ pages: [], problem: null });
+  const [shown, setShown] = useState<Shown<Node>>({ of: null, pages: [], problem: null });
   const [busy, setBusy] = useState(false);
   // A reading that another one has overtaken shows nothing any more.
   const turn = useRef(0);
@@ -52,7 +60,7 @@ export function usePaged<Data, Filter extends object, Node>(
     const pages = [...known];
     let problem: string | null = null;
     while (pages.length < wanted.current && problem === null && (pages.at(-1)?.pageInfo.hasNextPage ?? true)) {
-      const variables = { ...filter, after: pages.at(-1)?.pageInfo.endCursor ?? null };
+      const variables = { ...filter, ...(moving?.() as Moving), after: pages.at(-1)?.pageInfo.endCursor ?? null };
       const result = await run(client, 'query', document, variables);
       if (mine !== turn.current) return null;
       if (result.data === null) problem = result.problem;
@@ -60,7 +68,7 @@ export function usePaged<Data, Filter extends object, Node>(
     }
     isReading.current = false;
     setBusy(false);
-    setShown((before) => ({ pages: problem === null ? pages : before.pages, problem }));
+    setShown((before) => (problem === null ? { of, pages, problem } : { ...before, problem }));
     if (again.current) {
       again.current = false;
       void read([]);
@@ -80,6 +88,7 @@ export function usePaged<Data, Filter extends object, Node>(
 
   return {
     nodes: shown.pages.length > 0 ? shown.pages.flatMap((page) => page.nodes) : null,
+    isOfFilter: shown.of === of,
     problem: shown.problem,
     busy,
     hasMore: shown.pages.at(-1)?.pageInfo.hasNextPage ?? false,

@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useReducer, useRef, useState } from 'react';
 
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'long' });
+const relative = new Intl.RelativeTimeFormat('en');
 const instant = new Intl.DateTimeFormat('en-GB', {
   year: 'numeric',
   month: 'short',
@@ -14,28 +14,30 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 const shortDay = new Intl.DateTimeFormat('en-GB', { month: 'short', day: '2-digit' });
 const longDay = new Intl.DateTimeFormat('en-GB', { year: 'numeric', month: 'short', day: '2-digit' });
 const hour = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const dayAndHour = new Intl.DateTimeFormat('en-GB', { month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit' });
 
 const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
+const RENEW_MS = 4 * SECOND;
 
 export function full(time: string): string {
   return instant.format(new Date(time));
 }
 
 /** The time of day, with the day where that is another one than today, and with the year where that is another. */
-export function moment(time: string): string {
-  const [at, now] = [new Date(time), new Date()];
-  if (at.toDateString() === now.toDateString()) return clock.format(at);
-  const day = at.getFullYear() === now.getFullYear() ? shortDay : longDay;
+export function moment(time: string, now: number): string {
+  const [at, today] = [new Date(time), new Date(now)];
+  if (at.toDateString() === today.toDateString()) return clock.format(at);
+  const day = at.getFullYear() === today.getFullYear() ? shortDay : longDay;
   return `${day.format(at)}, ${clock.format(at)}`;
 }
 
-/** The label of a bucket of a chart that spans `spanMs`. */
-export function bucketLabel(at: number, spanMs: number): string {
-  if (spanMs > 2 * DAY) return shortDay.format(at);
-  return hour.format(at);
+/** The label of one of the buckets of a chart, each `bucketMs` long: no two of them have the same. */
+export function bucketLabel(at: number, bucketMs: number): string {
+  if (bucketMs <= HOUR) return hour.format(at);
+  return bucketMs < DAY ? dayAndHour.format(at) : shortDay.format(at);
 }
 
 export function ago(time: string, now: number): string {
@@ -44,7 +46,8 @@ export function ago(time: string, now: number): string {
   if (size < 5 * SECOND) return distance > 0 ? 'in a moment' : 'just now';
   if (size < MINUTE) return relative.format(Math.round(distance / SECOND), 'second');
   if (size < HOUR) return relative.format(Math.round(distance / MINUTE), 'minute');
-  if (size < DAY) return relative.format(Math.round(distance / HOUR), 'hour');
+  // One day would be said of what is a day and a half away.
+  if (size < 2 * DAY) return relative.format(Math.round(distance / HOUR), 'hour');
   return relative.format(Math.round(distance / DAY), 'day');
 }
 
@@ -65,6 +68,35 @@ export function useNow(everyMs: number = 10 * SECOND): number {
   }, [everyMs]);
   return Math.max(now, 0);
 }
+
+/**
+ * Grows after `changes` has, but no more often than figures may be read again; and once a minute where nothing changes,
+ * for what is counted up to now is soon of yesterday.
+ */
+export function useTurn(changes: number): number {
+  const [turn, next] = useReducer((before: number) => before + 1, 0);
+  const taken = useRef(changes);
+  const latest = useRef(changes);
+  latest.current = changes;
+  const isStale = taken.current !== changes;
+  useEffect(() => {
+    const take = (): void => {
+      taken.current = latest.current;
+      next();
+    };
+    const timer = setTimeout(take, isStale ? RENEW_MS : MINUTE);
+    return () => clearTimeout(timer);
+  }, [isStale, turn]);
+  return turn;
+}
+
+/** When something is to happen that waits for its time, which may be over. */
+export function ahead(time: string, now: number): string {
+  return Date.parse(time) <= now ? 'any moment now' : ago(time, now);
+}
+
+/** The latest time of a datetime-local field. Without one its year has six digits, and takes in what is typed after it. */
+export const LATEST = '9999-12-31T23:59';
 
 /** From a datetime-local field, which is in the person's zone, to an instant; null where it is empty or broken. */
 export function fromLocal(value: string): string | null {

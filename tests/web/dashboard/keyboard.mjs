@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { audit, click, fill, focused, press, reads, visit } from '../browser.mjs';
+import { audit, choose, click, fill, focused, press, reads, visit } from '../browser.mjs';
 import { makeWebhook, screenshots, using } from '../stage.mjs';
 import { addAccount, addPost, ask, path_, RUN, url } from '../workspace.mjs';
 
@@ -72,5 +72,57 @@ test('dialogs pass axe-core, hold the keyboard and give it back', async () => {
       const focused = await page.evaluate(() => document.activeElement.textContent);
       assert.equal(focused, button);
     }
+  });
+});
+
+test('the keyboard stays in a filter while the list of another one is read, and nothing is said of it before', async () => {
+  for (let number = 0; number < 6; number++) await makeWebhook(`One of several ${RUN}`);
+  await using({}, async (page) => {
+    const held = [];
+    let isHeld = false;
+    await page.setRequestInterception(true);
+    page.on('request', (request) => {
+      if (isHeld && /query (Webhooks|Posts)\(/.test(request.postData() ?? '')) held.push(request);
+      else request.continue();
+    });
+    const asked = async () => {
+      while (held.length === 0) await page.evaluate(() => new Promise(requestAnimationFrame));
+      const said = await page.$eval('main', ({ textContent }) => textContent);
+      assert.doesNotMatch(said, /No webhooks yet|No posts yet/);
+      return page.evaluate(() => document.activeElement.labels?.[0]?.textContent);
+    };
+    const letGo = () => {
+      isHeld = false;
+      for (const request of held.splice(0)) request.continue();
+    };
+    await visit(page, `${url}/webhooks`);
+    await fill(page, 'Find by name or URL', 'fits none');
+    await reads(page, 'No webhook fits');
+    isHeld = true;
+    for (const _ of 'fits none') await page.keyboard.press('Backspace');
+    assert.equal(await asked(), 'Find by name or URL');
+    letGo();
+    await reads(page, `One of several ${RUN}`, 'tbody');
+
+    await visit(page, `${url}/posts?status=PUBLISHING`);
+    await reads(page, 'No post has this status');
+    await page.focus('.filters select');
+    isHeld = true;
+    await choose(page, 'Status', '');
+    assert.equal(await asked(), 'Status');
+    letGo();
+    await page.waitForSelector('tbody tr');
+  });
+});
+
+test('who goes back after a reload hears where that leads', async () => {
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks`);
+    await click(page, 'link', 'Accounts');
+    await reads(page, 'Where posts go.', 'main');
+    await page.reload();
+    await reads(page, 'Where posts go.', 'main');
+    await page.goBack();
+    await focused(page, 'Webhooks');
   });
 });

@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import type { DeliveryStatus, EventType } from '../generated/graphql';
 import { Link, paths, useParameter } from '../router';
-import { DAY, duration, HOUR, MINUTE } from '../time';
+import { DAY, duration, HOUR, MINUTE, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Problem } from '../ui/basics';
 import { SelectField, TextField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
@@ -36,10 +36,8 @@ function useFilter(webhookId: string | null) {
   const [event, setEvent] = useParameter('event');
   const [span, setSpan] = useParameter('time');
   const [message, setMessage] = useParameter('message');
-  const createdAfter = useMemo(() => {
-    const length = SPAN_MS[span ?? ''];
-    return length === undefined ? null : new Date(Date.now() - length).toISOString();
-  }, [span]);
+  const spanMs = SPAN_MS[span ?? ''] ?? Infinity;
+  const createdAfter = useMemo(() => (spanMs === Infinity ? null : new Date(Date.now() - spanMs).toISOString()), [spanMs]);
   const filter: LogFilter = {
     webhookId,
     status: isStatus(status) ? status : null,
@@ -50,7 +48,7 @@ function useFilter(webhookId: string | null) {
   const clear = (): void => {
     for (const set of [setStatus, setEvent, setSpan, setMessage]) set(null);
   };
-  return { filter, span: span ?? '', setStatus, setEvent, setSpan, setMessage, clear };
+  return { filter, span: span ?? '', spanMs, setStatus, setEvent, setSpan, setMessage, clear };
 }
 
 function Filters({ filters }: { filters: ReturnType<typeof useFilter> }) {
@@ -118,9 +116,9 @@ function useNarrow(): boolean {
   return narrow;
 }
 
-function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
+function Table({ log, rows, withWebhook }: { log: LiveLog; rows: readonly Row[]; withWebhook: boolean }) {
   const narrow = useNarrow();
-  const { still, onPointerMove } = useStill(log.rows);
+  const { still, onPointerMove } = useStill(rows);
   return (
     <div role="table" aria-label="Deliveries" aria-rowcount={log.hasMore ? -1 : still.length + 1} className="delivery-table">
       <div role="rowgroup" className="table-head">
@@ -147,6 +145,12 @@ function Table({ log, withWebhook }: { log: LiveLog; withWebhook: boolean }) {
   );
 }
 
+/** Those of the last `spanMs`, which others leave as time goes by. */
+function useYounger(rows: readonly Row[], spanMs: number): readonly Row[] {
+  const now = useNow();
+  return useMemo(() => (spanMs === Infinity ? rows : rows.filter((row) => Date.parse(row.createdAt) >= now - spanMs)), [rows, spanMs, spanMs === Infinity ? 0 : now]);
+}
+
 interface DeliveryListProps {
   /** null: those of the whole workspace. */
   webhookId: string | null;
@@ -159,6 +163,7 @@ interface DeliveryListProps {
 export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListProps) {
   const filters = useFilter(webhookId);
   const log = useDeliveryLog(filters.filter);
+  const rows = useYounger(log.rows, filters.spanMs);
   const { status, eventType, eventUuid } = filters.filter;
   const isFiltered = status !== null || eventType !== null || eventUuid !== null || filters.span !== '';
   useEffect(() => onChanges?.(log.changes), [log.changes]);
@@ -170,10 +175,11 @@ export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListPr
         <Filters filters={filters} />
       </div>
       {log.problem && <Problem message={log.problem} retry={log.retry} />}
-      {log.rows.length > 0 && <Table log={log} withWebhook={webhookId === null} />}
-      {log.rows.length === 0 && log.hasMore === false && (
+      {rows.length > 0 && <Table log={log} rows={rows} withWebhook={webhookId === null} />}
+      {rows.length === 0 && (log.hasMore === false || log.rows.length > 0) && (
         <Empty title={isFiltered ? 'Nothing fits this filter' : 'No deliveries yet'} icon="deliveries" action={isFiltered ? <Button onClick={filters.clear}>Show all deliveries</Button> : firstStep}>
-          {isFiltered ? 'New ones that fit appear here as they happen.' : 'They appear here the moment something happens. A test event is the quickest way to see one.'}
+          {isFiltered ? 'New ones that fit appear here as they happen.' : 'They appear here the moment something happens.'}
+          {!isFiltered && firstStep && ' A test event is the quickest way to see one.'}
         </Empty>
       )}
       {log.hasMore === null && !log.problem && <Loading what="Reading the log" />}
@@ -181,7 +187,7 @@ export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListPr
         {log.read !== null && (log.read > 0 ? `${log.read.toLocaleString('en')} loaded` : 'No deliveries')}
       </p>
       <p className="table-foot">
-        {log.rows.length > 0 && (log.hasMore ? `${log.rows.length.toLocaleString('en')} loaded, more as you scroll` : `${log.rows.length.toLocaleString('en')} in all`)}
+        {rows.length > 0 && (log.hasMore ? `${rows.length.toLocaleString('en')} loaded, more as you scroll` : `${rows.length.toLocaleString('en')} in all`)}
       </p>
     </section>
   );

@@ -1,5 +1,6 @@
 import type { AttemptFullFragment, DeliveryQuery } from '../generated/graphql';
-import { duration, full, moment } from '../time';
+import { duration } from '../time';
+import { Moment } from '../ui/basics';
 import { CodeBlock, CopyButton, Tabs } from '../ui/code';
 import { adviceOnStatus, OUTCOMES, type Tone } from '../words';
 import { asCurl, bodyOf } from './curl';
@@ -62,9 +63,7 @@ function Attempt({ attempt, delivery, open }: { attempt: AttemptFullFragment; de
           <strong>Attempt {attempt.number}</strong>
           <span className="step-result">{status ?? OUTCOMES[attempt.outcome].label}</span>
           <span className="muted">{duration(attempt.durationMs)}</span>
-          <time dateTime={attempt.startedAt} title={full(attempt.startedAt)}>
-            {moment(attempt.startedAt)}
-          </time>
+          <Moment time={attempt.startedAt} />
         </summary>
         {attempt.error && <p className="step-error">{attempt.error}</p>}
         {todo && <p className="step-advice">{todo}</p>}
@@ -84,11 +83,7 @@ function Plain({ tone, title, time }: { tone: Tone; title: string; time: string 
   return (
     <li className={`step step-plain tone-${tone}`}>
       <strong>{title}</strong>
-      {time && (
-        <time dateTime={time} title={full(time)}>
-          {moment(time)}
-        </time>
-      )}
+      {time && <Moment time={time} />}
     </li>
   );
 }

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { useQuery } from 'urql';
 import { type BucketFragment, type StatsFragment, type WebhookChartQuery, WebhookChartDocument, type WebhookChartQueryVariables } from '../generated/graphql';
 import { bucketLabel, DAY, duration, HOUR } from '../time';
@@ -6,7 +6,6 @@ import { SelectField } from '../ui/form';
 import { rate } from './webhooks';
 
 const BUCKETS = 24;
-const RENEW_MS = 4_000;
 const SPANS = [
   ['1h', 'Last hour'],
   ['24h', 'Last 24 hours'],
@@ -37,19 +36,6 @@ function barsOf(webhook: WebhookChartQuery['webhook'] | undefined, times: readon
   }));
 }
 
-/** Counts changes, but no more often than the figures may be read again. */
-function useCalm(changes: number): number {
-  const [calm, setCalm] = useState(changes);
-  const latest = useRef(changes);
-  latest.current = changes;
-  useEffect(() => {
-    if (changes === calm) return;
-    const timer = setTimeout(() => setCalm(latest.current), RENEW_MS);
-    return () => clearTimeout(timer);
-  }, [changes !== calm]);
-  return calm;
-}
-
 const WIDTH = 480;
 const TALL = 110;
 const SHORT = 64;
@@ -59,7 +45,7 @@ function about(bar: Bar, span: Span): string {
   const parts = [`${bar.succeeded} succeeded`, `${bar.failed} failed`];
   if (bar.pending > 0) parts.push(`${bar.pending} pending`);
   if (bar.p50Ms !== null) parts.push(`median ${duration(bar.p50Ms)}`);
-  return `${bucketLabel(bar.from, SPAN_MS[span])}: ${parts.join(', ')}`;
+  return `${bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}: ${parts.join(', ')}`;
 }
 
 function Bars({ bars, span }: { bars: readonly Bar[]; span: Span }) {
@@ -119,7 +105,7 @@ function Axis({ bars, span }: { bars: readonly Bar[]; span: Span }) {
   return (
     <div className="plot-axis" aria-hidden="true">
       {marks.map((bar) => (
-        <span key={bar.from}>{bucketLabel(bar.from, SPAN_MS[span])}</span>
+        <span key={bar.from}>{bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}</span>
       ))}
       <span>now</span>
     </div>
@@ -174,7 +160,7 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
           <tbody>
             {bars.map((bar) => (
               <tr key={bar.from}>
-                <th scope="row">{bucketLabel(bar.from, SPAN_MS[span])}</th>
+                <th scope="row">{bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}</th>
                 <td>{bar.succeeded}</td>
                 <td>{bar.failed}</td>
                 <td>{bar.pending}</td>
@@ -189,33 +175,47 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
   );
 }
 
+interface ChartProps {
+  webhookId: string;
+  /** Where it is another one, the figures are read again. */
+  turn: number;
+}
+
+interface Shown {
+  webhook: NonNullable<WebhookChartQuery['webhook']>;
+  times: readonly number[];
+  span: Span;
+}
+
 /**
- * Success and response times over time. `changes` grows with what happens, so that the figures keep up.
+ * Success and response times over time.
  *
  * It is as tall before they are read as after: what stands below moves from under nobody's pointer.
  */
-export function Chart({ webhookId, changes }: { webhookId: string; changes: number }) {
+export function Chart({ webhookId, turn }: ChartProps) {
   const [span, setSpan] = useState<Span>('24h');
-  const calm = useCalm(changes);
-  const { times, variables } = useMemo(() => edges(span), [span, calm]);
-  const [{ data, error }] = useQuery({ query: WebhookChartDocument, variables: { id: webhookId, ...variables } });
-  const kept = useRef<{ webhook: NonNullable<WebhookChartQuery['webhook']>; times: readonly number[] } | null>(null);
-  if (data?.webhook) kept.current = { webhook: data.webhook, times };
+  const { times, variables } = useMemo(() => edges(span), [span, turn]);
+  const [{ data, error, operation }] = useQuery({ query: WebhookChartDocument, variables: { id: webhookId, ...variables } });
+  const kept = useRef<Shown | null>(null);
+  // Until the answer is there, urql gives that to an earlier question.
+  if (data?.webhook && operation?.variables.t0 === variables.t0) kept.current = { webhook: data.webhook, times, span };
   const shown = kept.current;
+  const shownSpan = shown?.span ?? span;
   const bars = barsOf(shown?.webhook, shown?.times ?? times);
   const slowest = bars.reduce<number | null>((most, { p95Ms }) => (p95Ms === null ? most : Math.max(most ?? 0, p95Ms)), null);
+  const isRead = shown?.span === span;
   return (
-    <section className="panel chart" aria-label="Success and response times" aria-busy={!shown && !error}>
+    <section className="panel chart" aria-label="Success and response times" aria-busy={!isRead && !error}>
       <div className="panel-head">
         <h2>Over time</h2>
         <SelectField label="Time span" value={span} options={SPANS} onChange={setSpan} />
       </div>
-      {error && !shown ? (
+      {error && !isRead ? (
         <p className="muted">The figures cannot be read at the moment.</p>
       ) : (
         <>
           <Summary stats={shown?.webhook.all} />
-          <Bars bars={bars} span={span} />
+          <Bars bars={bars} span={shownSpan} />
           <p className="legend" aria-hidden="true">
             <span className="key-good">Succeeded</span>
             <span className="key-bad">Failed</span>
@@ -226,8 +226,8 @@ export function Chart({ webhookId, changes }: { webhookId: string; changes: numb
             <span className="key-p50">Median time</span>
             <span className="key-p95">95 % within{slowest !== null && `, at most ${duration(slowest)}`}</span>
           </p>
-          <Axis bars={bars} span={span} />
-          <AsTable bars={bars} span={span} />
+          <Axis bars={bars} span={shownSpan} />
+          <AsTable bars={bars} span={shownSpan} />
         </>
       )}
     </section>

@@ -7,7 +7,7 @@ import { Timeline } from '../deliveries/timeline';
 import { DeliveryCancelDocument, DeliveryChangesDocument, DeliveryDocument, type DeliveryQuery, DeliveryRetryDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { fromHere, Link, paths } from '../router';
-import { ago, full, useNow } from '../time';
+import { ahead, full, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { CodeBlock, copy, CopyButton, Tabs } from '../ui/code';
 import { LiveBadge } from '../ui/live-badge';
@@ -78,7 +78,7 @@ function Waiting({ delivery }: { delivery: Delivery }) {
       {next && delivery.waitingFor !== 'QUEUED' && delivery.waitingFor !== 'WEBHOOK_INACTIVE' && (
         <>
           {' '}
-          Next attempt <time dateTime={next} title={full(next)}>{Date.parse(next) <= now ? 'any moment now' : ago(next, now)}</time>.
+          Next attempt <time dateTime={next} title={full(next)}>{ahead(next, now)}</time>.
         </>
       )}
     </Notice>

@@ -4,7 +4,7 @@ import { run, sentence, useLast, useMay } from '../api';
 import { PostChangesDocument, type PostCoreFragment, PostDeleteDocument, PostDocument, PostPublishDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { fromHere, paths } from '../router';
-import { ago, full, useNow } from '../time';
+import { ahead, full, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
 import { LiveBadge } from '../ui/live-badge';
@@ -79,7 +79,7 @@ function Scheduled({ post }: { post: Post }) {
   const now = useNow(1_000);
   if (post.status !== 'SCHEDULED' || !post.scheduledAt) return null;
   return (
-    <Notice tone="idle" title={`Goes out ${ago(post.scheduledAt, now)}`}>
+    <Notice tone="idle" title={`Goes out ${ahead(post.scheduledAt, now)}`}>
       On {full(post.scheduledAt)}. It can be changed until then.
     </Notice>
   );

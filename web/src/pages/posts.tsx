@@ -4,8 +4,7 @@ import { PostChangesDocument, type PostCoreFragment, PostsDocument, type PostSta
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
-import { full, moment } from '../time';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, PageHead, Problem, ShowMore } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, Moment, PageHead, Problem, ShowMore } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
@@ -16,13 +15,7 @@ const STATUS_OPTIONS = [['', 'Any status'], ...Object.entries(POST_STATUSES).map
 
 function When({ post }: { post: Post }) {
   if (post.publishedAt) return <Ago time={post.publishedAt} />;
-  if (post.status === 'SCHEDULED' && post.scheduledAt) {
-    return (
-      <time dateTime={post.scheduledAt} title={full(post.scheduledAt)}>
-        {moment(post.scheduledAt)}
-      </time>
-    );
-  }
+  if (post.status === 'SCHEDULED' && post.scheduledAt) return <Moment time={post.scheduledAt} />;
   return <Ago time={post.updatedAt} />;
 }
 
@@ -87,7 +80,7 @@ export function PostsPage() {
       {!posts && !list.problem && <Loading />}
       {posts && (
         <section className="panel panel-flush" aria-label="Posts">
-          {(posts.length > 0 || chosen) && (
+          {(posts.length > 0 || chosen || !list.isOfFilter) && (
             <div className="panel-head">
               <div className="filters">
                 <SelectField label="Status" value={chosen ?? ''} options={STATUS_OPTIONS as readonly (readonly [string, string])[]} onChange={choose} />
@@ -110,9 +103,11 @@ export function PostsPage() {
                 ))}
               </tbody>
             </table>
+          ) : !list.isOfFilter ? (
+            !list.problem && <Loading />
           ) : (
             <Empty title={chosen ? 'No post has this status' : 'No posts yet'} icon="posts" action={chosen ? <Button onClick={() => choose('')}>Show all posts</Button> : write}>
-              {chosen ? null : 'Publish one and see the webhooks that listen hear of it.'}
+              {!chosen && publish && 'Publish one and see the webhooks that listen hear of it.'}
             </Empty>
           )}
         </section>

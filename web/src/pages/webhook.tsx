@@ -1,9 +1,10 @@
-import { useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { run, sentence, useLast, useMay } from '../api';
 import { DeliveryList } from '../deliveries/list';
 import { type WebhookCoreFragment, WebhookDeleteDocument, WebhookDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { fromHere, paths, useParameter } from '../router';
+import { useTurn } from '../time';
 import { Ago, Button, ButtonLink, Chip, Empty, Loading, Notice, PageHead, Problem } from '../ui/basics';
 import { CopyButton } from '../ui/code';
 import { Confirm } from '../ui/dialog';
@@ -157,9 +158,15 @@ function Actions({ webhook, open }: { webhook: Webhook; open(dialog: Open): void
   );
 }
 
-function Detail({ webhook }: { webhook: Webhook }) {
+function Detail({ webhook, renew }: { webhook: Webhook; renew(): void }) {
   const [dialog, open] = useState<Open>(null);
   const [changes, setChanges] = useState(0);
+  const turn = useTurn(changes);
+  // Nothing tells that a webhook was switched off but the deliveries that ended so.
+  const again = useEffectEvent(renew);
+  useEffect(() => {
+    if (turn > 0) again();
+  }, [turn]);
   const [replay, setReplay] = useParameter('replay');
   const { secret, show, forget } = useSecret(webhook.id);
   const { manageWebhooks } = useMay();
@@ -180,7 +187,7 @@ function Detail({ webhook }: { webhook: Webhook }) {
         <div className="panel">
           <Facts webhook={webhook} onRotate={() => open('rotate')} />
         </div>
-        <Chart webhookId={webhook.id} changes={changes} />
+        <Chart webhookId={webhook.id} turn={turn} />
       </div>
       <DeliveryList
         webhookId={webhook.id}
@@ -204,12 +211,13 @@ function Detail({ webhook }: { webhook: Webhook }) {
 export function WebhookPage({ id }: { id: string }) {
   const [{ data: read, error }, reload] = useQuery({ query: WebhookDocument, variables: { id } });
   const data = useLast(read, id);
-  const problem = error && <Problem message={sentence(error)} retry={() => reload({ requestPolicy: 'network-only' })} />;
+  const renew = (): void => reload({ requestPolicy: 'network-only' });
+  const problem = error && <Problem message={sentence(error)} retry={renew} />;
   if (data?.webhook) {
     return (
       <>
         {problem}
-        <Detail webhook={data.webhook} />
+        <Detail webhook={data.webhook} renew={renew} />
       </>
     );
   }

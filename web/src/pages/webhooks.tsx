@@ -1,10 +1,10 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 import { useMay } from '../api';
 import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
-import { DAY } from '../time';
+import { DAY, MINUTE } from '../time';
 import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem, ShowMore } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
@@ -135,20 +135,37 @@ function useSearch() {
 
 /** For the first visit: everything is there, and nothing has happened yet. */
 function FirstSteps() {
+  const { manageWebhooks, publish } = useMay();
   return (
     <Notice tone="idle" title="Nothing was delivered yet">
-      Open a webhook and send it a test event, or <Link href={paths.newPost}>publish a post</Link> and see who hears of it.
+      {manageWebhooks && 'Open a webhook and send it a test event. '}
+      {publish && (
+        <>
+          <Link href={paths.newPost}>Publish a post</Link> and see who hears of it.
+        </>
+      )}
     </Notice>
   );
 }
 
+function lastDay(): { since: string } {
+  return { since: new Date(Date.now() - DAY).toISOString() };
+}
+
 export function WebhooksPage() {
-  const since = useMemo(() => new Date(Date.now() - DAY).toISOString(), []);
   const { search, typed, setTyped } = useSearch();
-  const list = usePaged(WebhooksDocument, { since, filter: search ? { search } : null }, (data) => data.webhooks);
+  const list = usePaged(WebhooksDocument, { filter: search ? { search } : null }, (data) => data.webhooks, lastDay);
+  // States and rates are in no stream, and a rate of the last 24 hours is soon one of others.
+  const again = useEffectEvent(list.reload);
+  useEffect(() => {
+    const timer = setInterval(() => again(), MINUTE);
+    return () => clearInterval(timer);
+  }, []);
   const { last, live } = useLastDeliveries(list.reload);
   const { manageWebhooks } = useMay();
   const webhooks = list.nodes ?? [];
+  const isBetween = list.nodes !== null && !list.isOfFilter;
+  const isEmpty = list.isOfFilter && webhooks.length === 0;
   const isNew = webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
   const create = manageWebhooks && (
     <ButtonLink href={paths.newWebhook} kind="primary" icon="plus">
@@ -159,22 +176,22 @@ export function WebhooksPage() {
     <>
       <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and at once." actions={create} />
       {list.problem && <Problem message={list.problem} retry={list.reload} />}
-      {(webhooks.length > 5 || typed || search) && (
+      {(webhooks.length > 5 || typed || search || isBetween) && (
         <div className="search">
           <TextField label="Find by name or URL" type="search" value={typed} onChange={(event) => setTyped(event.target.value)} />
         </div>
       )}
-      {!list.nodes && !list.problem && <Loading what="Reading the webhooks" />}
+      {webhooks.length === 0 && !list.isOfFilter && !list.problem && <Loading what="Reading the webhooks" />}
       {isNew && <FirstSteps />}
       {webhooks.length > 0 && <Table webhooks={webhooks} last={last} />}
-      {list.nodes && webhooks.length === 0 && search === '' && (
+      {isEmpty && search === '' && (
         <div className="panel">
           <Empty title="No webhooks yet" action={create || undefined}>
             A webhook sends a signed request to your server whenever an account or a post changes.
           </Empty>
         </div>
       )}
-      {list.nodes && webhooks.length === 0 && search !== '' && (
+      {isEmpty && search !== '' && (
         <div className="panel">
           <Empty title="No webhook fits" action={<Button onClick={() => setTyped('')}>Show all webhooks</Button>}>
             Neither a name nor a callback URL has “{search}” in it.

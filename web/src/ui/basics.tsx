@@ -1,7 +1,7 @@
 import { type ButtonHTMLAttributes, type MouseEvent, type ReactNode, useEffect, useRef } from 'react';
 import type { Paged } from '../paged';
 import { hasNavigated, Link } from '../router';
-import { ago, full, useNow } from '../time';
+import { ago, full, moment, useNow } from '../time';
 import type { Tone } from '../words';
 import { Icon, type IconName } from './icons';
 
@@ -74,6 +74,16 @@ export function Ago({ time, className }: { time: string; className?: string }) {
   );
 }
 
+/** A moment as the time of day, with the day once that is another one. */
+export function Moment({ time }: { time: string }) {
+  const now = useNow();
+  return (
+    <time dateTime={time} title={full(time)}>
+      {moment(time, now)}
+    </time>
+  );
+}
+
 interface PageHeadProps {
   title: string;
   /** What the browser's tab says, where the heading alone would not tell one such page from another. */
@@ -129,7 +139,8 @@ export function Panel({ title, children }: { title: string; children: ReactNode 
 /** A row is the target of its one link. What says more on hover lies above that link, so a click on it is handed on. */
 export function followRow(event: MouseEvent<HTMLElement>): void {
   if (event.target instanceof Element && event.target.closest('a, button')) return;
-  event.currentTarget.querySelector<HTMLElement>('.row-link')?.click();
+  // With the keys that were held: it may be wanted in another tab.
+  event.currentTarget.querySelector('.row-link')?.dispatchEvent(new window.MouseEvent('click', event.nativeEvent));
 }
 
 interface NoticeProps {

@@ -1,0 +1,106 @@
+// Pages that stay open: what they say is true hours later.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { choose, losing, reads, visit } from '../browser.mjs';
+import { makeWebhook, receiver, using } from '../stage.mjs';
+import { addAccount, addPost, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
+
+const HOUR = 3_600_000;
+
+/** A page whose clock can be moved, and whose minutes are short. */
+const patiently = (body) =>
+  using({}, async (page) => {
+    await page.evaluateOnNewDocument(() => {
+      const { now } = Date;
+      globalThis.ahead = 0;
+      Date.now = () => now() + globalThis.ahead;
+      for (const name of ['setTimeout', 'setInterval']) {
+        const real = globalThis[name];
+        globalThis[name] = (call, ms, ...rest) => real(call, ms >= 10_000 ? ms / 60 : ms, ...rest);
+      }
+    });
+    const pass = (ms) => page.evaluate((more) => (globalThis.ahead += more), ms);
+    await body(page, pass);
+  });
+
+test('states and rates of webhooks are read again where nothing tells of them', async () => {
+  const name = `Seen from afar ${RUN}`;
+  const id = await makeWebhook(name);
+  await patiently(async (page) => {
+    let readings = 0;
+    page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Webhooks(') ? 1 : 0));
+    await visit(page, `${url}/webhooks?search=${encodeURIComponent(name)}`);
+    await reads(page, 'Active', 'tbody');
+    // Once more as the live stream begins.
+    while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {active: false}) { errors { message } } }', { id });
+    await reads(page, 'Inactive', 'tbody');
+  });
+});
+
+test('a webhook that is switched off while one looks at it says so', async () => {
+  const id = await makeWebhook('Goes for good', ['ACCOUNT_UPDATED']);
+  const account = await addAccount(`Renamed ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await reads(page, 'Live', '.live');
+    receiver.answer.status = 410;
+    try {
+      await ask('mutation($id: ID!, $name: String!) { accountUpdate(id: $id, input: {name: $name}) { errors { message } } }', { id: account, name: `Renamed again ${RUN}` });
+      await reads(page, 'the receiver answered 410 Gone', 'main > .notice');
+    } finally {
+      receiver.answer.status = 200;
+    }
+  });
+});
+
+test('the last 15 minutes go on being the last 15 minutes', async () => {
+  const id = await makeWebhook('Grows old');
+  await delivered(await testEvent(id));
+  await patiently(async (page, pass) => {
+    await visit(page, `${url}/webhooks/${path_(id)}?time=15m`);
+    await reads(page, 'Succeeded', '.rows');
+    await pass(HOUR / 2);
+    await reads(page, 'Nothing fits this filter');
+  });
+});
+
+test('the time of an attempt has its day once that is over', async () => {
+  const id = await makeWebhook('Of yesterday');
+  const sent = await testEvent(id);
+  await delivered(sent);
+  await patiently(async (page, pass) => {
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await reads(page, 'Delivered', '.timeline');
+    await pass(24 * HOUR);
+    await page.waitForFunction(() => [...document.querySelectorAll('.timeline time')].every((time) => time.textContent.includes(', ')));
+  });
+});
+
+test('when a post goes out is told in hours up to two days, and not as past while it waits', async () => {
+  const scheduledAt = new Date(Date.now() + 34.25 * HOUR).toISOString();
+  const id = await addPost({ body: 'The day after tomorrow, it may be', accountIds: [await addAccount(`Patient ${RUN}`)], scheduledAt });
+  await patiently(async (page, pass) => {
+    await visit(page, `${url}/posts/${path_(id)}`);
+    await reads(page, 'Goes out in 34 hours', '.notice');
+    await pass(35 * HOUR);
+    await reads(page, 'Goes out any moment now', '.notice');
+  });
+});
+
+test('the figures of one span of time are never shown as those of another', async () => {
+  const id = await makeWebhook('Counted in spans');
+  await delivered(await testEvent(id));
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await page.waitForSelector('.chart[aria-busy=false]');
+    const rows = () => page.$$eval('.as-table tbody th', (found) => found.map(({ textContent }) => textContent));
+    const found = await losing(page, (body) => body.includes('query WebhookChart'));
+    await choose(page, 'Time span', '30d');
+    await reads(page, 'The figures cannot be read', '.chart');
+    await found();
+    await choose(page, 'Time span', '7d');
+    await page.waitForFunction(() => document.querySelector('.as-table tbody th')?.textContent.includes(', '));
+    assert.equal(new Set(await rows()).size, 24);
+  });
+});
