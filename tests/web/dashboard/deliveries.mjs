@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { click, fill, reads, visit } from '../browser.mjs';
+import { click, fill, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
 import { ask, delivered, path_, SECRET, testEvent, url } from '../workspace.mjs';
 
@@ -146,5 +146,44 @@ test('a replay shows how far it has come', async () => {
     await page.locator('dialog button[type=submit]').click();
     await reads(page, 'Replayed 3 deliveries', '.notice');
     await page.waitForFunction(() => document.querySelectorAll('.rows .tone-good').length === 3);
+  });
+});
+
+test('a replay counts what is chosen now, and says where that cannot be told', async () => {
+  const id = await makeWebhook('Counted before');
+  await delivered(await testEvent(id));
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await click(page, 'button', 'Replay');
+    await reads(page, '0 deliveries fit', 'dialog');
+    const said = () => page.$eval('dialog [role=status]', ({ textContent }) => textContent);
+    const wire = await page.createCDPSession();
+    await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql' }] });
+    const asked = new Promise((resolve) => wire.once('Fetch.requestPaused', resolve));
+    await click(page, 'checkbox', 'Succeeded');
+    const { requestId } = await asked;
+    assert.equal(await said(), 'Counting…');
+    await wire.send('Fetch.continueRequest', { requestId });
+    await wire.detach();
+    await reads(page, '1 delivery fits', 'dialog');
+    const found = await losing(page, (body) => body.includes('query DeliveriesCount'));
+    await click(page, 'checkbox', 'Cancelled');
+    await reads(page, 'cannot be told', 'dialog');
+    await found();
+  });
+});
+
+test('a row is opened in another tab from wherever it is clicked', async () => {
+  const id = await makeWebhook('Beside each other');
+  const sent = await testEvent(id);
+  await delivered(sent);
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    const time = await page.waitForSelector('.rows .row time');
+    await page.keyboard.down('Control');
+    await time.click();
+    await page.keyboard.up('Control');
+    await page.browserContext().waitForTarget((target) => target.url().endsWith(`/deliveries/${path_(sent)}`));
+    assert.equal(new URL(page.url()).pathname, `/webhooks/${path_(id)}`);
   });
 });

@@ -185,3 +185,14 @@ test('a fault of an account stands at that account, and that of the text for it 
     await click(page, 'button', 'Cancel');
   });
 });
+
+test('a time is typed by keyboard alone, from the date on to the hour', async () => {
+  await addAccount(`Typed ${RUN}`);
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/new`);
+    await (await page.waitForSelector('input[name=scheduledAt]')).focus();
+    await page.keyboard.type('122520400930PM');
+    assert.equal(await page.$eval('input[name=scheduledAt]', (field) => field.value), '2040-12-25T21:30');
+    await click(page, 'button', 'Cancel');
+  });
+});

@@ -1,9 +1,9 @@
 // Tokens that open less, or nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { click, fill, focused, go, openPage, reads, visit } from '../browser.mjs';
+import { choose, click, fill, focused, go, openPage, reads, visit } from '../browser.mjs';
 import { browser, makeWebhook, receiver, using } from '../stage.mjs';
-import { ask, path_, token, url } from '../workspace.mjs';
+import { ask, path_, RUN, token, url } from '../workspace.mjs';
 
 test('a token that the server does not know gets a clear page and is not kept', async () => {
   const page = await openPage(browser, { token: 'hl_nonsense' });
@@ -136,4 +136,38 @@ test('in a browser that keeps nothing of a site one is signed in until the page 
     // It asks for the schema, and is not signed in any more.
     page.faults = page.faults.filter((fault) => !fault.includes('401'));
   });
+});
+
+test('a token with a sign that no header can carry is told from a server that is away', async () => {
+  await using({ token: null }, async (page) => {
+    await visit(page, `${url}/signin`);
+    await fill(page, 'Token', 'hl_abc…');
+    await click(page, 'button', 'Sign in');
+    await reads(page, 'Paste a token', '.field-error');
+  });
+});
+
+test('the password that a browser keeps for this site is not filled in as that of an account', async () => {
+  await using({}, async (page) => {
+    await visit(page, `${url}/accounts`);
+    await click(page, 'button', 'Add Account');
+    await choose(page, 'Network', 'BLUESKY');
+    assert.equal(await page.$eval('dialog [type=password]', (field) => field.autocomplete), 'new-password');
+  });
+});
+
+test('who may only read is told of no first step that others may take', async () => {
+  const { tokenCreate } = await ask(`mutation { tokenCreate(input: {name: "Looks on", role: VIEWER}) { secret errors { message } } }`);
+  const name = `Nothing yet ${RUN}`;
+  const id = await makeWebhook(name);
+  const isTold = async (page) => {
+    await visit(page, `${url}/webhooks?search=${encodeURIComponent(name)}`);
+    await reads(page, 'Nothing was delivered yet');
+    const first = await page.$eval('main > .notice', ({ textContent }) => textContent);
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await reads(page, 'No deliveries yet');
+    return [/Publish a post/.test(first), /test event/.test(first), /test event/.test(await page.$eval('.empty', ({ textContent }) => textContent))];
+  };
+  await using({}, async (page) => assert.deepEqual(await isTold(page), [true, true, true]));
+  await using({ token: tokenCreate.secret }, async (page) => assert.deepEqual(await isTold(page), [false, false, false]));
 });

@@ -41,7 +41,8 @@ function ProviderFields({ draft, faults, change }: { draft: Draft; faults: Fault
     error: faults.get('credential'),
     value: draft.credential,
     type: 'password',
-    autoComplete: 'off',
+    // Else a browser fills in the password that it keeps for this site.
+    autoComplete: 'new-password',
     onChange: (event: { target: HTMLInputElement }) => change({ credential: event.target.value }),
   };
   switch (draft.provider) {
@@ -137,7 +138,7 @@ function EditDialog({ account, onClose, onSaved }: { account: Account; onClose()
         <TextField
           label={account.provider === 'BLUESKY' ? 'New app password' : 'New access token'}
           type="password"
-          autoComplete="off"
+          autoComplete="new-password"
           value={draft.credential}
           error={faults.get('credential')}
           onChange={(event) => change({ credential: event.target.value })}
@@ -245,7 +246,7 @@ export function AccountsPage() {
       {accounts?.length === 0 && (
         <div className="panel">
           <Empty title="No accounts yet" icon="accounts" action={add}>
-            Connect Mastodon or Bluesky, or begin with a sandbox account, which publishes nowhere.
+            {publish && 'Connect Mastodon or Bluesky, or begin with a sandbox account, which publishes nowhere.'}
           </Empty>
         </div>
       )}

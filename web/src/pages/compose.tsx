@@ -6,7 +6,7 @@ import { changes } from '../changes';
 import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
 import { fromHere, navigate, paths } from '../router';
 import { preserve, restored } from '../session';
-import { fromLocal } from '../time';
+import { fromLocal, LATEST } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
@@ -169,6 +169,7 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
           label="Publish at"
           name="scheduledAt"
           type="datetime-local"
+          max={LATEST}
           value={draft.scheduledAt}
           error={faults.get('scheduledAt')}
           onChange={(event) => change({ scheduledAt: event.target.value })}

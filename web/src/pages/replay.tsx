@@ -2,7 +2,7 @@ import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, useLast } from '../api';
 import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus, ReplayDocument, type WebhookCoreFragment } from '../generated/graphql';
-import { DAY, fromLocal, toLocal } from '../time';
+import { DAY, fromLocal, LATEST, toLocal } from '../time';
 import { Button, Notice } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
 import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextField } from '../ui/form';
@@ -30,8 +30,9 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const filter = { webhookId: webhook.id, statuses: [...statuses], createdAfter: fromLocal(since), createdBefore: fromLocal(until) };
-  const [{ data: count }] = useQuery({ query: DeliveriesCountDocument, variables: { filter }, pause: statuses.length === 0 });
-  const found = statuses.length === 0 ? 0 : count?.deliveries.totalCount;
+  const [{ data: count, fetching, stale, error }] = useQuery({ query: DeliveriesCountDocument, variables: { filter }, pause: statuses.length === 0 });
+  // Until it is counted, urql gives what an earlier choice had.
+  const found = statuses.length === 0 ? 0 : fetching || stale ? undefined : count?.deliveries.totalCount;
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -58,8 +59,8 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
         <p className="dialog-text">Sends finished deliveries again, each as a new one with the same body. Receivers can tell repeats by the event's id.</p>
         <OtherFaults faults={faults} known={['since', 'until', 'statuses']} />
         <div className="field-columns">
-          <TextField label="From" name="since" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
-          <TextField label="Until" name="until" type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
+          <TextField label="From" name="since" type="datetime-local" max={LATEST} value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
+          <TextField label="Until" name="until" type="datetime-local" max={LATEST} value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
         </div>
         <Group title="Which" error={faults.get('statuses')}>
           <div className="check-row">
@@ -74,7 +75,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
           </div>
         </Group>
         <p role="status" className="field-hint">
-          {found === undefined ? 'Counting…' : `${counted(found)} ${found === 1 ? 'fits' : 'fit'}.`}
+          {found !== undefined ? `${counted(found)} ${found === 1 ? 'fits' : 'fit'}.` : error && !fetching ? 'How many fit cannot be told at the moment.' : 'Counting…'}
         </p>
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>

@@ -8,6 +8,9 @@ import { showFaults, TextField } from '../ui/form';
 
 const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
 
+/** What a header can carry. */
+const WRITABLE = /^[!-~]+$/;
+
 function takeCode(): string | null {
   return location.hash.startsWith('#code=') ? location.hash.slice('#code='.length) : null;
 }
@@ -58,7 +61,7 @@ export function SignInPage({ refusal }: { refusal: string | null }) {
     event.preventDefault();
     if (busy) return;
     setBusy(true);
-    const found = /^\S+$/.test(token.trim()) ? await tryToken(token.trim()) : 'Paste a token: it begins with hl_.';
+    const found = WRITABLE.test(token.trim()) ? await tryToken(token.trim()) : 'Paste a token: it begins with hl_.';
     setBusy(false);
     showFaults(form.current, () => setProblem(found));
   };
