@@ -16,17 +16,19 @@ interface Left {
 }
 
 /** What a page that was left needs at most to be as long again. */
-const RETURN_MS = 10_000;
+const RETURN_MS = 5_000;
 let isReturning = 0;
 
 /** Takes the window and the keyboard to where they were, as soon as what is read again reaches so far; unless somebody moves meanwhile. */
 function returnTo({ y, to }: Left): void {
   const mine = ++isReturning;
   const end = performance.now() + RETURN_MS;
+  let isThere = false;
   const place = (): void => {
     if (mine !== isReturning || performance.now() > end) return;
-    window.scrollTo({ top: y, behavior: 'instant' });
-    const link = Math.abs(window.scrollY - y) < 1 && document.querySelector<HTMLElement>(`main a[href="${CSS.escape(to)}"]`);
+    if (!isThere) window.scrollTo({ top: y, behavior: 'instant' });
+    isThere ||= Math.abs(window.scrollY - y) < 1;
+    const link = isThere && document.querySelector<HTMLElement>(`main a[href="${CSS.escape(to)}"]`);
     if (link) link.focus({ preventScroll: true });
     else requestAnimationFrame(place);
   };

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { click, fill, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
-import { ask, delivered, path_, SECRET, testEvent, url } from '../workspace.mjs';
+import { ask, delivered, path_, SECRET, testEvent, url, worker } from '../workspace.mjs';
 
 test('the exact time is there where the pointer rests on a time, and a click there opens the row like any other', async () => {
   const id = await makeWebhook('Pointed at');
@@ -122,6 +122,7 @@ test('the command that curl is given repeats the request to the byte, and each l
       await click(page, 'tab', language);
       const code = await page.$eval(`[aria-label="${language} code"]`, (element) => element.textContent);
       assert.ok(code.includes(original.headers['x-signature']), language);
+      if (language === 'PHP') await page.waitForSelector('::-p-aria([name="Copy PHP code"][role="button"])');
       const [program, ...rest] = run[language] ?? ['true'];
       if (language === 'Go' || spawnSync(program, ['--version']).error) continue;
       const said = execFileSync(program, rest, { input: code, env: { ...process.env, WEBHOOK_SECRET: SECRET }, encoding: 'utf8' });
@@ -180,10 +181,37 @@ test('a row is opened in another tab from wherever it is clicked', async () => {
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
     const time = await page.waitForSelector('.rows .row time');
+    const context = page.browserContext();
+    const isOpen = (target) => target.url().endsWith(`/deliveries/${path_(sent)}`);
+    const opened = (count) => context.waitForTarget(() => context.targets().filter(isOpen).length === count);
     await page.keyboard.down('Control');
     await time.click();
     await page.keyboard.up('Control');
-    await page.browserContext().waitForTarget((target) => target.url().endsWith(`/deliveries/${path_(sent)}`));
+    await opened(1);
+    await page.bringToFront();
+    await time.click({ button: 'middle' });
+    await opened(2);
     assert.equal(new URL(page.url()).pathname, `/webhooks/${path_(id)}`);
   });
+});
+
+test('an attempt that is being read stays open when the next one comes', async () => {
+  const id = await makeWebhook('Tries twice');
+  await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {maxAttempts: 2}) { errors { message } } }', { id });
+  receiver.answer.status = 500;
+  try {
+    const waiting = await testEvent(id);
+    await delivered(waiting, ['RETRYING']);
+    process.kill(Number(worker), 'SIGSTOP');
+    await using({}, async (page) => {
+      await visit(page, `${url}/deliveries/${path_(waiting)}`);
+      await page.waitForSelector('.timeline details[open]');
+      process.kill(Number(worker), 'SIGCONT');
+      await reads(page, 'Given up', '.timeline');
+      assert.deepEqual(await page.$$eval('.timeline details', (attempts) => attempts.map(({ open }) => open)), [true, true]);
+    });
+  } finally {
+    process.kill(Number(worker), 'SIGCONT');
+    receiver.answer.status = 200;
+  }
 });

@@ -73,7 +73,8 @@ test('in a small window too every cell is read out under its own heading', async
 
 test('a list hides none of its columns, however narrow they have to be and however long an address is', async () => {
   const far = `${new Date().getFullYear() + 2}-06-05T10:00:45Z`;
-  await addPost({ body: 'Takes a while', accountIds: [await addAccount(`${LONG.slice(0, 60)}${RUN}`)], scheduledAt: far });
+  const accounts = [await addAccount(`${LONG.slice(0, 60)}${RUN}`), await addAccount(`حساب طويل بما يكفي ليقطع ${RUN}`)];
+  await addPost({ body: 'Takes a while', accountIds: accounts, scheduledAt: far });
   await delivered(await testEvent(await addWebhook('Has a long address', `http://127.0.0.1:9999/${LONG}`)));
   await using({}, async (page) => {
     for (const list of ['webhooks', 'deliveries', 'posts', 'accounts']) {
@@ -86,6 +87,8 @@ test('a list hides none of its columns, however narrow they have to be and howev
         );
         assert.deepEqual([...new Set(beyond)], [], `${list}, ${width} px`);
       }
+      // A name that is cut off loses its end, and not its beginning.
+      if (list === 'posts') assert.equal(await page.$$eval('.chip', (chips) => getComputedStyle(chips.find((chip) => chip.textContent.startsWith('حساب'))).direction), 'rtl');
     }
   });
 });

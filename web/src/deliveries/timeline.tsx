@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import type { AttemptFullFragment, DeliveryQuery } from '../generated/graphql';
 import { duration } from '../time';
 import { Moment } from '../ui/basics';
@@ -53,12 +54,14 @@ function advice(attempt: AttemptFullFragment): string | null {
   return OUTCOMES[attempt.outcome].advice;
 }
 
-function Attempt({ attempt, delivery, open }: { attempt: AttemptFullFragment; delivery: Delivery; open: boolean }) {
+function Attempt({ attempt, delivery, isLast }: { attempt: AttemptFullFragment; delivery: Delivery; isLast: boolean }) {
+  // It may be read when the next one comes, and is not closed then.
+  const [wasLast] = useState(isLast);
   const status = attempt.responseStatus;
   const todo = advice(attempt);
   return (
     <li className={`step tone-${toneOf(attempt)}`}>
-      <details open={open}>
+      <details open={wasLast}>
         <summary>
           <strong>Attempt {attempt.number}</strong>
           <span className="step-result">{status ?? OUTCOMES[attempt.outcome].label}</span>
@@ -108,7 +111,7 @@ export function Timeline({ delivery }: { delivery: Delivery }) {
     <ol className="timeline">
       <Plain tone="off" title="The event happened" time={delivery.event.occurredAt} />
       {delivery.attempts.map((attempt) => (
-        <Attempt key={attempt.id} attempt={attempt} delivery={delivery} open={attempt === last} />
+        <Attempt key={attempt.id} attempt={attempt} delivery={delivery} isLast={attempt === last} />
       ))}
       <End delivery={delivery} />
     </ol>

@@ -4,7 +4,7 @@ import { PostChangesDocument, type PostCoreFragment, PostsDocument, type PostSta
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, followRow, Loading, Moment, PageHead, Problem, ShowMore } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, Moment, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
@@ -22,7 +22,7 @@ function When({ post }: { post: Post }) {
 function Item({ post }: { post: Post }) {
   const { label, tone } = POST_STATUSES[post.status];
   return (
-    <tr onClick={followRow}>
+    <tr {...rowOfLink}>
       <td className="post-body">
         <Link href={paths.post(post.id)} className="row-link" dir="auto">
           {post.body || 'Empty post'}

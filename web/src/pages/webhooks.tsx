@@ -5,7 +5,7 @@ import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
 import { DAY, MINUTE } from '../time';
-import { Ago, Badge, Button, ButtonLink, Empty, followRow, Loading, Notice, PageHead, Problem, ShowMore } from '../ui/basics';
+import { Ago, Badge, Button, ButtonLink, Empty, Loading, Notice, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
 import { EVENT_TYPES, eventNames, STATUSES } from '../words';
@@ -45,7 +45,7 @@ function Rate({ webhook }: { webhook: Webhook }) {
 
 function Item({ webhook, last }: { webhook: Webhook; last: LastDelivery | undefined }) {
   return (
-    <tr onClick={followRow}>
+    <tr {...rowOfLink}>
       <td className="webhook-name">
         <Link href={paths.webhook(webhook.id)} className="row-link" dir="auto">
           {webhook.name}

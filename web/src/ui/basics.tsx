@@ -61,7 +61,11 @@ export function Badge({ tone, children }: { tone: Tone; children: ReactNode }) {
 }
 
 export function Chip({ children }: { children: ReactNode }) {
-  return <span className="chip">{children}</span>;
+  return (
+    <span className="chip" dir="auto">
+      {children}
+    </span>
+  );
 }
 
 /** A moment as "2 minutes ago", with the exact time on hover and for machines. */
@@ -136,12 +140,14 @@ export function Panel({ title, children }: { title: string; children: ReactNode 
   );
 }
 
-/** A row is the target of its one link. What says more on hover lies above that link, so a click on it is handed on. */
-export function followRow(event: MouseEvent<HTMLElement>): void {
+function followRow(event: MouseEvent<HTMLElement>): void {
   if (event.target instanceof Element && event.target.closest('a, button')) return;
-  // With the keys that were held: it may be wanted in another tab.
+  // With the button and the keys that were used: it may be wanted in another tab.
   event.currentTarget.querySelector('.row-link')?.dispatchEvent(new window.MouseEvent('click', event.nativeEvent));
 }
+
+/** A row is the target of its one link. What says more on hover lies above that link, so a click on it is handed on. */
+export const rowOfLink = { onClick: followRow, onAuxClick: followRow };
 
 interface NoticeProps {
   tone: Tone;

@@ -27,7 +27,7 @@ export async function copy(text: string, what: string): Promise<void> {
 
 export function CopyButton({ text, what, label = 'Copy' }: { text: string; what: string; label?: string }) {
   return (
-    <Button kind="quiet" icon="copy" onClick={() => void copy(text, what)} aria-label={label === 'Copy' ? `Copy ${what.slice(0, 1).toLowerCase()}${what.slice(1)}` : undefined}>
+    <Button kind="quiet" icon="copy" onClick={() => void copy(text, what)} aria-label={label === 'Copy' ? `Copy ${what.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())}` : undefined}>
       {label}
     </Button>
   );

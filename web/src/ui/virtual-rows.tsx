@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useEffectEvent, useLayoutEffect, useRef, useState } from 'react';
-import { followRow } from './basics';
+import { rowOfLink } from './basics';
 
 const BEYOND = 10;
 /** How many rows before the end the next page is asked for. */
@@ -75,7 +75,7 @@ export function VirtualRows<Item>({ items, keyOf, heightRem, render, onNearEnd }
           role="row"
           aria-rowindex={range.from + index + 2}
           className="row"
-          onClick={followRow}
+          {...rowOfLink}
           style={{ height, transform: `translateY(${(range.from + index) * height}px)` }}
         >
           {render(item)}
