@@ -60,7 +60,7 @@ test('a search has as many pages as it needs, and outlives a reload', async () =
   const shown = (page, count) => page.waitForFunction((wanted) => document.querySelectorAll('tbody .row-link').length === wanted, {}, count);
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks`);
-    await fill(page, 'Find by name or URL', 'sought');
+    await fill(page, 'Find by name or URL', 'sought after');
     await page.waitForFunction(() => !document.querySelector('tbody')?.textContent.includes('In the way'));
     await shown(page, 50);
     await click(page, 'button', 'Show more');
@@ -68,7 +68,7 @@ test('a search has as many pages as it needs, and outlives a reload', async () =
     assert.equal(await page.$$eval('tbody .row-link', (links) => new Set(links.map((link) => link.href)).size), 60);
     await page.reload();
     await shown(page, 50);
-    assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought');
+    assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought after');
     await click(page, 'link', 'Webhooks');
     await page.waitForFunction(() => document.querySelector('input[type=search]').value === '' && document.querySelector('tbody')?.textContent.includes('In the way'));
   });

@@ -1,7 +1,7 @@
 // Small windows, and large ones at 400 %.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { reads, visit } from '../browser.mjs';
+import { click, reads, visit } from '../browser.mjs';
 import { makeWebhook, using } from '../stage.mjs';
 import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
@@ -98,9 +98,16 @@ test('letters twice as large fit a phone, and names in its bar do not lie over e
   await using({ width: 360, height: 740 }, async (page) => {
     const wire = await page.createCDPSession();
     await wire.send('Page.setFontSizes', { fontSizes: { standard: 32 } });
+    const tooWide = (selector) => page.$eval(selector, (element) => element.scrollWidth - element.clientWidth);
+    await visit(page, `${url}/accounts`);
+    await click(page, 'button', `Delete Written large ${RUN}`);
+    await reads(page, 'Delete the account', 'dialog');
+    assert.equal(await tooWide('dialog'), 0);
+    await visit(page, `${url}/webhooks/new`);
+    assert.equal(await tooWide('html'), 0);
     await visit(page, `${url}/posts/new`);
     await page.waitForSelector('input[name=scheduledAt]');
-    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+    assert.equal(await tooWide('html'), 0);
     const names = await page.$$eval('.side ul span', (found) => found.map((name) => name.getBoundingClientRect()).map(({ left, right }) => [left, right]));
     assert.deepEqual(names.slice(1).filter(([left], index) => left < names[index][1]), []);
   });
