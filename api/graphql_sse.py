@@ -142,7 +142,12 @@ class EventStream:
             except TimeoutError:
                 frame = KEEP_ALIVE
             self.outbox.sending_since = clock()
-            await self.send({"type": "http.response.body", "body": frame.encode(), "more_body": True})
+            try:
+                await self.send({"type": "http.response.body", "body": frame.encode(), "more_body": True})
+            except asyncio.CancelledError:
+                # uvicorn waits for a slow client before it writes: this has not left, and the last words follow it.
+                self.outbox.give_back(frame)
+                raise
             self.outbox.sending_since = None
 
     def next(self, payload: str) -> None:

@@ -25,14 +25,19 @@ class Outbox:
         self._bytes = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
+        self._refused = False
         # When the frame that is being sent was begun, by the loop's clock; None while nothing is.
         self.sending_since: float | None = None
 
     def put(self, frame: str) -> bool:
-        """Take one frame for sending; False where the client is too far behind."""
+        """Take one frame for sending; False where the client is too far behind, and for every frame after that one."""
+        # A smaller one may find room: a client that got it would resume from there, and miss what was not taken.
+        if self._refused:
+            return False
         if self._write_now and not self._frames and self.sending_since is None and self._write_now(frame):
             return True
         if len(self._frames) >= MOST_FRAMES or self._bytes + len(frame) > MOST_BYTES:
+            self._refused = True
             return False
         self._frames.append(frame)
         self._bytes += len(frame)
@@ -50,6 +55,11 @@ class Outbox:
         if len(self._frames) * 2 <= MOST_FRAMES and self._bytes * 2 <= MOST_BYTES:
             self._emptied.set()
         return frame
+
+    def give_back(self, frame: str) -> None:
+        """Keep a frame that was taken and not sent: nothing after it may leave before it does."""
+        self._frames.appendleft(frame)
+        self._bytes += len(frame)
 
     async def room(self) -> None:
         """Returns once it is at most half full."""

@@ -208,3 +208,44 @@ async def test_a_reader_that_stalls_is_cut_off(
         await until(lambda: not api.server.server_state.connections)
     assert len(api.process.feeds) == 0
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("why", ["restarting", "too slow"])
+async def test_a_slow_reader_whose_stream_we_end_misses_nothing_before_its_last_event(
+    api: Api, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(graphql_sse, "LAST_WORDS_SECONDS", 30)
+    workspace_id = api.actor.workspace.id
+    async with streaming(api, "subscription { deliveryStatusChanged { cursor attempt { error } } }") as stream:
+        await api.until_watched_by(1)
+        (ours,) = api.process.connections._open
+        assert isinstance(ours, graphql_sse.EventStream)
+        while ours.outbox.sending_since is None or ours.outbox.sending_since > asyncio.get_running_loop().time() - 0.3:
+            await announce(api.process.domain, some_changes(workspace_id, 20, attempt=failed(4_000)))
+            await asyncio.sleep(0.05)
+        if why == "restarting":
+            api.process.connections.stop()
+        else:
+            monkeypatch.setattr(outbox, "MOST_BYTES", ours.outbox._bytes + 3_000)
+            await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(4_000)))
+            await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(1)))
+        *changes, last = [result async for result in results(stream)]
+    assert last["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    live = api.process.domain.hub.live
+    told = [e.cursor async for page in live.history(workspace_id, "0", await live.open(workspace_id)) for e in page]
+    seen = [result["data"]["deliveryStatusChanged"]["cursor"] for result in changes]
+    assert seen == told[: len(seen)]
+    assert why == "restarting" or len(seen) < len(told) - 1
+
+
+def failed(length: int) -> dict[str, Any]:
+    """An attempt whose error is so long."""
+    return succeeded() | {"error": "x" * length}
+
+
+async def results(stream: Stream) -> AsyncIterator[Any]:
+    """All that is left of a stream but its end."""
+    while (event := await stream.event())[0] in {"next", ":"}:
+        if event[0] == "next":
+            yield event[1]
+    assert event[0] == "complete"
