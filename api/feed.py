@@ -19,7 +19,7 @@ from graphql.execution import Executor
 from redis.exceptions import RedisError
 
 from api.deadline import Late, within
-from api.execution import Engine, shown, too_long
+from api.execution import Engine, codes_of, shown, too_long
 from api.recent import Encoded, Position, Recent, size_of
 from domain.database import OUT_OF_REACH
 from domain.hub import Attachment, Hub
@@ -97,6 +97,9 @@ class Source:
         body: dict[str, Any] = {"data": None if refused else result.data}
         if errors := refused or result.errors:
             body["errors"] = shown(errors, request_id)
+            if "UNAVAILABLE" in codes_of(body["errors"]):
+                # With its cursor, nobody could ask for this change again.
+                raise LiveAway
         return order_of(entry.cursor), orjson.dumps(body).decode()
 
 

@@ -15,7 +15,8 @@ from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.test_live_feed import Listener, listen
-from tests.away import fall_silent, gated, reopen
+from tests.away import close, fall_silent, gated, reopen
+from tests.domain.doing import create_webhook
 from tests.waiting import until
 
 WEBHOOKS = "subscription($after: String) { deliveryStatusChanged(after: $after) { delivery { webhook { name } } } }"
@@ -42,6 +43,25 @@ async def test_when_the_database_says_nothing_subscribers_are_told_to_try_again(
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
         await told_to_try_again(listener)
         reopen(gates.postgres)
+
+
+async def test_when_the_database_is_away_subscribers_are_told_to_try_again_and_get_the_change_whole(
+    settings: Settings,
+) -> None:
+    async with gated(settings) as gates, running(gates.settings) as api:
+        webhook = await create_webhook(api.process.domain, api.actor)
+        listener, _ = await listen(api, WEBHOOKS)
+        after = await api.process.domain.hub.live.open(api.actor.workspace.id)
+        close(gates.postgres)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 1, webhook_id=webhook[0].id))
+        await told_to_try_again(listener)
+        with pytest.raises(Unavailable):
+            await listen(api, WEBHOOKS, after=after)
+        reopen(gates.postgres)
+        again, _ = await listen(api, WEBHOOKS, after=after)
+        await again.until(1)
+    assert listener.payloads == []
+    assert again.results == [{"data": {"deliveryStatusChanged": {"delivery": {"webhook": {"name": "Hook"}}}}}]
 
 
 async def told_to_try_again(listener: Listener) -> None:
