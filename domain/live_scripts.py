@@ -46,7 +46,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = {}
 local function add(stream, workspace, ...)
   local id, first = ids[stream], workspace * SPAN
-  if not id then
+  local is_first = not id
+  if is_first then
     id = {ms = now, n = -1}
     ids[stream] = id
     local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -55,18 +56,20 @@ local function add(stream, workspace, ...)
       if tonumber(ms) >= now then
         id.ms, id.n = tonumber(ms), place - first
       end
-      redis.call('EXPIRE', stream, KEPT_SECONDS)
-      if redis.call('XLEN', stream) > 2 * KEPT_OLD then
-        redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', now - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
-      end
     end
   end
   id.n = id.n + 1
   if id.n == SPAN then
     id.ms, id.n = id.ms + 1, 0
   end
-  local added = string.format('%.0f-%.0f', id.ms, first + id.n)
-  return redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
+  redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, string.format('%.0f-%.0f', id.ms, first + id.n), ...)
+  -- Not before: a Redis that is full refuses a script's first write, and none after that.
+  if is_first then
+    redis.call('EXPIRE', stream, KEPT_SECONDS)
+    if redis.call('XLEN', stream) > 2 * KEPT_OLD then
+      redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', now - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
+    end
+  end
 end
 """
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from domain import live_scripts
 from domain.live import CursorExpired, Live, Order
@@ -71,3 +72,17 @@ async def test_a_stream_that_is_watched_or_written_to_stays(live: Live, redis: R
     else:
         await live.append([change(2)])
     assert await redis.ttl(stream_of(7)) > 24 * 3600 - 60
+
+
+async def test_a_redis_that_is_full_takes_no_more_changes_until_there_is_room(live: Live, redis: Redis) -> None:
+    await live.append([change(1)])
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            await live.append([change(2)])
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert await numbers(live) == [1]
+
+    await live.append([change(2)])
+    assert await numbers(live) == [1, 2]
