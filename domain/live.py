@@ -112,6 +112,8 @@ class Live:
         self._committed_until = committed_until
         self._identity = identity
         self._database: str | None = None
+        # What was added last, and to which workspace's stream: a Redis that lacks it has gone back to an older copy.
+        self._newest = b""
         self._claim = redis.register_script(script(CLAIM))
         self._append = redis.register_script(script(APPEND))
         self._open = redis.register_script(script(OPEN))
@@ -158,8 +160,9 @@ class Live:
                 % (change.workspace_id, change.subject_uuid.encode(), change.number, change.order, occurred, memory)
             )
             words.append(letter + orjson.dumps(change.data, option=orjson.OPT_UTC_Z))
-        verdicts: list[int] = await self._run(self._append, *words)
-        return verdicts
+        *verdicts, newest = await self._run(self._append, *words, self._newest)
+        self._newest = newest or self._newest
+        return list(verdicts)
 
     async def open(self, workspace_id: int) -> str:
         """Make sure that a workspace has a stream; returns the cursor of its last entry. Raises as `claim`."""

@@ -15,6 +15,8 @@ SPAN = 2**20
 DOUBT = 200_000
 # Here stands which database this Redis serves.
 SERVED = "hookline:database"
+# And here since when it has kept the streams, in milliseconds: what was added before that, it was emptied of.
+BEGUN = "hookline:begun"
 # The verdicts of APPEND: held back until what comes before it is told; stands there; no stream yet.
 HELD, STANDS, NO_STREAM = range(3)
 
@@ -62,7 +64,8 @@ local function add(stream, workspace, ...)
   if id.n == SPAN then
     id.ms, id.n = id.ms + 1, 0
   end
-  redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, string.format('%.0f-%.0f', id.ms, first + id.n), ...)
+  local added = string.format('%.0f-%.0f', id.ms, first + id.n)
+  redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
   -- Not before: a Redis that is full refuses a script's first write, and none after that.
   if is_first then
     redis.call('EXPIRE', stream, KEPT_SECONDS)
@@ -70,11 +73,43 @@ local function add(stream, workspace, ...)
       redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', now - KEPT_SECONDS * 1000), 'LIMIT', KEPT_OLD)
     end
   end
+  return added
 end
 """
 
-# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry.
+# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry. The last word
+# is "workspace id" of what the teller added last. Where that is not there, though neither trimmed nor forgotten since,
+# Redis has gone back to an older copy: a replica took over, or a crash lost the end of its file. What it lost nobody
+# tells again, and cursors from before lead past it, so all streams begin anew.
 APPEND = """
+local begun = tonumber(redis.call('GET', 'BEGUN') or nil)
+local home, mine, ms, place = string.match(table.remove(ARGV), '(%d+) ((%d+)-(%d+))')
+ms, place = tonumber(ms), tonumber(place)
+local function went_back()
+  local stream = 'hookline:live:' .. home
+  if redis.call('XRANGE', stream, mine, mine)[1] or redis.call('EXISTS', stream .. ':erased') == 1 then
+    return false
+  end
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if not first then
+    return true
+  end
+  local first_ms, first_place = string.match(first[1], '(%d+)-(%d+)')
+  first_ms = tonumber(first_ms)
+  return first_ms < ms or first_ms == ms and tonumber(first_place) < place
+end
+if mine and begun and begun <= ms and now - ms < KEPT_SECONDS * 1000 and went_back() then
+  local found = {'0'}
+  repeat
+    found = redis.call('SCAN', found[1], 'MATCH', 'hookline:live:*[0-9]', 'COUNT', 1000)
+    for _, stream in ipairs(found[2]) do
+      redis.call('UNLINK', stream)
+    end
+  until found[1] == '0'
+  begun = math.max(now, ms + 1)
+  redis.call('SET', 'BEGUN', string.format('%.0f', begun))
+end
+local newest = ''
 local taken = {}
 for i = 1, #ARGV, 2 do
   local workspace, seen, number, order, occurred, memory =
@@ -90,12 +125,16 @@ for i = 1, #ARGV, 2 do
   elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = STANDS
   elseif order > 0 or number == last + 1 then
-    add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    newest = workspace .. ' ' .. add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
     redis.call('SET', seen, number, 'EX', memory)
     verdict = STANDS
   end
   taken[#taken + 1] = verdict
 end
+if not begun and newest ~= '' then
+  redis.call('SET', 'BEGUN', string.format('%.0f', now))
+end
+taken[#taken + 1] = newest
 return taken
 """
 
@@ -121,6 +160,8 @@ return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 def script(text: str) -> str:
     """One of the scripts as Redis runs it."""
     whole = _OWN + _ADD + text
-    for name in ("KEPT_CHANGES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "HELD", "STANDS", "NO_STREAM"):
+    for name in (
+        "KEPT_CHANGES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "BEGUN", "HELD", "STANDS", "NO_STREAM",
+    ):  # fmt: skip
         whole = whole.replace(name, str(globals()[name]))
     return whole

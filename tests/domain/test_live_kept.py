@@ -86,3 +86,25 @@ async def test_a_redis_that_is_full_takes_no_more_changes_until_there_is_room(li
 
     await live.append([change(2)])
     assert await numbers(live) == [1, 2]
+
+
+async def test_where_redis_went_back_to_an_older_copy_all_streams_begin_anew_and_once(live: Live, redis: Redis) -> None:
+    other, unaware = live_of(redis), live_of(redis)
+    await unaware.append([change(1)])
+    kept = await live.open(7)
+    copy = {key: await redis.dump(key) for key in await redis.keys("hookline:*")}
+    await live.append([change(2)])
+    await other.append([change(3)])
+    await redis.flushall()
+    for key, value in copy.items():
+        await redis.restore(key, 0, value)
+    await unaware.append([change(1, subject=2)])
+
+    await live.append([change(4, Order.CLEAR)])
+    anew = await live.open(7)
+    await other.append([change(5, Order.CLEAR)])
+
+    with pytest.raises(CursorExpired):
+        await told(live, kept)
+    assert await numbers(live) == [4, 5]
+    assert [entry.data["n"] for entry in await told(live, anew)] == [5]

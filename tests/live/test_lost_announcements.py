@@ -1,6 +1,7 @@
 """What was committed is announced, whoever dies or goes away in between."""
 
 import asyncio
+import shutil
 import signal
 import sys
 import time
@@ -103,6 +104,31 @@ async def test_where_redis_lost_everything_subscribers_stay_and_are_told_to_read
     assert len(watcher.gaps) == 1
     seen = histories(watcher.changes)
     assert {tuple(seen[uuid]) for uuid in new} == {tuple(WHOLE)}
+
+
+async def test_where_redis_went_back_to_an_older_copy_who_was_away_is_told_to_read_again(
+    world: World, tmp_path: Path
+) -> None:
+    system = world.system
+    await world.listen(1)
+    away, there = Watcher(system.url, world.token), Watcher(system.url, world.token)
+    async with following(away):
+        await world.happen(COUNT)
+        await until(lambda: len(away.changes) >= 3 * COUNT, SOON)
+    shutil.copytree(system.redis.data / "appendonlydir", tmp_path / "copy")
+    async with following(there):
+        await world.happen(COUNT)
+        await until(lambda: len(there.changes) >= 6 * COUNT, SOON)
+        kill_server(system.redis, signal.SIGKILL)
+        shutil.rmtree(system.redis.data / "appendonlydir")
+        shutil.move(tmp_path / "copy", system.redis.data / "appendonlydir")
+        start_again(system.redis)
+        await world.happen(COUNT)
+        new = {str(row["uuid"]) for row in await system.sql(_LAST, world.workspace_id, COUNT)}
+        async with following(away):
+            await until(lambda: _ended(away) >= new and _ended(there) >= new, SOON, "what came after")
+    assert away.gaps
+    assert there.gaps
 
 
 def _ended(watcher: Watcher) -> set[str]:
