@@ -173,7 +173,7 @@ class Live:
         """What the stream keeps after one cursor up to and with another, in pages. "0" is before the oldest kept.
 
         Raises BadCursor where `after` is no cursor, CursorExpired where the workspace's stream does not hold it, or
-        loses what comes next before it is read.
+        loses what comes next before it is read; and as `claim`.
         """
         if after != OLDEST and (not _is_stream_id(after) or order_of(after)[1] // SPAN != workspace_id):
             raise BadCursor
@@ -193,7 +193,8 @@ class Live:
         if position != OLDEST and not (found and found[0][0] == position.encode()):
             # Trimmed, or lost with Redis: whoever holds it reads the list again.
             newest = await self._redis.xrevrange(stream_of(workspace_id), count=1)
-            raise CursorExpired(newest[0][0].decode() if newest else OLDEST)
+            # Not "0": who resumes from there gets what this process still remembers of before.
+            raise CursorExpired(newest[0][0].decode() if newest else await self.open(workspace_id))
         return found if position == OLDEST else found[1:]
 
     async def erase(self, workspace_id: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Unavailable
-from domain.live import Entry
+from domain.live import CursorExpired, Entry
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
@@ -29,6 +29,9 @@ async def test_when_redis_is_too_slow_for_who_fell_behind_subscribers_are_told_t
     monkeypatch.setattr("schema.subscriptions.LONGEST_BACKLOG", 1)
     async with gated(settings) as gates, running(gates.settings) as api:
         listener, _ = await listen(api)
+        # The script that takes changes holds that word too, and is sent once.
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+        await listener.until(1)
         gates.redis.tell("hold", "XRANGE")
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
         await told_to_try_again(listener)
@@ -113,3 +116,27 @@ async def test_who_begins_a_feed_hears_changes_though_another_came_and_went_befo
     listener, _ = await first
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
     await listener.until(1)
+
+
+async def test_who_reads_again_after_a_loss_is_not_told_once_more_what_was_before_it(api: Api) -> None:
+    live, workspace_id = api.process.domain.hub.live, api.actor.workspace.id
+    listener, _ = await listen(api, after=await live.open(workspace_id))
+    await announce(api.process.domain, some_changes(workspace_id, 3))
+    await listener.until(3)
+    await api.process.domain.redis.flushall()
+
+    with pytest.raises(CursorExpired) as expired:
+        await listen(api, after=listener.cursors[-1])
+    again = await resumed(api, expired.value.resume_from)
+    await until(lambda: listener.errors, what="the end of the feed that was before the loss")
+    assert again.payloads == []
+    assert await live.held([(workspace_id, expired.value.resume_from)]) == [True]
+
+
+async def resumed(api: Api, after: str) -> Listener:
+    """Who goes on from there, or from wherever he is told to meanwhile."""
+    while True:
+        try:
+            return (await listen(api, after=after))[0]
+        except CursorExpired as expired:
+            after = expired.resume_from
