@@ -40,6 +40,8 @@ class Behaviour:
     until: asyncio.Event | None = None
     # The first few answers, where they differ.
     first: list[int] = field(default_factory=list)
+    # Whether its connections may be used again: where they may, names are seldom looked up.
+    keeps_open: bool = True
 
 
 class Receivers:
@@ -85,7 +87,10 @@ class Receivers:
             arrival.status = await self._answer(self.behaviours[path])
         finally:
             self.under_way[path] -= 1
-        return web.Response(status=arrival.status)
+        response = web.Response(status=arrival.status)
+        if not self.behaviours[path].keeps_open:
+            response.force_close()
+        return response
 
     async def _answer(self, behaviour: Behaviour) -> int:
         status = behaviour.first.pop(0) if behaviour.first else behaviour.status

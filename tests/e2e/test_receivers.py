@@ -27,6 +27,7 @@ async def test_endpoints_whose_names_cannot_be_looked_up_do_not_slow_the_others(
         for name in ("well", "gone"):
             await world.client.webhook(world.receivers.url(f"/{name}", f"{name}.example.org"))
             world.hooks += 1
+        world.receivers.behaviours["/gone"] = Behaviour(keeps_open=False)
         async with world.load(per_second=10):
             await until(lambda: len(world.receivers.at("/gone")) > 10, what="both names are known")
             for faulty in (names.silent, names.broken):
@@ -40,13 +41,29 @@ async def test_endpoints_whose_names_cannot_be_looked_up_do_not_slow_the_others(
 
 
 async def one_name_fails(world: World, names: NameServer, faulty: set[str]) -> None:
+    before = await lookups_that_failed(world)
     faulty.add("gone.example.org")
+    # The first failures open its circuit, and then nobody would look it up for half a minute.
+    await hurry(world)
     try:
         end = time.monotonic() + DNS_SECONDS / 2
         while time.monotonic() < end:
             await ten_more(world, "/well")
     finally:
         faulty.clear()
+    assert await lookups_that_failed(world) > before
+
+
+async def lookups_that_failed(world: World) -> int:
+    [row] = await world.system.sql("SELECT count(*) FROM attempt WHERE outcome = 'dns_failed'")
+    count: int = row["count"]
+    return count
+
+
+async def hurry(world: World) -> None:
+    """Let the time of all retries and probes come."""
+    await world.system.sql("UPDATE webhook SET circuit_open_until = now() WHERE circuit_open_until > now()")
+    await world.hurry()
 
 
 async def ten_more(world: World, path: str) -> None:
@@ -109,12 +126,11 @@ async def everything_waits(world: World) -> None:
 
 
 async def endpoints_are_well_again(world: World) -> None:
-    """Let the time of all retries and probes come, until nothing waits."""
+    """Hurry until nothing waits."""
     end = time.monotonic() + 60
     while {row["status"] for row in await world.rows()} != {"succeeded"}:
         assert time.monotonic() < end, [dict(row) for row in await world.rows() if row["status"] != "succeeded"][:3]
-        await world.system.sql("UPDATE webhook SET circuit_open_until = now() WHERE circuit_open_until > now()")
-        await world.hurry()
+        await hurry(world)
         await asyncio.sleep(1)
 
 
