@@ -41,11 +41,15 @@ const TALL = 110;
 const SHORT = 64;
 const STEP = WIDTH / BUCKETS;
 
+function label({ from }: Bar, span: Span): string {
+  return bucketLabel(from, SPAN_MS[span] / BUCKETS);
+}
+
 function about(bar: Bar, span: Span): string {
   const parts = [`${bar.succeeded} succeeded`, `${bar.failed} failed`];
   if (bar.pending > 0) parts.push(`${bar.pending} pending`);
   if (bar.p50Ms !== null) parts.push(`median ${duration(bar.p50Ms)}`);
-  return `${bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}: ${parts.join(', ')}`;
+  return `${label(bar, span)}: ${parts.join(', ')}`;
 }
 
 function Bars({ bars, span }: { bars: readonly Bar[]; span: Span }) {
@@ -105,7 +109,7 @@ function Axis({ bars, span }: { bars: readonly Bar[]; span: Span }) {
   return (
     <div className="plot-axis" aria-hidden="true">
       {marks.map((bar) => (
-        <span key={bar.from}>{bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}</span>
+        <span key={bar.from}>{label(bar, span)}</span>
       ))}
       <span>now</span>
     </div>
@@ -160,7 +164,7 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
           <tbody>
             {bars.map((bar) => (
               <tr key={bar.from}>
-                <th scope="row">{bucketLabel(bar.from, SPAN_MS[span] / BUCKETS)}</th>
+                <th scope="row">{label(bar, span)}</th>
                 <td>{bar.succeeded}</td>
                 <td>{bar.failed}</td>
                 <td>{bar.pending}</td>
