@@ -1,6 +1,7 @@
 """Writing for a reader that may stop: nobody waits, and nothing is lost but what is too much."""
 
 import os
+import select
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -55,8 +56,11 @@ def test_the_last_lines_are_waited_for_but_not_for_ever(pipe: tuple[int, TextIO]
 def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, TextIO]) -> None:
     near, file = pipe
     aside = Aside(file)
-    lines = 3 * MOST_WAITING // len(LINE)
-    for _ in range(lines):
+    # More than a pipe holds, so that the thread is within it before too much waits.
+    aside.write(LINE * 5_000)
+    select.select([near], [], [])
+    lines = 5_000 + 3 * MOST_WAITING // len(LINE)
+    for _ in range(lines - 5_000):
         aside.write(LINE)
     text = read(near, file, "lines were left out here: nobody read on.\n")
     *shown, told = text.splitlines()
