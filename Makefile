@@ -17,6 +17,11 @@ CODE := api schema workers domain cli bench tests
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
+# What the lock file says of one package.
+locked = sed -n '/^$(1)==/,/[^\\]$$/p' requirements-dev.lock
+# Debian's Python may have pip and nothing that puts it into an environment (python3-venv).
+NO_PIP := import pip; from importlib.util import find_spec; print("" if find_spec("ensurepip") else "--without-pip")
+
 # uv takes seconds where pip takes a minute, for it unpacks on every core. It does not know pip's configuration:
 # where that names an index, or uv comes to nothing, pip does it. Either way the lock file names all, with its hashes.
 LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
@@ -24,9 +29,10 @@ LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(PYTHON) -c '$(FITS)' >/dev/null 2>&1 || { \
 		echo "Hookline needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there')."; \
 		echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(shell $(PYTHON) -c '$(NO_PIP)' 2>/dev/null) .venv
+	@[ -x $(BIN)/pip ] || $(call locked,pip) | $(PYTHON) -m pip --python .venv install --quiet --no-deps -r /dev/stdin
 	@echo "Installing requirements-dev.lock"
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock | $(BIN)/pip install --quiet --no-deps -r /dev/stdin
+	@$(call locked,uv) | $(BIN)/pip install --quiet --no-deps -r /dev/stdin
 	@if $(BIN)/pip config list | grep index >/dev/null || ! $(BIN)/uv pip install --python .venv $(LOCKED); then \
 		$(BIN)/pip install --no-compile $(LOCKED); fi
 	$(BIN)/pip install -qq --no-build-isolation --no-deps -e .

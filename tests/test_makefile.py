@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from cli.programs import CHECKOUT
@@ -47,6 +48,15 @@ def test_where_there_is_none_it_says_so(tmp_path: Path) -> None:
 def test_where_another_than_python3_fits_that_one_is_taken(tmp_path: Path) -> None:
     done = make(tmp_path, python3=OLD, python3_12=GOOD)
     assert f"{tmp_path}/programs/python3.12 -m venv .venv" in done.stdout
+
+
+def test_a_python_that_gives_an_environment_no_pip_lends_its_own(tmp_path: Path) -> None:
+    # As Debian's without python3-venv.
+    (tmp_path / "sitecustomize.py").write_text('import sys\nsys.modules["ensurepip"] = None\n')
+    without = (
+        f'export PYTHONPATH="{tmp_path}"; case "$1" in -c) exec {sys.executable} "$@" ;; *) echo "$*"; exit 1 ;; esac'
+    )
+    assert "\n-m venv --without-pip .venv\n" in make(tmp_path, python3=without).stdout
 
 
 def test_it_wants_the_versions_that_the_project_says() -> None:
