@@ -9,6 +9,8 @@ BIN := .venv/bin
 SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 # Where it is set, as in many containers, each of the processes that the tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
+# The lock file says which pip it is; a hint at a newer one is the first that a newcomer would read.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CODE := api schema workers domain cli bench tests
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(PYTHON) -c '$(FITS)' >/dev/null 2>&1 || { \
 		echo "Hookline needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there')."; \
 		echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
-	$(PYTHON) -m venv $(shell $(PYTHON) -c '$(NO_PIP)' 2>/dev/null) .venv
+	$(strip $(PYTHON) -m venv $(shell $(PYTHON) -c '$(NO_PIP)' 2>/dev/null) .venv)
 	@[ -x $(BIN)/pip ] || $(call locked,pip) | $(PYTHON) -m pip --python .venv install --quiet --no-deps -r /dev/stdin
 	@echo "Installing requirements-dev.lock"
 	@$(call locked,uv) | $(BIN)/pip install --quiet --no-deps -r /dev/stdin
