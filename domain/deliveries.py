@@ -56,7 +56,7 @@ async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
 async def cancel_left(webhook_ids: Sequence[int]) -> None:
     """Stop some of what waits for those of these webhooks that are deleted; the loop announces it. Raises Unavailable.
 
-    Such a delivery was one of very many, or was made or held while its webhook was being deleted, or its worker died.
+    Such a delivery was one of very many, or was made, held or under way while its webhook was being deleted.
     """
     await rows(_CANCEL_LEFT, webhook_ids, MOST_CANCELLED)
 
@@ -92,9 +92,6 @@ _CANCEL_LEFT = _CANCEL.replace(
         WHERE w.id = ANY ($1) AND w.deleted_at IS NOT NULL LIMIT $2
     ))""",
 )
-_DELETED = "webhook_id IN (SELECT id FROM webhook WHERE deleted_at IS NOT NULL)"
-# A webhook that was deleted while an attempt to it was under way.
-_CANCEL_ORPHANS = _CANCEL.replace("WHICH", f"id = ANY ($1) AND {_DELETED}")
 
 
 # ---------------------------------------------------------------- claimed by a worker
@@ -189,8 +186,6 @@ async def record(results: Sequence[Result]) -> list[Recorded]:
     """
     columns = zip(*(_columns(result) for result in sorted(results, key=lambda r: r.claimed["id"])), strict=True)
     done = await rows(_RECORD, *(list(column) for column in columns))
-    if any(row["status"] == DeliveryStatus.RETRYING for row in done):
-        await rows(_CANCEL_ORPHANS, [row["id"] for row in done])
     made = {(result.claimed["id"], result.claimed["attempt_number"]): result for result in results}
     return [Recorded(made[row["id"], row["attempt_number"]], row) for row in done]
 
@@ -265,8 +260,6 @@ class Watch:
     async def interrupt_expired(self, limit: int, page: int = MOST_WATCHED) -> int:
         """End those of the next page; they do not count, and are due again at once. Returns how many."""
         ended, reached = (await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED, self.after, page))[0]
-        if ended:
-            await rows(_CANCEL_ORPHANS, ended)
         self.after = reached if len(ended) < limit else self.after
         return len(ended)
 

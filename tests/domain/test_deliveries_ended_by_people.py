@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tortoise.transactions import in_transaction
 
-from domain import deliveries, dispatch, webhooks, workspaces
+from domain import deliveries, dispatch, owed, webhooks, workspaces
 from domain.database import rows
 from domain.errors import FaultCode, Refused
 from domain.tables import AuditEvent, Webhook
@@ -132,6 +132,9 @@ async def test_an_attempt_under_way_while_its_webhook_is_deleted_is_its_last(
         await deliveries.Watch().interrupt_expired(10)
     else:
         await record(row, ILL)
+    (due,) = await owed.due_webhooks(10)
+    assert due["deleted"]
+    await deliveries.cancel_left([due["webhook_id"]])
 
     await delivery.refresh_from_db()
     assert delivery.status is DeliveryStatus.CANCELLED
