@@ -8,9 +8,9 @@ Nothing here waits for a subscriber that is live; each has a bounded outbox (api
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import orjson
 import structlog
@@ -22,8 +22,7 @@ from api.deadline import Late, within
 from api.execution import Engine, codes_of, shown, too_long
 from api.recent import Encoded, Position, Recent, size_of
 from domain.database import OUT_OF_REACH
-from domain.hub import Attachment, Hub
-from domain.live import CursorExpired, Entry, LiveAway, order_of
+from domain.live import Entry, LiveAway, order_of
 from domain.tasks import end
 from domain.unit import Actor, Domain
 from schema.context import Context
@@ -77,12 +76,11 @@ class Source:
 
     def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
         """The wanted entries from now on; tells after which cursor that is."""
-        domain = replace(self.domain, hub=cast(Hub, Noting(self.domain.hub, on_attached)))
-        return follow(Context(domain, self.actor, _request_id()), self.wanted, None)
+        return follow(self.domain.hub, self.actor.workspace.id, self.wanted, on_attached=on_attached)
 
     async def past(self, after: str, until: str) -> AsyncGenerator[Entry, None]:
         """The wanted entries after one cursor and up to another. Raises BadCursor and CursorExpired."""
-        async for page in self.domain.hub.history(self.actor.workspace.id, after, until):
+        async for page in self.domain.hub.live.history(self.actor.workspace.id, after, until):
             for entry in filter(self.wanted, page):
                 yield entry
 
@@ -101,26 +99,6 @@ class Source:
                 # With its cursor, nobody could ask for this change again.
                 raise LiveAway
         return order_of(entry.cursor), orjson.dumps(body).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Noting:
-    """The hub, and a note of where somebody was attached to it."""
-
-    hub: Hub
-    on_attached: Callable[[str], None]
-
-    async def attach(
-        self, workspace_id: int, on_entry: Callable[[Entry], None], on_lost: Callable[[CursorExpired], None]
-    ) -> Attachment:
-        """See Hub.attach."""
-        attachment = await self.hub.attach(workspace_id, on_entry, on_lost)
-        self.on_attached(attachment.position)
-        return attachment
-
-    def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
-        """See Hub.history."""
-        return self.hub.history(workspace_id, after, until)
 
 
 class Feed:
@@ -194,7 +172,7 @@ class Feed:
     async def _catch_up(self, sink: Sink, after: str) -> Position:
         """Send what was missed; returns the last change seen, in the same turn in which there are no more."""
         # Reads nothing, but raises where this is no cursor, or one of changes that are no longer kept.
-        async for _ in self.source.domain.hub.history(self.source.actor.workspace.id, after, after):
+        async for _ in self.source.domain.hub.live.history(self.source.actor.workspace.id, after, after):
             pass
         position = order_of(after)
         while True:

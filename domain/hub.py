@@ -95,10 +95,6 @@ class Hub:
         stream.listeners.add(attachment)
         return attachment
 
-    def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
-        """See Live.history."""
-        return self.live.history(workspace_id, after, until)
-
     async def _read_forever(self) -> None:
         while True:
             try:

@@ -17,10 +17,11 @@ from typing import Annotated, Any
 import strawberry
 
 from domain import ids
+from domain.hub import Hub
 from domain.live import CursorExpired, Entry
 from domain.vocabulary import DeliveryStatus, EventType
 from schema.changes import DeliveryStatusChange, PostStatusChange
-from schema.context import Context, Info
+from schema.context import Info
 
 # Who falls this far behind reads the stream again instead of keeping more in memory.
 LONGEST_BACKLOG = 1_000
@@ -118,7 +119,7 @@ class Subscription:
         wanted = change_filter(
             {"webhookId": webhook_id, "deliveryId": delivery_id, "eventTypes": event_types, "statuses": statuses}
         )
-        async with aclosing(follow(info.context, wanted, after)) as entries:
+        async with aclosing(_followed(info, wanted, after)) as entries:
             async for entry in entries:
                 yield DeliveryStatusChange.of(entry)
 
@@ -131,29 +132,41 @@ class Subscription:
         post_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only this post.")] = None,
         after: Since = None,
     ) -> AsyncGenerator[PostStatusChange, None]:
-        async with aclosing(follow(info.context, post_filter({"postId": post_id}), after)) as entries:
+        async with aclosing(_followed(info, post_filter({"postId": post_id}), after)) as entries:
             async for entry in entries:
                 yield PostStatusChange.of(entry)
 
 
-async def follow(context: Context, wanted: Wanted, after: str | None) -> AsyncGenerator[Entry, None]:
-    """The entries that are wanted: since a cursor where one is given, and then as they come.
+async def _followed(info: Info, wanted: Wanted, after: str | None) -> AsyncGenerator[Entry, None]:
+    context = info.context
+    async with aclosing(follow(context.domain.hub, context.workspace_id, wanted, after)) as entries:
+        async for entry in entries:
+            context.forget()
+            yield entry
 
-    Raises BadCursor, and CursorExpired where entries were lost.
+
+async def follow(
+    hub: Hub,
+    workspace_id: int,
+    wanted: Wanted,
+    after: str | None = None,
+    on_attached: Callable[[str], None] = lambda _: None,
+) -> AsyncGenerator[Entry, None]:
+    """The entries of a workspace that are wanted: since a cursor where one is given, and then as they come.
+
+    `on_attached` hears after which cursor they come live. Raises BadCursor, and CursorExpired where entries were lost.
     """
-    hub = context.domain.hub
     backlog = _Backlog(wanted)
-    attachment = await hub.attach(context.workspace_id, backlog.put, backlog.fail)
+    attachment = await hub.attach(workspace_id, backlog.put, backlog.fail)
+    on_attached(attachment.position)
     span = None if after is None else (after, attachment.position)
     try:
         while True:
             if span is not None:
-                async for page in hub.history(context.workspace_id, *span):
+                async for page in hub.live.history(workspace_id, *span):
                     for entry in filter(wanted, page):
-                        context.forget()
                         yield entry
             while (next_entry := await backlog.take()) is not None:
-                context.forget()
                 yield next_entry
             span = backlog.take_gap()
     finally:

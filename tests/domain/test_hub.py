@@ -24,7 +24,7 @@ async def test_history_up_to_the_place_of_attachment_and_what_is_heard_after_it_
     listener, position = await attach(hub)
     await hub.live.append(changes(3))
 
-    before = [entry.data["n"] async for page in hub.history(7, "0", position) for entry in page]
+    before = [entry.data["n"] async for page in hub.live.history(7, "0", position) for entry in page]
 
     assert before == [1, 2]
     assert await listener.next(1) == [3]

@@ -35,7 +35,7 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
     again, position = await attach(hub)
     await hub.live.append(changes(2))
     assert await again.next(1) == [2]
-    caught_up = [e.data["n"] async for page in hub.history(7, lost.resume_from, position) for e in page]
+    caught_up = [e.data["n"] async for page in hub.live.history(7, lost.resume_from, position) for e in page]
     assert caught_up == [1]
 
 

@@ -265,6 +265,6 @@ async def test_executing_a_change_once_gives_what_strawberry_would_have_given(as
     results = ask.watch(f'subscription {{ deliveryStatusChanged(after: "0") {{ {fields} cursor }} }}')
     async with aclosing(results):
         told = (await anext(results))["data"]["deliveryStatusChanged"]
-    (page,) = [page async for page in ask.domain.hub.history(ask.context.workspace_id, "0", told["cursor"])]
+    (page,) = [page async for page in ask.domain.hub.live.history(ask.context.workspace_id, "0", told["cursor"])]
     entry = next(entry for entry in page if entry.cursor == told["cursor"])
     assert await shown(ask, entry, f"{fields} cursor") == told

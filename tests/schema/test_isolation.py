@@ -192,14 +192,20 @@ async def test_a_subscription_from_another_workspaces_cursor_ends_as_one_from_no
     refused = await first(foreign)
     assert refused == await first(f"{milliseconds}-{int(count) + 7}")
     assert [error["extensions"]["code"] for error in refused["errors"]] == ["BAD_USER_INPUT"]
-    async with aclosing(follow(ask.context, lambda _: True, own[0])) as found, asyncio.timeout(60):
+    async with (
+        aclosing(follow(ask.domain.hub, ask.context.workspace_id, lambda _: True, own[0])) as found,
+        asyncio.timeout(60),
+    ):
         assert (await anext(found)).cursor == own[1]
 
 
 async def kept(ask: Client) -> list[Entry]:
     """What the stream of a furnished workspace keeps: a change of a delivery and one of a post at least."""
     entries: list[Entry] = []
-    async with aclosing(follow(ask.context, lambda _: True, "0")) as found, asyncio.timeout(60):
+    async with (
+        aclosing(follow(ask.domain.hub, ask.context.workspace_id, lambda _: True, "0")) as found,
+        asyncio.timeout(60),
+    ):
         async for entry in found:
             entries.append(entry)
             if {entry.kind for entry in entries} == {"delivery", "post"}:

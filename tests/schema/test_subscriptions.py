@@ -167,7 +167,9 @@ async def test_a_cursor_that_is_too_old_ends_in_an_error_with_one_to_go_on_from(
 async def test_a_reader_who_falls_far_behind_gets_everything_once_and_in_order(ask: Client) -> None:
     world = await furnish(ask)
     count = 2 * LONGEST_BACKLOG + 500
-    async with aclosing(follow(ask.context, lambda entry: entry.kind == "delivery", "0")) as entries:
+    async with aclosing(
+        follow(ask.domain.hub, ask.context.workspace_id, lambda entry: entry.kind == "delivery", "0")
+    ) as entries:
         seen = [await anext(entries)]
         first = asyncio.ensure_future(anext(entries))
         await tell(ask, world, 2)
