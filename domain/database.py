@@ -237,13 +237,18 @@ def reached() -> Iterator[None]:
     """Raises Unavailable where what the block asks of the server is out of reach."""
     try:
         yield
-    except OUT_OF_REACH as error:
-        raise Unavailable from error
-    except OperationalError as error:
-        # What Tortoise makes of some of them.
-        if not isinstance(error.__cause__, OUT_OF_REACH):
+    except Exception as error:
+        away = out_of_reach(error)
+        if away is None:
             raise
-        raise Unavailable from error.__cause__
+        raise Unavailable from away
+
+
+def out_of_reach(error: BaseException) -> BaseException | None:
+    """What says that the server is out of reach; None where the error is another."""
+    # Tortoise makes an error of its own of some of them.
+    found = error.__cause__ if isinstance(error, OperationalError) else error
+    return found if isinstance(found, OUT_OF_REACH) else None
 
 
 async def committed_until() -> datetime:

@@ -12,7 +12,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
-from domain.database import OUT_OF_REACH
+from domain.database import out_of_reach
 from domain.errors import Fault, FaultCode, Forbidden, Refused, Unauthenticated, Unavailable, reason_of
 from domain.live import BadCursor, CursorExpired
 
@@ -27,7 +27,6 @@ CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ..
     (Forbidden, "FORBIDDEN"),
     (CursorExpired, "CURSOR_EXPIRED"),
     ((Refused, BadCursor), BAD_USER_INPUT),
-    (Unavailable, "UNAVAILABLE"),
 )
 
 # A value comes last in a message of graphql-core, and then whatever it holds.
@@ -106,10 +105,10 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
     for classes, code in CODES:
         if isinstance(cause, classes):
             return _with(error, str(cause), {"code": code, **_details(cause)})
-    # The second is what Tortoise made an error of its own of.
-    if isinstance(cause, OUT_OF_REACH) or isinstance(cause.__cause__, OUT_OF_REACH):
-        log.warning("database out of reach", error=reason_of(cause), request_id=request_id)
-        return _with(error, str(Unavailable()), {"code": "UNAVAILABLE"})
+    if isinstance(cause, Unavailable) or out_of_reach(cause):
+        log.warning("out of reach", error=reason_of(cause), request_id=request_id)
+        away = cause if isinstance(cause, Unavailable) else Unavailable()
+        return _with(error, str(away), {"code": "UNAVAILABLE"})
     log.error("unexpected error", request_id=request_id, path=error.path, exc_info=cause)
     return _with(error, f"Something went wrong on our side (request {request_id}).", _internal(request_id))
 

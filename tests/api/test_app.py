@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from api import metrics
 from api.app import create
@@ -70,12 +71,16 @@ async def test_without_tables_it_is_not_ready(settings: Settings, empty_database
 
 
 @pytest.mark.parametrize("table", ["token", "account"])
-async def test_a_table_that_is_missing_is_a_503(api: Api, settings: Settings, table: str) -> None:
+async def test_a_table_that_is_missing_is_a_503_and_a_line_that_says_so(
+    api: Api, settings: Settings, table: str
+) -> None:
     async with connected(settings.database_url) as owner:
         await owner.execute(f"ALTER TABLE {table} RENAME TO apart")
-        status, answer = await api.post("{ accounts { nodes { id } } }")
+        with capture_logs() as lines:
+            status, answer = await api.post("{ accounts { nodes { id } } }")
         await owner.execute(f"ALTER TABLE apart RENAME TO {table}")
     assert (status, answer["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+    assert [line["error"] for line in lines if line["log_level"] == "warning"] == ["UndefinedTableError"]
 
 
 async def test_while_it_ends_it_is_not_ready(api: Api) -> None:
