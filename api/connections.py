@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from api.deadline import Late, within
-from domain import database, workspaces
+from domain import workspaces
 from domain.errors import Unavailable, reason_of
 from domain.settings import Settings
 from domain.tasks import end
@@ -115,8 +115,7 @@ class Connections:
             self.close_stalled(asyncio.get_running_loop().time())
             self.close_expired(datetime.now(UTC))
             try:
-                with database.reached():
-                    await self.close_revoked(datetime.now(UTC))
+                await self.close_revoked(datetime.now(UTC))
             except (Late, Unavailable) as error:
                 # Nobody loses a connection because the database is away; next time it is asked again.
                 log.warning("connections.database_away", error=reason_of(error))
@@ -136,10 +135,7 @@ class Connections:
                 connection.close(FORBIDDEN, NO_LONGER_VALID)
 
     async def close_revoked(self, now: datetime) -> None:
-        """End those whose tokens are revoked or expired. One query for all of them.
-
-        Raises Late, or what asyncpg raises where the database is out of reach.
-        """
+        """End those whose tokens are revoked or expired. One query for all of them. Raises Late and Unavailable."""
         if not self._by_token:
             return
         asked = set(self._by_token)

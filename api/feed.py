@@ -21,7 +21,6 @@ from redis.exceptions import RedisError
 from api.deadline import Late, within
 from api.execution import Engine, codes_of, shown, too_long
 from api.recent import Encoded, Position, Recent, size_of
-from domain.database import OUT_OF_REACH
 from domain.live import Entry, LiveAway, order_of
 from domain.tasks import end
 from domain.unit import Actor, Domain
@@ -29,7 +28,7 @@ from schema.context import Context
 from schema.subscriptions import follow
 
 # What passes by itself, once a server of ours answers again; subscribers are told to come back then.
-PASSING = (Late, RedisError, *OUT_OF_REACH)
+PASSING = (Late, RedisError, OSError)
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,6 @@ from api import metrics
 from api.deadline import Late, within
 from api.process import process_of
 from domain import database
-from domain.database import OUT_OF_REACH
 from domain.errors import Unavailable, reason_of
 from domain.live import ForeignRedis, Live
 
@@ -46,7 +45,7 @@ async def show_metrics(request: Request) -> Response:
 async def _database() -> str:
     try:
         return "ok" if await within(ANSWER_SECONDS, database.is_migrated()) else "not migrated"
-    except (Late, Unavailable, *OUT_OF_REACH) as error:
+    except (Late, Unavailable) as error:
         log.warning("readyz.database_away", error=reason_of(error))
         return "out of reach"
 

@@ -16,7 +16,6 @@ from api.gate import Gate
 from api.live_feed import Feeds
 from api.metrics import Metrics
 from api.rates import Rates
-from domain import database
 from domain.errors import Unavailable
 from domain.settings import Settings
 from domain.unit import Actor, Domain, opened
@@ -55,7 +54,7 @@ class Process:
         """Refuse a token that was revoked just now, and end what it has open; an answer that is ready still leaves."""
         self.gate.forget_tokens()
         # Where the database is away, whoever watches the connections tries again.
-        with suppress(Late, Unavailable), database.reached():
+        with suppress(Late, Unavailable):
             await self.connections.close_revoked(datetime.now(UTC))
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from tortoise.expressions import Q
 
 from domain import audit
-from domain.database import transaction
+from domain.database import reached, transaction
 from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
 from domain.ids import is_key
 from domain.tables import Token, Workspace
@@ -49,14 +49,15 @@ class NewToken:
 
 
 async def authenticate(secret: str, now: datetime) -> Actor:
-    """Whose token this is; one indexed query, and none for junk. Raises Unauthenticated."""
+    """Whose token this is; one indexed query, and none for junk. Raises Unauthenticated and Unavailable."""
     if not _is_well_formed(secret):
         raise Unauthenticated
-    token = await Token.filter(_valid(now), digest=_digest(secret)).select_related("workspace").first()
-    if token is None:
-        raise Unauthenticated
-    if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
-        await Token.filter(id=token.id).update(last_used_at=now)
+    with reached():
+        token = await Token.filter(_valid(now), digest=_digest(secret)).select_related("workspace").first()
+        if token is None:
+            raise Unauthenticated
+        if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
+            await Token.filter(id=token.id).update(last_used_at=now)
     return Actor(workspace=token.workspace, token=token, role=token.role)
 
 
@@ -67,8 +68,9 @@ def require(actor: Actor, role: Role) -> None:
 
 
 async def valid_tokens(token_ids: Iterable[int], now: datetime) -> set[int]:
-    """Which of these tokens are neither revoked nor expired; one query."""
-    return {token.id for token in await Token.filter(_valid(now), id__in=list(token_ids)).only("id")}
+    """Which of these tokens are neither revoked nor expired; one query. Raises Unavailable."""
+    with reached():
+        return {token.id for token in await Token.filter(_valid(now), id__in=list(token_ids)).only("id")}
 
 
 async def create(name: str) -> Workspace:

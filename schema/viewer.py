@@ -3,7 +3,6 @@
 import strawberry
 from redis.exceptions import RedisError
 
-from domain.database import OUT_OF_REACH
 from domain.errors import Unauthenticated
 from domain.live import LiveAway
 from schema.context import Info
@@ -35,5 +34,5 @@ class ViewerQuery:
         live = info.context.domain.hub.live
         try:
             return await live.open(info.context.workspace_id)
-        except (RedisError, *OUT_OF_REACH) as error:
+        except (RedisError, OSError) as error:
             raise LiveAway from error
