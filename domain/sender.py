@@ -26,7 +26,7 @@ from multidict import CIMultiDict
 from domain.addresses import AddressPolicy, AddressRefused
 from domain.bounded_answer import read_answer
 from domain.errors import HooklineError
-from domain.failures import ANSWERED, NO_STATUS, REDIRECTED, TOO_LARGE, classify
+from domain.failures import ANSWERED, NO_STATUS, REDIRECTED, classify
 from domain.guarded_socket import (
     HEAD_BUDGET,
     GuardedProviderResponse,
@@ -72,11 +72,9 @@ class ProviderAnswer:
 class CallFailed(HooklineError):
     """A network gave no usable answer."""
 
-    def __init__(self, kind: AttemptOutcome, sent: bool, message: str | None = None) -> None:
-        """`sent`: the request may have reached the network, so that doing it again may do it twice."""
-        super().__init__(message)
+    def __init__(self, kind: AttemptOutcome) -> None:
+        super().__init__()
         self.kind = kind
-        self.sent = sent
 
 
 class Sender:
@@ -159,8 +157,7 @@ class Sender:
         except CallFailed:
             raise
         except Exception as error:  # noqa: BLE001 - as in send
-            kind, sentence = classify(error)
-            raise CallFailed(kind, not _failed_before_sending(error), sentence) from None
+            raise CallFailed(classify(error)[0]) from None
         finally:
             if response is not None:
                 response.close()
@@ -260,10 +257,5 @@ async def _provider_answer(response: aiohttp.ClientResponse) -> ProviderAnswer:
     while chunk := await response.content.read(PROVIDER_ANSWER + 1 - len(body)):
         body += chunk
         if len(body) > PROVIDER_ANSWER:
-            raise CallFailed(AttemptOutcome.INVALID_RESPONSE, sent=True, message=TOO_LARGE)
+            raise CallFailed(AttemptOutcome.INVALID_RESPONSE)
     return ProviderAnswer(response.status, tuple(response.headers.items()), bytes(body))
-
-
-def _failed_before_sending(error: Exception) -> bool:
-    # These arise while a connection is being made; TLS faults are among them, for the handshake comes first.
-    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL)

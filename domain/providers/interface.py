@@ -62,8 +62,7 @@ class LostLease(HooklineError):
 class Caller(Protocol):
     """The one door to the outside: `Sender.call`.
 
-    Raises `domain.sender.CallFailed(kind, sent)`; `sent` tells whether the request may have reached the network, so
-    that the failure is ambiguous.
+    Raises `domain.sender.CallFailed`; the request may have reached the network all the same.
     """
 
     async def call(

@@ -1,8 +1,7 @@
-"""Calls to networks by the same door: what goes out, how much may come back, and what cannot have arrived."""
+"""Calls to networks by the same door: what goes out, how much may come back, and how calls fail."""
 
 import pytest
 
-from domain.failures import TOO_LARGE
 from domain.sender import CallFailed, SenderLimits
 from domain.vocabulary import AttemptOutcome
 from tests.domain.name_server import NameServer
@@ -47,8 +46,7 @@ async def test_a_network_may_answer_one_mebibyte(size: int, fits: bool, receiver
         else:
             with pytest.raises(CallFailed) as caught:
                 await sender.call("GET", receiver.url)
-            assert (caught.value.kind, caught.value.sent) == (AttemptOutcome.INVALID_RESPONSE, True)
-            assert str(caught.value) == TOO_LARGE
+            assert caught.value.kind is AttemptOutcome.INVALID_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -61,9 +59,11 @@ async def test_a_network_may_answer_one_mebibyte(size: int, fits: bool, receiver
         ("no url", AttemptOutcome.CONNECTION_FAILED),
     ],
 )
-async def test_a_call_that_cannot_have_arrived_says_so(url: str, kind: AttemptOutcome, names: NameServer) -> None:
+async def test_a_call_that_cannot_have_arrived_says_how_it_failed(
+    url: str, kind: AttemptOutcome, names: NameServer
+) -> None:
     names.addresses, names.broken = {"private.test": ("10.0.0.1",)}, {"broken.test"}
     async with sending_by(names, LOOPBACK) as sender:
         with pytest.raises(CallFailed) as caught:
             await sender.call("POST", url, json={})
-    assert (caught.value.kind, caught.value.sent) == (kind, False)
+    assert caught.value.kind is kind

@@ -241,24 +241,23 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus
 
 
 @pytest.mark.parametrize(
-    ("name", "sent"),
+    "name",
     [
-        ("never_answers", True),
-        ("closes_after_the_request", True),
-        ("resets_after_the_request", True),
-        ("stops_within_its_body", True),
-        ("promises_more_than_it_sends", True),
-        ("speaks_noise", True),
-        ("floods_its_body", True),
-        ("shows_an_expired_certificate", False),
-        ("never_shakes_hands", False),
-        ("refuses_the_handshake", False),
+        "never_answers",
+        "closes_after_the_request",
+        "resets_after_the_request",
+        "stops_within_its_body",
+        "promises_more_than_it_sends",
+        "speaks_noise",
+        "floods_its_body",
+        "shows_an_expired_certificate",
+        "never_shakes_hands",
+        "refuses_the_handshake",
     ],
 )
-async def test_a_call_that_fails_tells_whether_it_may_have_arrived(name: str, sent: bool, corpus: Corpus) -> None:
+async def test_a_call_that_fails_says_how(name: str, corpus: Corpus) -> None:
     limits = SenderLimits(connect_timeout=timedelta(seconds=1.5), request_timeout=timedelta(seconds=2))
     async with sending(limits=limits, tls=corpus.trust) as sender:
         with pytest.raises(CallFailed) as caught:
             await sender.call("POST", corpus.url_of(RECEIVERS[name]), json={})
-    assert caught.value.sent is sent
     assert caught.value.kind in RECEIVERS[name].outcomes | {AttemptOutcome.TIMED_OUT, AttemptOutcome.INVALID_RESPONSE}

@@ -146,10 +146,10 @@ def test_a_refusal_is_the_networks_own_where_it_names_an_error_in_whatever_form(
 
 
 def test_a_refused_address_is_a_fault_of_the_input_and_any_other_failure_the_servers() -> None:
-    refused = unreachable(CallFailed(AttemptOutcome.ADDRESS_REFUSED, sent=False), "10.0.0.1")
+    refused = unreachable(CallFailed(AttemptOutcome.ADDRESS_REFUSED), "10.0.0.1")
     assert isinstance(refused, BadInput)
     assert (refused.field, refused.code) == ("server", FaultCode.ADDRESS_REFUSED)
-    failed = unreachable(CallFailed(AttemptOutcome.DNS_FAILED, sent=False), "social.example")
+    failed = unreachable(CallFailed(AttemptOutcome.DNS_FAILED), "social.example")
     assert isinstance(failed, ProviderUnreachable)
     assert str(failed) == "social.example has a name that cannot be found."
 
