@@ -242,7 +242,7 @@ def _note(entry: PostAccount, result: PublishResult, now: datetime) -> None:
             entry.external_url = cleaned(result.external_url or "", LONGEST_URL) or None
             entry.errors = []
         case TryLater() if not (tries := Tries.read(entry.progress)).is_over(now):
-            entry.progress = tries.remembering(result.progress).deferred(now, result.wait).stored()
+            entry.progress = tries.deferred(now, result.wait).stored()
             entry.errors = [cleaned(result.message, LONGEST_MESSAGE)]
         case Rejected() | Unauthorized() | TryLater():
             entry.status = PostAccountStatus.FAILED

@@ -58,10 +58,6 @@ class Tries:
         backoff = min(SHORTEST_WAIT * 2 ** min(self.count - 1, 20), LONGEST_BACKOFF)
         return replace(self, not_before=now + min(max(wish, backoff), LONGEST_WAIT))
 
-    def remembering(self, memory: dict[str, Any] | None) -> "Tries":
-        """With what the network wants remembered; None changes nothing."""
-        return self if memory is None else replace(self, memory=memory)
-
     def renewed(self) -> "Tries":
         """From the start again, by a person's wish; the memory stays, so that no second post is made."""
         return Tries(memory=self.memory)

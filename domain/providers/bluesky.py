@@ -41,7 +41,6 @@ from domain.providers.interface import (
 from domain.providers.richtext import Part, PartKind, byte_offsets, graphemes, parts
 from domain.providers.tid import tid
 from domain.sender import CallFailed
-from domain.vocabulary import Provider
 
 DEFAULT_SERVER: Final = "https://bsky.social"
 POSTS: Final = "app.bsky.feed.post"
@@ -56,8 +55,6 @@ STALE: Final = timedelta(minutes=10)
 
 class Bluesky:
     """Any PDS. Stateless: credentials carry the session."""
-
-    name = Provider.BLUESKY
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
         """A server that is none, and what is needed to log in."""

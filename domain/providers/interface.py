@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from domain.errors import FaultCode, HooklineError
 from domain.sender import ProviderAnswer
-from domain.vocabulary import Provider
 
 
 class ProviderFault(HooklineError):
@@ -173,14 +172,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Nothing is decided: try again after `wait` (a limit of the provider's, an outage, an ambiguous failure).
-
-    `progress` is kept and handed to the next try; None leaves what was remembered last.
-    """
+    """Nothing is decided: try again after `wait` (a limit of the provider's, an outage, an ambiguous failure)."""
 
     wait: timedelta
     message: str
-    progress: dict[str, Any] | None = None
     credentials: dict[str, Any] | None = field(default=None, repr=False)
 
 
@@ -197,10 +192,6 @@ PublishResult = Published | Rejected | TryLater | Unauthorized
 
 class ProviderClient(Protocol):
     """One network. Stateless: what must be kept is in credentials and progress. No secret in any message."""
-
-    @property
-    def name(self) -> Provider:
-        """Which network."""
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
         """The fields that cannot be right, as far as that can be told without asking anybody."""

@@ -42,7 +42,6 @@ from domain.providers.interface import (
 )
 from domain.providers.mastodon_text import count, linked, same_content, same_source
 from domain.sender import CallFailed
-from domain.vocabulary import Provider
 
 # What Mastodon itself allows; servers say otherwise in their description.
 DEFAULT_LIMIT: Final = 500
@@ -64,8 +63,6 @@ REFUSED_AT_CHECK: Final = REFUSED | {422}
 
 class Mastodon:
     """A server with the Mastodon API. Stateless."""
-
-    name = Provider.MASTODON
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
         """A server that is none, and a missing token."""

@@ -35,7 +35,6 @@ from domain.providers.interface import (
     Unauthorized,
     refused,
 )
-from domain.vocabulary import Provider
 
 TEXT_LIMIT = 500
 SLOWNESS = timedelta(seconds=3)
@@ -60,8 +59,6 @@ class Behaviour(StrEnum):
 
 class Sandbox:
     """The sandbox network; `slowness` is how long the slow behaviour takes."""
-
-    name = Provider.SANDBOX
 
     def __init__(self, slowness: timedelta = SLOWNESS) -> None:
         self._slowness = slowness
@@ -98,7 +95,8 @@ class Sandbox:
             case Behaviour.UNAUTHORIZED:
                 return Unauthorized("The sandbox no longer takes the credentials of this account.")
             case Behaviour.RATE_LIMITED if not tried_before:
-                return TryLater(RATE_LIMIT_WAIT, "The sandbox asks for a little patience.", {"tried": True})
+                await publication.remember({"tried": True})
+                return TryLater(RATE_LIMIT_WAIT, "The sandbox asks for a little patience.")
             case Behaviour.PARTIALLY_FAILING if not tried_before:
                 await publication.remember({"tried": True})
                 return Rejected("The sandbox rejects each post of this account once; publish it again.")

@@ -13,7 +13,6 @@ from domain.providers.interface import (
     Publication,
     PublishingAccount,
     PublishResult,
-    TryLater,
 )
 from domain.sender import Sender, SenderLimits
 
@@ -39,8 +38,6 @@ class Tries:
             self.account, self.text, self.key, self.now, progress=self.progress, remember=self._remember
         )
         result = await self.client.publish(self.caller, publication)
-        if isinstance(result, TryLater) and result.progress is not None:
-            self.progress = result.progress
         if result.credentials is not None:
             self.account = replace(self.account, credentials=result.credentials)
         return result
