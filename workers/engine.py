@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from domain import deliveries
-from domain.assignments import Assignments
+from domain.assignments import assignment_of
 from domain.deliveries import Room
 from domain.errors import Unavailable
 from domain.outcome import Failed, Outcome
@@ -41,7 +41,6 @@ class Engine:
         settings = domain.settings
         self._domain = domain
         self._lease = settings.lease
-        self._assignments = Assignments(domain.vault)
         self._recorder = Recorder(domain)
         self._in_flight: set[asyncio.Task[Any]] = set()
         self._filling: asyncio.Task[None]
@@ -158,7 +157,7 @@ class Engine:
 
     async def _send(self, claimed: Row) -> tuple[OutgoingRequest, Outcome]:
         try:
-            request = build(self._assignments.of(claimed), datetime.now(UTC), VERSION)
+            request = build(assignment_of(self._domain.vault, claimed), datetime.now(UTC), VERSION)
         except CannotOpen:
             log.error("attempt.cannot_open", delivery=str(claimed["uuid"]), webhook=claimed["webhook_id"])
             return _unsent(claimed, "Nothing was sent: Hookline could not open the secrets of this webhook.")

@@ -1,4 +1,4 @@
-"""Assignments: what a worker needs for an attempt, with the secrets opened once and not for every delivery."""
+"""Assignments: what a worker needs for an attempt, with the secrets opened."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from domain import deliveries, webhooks
-from domain.assignments import KEPT, Assignments
+from domain.assignments import assignment_of
 from domain.database import rows
 from domain.tables import Delivery
 from domain.unit import Actor, Domain
@@ -40,7 +40,7 @@ async def test_a_claimed_row_becomes_what_the_request_is_made_of(domain: Domain,
     delivery = await Delivery.get(event_id=event.id)
     (claimed,) = await deliveries.claim([delivery.id], LEASE)
 
-    made = Assignments(domain.vault).of(claimed)
+    made = assignment_of(domain.vault, claimed)
 
     assert (made.delivery_uuid, made.event_uuid) == (str(delivery.uuid), str(event.uuid))
     assert made.occurred_at == event.occurred_at
@@ -59,13 +59,13 @@ async def test_the_old_secret_is_there_while_a_rotation_overlaps_and_not_after(d
         delivery = await Delivery.get(event_id=event.id)
         (claimed,) = await deliveries.claim([delivery.id], LEASE)
 
-        made = Assignments(domain.vault).of(claimed)
+        made = assignment_of(domain.vault, claimed)
 
         assert (made.secret, made.previous_secret) == ("new", expected)
 
 
 def test_a_webhook_without_secrets_has_none() -> None:
-    made = Assignments(Vault([KEY])).of(row(Vault([KEY])))
+    made = assignment_of(Vault([KEY]), row(Vault([KEY])))
 
     assert (made.secret, made.previous_secret, made.headers) == (None, None, ())
 
@@ -73,31 +73,21 @@ def test_a_webhook_without_secrets_has_none() -> None:
 @pytest.mark.parametrize("column", ["sealed_secret", "sealed_previous_secret", "sealed_headers"])
 def test_a_missing_key_is_told(column: str) -> None:
     with pytest.raises(CannotOpen):
-        Assignments(Vault([OTHER_KEY])).of(row(Vault([KEY]), **{column: "[]"}))
+        assignment_of(Vault([OTHER_KEY]), row(Vault([KEY]), **{column: "[]"}))
 
 
 def test_one_webhooks_secret_in_the_row_of_another_does_not_open() -> None:
     vault = Vault([KEY])
     victim = row(vault, sealed_secret="s3cret")
     moved = {**row(vault), "sealed_secret": victim["sealed_secret"]}
-    assignments = Assignments(vault)
 
-    assert assignments.of(victim).secret == "s3cret"
+    assert assignment_of(vault, victim).secret == "s3cret"
     with pytest.raises(CannotOpen):
-        assignments.of(moved)
-
-
-def test_no_more_than_so_many_opened_values_are_kept() -> None:
-    vault = Vault([KEY])
-    assignments = Assignments(vault)
-    for number in range(KEPT + 5):
-        assert assignments.of(row(vault, sealed_secret=str(number))).secret == str(number)
-
-    assert len(assignments._opened) == KEPT
+        assignment_of(vault, moved)
 
 
 def test_secrets_are_not_shown_by_accident() -> None:
-    made = Assignments(Vault([KEY])).of(row(Vault([KEY]), sealed_secret="s3cret", sealed_headers='[["X-A","hush"]]'))
+    made = assignment_of(Vault([KEY]), row(Vault([KEY]), sealed_secret="s3cret", sealed_headers='[["X-A","hush"]]'))
 
     assert "s3cret" not in repr(made)
     assert "hush" not in repr(made)
