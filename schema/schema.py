@@ -1,22 +1,18 @@
 """The schema: all queries, mutations and subscriptions, and `node`, which reads anything by its id."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import strawberry
 from graphql import (
     GraphQLArgument,
-    GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLObjectType,
     Undefined,
 )
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types.execution import ExecutionContext
 
 from domain import ids, tables
 from domain.vocabulary import Role
@@ -26,7 +22,7 @@ from schema.audit import AuditEvent, AuditQuery
 from schema.context import Context, Info
 from schema.deliveries import DeliveryQuery
 from schema.delivery_changes import DeliveryMutation, Replay
-from schema.errors import bad_input, present
+from schema.errors import bad_input
 from schema.events import EventQuery
 from schema.nodes import Node, shown, table_of
 from schema.plain_fields import PlainFieldsExecutor
@@ -86,40 +82,13 @@ class Mutation(WebhookMutation, DeliveryMutation, AccountMutation, PostMutation,
     pass
 
 
-class Presented(SchemaExtension):
-    """Errors leave the schema as schema/errors.py shows them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._streamed = False
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        # Of a stream, this would be the last result once more.
-        if not self._streamed:
-            self._present(self.execution_context.result)
-
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        self._streamed = True
-        self._present(result)
-        yield
-
-    def _present(self, result: Any) -> None:
-        if result is not None and result.errors:
-            context: Context = self.execution_context.context
-            result.errors = [present(error, context.request_id) for error in result.errors]
-
-
 class Schema(strawberry.Schema):
-    """Strawberry's, with quieter defaults and its own log."""
+    """Strawberry's, with quieter defaults."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         for type_ in self._schema.type_map.values():
             _forget_null_defaults(type_)
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing: what is worth logging, schema/errors.py logs."""
 
 
 def _forget_null_defaults(type_: GraphQLNamedType) -> None:
@@ -140,6 +109,5 @@ schema = Schema(
     subscription=Subscription,
     types=[Replay, AuditEvent],
     config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[Presented],
     execution_context_class=PlainFieldsExecutor,
 )

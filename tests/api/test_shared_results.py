@@ -17,6 +17,7 @@ from api.execution import Asked
 from domain import ids
 from domain.vocabulary import DeliveryStatus, EventType
 from schema.context import Context
+from schema.errors import present
 from schema.plain_fields import _Plan
 from schema.schema import schema
 from tests.api.changes import announce, delivery_change, some_changes, succeeded
@@ -144,6 +145,6 @@ async def stock_results(api: Api, text: str, variables: dict[str, Any], number: 
             result = await anext(results)
             body: dict[str, Any] = {"data": result.data}
             if result.errors:
-                body["errors"] = [error.formatted for error in result.errors]
+                body["errors"] = [present(error, "live").formatted for error in result.errors]
             found.append(json.loads(json.dumps(body)))
     return found

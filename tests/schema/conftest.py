@@ -13,6 +13,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from schema.context import Context
+from schema.errors import present
 from schema.schema import schema
 
 Json = dict[str, Any]
@@ -32,7 +33,7 @@ class Client:
     async def answer(self, document: str, **variables: Any) -> Json:
         """Data and errors, as they go out."""
         result = await schema.execute(document, variables, self.context)
-        return {"data": result.data, "errors": [error.formatted for error in result.errors or []]}
+        return _told(result)
 
     async def __call__(self, document: str, **variables: Any) -> Any:
         """The data; there must be no top-level errors."""
@@ -50,7 +51,11 @@ class Client:
         results = await schema.subscribe(document, variables, self.context)
         async with aclosing(results):
             async for result in results:
-                yield {"data": result.data, "errors": [error.formatted for error in result.errors or []]}
+                yield _told(result)
+
+
+def _told(result: Any) -> Json:
+    return {"data": result.data, "errors": [present(error, "req-1").formatted for error in result.errors or []]}
 
 
 async def client(domain: Domain, workspace: Workspace, role: Role) -> Client:
