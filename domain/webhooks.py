@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from domain.ids import is_key
 from domain.request import HIDDEN, Headers, keep_hidden
 from domain.tables import Delivery, Webhook, Workspace
 from domain.unit import Unit
-from domain.vault import Vault
+from domain.vault import CannotOpen, Vault
 from domain.vocabulary import UNSET, ContentType, EventType, HttpMethod, Unset
 from domain.webhook_checks import check_fields
 
@@ -130,7 +131,10 @@ async def rotate_secret(
     if not timedelta() <= overlap <= LONGEST_OVERLAP:
         faults.add(FaultCode.OUT_OF_RANGE, "The old secret may stay for 0 to 604,800 seconds.", "overlap_seconds")
     faults.raise_if_any()
-    current = _open(unit.domain.vault, webhook, "sealed_secret") if secret or overlap else None
+    current = None
+    # One that no key opens has signed nothing since.
+    with suppress(CannotOpen):
+        current = _open(unit.domain.vault, webhook, "sealed_secret")
     if secret is not None and secret == current:
         return webhook, secret
     old = current if overlap else None

@@ -56,6 +56,16 @@ async def test_headers_that_no_key_opens_can_be_replaced(domain: Domain, admin: 
     assert opened_headers(domain.vault, changed) == (("X-Key", "new"),)
 
 
+@pytest.mark.parametrize("chosen", [None, "new"])
+async def test_a_secret_that_no_key_opens_is_rotated_away(domain: Domain, admin: Actor, chosen: str | None) -> None:
+    made, _ = await create_webhook(domain, admin, secret="lost")
+    await Webhook.filter(id=made.id).update(sealed_secret=b"of a key that is gone")
+    async with domain.unit(admin) as unit:
+        rotated, secret = await webhooks.rotate_secret(unit, made.id, chosen, timedelta(hours=2))
+    assert opened(domain, rotated, "sealed_secret") == secret
+    assert (rotated.sealed_previous_secret, rotated.previous_secret_until) == (None, None)
+
+
 async def test_a_rotation_keeps_the_old_secret_for_the_overlap(domain: Domain, admin: Actor) -> None:
     made, _ = await create_webhook(domain, admin, secret="old")
     async with domain.unit(admin) as unit:
