@@ -144,11 +144,19 @@ class Socket:
                 raise
             assert self._task is not None
             self._task.uncancel()
-        except HooklineError as error:
-            self._closing = _closing_for(error)
         except Exception as error:  # noqa: BLE001 (masked and logged)
-            failure(error, self.facts.request_id)
-            self._closing = Closing(INTERNAL_ERROR, f"Internal error (request {self.facts.request_id})")
+            self._closing = self._closing_for(error)
+
+    def _closing_for(self, error: Exception) -> Closing:
+        match error:
+            case RateLimited():
+                return Closing(TOO_MANY, str(error))
+            case HooklineError() if not isinstance(error, Unavailable):
+                return Closing(FORBIDDEN, "Forbidden: send a valid token in connection_init")
+        failure(error, self.facts.request_id)
+        if isinstance(error, Unavailable):
+            return Closing(TRY_AGAIN, str(error))
+        return Closing(INTERNAL_ERROR, f"Internal error (request {self.facts.request_id})")
 
     async def _end(self, writer: "asyncio.Task[None] | None") -> None:
         # It ends already: `close` has nothing to cancel.
@@ -290,11 +298,3 @@ def _authorization_in(payload: dict[str, Any]) -> str | None:
     if not isinstance(value, str | None):
         raise Closing(BAD_REQUEST, "authorization must be a string")
     return value
-
-
-def _closing_for(error: HooklineError) -> Closing:
-    if isinstance(error, RateLimited):
-        return Closing(TOO_MANY, str(error))
-    if isinstance(error, Unavailable):
-        return Closing(TRY_AGAIN, str(error))
-    return Closing(FORBIDDEN, "Forbidden: send a valid token in connection_init")

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import strawberry
 from aiohttp import WSMsgType
+from structlog.testing import capture_logs
 
 from api import connections, main, outbox
 from api.feed import Feed
@@ -23,6 +24,7 @@ from tests.api.changes import announce, some_changes, succeeded
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened
 from tests.api.sockets import NAME, WATCH, swallowing, ws
+from tests.databases import connected
 from tests.waiting import until
 
 REVOKE = "mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }"
@@ -78,6 +80,21 @@ async def test_a_token_that_has_just_expired_does_nothing_more_on_its_sockets(
         await socket.subscribe("late", 'mutation { tokenCreate(input: { name: "late", role: ADMIN }) { secret } }')
         assert (await socket.closed())[0] == 4403
         assert not await Token.exists(name="late")
+
+
+async def test_who_opens_a_socket_while_a_table_is_missing_is_told_to_try_again_and_a_line_says_why(
+    api: Api, settings: Settings
+) -> None:
+    async with connected(settings.database_url) as owner:
+        await owner.execute("ALTER TABLE token RENAME TO apart")
+        with capture_logs() as lines:
+            async with opened(ws(api)) as socket:
+                payload = {"authorization": f"Bearer {api.token}"}
+                await socket.send({"type": "connection_init", "payload": payload})
+                code, _ = await socket.closed()
+        await owner.execute("ALTER TABLE apart RENAME TO token")
+    assert code == 1013
+    assert [line["error"] for line in lines if line["log_level"] == "warning"] == ["UndefinedTableError"]
 
 
 async def test_an_expired_token_closes_its_sockets_though_the_database_says_nothing(api: Api) -> None:
