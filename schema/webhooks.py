@@ -1,5 +1,6 @@
 """Webhooks: what a client may ask of them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -10,7 +11,6 @@ from tortoise.queryset import QuerySet
 from domain import ids, request, tables, texts, webhooks
 from domain.pages import PageRequest
 from domain.vocabulary import ContentType, EventType, HttpMethod, WebhookDisabledReason
-from domain.webhook_stats import Stats
 from schema.context import Context, Info
 from schema.errors import bad_input
 from schema.nodes import Node, shows
@@ -135,21 +135,8 @@ class Webhook(Node):
         if since is not None and until is not None and until <= since:
             # As a replay says it. Figures of nothing would look like those of a webhook that gets nothing.
             raise bad_input("The end must come after the beginning.")
-        return _stats(await info.context.loaders.stats.load((self.row.id, since, until)))
-
-
-def _stats(stats: Stats) -> WebhookStats:
-    return WebhookStats(
-        deliveries=stats.deliveries,
-        succeeded=stats.succeeded,
-        failed=stats.failed,
-        pending=stats.pending,
-        attempts=stats.attempts,
-        success_rate=stats.success_rate,
-        p50_ms=stats.p50_ms,
-        p95_ms=stats.p95_ms,
-        p99_ms=stats.p99_ms,
-    )
+        stats = await info.context.loaders.stats.load((self.row.id, since, until))
+        return WebhookStats(**asdict(stats))
 
 
 async def load(context: Context, key: int) -> Webhook | None:
