@@ -187,7 +187,7 @@ _turns: ContextVar[asyncio.Semaphore | None] = ContextVar("turns", default=None)
 
 
 @asynccontextmanager
-async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
+async def transaction() -> AsyncIterator[None]:
     """One transaction that all statements of the block are part of; within another one, a savepoint.
 
     Raises Unavailable where the server is out of reach.
@@ -198,11 +198,11 @@ async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
     try:
         with reached():
             context = in_transaction()
-            client = await _begun(context)
+            await _begin(context)
             async with AsyncExitStack() as stack:
                 stack.push_async_exit(context)
                 try:
-                    yield client
+                    yield
                 except TransactionManagementError as error:
                     # After this one Tortoise would not roll back.
                     raise Unavailable from error
@@ -210,9 +210,9 @@ async def transaction() -> AsyncIterator[BaseDBAsyncClient]:
         connections.reset(outside)
 
 
-async def _begun(context: TransactionContext) -> BaseDBAsyncClient:
+async def _begin(context: TransactionContext) -> None:
     try:
-        return await context.__aenter__()
+        await context.__aenter__()
     except BaseException:
         # And it keeps the connection: after ten requests that gave up at a BEGIN, the pool was empty for good.
         if context.client._connection is not None:  # noqa: SLF001

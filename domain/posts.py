@@ -191,9 +191,7 @@ async def _made_with(unit: Unit, key: str, faults: Faults) -> Post | None:
     if faults:
         return None
     # Whoever comes with the same key at the same time waits here, and then finds the post.
-    await unit.connection.execute_query(
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", [key, unit.workspace.id]
-    )
+    await database.rows("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", key, unit.workspace.id)
     known = await Post.get_or_none(workspace_id=unit.workspace.id, idempotency_key=key)
     if known is not None and known.created_at <= await database.now() - KEY_LIFE:
         await Post.filter(id=known.id).update(idempotency_key=None)

@@ -8,12 +8,11 @@ from datetime import datetime
 
 import asyncpg
 from redis.asyncio import Redis
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import IntegrityError
 
 from domain import queue, tracing
 from domain.addresses import AddressPolicy
-from domain.database import committed_until, connected, credentials, identity, transaction
+from domain.database import committed_until, connected, credentials, identity, rows, transaction
 from domain.errors import Unauthenticated
 from domain.hub import ANSWER_SECONDS, Hub
 from domain.live import Change, Live
@@ -62,11 +61,11 @@ class Domain:
         meanwhile: then nothing was acknowledged.
         """
         try:
-            async with transaction() as connection:
-                unit = Unit(self, actor, connection)
+            async with transaction():
+                unit = Unit(self, actor)
                 if trace := self.tracer.current():
                     # The event takes it from here; see domain/migrations/0003_operations.py.
-                    await connection.execute_query("SELECT set_config('hookline.trace', $1, true)", [trace])
+                    await rows("SELECT set_config('hookline.trace', $1, true)", trace)
                 yield unit
         except (IntegrityError, asyncpg.ForeignKeyViolationError):
             if not await Workspace.exists(id=actor.workspace.id):
@@ -78,10 +77,9 @@ class Domain:
 class Unit:
     """One transaction: verbs write through it and tell it what is to leave after the commit."""
 
-    def __init__(self, domain: Domain, actor: Actor, connection: BaseDBAsyncClient) -> None:
+    def __init__(self, domain: Domain, actor: Actor) -> None:
         self.domain = domain
         self.actor = actor
-        self.connection = connection
         self._changes: list[Change] = []
         self._owed: list[Owed] = []
         self._posts: list[tuple[int, datetime | None]] = []

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from tortoise.expressions import Q
 
 from domain import audit
-from domain.database import reached, transaction
+from domain.database import reached, rows, transaction
 from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
 from domain.ids import is_key
 from domain.tables import Token, Workspace
@@ -78,9 +78,9 @@ async def create(name: str) -> Workspace:
     faults = Faults()
     check_text(faults, name, "name", longest=LONGEST_NAME, what="The name")
     faults.raise_if_any()
-    async with transaction() as connection:
+    async with transaction():
         # Names have no unique index; whoever makes one at the same time waits here.
-        await connection.execute_query("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
+        await rows("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
         if await Workspace.exists(name=name.strip()):
             faults.add(FaultCode.TAKEN, "There is a workspace of that name already.", "name")
             faults.raise_if_any()

@@ -57,7 +57,7 @@ async def test_what_happens_later_has_the_later_time_though_its_transaction_bega
 
     async def wait_for_another() -> None:
         async with domain.unit(admin) as unit:
-            await unit.connection.execute_query("SELECT now()")
+            await rows("SELECT now()")
             begun.set()
             await happened.wait()
             await events.record(unit, EventType.ACCOUNT_DELETED, {"uuid": "x"})
