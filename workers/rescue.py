@@ -90,7 +90,7 @@ class Rescue:
             log.warning("rescue.interrupted", attempts=ended)
 
     async def find_due(self) -> None:
-        """Let the engine know of every webhook with something due; end what is due for deleted ones."""
+        """Let the engine know of every webhook with something due; end what waits for deleted ones."""
         due = await owed.due_webhooks(WEBHOOKS_AT_ONCE)
         for row in due:
             if not row["deleted"]:
