@@ -228,6 +228,8 @@ async def test_a_slow_reader_whose_stream_we_end_misses_nothing_before_its_last_
         else:
             monkeypatch.setattr(outbox, "MOST_BYTES", ours.outbox._bytes + 3_000)
             await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(4_000)))
+            # Before anything is read, which makes room.
+            await until(lambda: ours.outbox._refused)
             await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(1)))
         *changes, last = [result async for result in results(stream)]
     assert last["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
