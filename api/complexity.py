@@ -247,19 +247,16 @@ class Ruler:
         return max(0, max(whole, default=DEFAULT_SIZE))
 
     def _ids(self, node: FieldNode) -> int:
-        for each in node.arguments or ():
-            if each.name.value == "ids":
-                if isinstance(each.value, ListValueNode):
-                    return len(each.value.values)
-                value = self._value(each.value)
-                return len(value) if isinstance(value, list) else 1
-        return 1
+        sizes = [self._value(each.value) for each in node.arguments or () if each.name.value == "ids"]
+        return next((len(size) for size in sizes if isinstance(size, list | tuple)), 1)
 
     def _value(self, node: Any) -> Any:
         if isinstance(node, VariableNode):
             name = node.name.value
             self.page_variables.add(name)
             return self.variables[name] if name in self.variables else self._value(self._defaults.get(name))
+        if isinstance(node, ListValueNode):
+            return node.values
         # Digits of any length reach this; those that no page has are all the same.
         if isinstance(node, IntValueNode):
             return int(node.value) if len(node.value) < 10 else LARGEST_SIZE

@@ -123,6 +123,7 @@ def test_nonsense_is_left_to_validation(query: str) -> None:
         ("{ webhooks(first: -3) { nodes { id } } }", 10),
         ("{ webhooks(first: 1000) { nodes { id } } }", 110),
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', 3),
+        ('query($ids: [ID!]! = ["a", "b", "c"]) { nodes(ids: $ids) { id } }', 3),
         ("{ deliveries(first: 100) { nodes { id uuid status attemptCount event { type } } } }", 210),
         ("{ webhooks(first: 100) { nodes { deliveries(first: 1) { totalCount nodes { id } } } } }", 1_210),
         ("{ deliveries(first: 10) { nodes { attempts { id } } } }", 70),
