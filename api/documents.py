@@ -24,6 +24,9 @@ from schema.errors import BAD_USER_INPUT, place_in_variables, without_value
 QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
 
 MAX_TOKENS = 2_000
+# In characters. Blanks are no tokens, and one token may be as long as the whole: 1 MiB took a second to read, and two
+# where the place of a fault was to be told.
+LONGEST_QUERY = 64 * 1024
 MAX_ERRORS = 5
 # What comparing fields that answer to one name may take, pair by pair: 140 of them in one selection, however fragments
 # bring them there. By itself graphql-core spends 0.15 s before it gives up, on each request that is refused for it.
@@ -31,6 +34,7 @@ overlapping.MAX_COMPLEXITY_BUDGET = 20_000
 # Its word for a validation that took too much.
 ABORTED = "Validation aborted."
 TOO_OFTEN = "The query has the same names or fragments too often in one place."
+TOO_LONG = f"The query has more than {LONGEST_QUERY:,} characters. Put long values into variables."
 TOO_DEEP = f"The query is nested more than {LIMITS.depth} levels deep."
 KEPT_DOCUMENTS = 500
 # A longer one is parsed anew each time, so that what is kept stays within some 40 MiB.
@@ -140,6 +144,8 @@ class Documents:
         return document
 
     def _prepare(self, text: str) -> Document:
+        if len(text) > LONGEST_QUERY:
+            raise bad(TOO_LONG, QUERY_TOO_COMPLEX)
         try:
             tree = parse(text, max_tokens=MAX_TOKENS)
         except GraphQLError as error:

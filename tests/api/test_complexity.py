@@ -81,6 +81,8 @@ def nested_bomb(levels: int) -> str:
             "query($n: Int = 100) { webhooks(first: $n) { nodes { deliveries(first: $n) { nodes { id } } } } }",
             id="large pages by default",
         ),
+        pytest.param("\n" * 1_000_000 + "{", id="1 MiB of empty lines"),
+        pytest.param('{ webhook(id: """' + "\n" * 1_000_000 + '""") { id } }', id="1 MiB of one value"),
     ],
 )
 def test_what_asks_for_too_much_is_refused_within_50_ms(query: str) -> None:
