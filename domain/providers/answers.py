@@ -2,14 +2,15 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from domain.errors import FaultCode
 from domain.providers.interface import BadInput, Caller, ProviderUnreachable, TryLater
+from domain.request import HIDDEN, SHORTEST_HIDDEN
 from domain.retry import parse_retry_after
 from domain.sender import CallFailed
 from domain.vocabulary import AttemptOutcome
@@ -35,6 +36,8 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     document: Any
+    # What the request proved itself with: whoever answers may repeat it.
+    secrets: Sequence[str] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
@@ -63,6 +66,13 @@ class Reply:
         value = self.at(*path)
         return value if isinstance(value, str) else ""
 
+    def words(self, *path: str) -> str:
+        """The string at this path, fit to be shown: cut, in one line, and without a secret of the request."""
+        text = self.text(*path)
+        for secret in self.secrets:
+            text = text.replace(secret, HIDDEN)
+        return label(text, LONGEST_MESSAGE)
+
 
 async def ask(
     caller: Caller,
@@ -72,14 +82,16 @@ async def ask(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     body: Any = None,
+    secret: str | None = None,
 ) -> Reply:
-    """One request, `body` sent as JSON; raises CallFailed."""
+    """One request, `body` sent as JSON; `secret` is what stands in it of credentials. Raises CallFailed."""
     own = {"Accept": "application/json", **(headers or {})}
     if token is not None:
         own["Authorization"] = f"Bearer {token}"
     answer = await caller.call(method, url, headers=own, json=body)
     lowered = {name.lower(): value for name, value in answer.headers}
-    return Reply(answer.status, lowered, _decoded(answer.body))
+    secrets = [text for text in (token, secret) if text is not None and len(text) >= SHORTEST_HIDDEN]
+    return Reply(answer.status, lowered, _decoded(answer.body), secrets)
 
 
 def _decoded(body: bytes) -> Any:
@@ -98,14 +110,9 @@ def label(value: Any, longest: int = LONGEST_LABEL) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def shown(words: str) -> str:
-    """A network's own words about a failure, fit to be shown."""
-    return label(words, LONGEST_MESSAGE)
-
-
 def with_words(message: str, reply: Reply) -> str:
     """The message, with what the network says of it."""
-    words = shown(reply.text("message") or reply.text("error_description") or reply.text("error"))
+    words = reply.words("message") or reply.words("error_description") or reply.words("error")
     return f"{message}: {words}" if words else f"{message}."
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from domain.providers.answers import Reply, ask, host_of, key, shown, try_later, with_words
+from domain.providers.answers import Reply, ask, host_of, key, try_later, with_words
 from domain.providers.interface import (
     Caller,
     CredentialsRefused,
@@ -50,15 +50,14 @@ class Home:
         """Ask for something; raises CallFailed."""
         return await ask(self.caller, "GET", self.address_of(method, parameters), token=self.token)
 
-    async def procedure(self, method: str, body: Any = None) -> Reply:
+    async def procedure(self, method: str, body: Any = None, secret: str | None = None) -> Reply:
         """Have something done; raises CallFailed."""
-        return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body)
+        return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body, secret=secret)
 
     async def log_in(self, identifier: str, password: str) -> Reply:
         """Ask for a session; raises CallFailed."""
-        return await self.procedure(
-            "com.atproto.server.createSession", {"identifier": identifier, "password": password}
-        )
+        body = {"identifier": identifier, "password": password}
+        return await self.procedure("com.atproto.server.createSession", body, secret=password)
 
     def address_of(self, method: str, parameters: Mapping[str, str] | None = None) -> str:
         """Where a method stands."""
@@ -77,7 +76,7 @@ def checked_session(reply: Reply, host: str) -> Session:
     if session is None:
         raise ProviderUnreachable(f"{host} does not answer as a Bluesky server (status {reply.status}).")
     if reply.at("active") is False:
-        raise CredentialsRefused(f"This account is not active ({shown(reply.text('status')) or 'no reason given'}).")
+        raise CredentialsRefused(f"This account is not active ({reply.words('status') or 'no reason given'}).")
     return session
 
 

@@ -8,19 +8,22 @@ import pytest
 from domain.errors import FaultCode
 from domain.providers.answers import (
     Reply,
+    ask,
     host_of,
     key,
     label,
     server_url,
-    shown,
     try_later,
     unreachable,
     wait_asked_for,
     web_address,
+    with_words,
 )
+from domain.providers.bluesky_session import Home
 from domain.providers.interface import BadInput, ProviderUnreachable
-from domain.sender import CallFailed
+from domain.sender import CallFailed, Sender
 from domain.vocabulary import AttemptOutcome
+from tests.receiver import Answer, Receiver
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -108,8 +111,20 @@ def test_a_server_can_be_left_out_where_there_is_a_default() -> None:
 
 
 def test_the_words_of_a_network_are_shown_in_one_short_line() -> None:
-    assert shown("two\nlines\x00 \x1b[31mred\u202e") == "two lines [31mred"
-    assert len(shown("x" * 5000)) == 300
+    said = Reply(400, {}, {"error": "two\nlines\x00 \x1b[31mred\u202e", "long": "x" * 5000})
+    assert said.words("error") == "two lines [31mred"
+    assert len(said.words("long")) == 300
+
+
+async def test_a_credential_that_a_network_repeats_is_not_among_its_words(sender: Sender, receiver: Receiver) -> None:
+    login = "/xrpc/com.atproto.server.createSession"
+    receiver.answer(Answer(401, body='{"error": "Refused", "message": "abcd-efgh is not it"}'), path=login)
+    reply = await Home(sender, receiver.url_of("")).log_in("alice.example", "abcd-efgh")
+    assert with_words("No", reply) == "No: (hidden) is not it"
+
+    receiver.answer(Answer(401, body='{"error": "no such token: tok-1234"}'))
+    reply = await ask(sender, "GET", receiver.url, token="tok-1234")
+    assert with_words("No", reply) == "No: no such token: (hidden)"
 
 
 def test_names_keep_their_emoji_and_lose_what_cannot_be_stored_or_turns_the_text_around() -> None:
