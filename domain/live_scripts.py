@@ -5,6 +5,9 @@ The last argument of each is our database. Where Redis serves another one, each 
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
+# Or fewer, as many as take so much where all are as large as the newest, but KEPT_OLD at least: a change of a post
+# carries its texts, and 50,000 of those would be gigabytes in the memory that all workspaces share.
+KEPT_BYTES = 64 * 1024 * 1024
 # What is older goes too, but for so many of the last, from which the readers of a quiet workspace go on. And a stream
 # goes whole that nobody has watched or written to for as long.
 KEPT_SECONDS = 24 * 3600
@@ -46,7 +49,7 @@ _ADD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = {}
-local function add(stream, workspace, ...)
+local function add(stream, workspace, size, ...)
   local id, first = ids[stream], workspace * SPAN
   local is_first = not id
   if is_first then
@@ -65,7 +68,8 @@ local function add(stream, workspace, ...)
     id.ms, id.n = id.ms + 1, 0
   end
   local added = string.format('%.0f-%.0f', id.ms, first + id.n)
-  redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
+  local most = math.min(KEPT_CHANGES, math.max(KEPT_OLD, math.floor(KEPT_BYTES / size)))
+  redis.call('XADD', stream, 'MAXLEN', '~', most, added, ...)
   -- Not before: a Redis that is full refuses a script's first write, and none after that.
   if is_first then
     redis.call('EXPIRE', stream, KEPT_SECONDS)
@@ -125,7 +129,7 @@ for i = 1, #ARGV, 2 do
   elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = STANDS
   elseif order > 0 or number == last + 1 then
-    newest = workspace .. ' ' .. add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    newest = workspace .. ' ' .. add(stream, workspace, #entry, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
     redis.call('SET', seen, number, 'EX', memory)
     verdict = STANDS
   end
@@ -150,7 +154,7 @@ if redis.call('EXISTS', stream .. ':erased') == 1 then
 end
 if redis.call('EXISTS', stream) == 0 then
   redis.call('SET', stream .. ':since', since)
-  add(stream, workspace, 'since', since)
+  add(stream, workspace, #since, 'since', since)
 end
 redis.call('EXPIRE', stream, KEPT_SECONDS)
 return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
@@ -161,7 +165,8 @@ def script(text: str) -> str:
     """One of the scripts as Redis runs it."""
     whole = _OWN + _ADD + text
     for name in (
-        "KEPT_CHANGES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "BEGUN", "HELD", "STANDS", "NO_STREAM",
+        "KEPT_CHANGES", "KEPT_BYTES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "BEGUN",
+        "HELD", "STANDS", "NO_STREAM",
     ):  # fmt: skip
         whole = whole.replace(name, str(globals()[name]))
     return whole

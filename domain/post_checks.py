@@ -14,6 +14,8 @@ from domain.texts import check_text
 # More than any network takes; each account's own limit is checked besides.
 LONGEST_BODY = 20_000
 MOST_ACCOUNTS = 50
+# Of a post and all its variants together. Each change of a post goes whole to webhooks and into the live stream.
+LONGEST_TEXTS = 50_000
 FURTHEST_AHEAD = timedelta(days=5 * 365)
 
 
@@ -24,6 +26,11 @@ class Content:
     body: str
     account_ids: tuple[int, ...]
     variants: tuple[tuple[int, str], ...]
+
+    @property
+    def length(self) -> int:
+        """Of all its texts together."""
+        return len(self.body) + sum(len(text) for _, text in self.variants)
 
     def differs_from(self, other: "Content") -> bool:
         """Whether something else is said, or elsewhere; the order of accounts says nothing."""
@@ -56,8 +63,11 @@ async def check_content(
         faults.add(FaultCode.LIMIT_REACHED, f"{most}.", "account_ids")
     if len(content.variants) > MOST_ACCOUNTS:
         faults.add(FaultCode.LIMIT_REACHED, f"{most}, and have one variant for each.", "variants")
-    if max(len(content.account_ids), len(content.variants)) > MOST_ACCOUNTS:
-        return []
+    if content.variants and content.length > LONGEST_TEXTS:
+        message = f"A post and its variants may have at most {LONGEST_TEXTS:,} characters together."
+        faults.add(FaultCode.TOO_LONG, message, "variants")
+    if max(len(content.account_ids), len(content.variants)) > MOST_ACCOUNTS or content.length > LONGEST_TEXTS:
+        return []  # told already, and counting takes its time
     found = await _accounts(workspace, content.account_ids)
     for index, account_id in enumerate(content.account_ids):
         account = found.get(account_id)

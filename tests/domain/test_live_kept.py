@@ -1,6 +1,7 @@
 """What a live stream keeps, and for how long."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -9,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from domain import live_scripts
 from domain.live import CursorExpired, Live, Order
 from domain.live_scripts import SPAN, stream_of
-from tests.domain.streaming import change, live_of, numbers, told
+from tests.domain.streaming import change, live_of, numbers, told, uuid_of
 
 
 @pytest.fixture
@@ -30,6 +31,24 @@ async def test_a_stream_keeps_about_so_many_changes_and_no_more(
 
     # Redis trims whole nodes, of a hundred entries.
     assert 100 <= await redis.xlen(stream_of(7)) <= 200
+
+
+async def test_of_large_changes_a_stream_keeps_fewer_but_those_that_its_readers_go_on_from(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_scripts, "KEPT_OLD", 20)
+    monkeypatch.setattr(live_scripts, "KEPT_BYTES", 505_000)
+    live = live_of(redis)
+    for size, kept in ((10_000, 50), (100_000, 20)):
+        large = [
+            replace(change(n, Order.CLEAR), data={"text": "x" * size}, subject_uuid=uuid_of(size))
+            for n in range(1, 201)
+        ]
+        await live.append(large)
+        # Of large ones, a node of Redis holds one or two.
+        assert kept <= await redis.xlen(stream_of(7)) <= kept + 1
+    await live.append([change(n, Order.CLEAR) for n in range(1, 201)])
+    assert await redis.xlen(stream_of(7)) >= 220
 
 
 async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

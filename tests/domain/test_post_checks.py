@@ -25,6 +25,9 @@ from tests.domain.posting import SOON, schedule, told
         pytest.param({"account_ids": tuple(range(51))}, ("account_ids", FaultCode.LIMIT_REACHED), id="51 accounts"),
         pytest.param({"variants": (Variant(1, "x"),) * 51}, ("variants", FaultCode.LIMIT_REACHED), id="51 variants"),
         pytest.param(
+            {"variants": (Variant(1, "x" * 20_000),) * 3}, ("variants", FaultCode.TOO_LONG), id="60 kB in all"
+        ),
+        pytest.param(
             {"variants": (Variant(999, "x"),)}, ("variants.0.account_id", FaultCode.INVALID), id="variant elsewhere"
         ),
         pytest.param(
