@@ -1,6 +1,5 @@
 """Attempts: what was sent, and what came back."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Self, TypeVar, cast
@@ -71,11 +70,11 @@ class Attempt(Node):
 
     @strawberry.field(description="The headers of the request. Values that look like secrets are hidden.")
     def request_headers(self, info: Info) -> list[HttpHeader]:
-        return self._read(info.context, lambda row: _headers(row.request_headers))
+        return self._read(info.context, lambda row: _headers(row.sent))
 
     @strawberry.field(description="The headers of the answer; none where no answer came.")
     def response_headers(self, info: Info) -> list[HttpHeader]:
-        return self._read(info.context, lambda row: _headers(row.response_headers))
+        return self._read(info.context, lambda row: _headers(row.answered))
 
     @strawberry.field(
         description="How the body of the answer begins: its first 16 KiB at most. Null where no answer came, and once "
@@ -107,5 +106,5 @@ async def load(context: Context, delivery_key: int, number: int) -> tables.Attem
     return next((row for row in rows if row.number == number), None)
 
 
-def _headers(text: str | None) -> list[HttpHeader]:
-    return [HttpHeader(name=name, value=value) for name, value in json.loads(text or "[]")]
+def _headers(read: list[tuple[str, str]]) -> list[HttpHeader]:
+    return [HttpHeader(name=name, value=value) for name, value in read]

@@ -1,6 +1,5 @@
 """Live changes, as subscribers see them: snapshots of a moment, told by the stream and not by the database."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Self
@@ -70,7 +69,7 @@ async def _sent(context: Context, delivery: Delivery, number: int) -> DeliveryRe
     attempt = await attempts.load(context, delivery.key, number)
     event = await context.loaders.one(tables.Event, delivery.event_key)
     webhook = await context.loaders.one(tables.Webhook, delivery.webhook_key)
-    headers = json.loads(attempt.request_headers) if attempt else []
+    headers = attempt.sent if attempt else []
     if attempt is None or event is None or webhook is None or not headers:
         return None
     own = dict(webhooks.opened_headers(context.domain.vault, webhook))

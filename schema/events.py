@@ -1,6 +1,5 @@
 """Events and the catalogue of their types."""
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self, cast
 from uuid import UUID
@@ -31,9 +30,7 @@ class Event(Node):
     type: EventType = strawberry.field(description="What kind of thing happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     key: strawberry.Private[int]
-    document: strawberry.Private[str | None] = None
-    # Read once, under however many names it is asked for.
-    read: strawberry.Private[JSON | None] = None
+    row: strawberry.Private[tables.Event | None] = None
 
     @classmethod
     def of(cls, row: tables.Event) -> Self:
@@ -43,7 +40,7 @@ class Event(Node):
             type=row.type,
             occurred_at=row.occurred_at,
             key=row.id,
-            document=row.document,
+            row=row,
         )
 
     @strawberry.field(
@@ -51,9 +48,8 @@ class Event(Node):
         " the live stream tells of an event that is no longer kept."
     )
     def payload(self, info: Info) -> JSON:
-        if self.document is not None:
-            self.read = self.read or JSON(json.loads(self.document))
-            return self.read
+        if self.row is not None:
+            return JSON(self.row.payload)
         # GraphQL awaits what is awaitable; a plain value costs no task.
         return cast("JSON", _load_payload(info.context, self.key))
 
@@ -70,7 +66,7 @@ class Event(Node):
 async def _load_payload(context: Context, key: int) -> JSON:
     row = await context.loaders.one(tables.Event, key)
     # A change may outlive its event, and must not be lost with it: a null here would take the cursor along.
-    return JSON({} if row is None else json.loads(row.document))
+    return JSON({} if row is None else row.payload)
 
 
 async def load(context: Context, key: int) -> Event | None:

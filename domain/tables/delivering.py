@@ -4,7 +4,10 @@ What every delivery writes to has no foreign key constraints: each would lock a 
 share. What they refer to is only ever removed together with them (docs/decisions/0006-tables.md).
 """
 
+import json
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 from uuid import uuid4
 
 from tortoise import fields
@@ -72,6 +75,11 @@ class Event(Model):
     occurred_at = fields.DatetimeField(auto_now_add=True)
     # Text, not jsonb: its bytes are signed and stay as they were made.
     document = fields.TextField()
+
+    @cached_property
+    def payload(self) -> Any:
+        """The document as a value: read once, for whoever has this row."""
+        return json.loads(self.document)
 
     class Meta:
         table = "event"
@@ -179,6 +187,16 @@ class Attempt(Model):
     response_headers: str | None = fields.TextField(null=True)
     response_body: str | None = fields.TextField(null=True)
     response_truncated = fields.BooleanField(default=False)
+
+    @cached_property
+    def sent(self) -> list[tuple[str, str]]:
+        """The request's headers, read once for whoever has this row."""
+        return [(name, value) for name, value in json.loads(self.request_headers)]
+
+    @cached_property
+    def answered(self) -> list[tuple[str, str]]:
+        """Those of the answer, none where no answer came."""
+        return [(name, value) for name, value in json.loads(self.response_headers or "[]")]
 
     class Meta:
         table = "attempt"

@@ -1,4 +1,8 @@
+import json
+from unittest.mock import Mock, call
+
 import jsonschema
+import pytest
 
 from domain.vocabulary import EventType
 from tests.schema.conftest import Client
@@ -20,6 +24,25 @@ async def test_an_event_is_read_with_its_payload(viewer: Client, ask: Client) ->
     assert (event["uuid"], event["type"]) == (str(world.event.uuid), "POST_CREATED")
     assert event["payload"]["event"] == "post.created"
     assert event["deliveries"] == {"totalCount": 1}
+
+
+async def test_what_is_kept_as_json_is_read_once_however_often_it_is_met(
+    ask: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await furnish(ask)
+    read = Mock(wraps=json.loads)
+    monkeypatch.setattr(json, "loads", read)
+    document = """query ($event: ID!, $delivery: ID!) {
+        nodes(ids: [$event, $event]) { ... on Event { payload also: payload } }
+        delivery(id: $delivery) {
+            event { payload } again: event { payload }
+            attempts { requestHeaders { name } also: requestHeaders { name } }
+        }
+    }"""
+    found = await ask(document, event=world.ids["Event"], delivery=world.ids["Delivery"])
+    assert found["nodes"][0]["also"] == found["nodes"][1]["payload"] == found["delivery"]["again"]["payload"] != {}
+    for text in (world.event.document, world.attempt.request_headers):
+        assert read.call_args_list.count(call(text)) == 1
 
 
 async def test_events_are_filtered(ask: Client) -> None:
