@@ -72,6 +72,8 @@ class Source:
     executor: "Executor[Any]"
     wanted: Callable[[Entry], bool]
     root: Callable[[Entry], Any]
+    # Of all feeds of the workspace: so many execute a change at a time.
+    turns: asyncio.Semaphore
 
     def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
         """The wanted entries from now on; tells after which cursor that is."""
@@ -85,11 +87,12 @@ class Source:
 
     async def encoded(self, entry: Entry) -> Encoded:
         """The answer that this entry makes, and its place in the stream."""
-        executor = self.executor.build_per_event_executor(self.root(entry))
         request_id = _request_id()
-        # What the loaders have read for one change must not answer for the next one.
-        executor.context_value = Context(self.domain, self.actor, request_id)
-        result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
+        async with self.turns:
+            executor = self.executor.build_per_event_executor(self.root(entry))
+            # What the loaders have read for one change must not answer for the next one.
+            executor.context_value = Context(self.domain, self.actor, request_id)
+            result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
         refused = too_long(result.data)
         body: dict[str, Any] = {"data": None if refused else result.data}
         if errors := refused or result.errors:

@@ -6,7 +6,8 @@ are used for nothing but `after`: where each one comes in is its own affair.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
+from weakref import WeakValueDictionary
 
 import orjson
 from graphql import ArgumentNode, FieldNode, VariableNode, Visitor, visit
@@ -22,6 +23,10 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from schema.context import Context
 from schema.subscriptions import FEEDS
+
+# Of the feeds of one workspace, so many execute a change at a time: between them others are heard. Its 2,000 different
+# subscriptions held up everybody for a second with each change, and one token may have 100,000.
+FEEDS_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Feeds:
         self.domain = domain
         self.metrics = metrics
         self._feeds: dict[object, Feed] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -61,7 +67,8 @@ class Feeds:
         executor = self.engine.executor(prepared, Context(self.domain, actor, request_id))
         name, arguments = _root_field(executor)
         kind = FEEDS[name]
-        source = Source(self.engine, self.domain, actor, executor, kind.wanted(arguments), kind.root)
+        turns = self._turns.setdefault(actor.workspace.id, asyncio.Semaphore(FEEDS_AT_ONCE))
+        source = Source(self.engine, self.domain, actor, executor, kind.wanted(arguments), kind.root, turns)
         key = _key(prepared, actor)
         try:
             feed = await self._feed(key, source)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
+import asyncpg
+
 LOOK_AGAIN_SECONDS = 0.01
 
 
@@ -17,3 +19,12 @@ async def until(condition: Callable[[], object | Awaitable[object]], seconds: fl
             return
         assert time.monotonic() < end, f"not within {seconds:g} s: {what or condition}"
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """How many connections of this database wait for a lock."""
+    # A transaction sees what it saw of others' activity until that is cleared.
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    found: int = await connection.fetchval(sql)
+    return found

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 import strawberry
 from graphql import get_introspection_query
@@ -18,6 +17,7 @@ from domain.settings import Settings
 from schema.schema import schema
 from tests.api.conftest import Api, running
 from tests.databases import connected
+from tests.waiting import waiting_for_locks
 
 DOCUMENTS = Documents(schema._schema)
 NAMES = "viewer { workspace { name } }"
@@ -216,14 +216,6 @@ async def test_large_queries_of_a_workspace_wait_for_each_other_and_nobody_else_
             assert (await api.post("{ webhooks { totalCount } }"))[0] == 200
             assert await waiting_for_locks(apart) == at_once + 1
         assert {status for status, _ in await asyncio.gather(*asked)} == {200}
-
-
-async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
-    # A transaction sees what it saw of others' activity until that is cleared.
-    await connection.execute("SELECT pg_stat_clear_snapshot()")
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    found: int = await connection.fetchval(sql)
-    return found
 
 
 def test_a_document_is_prepared_once() -> None:

@@ -1,11 +1,17 @@
-"""What a feed takes of memory is bounded: what it brings back for one who resumes, and what a change becomes."""
+"""What feeds take is bounded: the memory of one, what it makes of a change, and what all of a workspace do at once."""
+
+import asyncio
 
 import pytest
 
 from api.execution import Asked
+from api.live_feed import FEEDS_AT_ONCE
+from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api
 from tests.api.test_live_feed import WATCH, Listener, executed, listen, resumable
+from tests.databases import connected
+from tests.waiting import waiting_for_locks
 
 
 class Counting(Listener):
@@ -45,3 +51,22 @@ async def test_a_change_whose_answer_is_too_long_is_told_as_an_error(api: Api, m
     await listener.until(1)
     (told,) = listener.results
     assert (told["data"], told["errors"][0]["extensions"]["code"]) == (None, "QUERY_TOO_COMPLEX")
+
+
+async def test_feeds_of_a_workspace_take_turns_and_nobody_else_waits_for_them(api: Api, settings: Settings) -> None:
+    other = await api.elsewhere()
+    query = "subscription { deliveryStatusChanged { delivery { event { NAME: payload } } } }"
+    found = [(await listen(api, query.replace("NAME", f"a{n}")))[0] for n in range(FEEDS_AT_ONCE + 2)]
+    found.append((await listen(api, query, other.actor))[0])
+    async with connected(settings.database_url) as apart:
+        async with apart.transaction(), asyncio.timeout(30):
+            await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
+            await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+            while await waiting_for_locks(apart) < FEEDS_AT_ONCE:
+                pass
+            await announce(api.process.domain, some_changes(other.actor.workspace.id, 1))
+            while await waiting_for_locks(apart) < FEEDS_AT_ONCE + 1:
+                pass
+            assert await waiting_for_locks(apart) == FEEDS_AT_ONCE + 1
+        for listener in found:
+            await listener.until(1)
