@@ -26,12 +26,16 @@ LONGEST_MESSAGE: Final = 300
 LONGEST_LABEL: Final = 200
 LONGEST_KEY: Final = 200
 
+# Of a document, counted by its brackets and commas: each takes some hundred bytes of memory, and 1 MiB of the smallest
+# ones 30 MiB, for as long as the network is talked to. Twenty statuses have a few thousand.
+MOST_VALUES: Final = 50_000
+
 NOT_AVAILABLE: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A network's answer, its JSON decoded; `document` is None where it is no JSON."""
+    """A network's answer, its JSON decoded; `document` is None where it is no JSON, or has more than MOST_VALUES."""
 
     status: int
     headers: Mapping[str, str]
@@ -95,6 +99,8 @@ async def ask(
 
 
 def _decoded(body: bytes) -> Any:
+    if sum(map(body.count, (b"[", b"{", b","))) > MOST_VALUES:
+        return None
     # RecursionError: JSON nested thousands deep.
     try:
         return json.loads(body)

@@ -174,18 +174,23 @@ def _bounded(value: Any, default: int, highest: int) -> int:
 
 
 async def _publish_once(home: _Home, publication: Publication) -> PublishResult:
+    if found := await _look(home, publication):
+        return found
+    reply = await home.post("/api/v1/statuses", {"status": publication.text}, publication.key)
+    return _result(reply, home.host, publication.now)
+
+
+async def _look(home: _Home, publication: Publication) -> PublishResult | None:
+    """What an earlier try has posted; None where there is nothing, and what was there before is remembered."""
     account_id = publication.account.provider_id.rpartition("@")[0]
     newest = await _statuses(home, account_id, publication.now)
     if not isinstance(newest, list):
         return newest
     seen = publication.progress.get("seen")
-    if seen is None:
-        ids = [status["id"] for status in newest[:PAGE]]
-        await publication.remember({**publication.progress, "seen": ids})
-    elif status := await _find(home, account_id, newest, set(seen), publication):
-        return status
-    reply = await home.post("/api/v1/statuses", {"status": publication.text}, publication.key)
-    return _result(reply, home.host, publication.now)
+    if seen is not None:
+        return await _find(home, account_id, newest, set(seen), publication)
+    await publication.remember({**publication.progress, "seen": [status["id"] for status in newest[:PAGE]]})
+    return None
 
 
 def _statuses_of(account_id: str, limit: int, before: str | None = None) -> str:

@@ -155,6 +155,13 @@ def test_json_is_read_as_far_as_it_goes() -> None:
     assert (found.at("a", "d"), found.at("list", "x"), Reply(200, {}, None).at("a")) == (1, None, None)
 
 
+@pytest.mark.parametrize("value", ["[]", '{"":{}}', '{"id":"1"}'])
+async def test_an_answer_of_very_many_values_is_not_kept(sender: Sender, receiver: Receiver, value: str) -> None:
+    receiver.answer(Answer(body=f"[{','.join([value] * 90_000)}]"), Answer(body=f"[{','.join([value] * 10_000)}]"))
+    assert (await ask(sender, "GET", receiver.url)).document is None
+    assert len((await ask(sender, "GET", receiver.url)).document) == 10_000
+
+
 def test_a_refusal_is_the_networks_own_where_it_names_an_error_in_whatever_form() -> None:
     named = [{"error": "Forbidden"}, {"error": {"code": "FORBIDDEN"}}]
     assert [Reply(403, {}, document).strange for document in [*named, {}, [], None]] == [False, False, True, True, True]
