@@ -7,6 +7,7 @@ fragments count as small things here, and are refused by validation afterwards.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -14,6 +15,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
@@ -54,6 +56,8 @@ class Measure:
     directives: int = 0
     introspections: int = 0
     introspection_lists: int = 0
+    # Values that the introspection gives for it.
+    introspected: float = 0
     # Objects that it may load or build.
     cost: int = 0
 
@@ -66,11 +70,12 @@ class Measure:
             min(self.directives + other.directives, ENDLESS),
             min(self.introspections + other.introspections, ENDLESS),
             max(self.introspection_lists, other.introspection_lists),
+            min(self.introspected + other.introspected, ENDLESS),
             min(self.cost + other.cost, ENDLESS),
         )
 
 
-# What a request may ask for. GraphiQL's introspection has a depth of 15, 1 nested list and some 120 fields.
+# What a request may ask for. GraphiQL's introspection is 15 deep, has 1 nested list, 120 fields and some 12,000 values.
 LIMITS = Measure(
     depth=20,
     fields=1_000,
@@ -78,6 +83,7 @@ LIMITS = Measure(
     directives=100,
     introspections=3,
     introspection_lists=3,
+    introspected=15_000,
     cost=10_000,
 )
 MAX_ROOT_FIELDS = 30
@@ -89,6 +95,7 @@ _WORDS = {
     "directives": "has {found} directives; {limit} are allowed",
     "introspections": "introspects {found} times; {limit} are allowed",
     "introspection_lists": "nests {found} lists of the introspection; {limit} are allowed",
+    "introspected": "asks for some {found:,.0f} values of the introspection; {limit:,} are allowed",
     "cost": "may cost {found}; {limit} are allowed. Ask for smaller pages (first, last)",
 }
 
@@ -214,8 +221,13 @@ class Ruler:
             directives=inner.directives,
             introspections=min(inner.introspections + (name in {"__schema", "__type"}), ENDLESS),
             introspection_lists=inner.introspection_lists + lists,
+            introspected=self._introspected(name, inner) if within_introspection else inner.introspected,
             cost=0 if within_introspection else self._cost(node, definition, inner),
         )
+
+    def _introspected(self, name: str, inner: Measure) -> float:
+        """How many values: of a list of the introspection as many as it has entries, in the mean over the schema."""
+        return min(_lengths(self.schema).get(name, 1.0) * (1 + inner.introspected), ENDLESS)
 
     def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
         return (
@@ -261,3 +273,17 @@ class Ruler:
         if isinstance(node, IntValueNode):
             return int(node.value) if len(node.value) < 10 else LARGEST_SIZE
         return None
+
+
+@cache
+def _lengths(schema: GraphQLSchema) -> dict[str, float]:
+    """How many entries the lists of the introspection have. One that is nested in itself has as many again."""
+    types = schema.type_map.values()
+    fields = [field for type_ in types for field in getattr(type_, "fields", {}).values()]
+    arguments = sum(len(field.args) for field in fields if isinstance(field, GraphQLField))
+    values = sum(len(type_.values) for type_ in types if isinstance(type_, GraphQLEnumType))
+    a_type = {"fields": len(fields), "inputFields": len(fields), "enumValues": values}
+    means = {name: found / len(types) for name, found in a_type.items()}
+    # What wraps a type, "!" and lists, ends soon.
+    means["ofType"] = 0.5
+    return {"types": len(types), "args": arguments / len(fields), "directives": len(schema.directives), **means}

@@ -73,6 +73,12 @@ def nested_bomb(levels: int) -> str:
         pytest.param(
             "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", id="introspection"
         ),
+        pytest.param(
+            "{ __schema { "
+            + " ".join(f"a{i}: types {{ fields {{ name type {{ name }} args {{ name }} }} }}" for i in range(40))
+            + "} }",
+            id="all types 40 times",
+        ),
         pytest.param(" ".join(f"query q{i} {{ {NAMES} }}" for i in range(200)), id="200 operations"),
         pytest.param(
             "{ webhooks(first: 100) { nodes { deliveries(first: 100) { nodes { id } } } } }", id="large pages"
