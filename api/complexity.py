@@ -37,8 +37,9 @@ from graphql import (
 from domain.pages import DEFAULT_SIZE, LARGEST_SIZE
 
 ENDLESS = 10**9
-# What a list that has no pages is taken to hold: attempts of a delivery, accounts of a post.
+# What a list that has no pages is taken to hold: attempts of a delivery, headers. Of a post's, more: 50 are allowed.
 PLAIN_LIST = 5
+POST_LISTS = {"accounts": 20, "variants": 20}
 # A page is a statement of its own, wherever it stands, and often one that counts as well.
 PAGE_COST = 10
 MUTATION_COST = 10
@@ -238,9 +239,11 @@ class Ruler:
 
     def _cost(self, node: FieldNode, definition: GraphQLField | None, inner: Measure) -> int:
         """1 for an object and what is in it, times its number where there are many; PAGE_COST for a page beside what it
-        holds; nothing for plain values."""
-        if node.selection_set is None or node.name.value.startswith("__"):
+        holds; nothing for plain values, but 1 under each other name than their own."""
+        if node.name.value.startswith("__"):
             return 0
+        if node.selection_set is None:
+            return int(node.alias is not None)
         if definition and "first" in definition.args and "last" in definition.args:
             return min(PAGE_COST + self._page_size(node) * inner.cost, ENDLESS)
         return min(self._size(node, definition) * (1 + inner.cost), ENDLESS)
@@ -250,7 +253,8 @@ class Ruler:
         if definition and "ids" in definition.args:
             return self._ids(node)
         is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
-        return PLAIN_LIST if is_list and node.name.value not in {"nodes", "edges"} else 1
+        name = node.name.value
+        return POST_LISTS.get(name, PLAIN_LIST) if is_list and name not in {"nodes", "edges"} else 1
 
     def _page_size(self, node: FieldNode) -> int:
         sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]

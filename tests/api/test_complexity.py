@@ -79,6 +79,10 @@ def nested_bomb(levels: int) -> str:
             + "} }",
             id="all types 40 times",
         ),
+        pytest.param(
+            "{ posts(first: 100) { nodes { accounts { " + " ".join(f"a{i}: errors" for i in range(90)) + " } } } }",
+            id="one list of many under 90 names",
+        ),
         pytest.param(" ".join(f"query q{i} {{ {NAMES} }}" for i in range(200)), id="200 operations"),
         pytest.param(
             "{ webhooks(first: 100) { nodes { deliveries(first: 100) { nodes { id } } } } }", id="large pages"
@@ -135,6 +139,8 @@ def test_nonsense_is_left_to_validation(query: str) -> None:
         ("{ deliveries(first: 100) { nodes { id uuid status attemptCount event { type } } } }", 210),
         ("{ webhooks(first: 100) { nodes { deliveries(first: 1) { totalCount nodes { id } } } } }", 1_210),
         ("{ deliveries(first: 10) { nodes { attempts { id } } } }", 70),
+        ("{ deliveries(first: 10) { nodes { attempts { a: error b: error error } } } }", 170),
+        ("{ posts(first: 10) { nodes { accounts { account { name } } } } }", 420),
         ("mutation { tokenRevoke(id: 1) { errors { code } } }", 16),
         ("subscription { deliveryStatusChanged { cursor delivery { id } } }", 2),
         ("{ __schema { types { name } } }", 0),
