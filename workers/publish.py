@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -15,6 +15,8 @@ from domain.unit import Domain
 
 # How many posts one worker publishes at once; a workspace alone may hold half of them.
 PLACES = 40
+# Rounds that end are gathered for a moment, so that one look fills many places.
+GATHER_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,9 @@ class Publisher:
         self._rounds: dict[int, asyncio.Task[None]] = {}
         # How many rounds of each workspace there are.
         self._held: Counter[int] = Counter()
+        # Whether more may be due than there was a place for: then whoever ends makes room for the next at once.
+        self._more = False
+        self._looking: asyncio.Task[None] | None = None
         self._closing = False
 
     @asynccontextmanager
@@ -46,6 +51,8 @@ class Publisher:
     async def stop(self) -> None:
         """Begin nothing more, and wait for what is under way."""
         self._closing = True
+        if self._looking is not None:
+            await end(self._looking)
         if self._rounds:
             deadline = self._domain.settings.shutdown_deadline.total_seconds()
             await asyncio.wait(self._rounds.values(), timeout=deadline)
@@ -63,12 +70,18 @@ class Publisher:
 
     async def take_due(self) -> None:
         """Begin a round of every post that is due and that no worker holds, as far as there are places."""
-        for post_id, workspace_id in (await owed.due_posts(PLACES)).items():
+        self._more = False
+        found = await owed.due_posts(PLACES)
+        self._more |= len(found) == PLACES
+        for post_id, workspace_id in found.items():
             self.take(post_id, workspace_id)
 
     def take(self, post_id: int, workspace_id: int) -> None:
-        """Begin a round of this post, unless one is under way or there is no place for it: then the loop finds it."""
-        if self._closing or post_id in self._rounds or not self._has_place_for(workspace_id):
+        """Begin a round of this post, unless one is under way or there is no place for it: then it is found later."""
+        if self._closing or post_id in self._rounds:
+            return
+        if not self._has_place_for(workspace_id):
+            self._more = True
             return
         round_ = asyncio.create_task(self._round(post_id))
         self._rounds[post_id] = round_
@@ -93,3 +106,15 @@ class Publisher:
         except Exception:
             # Ours, not the network's: the lease runs out and the post is taken again.
             log.exception("publish.broke", post=post_id)
+        else:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self._more and not self._closing and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_again())
+
+    async def _look_again(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        # The loop tells of it.
+        with suppress(Unavailable):
+            await self.take_due()

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain import workspaces
+from domain.database import now
 from domain.settings import Settings
 from domain.tables import Event, Post
 from domain.unit import Actor, Domain, opened
@@ -33,6 +34,10 @@ async def due_post(domain: Domain, admin: Actor, server: str = "ok") -> Post:
 async def is_published(post: Post) -> bool:
     await post.refresh_from_db()
     return post.status is PostStatus.PUBLISHED
+
+
+async def nothing_is_under_way() -> bool:
+    return not await Post.exists(status=PostStatus.PUBLISHING)
 
 
 async def told(event_type: EventType) -> int:
@@ -87,6 +92,20 @@ async def test_two_workers_publish_a_post_once(domain: Domain, admin: Actor, pub
         await until(lambda: is_published(post))
 
     assert await told(EventType.POST_PUBLISHED) == 1
+
+
+async def test_posts_for_which_there_was_no_place_follow_without_the_loop(
+    domain: Domain, admin: Actor, publisher: Publisher
+) -> None:
+    account = await doing.add_account(domain, admin)
+    for _ in range(PLACES + 1):
+        await doing.write(domain, admin, account)
+    await Post.all().update(status=PostStatus.PUBLISHING, due_at=await now())
+
+    await publisher.take_due()
+
+    assert len(publisher._rounds) == PLACES // 2
+    await until(nothing_is_under_way)
 
 
 async def test_no_more_rounds_than_places_are_begun(domain: Domain, publisher: Publisher) -> None:
