@@ -5,9 +5,11 @@ The last argument of each is our database. Where Redis serves another one, each 
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
-# Or fewer, as many as take so much where all are as large as the newest, but KEPT_OLD at least: a change of a post
-# carries its texts, and 50,000 of those would be gigabytes in the memory that all workspaces share.
+# Posts may be a thousand times as large: a stream that grew beyond this loses the older half of its changes. It is
+# measured, which takes milliseconds, where a change of more than so many bytes is added: always where it has 64 KiB,
+# and else as often as its share of those.
 KEPT_BYTES = 64 * 1024 * 1024
+LARGE_CHANGE = 2 * 1024
 # What is older goes too, but for so many of the last, from which the readers of a quiet workspace go on. And a stream
 # goes whole that nobody has watched or written to for as long.
 KEPT_SECONDS = 24 * 3600
@@ -49,7 +51,7 @@ _ADD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = {}
-local function add(stream, workspace, size, ...)
+local function add(stream, workspace, ...)
   local id, first = ids[stream], workspace * SPAN
   local is_first = not id
   if is_first then
@@ -68,8 +70,15 @@ local function add(stream, workspace, size, ...)
     id.ms, id.n = id.ms + 1, 0
   end
   local added = string.format('%.0f-%.0f', id.ms, first + id.n)
-  local most = math.min(KEPT_CHANGES, math.max(KEPT_OLD, math.floor(KEPT_BYTES / size)))
-  redis.call('XADD', stream, 'MAXLEN', '~', most, added, ...)
+  redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
+  local size = #(select(4, ...) or '')
+  if size > LARGE_CHANGE and now % 64 < size / 1024 then
+    local length = redis.call('XLEN', stream)
+    while length > 1 and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > KEPT_BYTES do
+      length = math.floor(length / 2)
+      redis.call('XTRIM', stream, 'MAXLEN', length)
+    end
+  end
   -- Not before: a Redis that is full refuses a script's first write, and none after that.
   if is_first then
     redis.call('EXPIRE', stream, KEPT_SECONDS)
@@ -129,7 +138,7 @@ for i = 1, #ARGV, 2 do
   elseif order >= 2 and occurred + (order - 2) * DOUBT < tonumber(redis.call('GET', stream .. ':since') or '0') then
     verdict = STANDS
   elseif order > 0 or number == last + 1 then
-    newest = workspace .. ' ' .. add(stream, workspace, #entry, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
+    newest = workspace .. ' ' .. add(stream, workspace, 'k', string.sub(entry, 1, 1), 'e', string.sub(entry, 2))
     redis.call('SET', seen, number, 'EX', memory)
     verdict = STANDS
   end
@@ -154,7 +163,7 @@ if redis.call('EXISTS', stream .. ':erased') == 1 then
 end
 if redis.call('EXISTS', stream) == 0 then
   redis.call('SET', stream .. ':since', since)
-  add(stream, workspace, #since, 'since', since)
+  add(stream, workspace, 'since', since)
 end
 redis.call('EXPIRE', stream, KEPT_SECONDS)
 return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
@@ -165,8 +174,8 @@ def script(text: str) -> str:
     """One of the scripts as Redis runs it."""
     whole = _OWN + _ADD + text
     for name in (
-        "KEPT_CHANGES", "KEPT_BYTES", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN", "SERVED", "BEGUN",
-        "HELD", "STANDS", "NO_STREAM",
+        "KEPT_CHANGES", "KEPT_BYTES", "LARGE_CHANGE", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN",
+        "SERVED", "BEGUN", "HELD", "STANDS", "NO_STREAM",
     ):  # fmt: skip
         whole = whole.replace(name, str(globals()[name]))
     return whole

@@ -11,6 +11,9 @@ from domain.live import Change, Live, Order
 from domain.outlet import SETTLE
 from domain.vocabulary import DeliveryStatus
 
+# Of posts that are told in one go: Redis may have been away for hours, and a post may have a megabyte.
+MOST_BYTES = 8 * 1024 * 1024
+
 Row = Mapping[str, Any]
 
 
@@ -37,8 +40,8 @@ async def settle(live: Live, limit: int) -> int:
 
 
 async def settle_posts(live: Live, limit: int) -> int:
-    """The same for changes of posts, of which each is kept whole until the stream has it."""
-    untold = await rows(_UNTOLD_POSTS, limit)
+    """The same for changes of posts, of which each is kept whole until the stream has it; of large ones fewer."""
+    untold = await rows(_UNTOLD_POSTS, limit, MOST_BYTES)
     changes = [
         Change(
             kind="post",
@@ -95,6 +98,10 @@ WHERE u.delivery_id = told.delivery_id AND d.id = told.delivery_id AND d.change 
 """
 
 _UNTOLD_POSTS = """
-SELECT c.id, c.workspace_id, c.post_id, c.change, c.occurred_at, c.snapshot::text AS snapshot
-FROM post_change c WHERE c.occurred_at < now() - interval '1 second' ORDER BY c.id LIMIT $1
+SELECT id, workspace_id, post_id, change, occurred_at, snapshot FROM (
+    SELECT *, sum(octet_length(snapshot)) OVER (ORDER BY id) - octet_length(snapshot) AS before FROM (
+        SELECT c.id, c.workspace_id, c.post_id, c.change, c.occurred_at, c.snapshot::text AS snapshot
+        FROM post_change c WHERE c.occurred_at < now() - interval '1 second' ORDER BY c.id LIMIT $1
+    ) untold
+) weighed WHERE before < $2 ORDER BY id
 """

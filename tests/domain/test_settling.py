@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from tortoise.transactions import in_transaction
 
 from domain import deliveries, settling, webhooks
@@ -244,6 +245,18 @@ async def test_a_post_s_changes_that_nobody_announced_are_told_in_order_and_once
 
     assert await posts_told(domain, admin) == [("post", "draft"), ("post", "publishing")]
     assert await PostChange.all().count() == 0
+
+
+async def test_of_large_posts_fewer_are_told_in_one_go(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "MOST_BYTES", 1)
+    await untold_post(domain, admin)
+    await rows("UPDATE post_change SET occurred_at = occurred_at - interval '2 seconds'")
+
+    assert [await settling.settle_posts(domain.hub.live, 10) for _ in range(3)] == [1, 1, 0]
+
+    assert await posts_told(domain, admin) == [("post", "draft"), ("post", "publishing")]
 
 
 async def test_a_post_s_next_change_waits_until_the_ones_before_it_are_told(domain: Domain, admin: Actor) -> None:
