@@ -33,19 +33,24 @@ CLOSE_SECONDS = 2
 # A delivery is settled once its last change stands in the stream and no other has come since. One that waits is locked:
 # a claim that is under way relies on the row here, and would end up DELIVERING without anybody to watch its lease.
 # What others hold, such as a loop that settles the same, is theirs: waiting for each other, both would deadlock.
+# Lateral, with a limit: a plan that was made of empty tables, and is kept, joins each row with all of the other.
 SETTLE = """
-WITH told AS (
-    SELECT d.id, d.status, d.change FROM unnest($1::bigint[], $2::int[]) AS told (id, change)
-    JOIN delivery d ON d.id = told.id AND d.change = told.change
-), waiting AS (
-    SELECT d.id FROM told JOIN delivery d ON d.id = told.id AND d.change = told.change
-    WHERE told.status IN ('pending', 'retrying') FOR NO KEY UPDATE OF d SKIP LOCKED
+WITH told AS MATERIALIZED (
+    SELECT told.*, d.status FROM unnest($1::bigint[], $2::int[]) AS told (id, change) CROSS JOIN LATERAL (
+        SELECT status FROM delivery WHERE id = told.id AND change = told.change LIMIT 1
+    ) d
+), waiting AS MATERIALIZED (
+    SELECT d.id FROM told CROSS JOIN LATERAL (
+        SELECT id FROM delivery WHERE id = told.id AND change = told.change LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    ) d WHERE told.status IN ('pending', 'retrying')
 )
-DELETE FROM unsettled WHERE delivery_id IN (
-    SELECT u.delivery_id FROM unsettled u JOIN (
+DELETE FROM unsettled WHERE delivery_id = ANY (ARRAY(
+    SELECT u.delivery_id FROM (
         SELECT id FROM told WHERE status IN ('succeeded', 'failed', 'cancelled') UNION ALL SELECT id FROM waiting
-    ) AS at_rest ON u.delivery_id = at_rest.id FOR UPDATE OF u SKIP LOCKED
-)
+    ) AS at_rest CROSS JOIN LATERAL (
+        SELECT delivery_id FROM unsettled WHERE delivery_id = at_rest.id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) u
+))
 """
 
 log = structlog.get_logger(__name__)

@@ -73,15 +73,18 @@ async def _attempts_of(delivery_ids: Sequence[int]) -> dict[int, list[Row]]:
 _TAKE_UNSETTLED = """
 WITH taken AS (
     UPDATE unsettled SET check_at = now() + interval '5 seconds'
-    WHERE delivery_id IN (
+    WHERE delivery_id = ANY (ARRAY(
         SELECT delivery_id FROM unsettled WHERE check_at <= now() ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
-    )
+    ))
     RETURNING delivery_id, from_change
 )
-SELECT d.*, t.from_change, w.active, w.circuit_open_until,
-    e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
-FROM taken t JOIN delivery d ON d.id = t.delivery_id JOIN webhook w ON w.id = d.webhook_id
-    JOIN event e ON e.id = d.event_id
+SELECT d.*, t.from_change, w.*, e.* FROM taken t CROSS JOIN LATERAL (
+    SELECT * FROM delivery WHERE id = t.delivery_id LIMIT 1
+) d CROSS JOIN LATERAL (
+    SELECT active, circuit_open_until FROM webhook WHERE id = d.webhook_id LIMIT 1
+) w CROSS JOIN LATERAL (
+    SELECT uuid AS event_uuid, occurred_at AS event_occurred_at FROM event WHERE id = d.event_id LIMIT 1
+) e
 ORDER BY d.id
 """
 

@@ -6,10 +6,13 @@ from tortoise.transactions import in_transaction
 from domain import settling
 from domain.database import committed_until, rows
 from domain.live import ForeignRedis, Live
+from domain.outlet import SETTLE
+from domain.settling import _TAKE_UNSETTLED
 from domain.tables import PostChange
 from domain.unit import Actor, Domain
 from tests.domain.at_once import beside
-from tests.domain.doing import add_account, happen, publish, write
+from tests.domain.doing import add_account, happen, listen, multiply, publish, write
+from tests.domain.explaining import rows_read
 from tests.domain.untold import (
     begin_long_ago,
     check_now,
@@ -18,6 +21,8 @@ from tests.domain.untold import (
     untold_delivery,
     untold_post,
 )
+
+MANY = 1000
 
 
 async def test_what_another_worker_holds_keeps_the_rest_from_nothing(domain: Domain, admin: Actor) -> None:
@@ -45,6 +50,32 @@ async def test_what_could_not_be_told_is_put_off_for_a_moment_and_not_forgotten(
     assert await settling.settle(domain.hub.live, 10) == 0, "or a thousand workers would try it a thousand times"
     await check_now()
     assert await settling.settle(domain.hub.live, 10) == 1
+
+
+@pytest.mark.unused_database
+@pytest.mark.parametrize(("statement", "table"), [(SETTLE, "delivery"), (_TAKE_UNSETTLED, "unsettled")])
+async def test_a_plan_that_was_made_while_the_tables_were_empty_reads_no_whole_table_for_each_row(
+    domain: Domain, admin: Actor, statement: str, table: str
+) -> None:
+    ids = [*range(1, MANY + 2)]
+    values = (ids, [1] * len(ids)) if statement == SETTLE else (len(ids),)
+
+    async with rows_read(table) as count:
+        # As after all was removed for its age.
+        await rows("ANALYZE delivery, unsettled, event, webhook")
+        # After five times PostgreSQL keeps the plan, until it learns of the rows by itself.
+        for _ in range(10):
+            await rows(statement, *values)
+        await listen(domain, admin)
+        await happen(domain, admin)
+        await multiply(MANY)
+        await rows("INSERT INTO unsettled (delivery_id, from_change) SELECT id, 1 FROM delivery ON CONFLICT DO NOTHING")
+        await rows("UPDATE unsettled SET check_at = now()")
+        await rows(statement, *values)
+        told = await rows("SELECT count(*) AS left, min(check_at) > now() AS taken FROM unsettled")
+
+    assert told[0]["taken"] if statement == _TAKE_UNSETTLED else told[0]["left"] == 0
+    assert count.rows < 50 * MANY
 
 
 async def long_enough_ago() -> None:
