@@ -41,7 +41,7 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
     moment = await now()
     webhook = await Webhook.get_or_none(id=new.webhook_id, workspace_id=unit.workspace.id, deleted_at=None)
     _check(new, webhook, moment)
-    before, _ = await ids_between(Delivery, new.since, None)
+    before, last = await ids_between(Delivery, new.since, new.until)
     replay = await Replay.create(
         workspace_id=unit.workspace.id,
         webhook_id=new.webhook_id,
@@ -52,7 +52,7 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
         # By the database's clock, as its end is.
         created_at=moment,
     )
-    counted = await rows(_COUNT, replay.id)
+    counted = await rows(_COUNT, replay.id, last)
     replay.total = counted[0]["total"]
     if not replay.total:
         replay.finished_at = moment
@@ -99,7 +99,11 @@ async def copy_page(replay_id: int) -> Page:
 
     Raises Unavailable.
     """
-    made: Sequence[Mapping[str, Any]] = await rows(_COPY_PAGE, replay_id, PAGE, MOST_WAITING)
+    asked = await rows("SELECT until FROM replay WHERE id = $1 AND finished_at IS NULL", replay_id)
+    if not asked:
+        return Page((), ())
+    _, last = await ids_between(Delivery, None, asked[0]["until"])
+    made: Sequence[Mapping[str, Any]] = await rows(_COPY_PAGE, replay_id, PAGE, MOST_WAITING, last)
     return Page(
         changes=[change_of(row, row["created_at"], Order.NEXT) for row in made],
         owed=[Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made],
@@ -118,7 +122,7 @@ ORDER BY turn, random() LIMIT $1
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id
 WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses)
-    AND d.created_at >= r.since AND d.created_at < r.until AND d.id > r.position
+    AND d.created_at >= r.since AND d.created_at < r.until AND d.id > r.position AND d.id <= $2
 """
 
 # What ended a moment before a replay was asked for may have been committed a moment after it was counted.
@@ -133,7 +137,7 @@ WITH r AS (
 ), page AS (
     SELECT d.id, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.is_test FROM r, LATERAL (
         SELECT * FROM delivery
-        WHERE webhook_id = r.webhook_id AND id > r.position
+        WHERE webhook_id = r.webhook_id AND id > r.position AND id <= $4
             AND finished_at <= r.created_at AND status = ANY (r.statuses)
             AND created_at >= r.since AND created_at < r.until AND r.deleted_at IS NULL
         ORDER BY id LIMIT $2
