@@ -28,7 +28,7 @@ from workers.deliver import deliver
 from workers.engine import Engine
 from workers.prune import Prune
 from workers.publish import Publisher, publish
-from workers.replay import copy_pages
+from workers.replay import copy_forever
 from workers.rescue import Rescue
 from workers.reseal import Resealing
 
@@ -64,11 +64,12 @@ async def work(settings: Settings) -> None:
         engine = await stack.enter_async_context(Engine(domain).running())
         publisher = await stack.enter_async_context(Publisher(domain).running())
         metrics.watch(domain.outlet, lambda: settings.worker_concurrency - engine.lanes.free)
-        rescue = Rescue(domain, engine, publisher.take_due, lambda: copy_pages(domain), Resealing(domain).once)
+        rescue = Rescue(domain, engine, publisher.take_due, Resealing(domain).once)
         await stack.enter_async_context(health.served(settings, rescue.pulse))
         running = [
             asyncio.create_task(rescue.forever(), name="rescue"),
             asyncio.create_task(take_hints(domain, engine, publisher), name="hints"),
+            asyncio.create_task(copy_forever(domain), name="replays"),
             asyncio.create_task(Prune(settings).forever(), name="prune"),
             asyncio.create_task(lookout.look_forever(), name="lookout"),
         ]
