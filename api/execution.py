@@ -32,9 +32,11 @@ INTROSPECTION: Final = "introspection"
 # Of messages that repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
-# Of an answer, in characters. The cost counts objects, and no objects tell how long their texts are, or under how many
+# Of an answer, in bytes. The cost counts objects, and no objects tell how long their texts are, or under how many
 # names each is asked for.
 LONGEST_ANSWER = 32 * 1024 * 1024
+# Shorter texts without any letter of another script are counted by their characters.
+SHORT = 64
 TOO_LONG: Final = "The answer would have more than 32 MiB. Ask for less at once."
 # What costs more than LARGE holds up others for a tenth of a second and longer, more than MEDIUM for some milliseconds
 # each: so many of each workspace are executed at a time.
@@ -219,10 +221,18 @@ def too_long(data: Any) -> list[GraphQLError]:
         for value in values:
             kind = type(value)
             if kind is str:
-                size += len(value)
+                size += len(value) if len(value) < SHORT and value.isascii() else _bytes_of(value)
             elif kind is dict or kind is list:
                 waiting.append(value)
     return [coded(TOO_LONG, QUERY_TOO_COMPLEX)] if size > LONGEST_ANSWER else []
+
+
+def _bytes_of(text: str) -> int:
+    """As it is encoded: a letter may have four bytes, and an escape of a receiver's control character six."""
+    try:
+        return len(orjson.dumps(text))
+    except TypeError:
+        return len(text)  # half of a surrogate pair, which nobody can encode
 
 
 def encoded(outcome: Outcome, request_id: str) -> bytes:

@@ -240,12 +240,13 @@ def test_the_full_introspection_passes() -> None:
     assert cost(query) == 0
 
 
-async def test_an_answer_that_is_too_long_is_not_encoded(settings: Settings) -> None:
+@pytest.mark.parametrize(("letter", "bytes_each"), [("x", 1), ("\U0001d11e", 4), ("\x01", 6)])
+async def test_an_answer_that_is_too_long_is_not_encoded(settings: Settings, letter: str, bytes_each: int) -> None:
     @strawberry.type
     class Texts:
         @strawberry.field
         def long(self) -> str:
-            return "x" * (LONGEST_ANSWER // 10)
+            return letter * (LONGEST_ANSWER // 10 // bytes_each)
 
     @strawberry.type
     class Changes(Texts):
