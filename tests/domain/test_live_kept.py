@@ -1,13 +1,16 @@
 """What a live stream keeps, and for how long."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from domain import live_scripts
-from domain.live import CursorExpired, Live, Order
+from domain.live import Change, CursorExpired, Live, Order
 from domain.live_scripts import SPAN, stream_of
 from tests.domain.streaming import change, live_of, numbers, told
 
@@ -73,10 +76,15 @@ async def test_a_stream_that_nobody_watches_or_writes_to_is_forgotten(
         while await redis.exists(stream_of(7)):
             await asyncio.sleep(0.05)
 
+    monkeypatch.undo()
+    other = live_of(redis)
+    await other.append([elsewhere(1)])
+    kept = await other.open(8)
+    await live.append([change(2)])
     with pytest.raises(CursorExpired):
         await told(live, cursor)
-    await live.append([change(2)])
     assert await numbers(live) == [2]
+    assert await other.held([(8, kept)]) == [True], "or all begin anew"
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -108,12 +116,10 @@ async def test_where_redis_went_back_to_an_older_copy_all_streams_begin_anew_and
     other, unaware = live_of(redis), live_of(redis)
     await unaware.append([change(1)])
     kept = await live.open(7)
-    copy = {key: await redis.dump(key) for key in await redis.keys("hookline:*")}
-    await live.append([change(2)])
-    await other.append([change(3)])
-    await redis.flushall()
-    for key, value in copy.items():
-        await redis.restore(key, 0, value)
+    async with going_back(redis):
+        for _ in "told", "told again":
+            await live.append([change(2)])
+        await other.append([change(3)])
     await unaware.append([change(1, subject=2)])
 
     await live.append([change(4, Order.CLEAR)])
@@ -124,3 +130,51 @@ async def test_where_redis_went_back_to_an_older_copy_all_streams_begin_anew_and
         await told(live, kept)
     assert await numbers(live) == [4, 5]
     assert [entry.data["n"] for entry in await told(live, anew)] == [5]
+
+
+async def test_so_they_do_where_the_copy_knows_nothing_of_a_workspace(live: Live, redis: Redis) -> None:
+    await live_of(redis).append([change(1)])
+    kept = await live.open(7)
+    await live.erase(9)
+    async with going_back(redis):
+        await live.append([elsewhere(1)])
+    # More keys than one look shows.
+    await redis.mset({f"another's:{number}": "" for number in range(20_000)})
+
+    await live.append([elsewhere(2)])
+
+    assert await live.held([(7, kept)]) == [False]
+    assert await live.open(9) == "0-0", "or an erased one begins again"
+
+
+@asynccontextmanager
+async def going_back(redis: Redis) -> AsyncIterator[None]:
+    """Redis forgets what the block does."""
+    copy = {key: await redis.dump(key) for key in await redis.keys("hookline:*")}
+    yield
+    await redis.flushall()
+    for key, value in copy.items():
+        await redis.restore(key, 0, value)
+
+
+def elsewhere(number: int) -> Change:
+    """A change in another workspace."""
+    return replace(change(number, subject=8), workspace_id=8)
+
+
+@pytest.mark.parametrize("way", ["emptied", "erased"])
+async def test_where_a_stream_went_for_another_reason_no_other_begins_anew(live: Live, redis: Redis, way: str) -> None:
+    await live.append([change(1)])
+    if way == "emptied":
+        # In another millisecond, as in test_live.py.
+        await asyncio.sleep(0.002)
+        await redis.flushall()
+    else:
+        await live.erase(7)
+    other = live_of(redis)
+    await other.append([elsewhere(1)])
+    kept = await other.open(8)
+
+    await live.append([elsewhere(2)])
+
+    assert await live.held([(8, kept)]) == [True]
