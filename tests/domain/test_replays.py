@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import replays, webhooks, workspaces
 from domain.database import now, rows
@@ -12,6 +13,7 @@ from domain.replays import NewReplay
 from domain.tables import AuditEvent, Delivery, Replay, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, Role
+from tests.domain.at_once import beside
 from tests.domain.doing import faults_of, happen, listen, multiply
 from tests.domain.explaining import rows_read
 from tests.domain.untold import entries
@@ -86,15 +88,24 @@ async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domai
 
 
 async def test_copies_are_told_of_and_hinted_at_at_once(domain: Domain, admin: Actor) -> None:
-    await start(domain, admin, await failed_deliveries(domain, admin, 2))
+    webhook = await failed_deliveries(domain, admin, 2)
+    await rows("UPDATE delivery SET is_test = id = (SELECT min(id) FROM delivery)")
+    await rows("UPDATE webhook SET max_attempts = 3")
+    await start(domain, admin, webhook)
     await domain.outlet.flush()
     await domain.redis.flushall()
 
     await copy_pages(domain)
     await domain.outlet.flush()
 
-    copies = [copy.id for copy in await Delivery.exclude(replay_id=None).order_by("id")]
-    assert sorted(entry.data["delivery"]["id"] for entry in await entries(domain, admin)) == copies
+    copies = await Delivery.exclude(replay_id=None).order_by("id")
+    assert sorted(entry.data["delivery"]["id"] for entry in await entries(domain, admin)) == [
+        each.id for each in copies
+    ]
+    # As a new delivery to the webhook of today; a test stays one.
+    assert [(each.max_attempts, each.is_test) for each in copies] == [(3, True), (3, False)]
+    watched = await rows("SELECT from_change FROM unsettled WHERE delivery_id >= $1", copies[0].id)
+    assert [row["from_change"] for row in watched] == [1, 1], "or the loop tells of none where this process dies"
     assert await domain.redis.zcard(QUEUE_NAME) == 1
 
 
@@ -106,6 +117,15 @@ async def test_a_replay_waits_while_many_of_its_copies_wait(domain: Domain, admi
 
     await replay.refresh_from_db()
     assert replay.done == replays.MOST_WAITING
+
+
+async def test_a_page_that_another_worker_is_copying_is_left_to_it(domain: Domain, admin: Actor) -> None:
+    replay = await start(domain, admin, await failed_deliveries(domain, admin, 2))
+    async with in_transaction():
+        assert len((await replays.copy_page(replay.id)).owed) == 2
+        other = await beside(replays.copy_page(replay.id))
+        assert other.done()
+    assert (await other).owed == []
 
 
 @pytest.mark.unused_database
@@ -142,18 +162,18 @@ async def test_only_what_was_asked_for_is_copied(domain: Domain, admin: Actor) -
 async def test_what_was_made_as_the_span_begins_is_copied_and_what_was_made_as_it_ends_is_not(
     domain: Domain, admin: Actor
 ) -> None:
-    webhook = await failed_deliveries(domain, admin, 3)
-    hour = timedelta(hours=1)
+    webhook = await failed_deliveries(domain, admin, 4)
+    minute = timedelta(minutes=1)
     ids = [delivery.id for delivery in await Delivery.all().order_by("id")]
     for number, id_ in enumerate(ids):
-        await rows("UPDATE delivery SET created_at = $2 WHERE id = $1", id_, LONG_AGO + number * hour)
+        await rows("UPDATE delivery SET created_at = $2 WHERE id = $1", id_, LONG_AGO + number * minute)
 
-    replay = await start(domain, admin, webhook, since=LONG_AGO, until=LONG_AGO + 2 * hour)
+    replay = await start(domain, admin, webhook, since=LONG_AGO + minute, until=LONG_AGO + 3 * minute)
     assert replay.total == 2
     await copy_pages(domain)
 
     copied = await Delivery.filter(replay_id=replay.id).order_by("id").values_list("retry_of_id", flat=True)
-    assert copied == ids[:2]
+    assert copied == ids[1:3]
 
 
 async def test_what_ends_after_it_was_asked_for_is_not_copied(domain: Domain, admin: Actor) -> None:
