@@ -38,18 +38,22 @@ async def test_what_another_worker_holds_keeps_the_rest_from_nothing(domain: Dom
 
 
 async def test_what_could_not_be_told_is_put_off_for_a_moment_and_not_forgotten(domain: Domain, admin: Actor) -> None:
+    await untold_post(domain, admin)
     await untold_delivery(domain, admin)
     await check_now()
+    await long_enough_ago()
 
     async def identity() -> str:
         return "theirs"
 
-    with pytest.raises(ForeignRedis):
-        await settling.settle(Live(domain.redis, committed_until, identity), 10)
+    for settle in (settling.settle, settling.settle_posts):
+        with pytest.raises(ForeignRedis):
+            await settle(Live(domain.redis, committed_until, identity), 10)
 
     assert await settling.settle(domain.hub.live, 10) == 0, "or a thousand workers would try it a thousand times"
     await check_now()
     assert await settling.settle(domain.hub.live, 10) == 1
+    assert await settling.settle_posts(domain.hub.live, 10) == 2
 
 
 @pytest.mark.unused_database
