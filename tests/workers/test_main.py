@@ -1,6 +1,7 @@
 """The worker as a process: all that is kept in the database is done, whether Redis is there or not."""
 
 import asyncio
+import resource
 import signal
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -26,11 +27,16 @@ from tests.receiver import Answer, Receiver
 from tests.waiting import until
 
 NEW_KEY = bytes(range(100, 132))
+# With which some machines begin.
+FEW_FILES = 256
 
 
 @asynccontextmanager
 async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Process, str]]:
-    """A worker that has taken a round of its loop, without Redis and with one key more; and the URL of its own port."""
+    """A worker that has taken a round of its loop, without Redis and with one key more; and the URL of its own port.
+
+    It begins with few files.
+    """
     port = try_port("127.0.0.1", 0)
     variables = {
         "HOOKLINE_DATABASE_URL": settings.database_url,
@@ -40,7 +46,13 @@ async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Proces
         "HOOKLINE_METRICS_PORT": str(port),
         "HOOKLINE_READY_FILE": str(folder / "ready"),
     }
-    process = Process("worker", variables, folder / "worker.log", (folder / "ready").exists).launch()
+    process = Process("worker", variables, folder / "worker.log", (folder / "ready").exists)
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, most))
+    try:
+        process.launch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     try:
         yield await process.ready(), f"http://127.0.0.1:{port}"
     finally:
@@ -74,10 +86,12 @@ async def test_without_redis_a_worker_does_all_that_is_owed_and_finishes_what_it
                 and not await resealing.left(Vault((NEW_KEY, SECRET_KEY)))
                 and await says("metrics", "hookline_database_reached 1.0")
                 and await says("metrics", "hookline_attempts_in_flight 1.0")
+                and not await says("metrics", f"process_max_fds {FEW_FILES:.1f}")
             )
 
         await until(is_done)
-        process.send(signal.SIGTERM)
+        # As Ctrl-C does; SIGTERM is what the tests of tests/e2e send.
+        process.send(signal.SIGINT)
         await until(lambda: says("readyz", "unavailable"))
         let_go.set()
         assert await process.gone() == 0
