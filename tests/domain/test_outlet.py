@@ -72,6 +72,7 @@ async def test_changes_leave_in_the_order_in_which_they_were_announced(outlet: O
     await outlet.flush()
 
     assert await told(redis) == [1, 2, 3]
+    assert not outlet._filled.is_set(), "or it goes on sending nothing"
 
 
 async def test_hints_of_many_commits_share_a_job(outlet: Outlet, redis: ArqRedis) -> None:

@@ -5,6 +5,7 @@ from domain.tables import Attempt, Delivery
 from domain.unit import Domain
 from domain.vocabulary import DeliveryStatus
 from tests.waiting import until
+from workers import metrics
 from workers.engine import Engine
 
 
@@ -21,3 +22,8 @@ async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Deliv
 
     await until(is_over)
     return await Delivery.all().order_by("id")
+
+
+def claimed(by: str) -> float:
+    """How many were taken so far because this told of them, as the metrics of this process have it."""
+    return metrics.REGISTRY.get_sample_value("hookline_claimed_total", {"by": by}) or 0.0

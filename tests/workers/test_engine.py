@@ -19,7 +19,7 @@ from tests.domain.doing import happen, listen
 from tests.domain.untold import statuses
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
-from tests.workers.delivering import all_due_now, finished
+from tests.workers.delivering import all_due_now, claimed, finished
 from workers.engine import Engine
 from workers.rescue import Rescue
 
@@ -29,12 +29,13 @@ async def test_a_repeated_hint_sends_nothing(domain: Domain, admin: Actor, engin
     event = await happen(domain, admin)
     delivery = await Delivery.get(event_id=event.id)
     owed = [Owed(delivery.id, webhook.id, webhook.workspace_id)]
+    before = claimed("hint")
 
     await asyncio.gather(*(engine.deliver(owed) for _ in range(5)))
     await finished(domain, engine)
     await engine.deliver(owed)
 
-    assert len(receiver.requests) == 1
+    assert (len(receiver.requests), claimed("hint") - before) == (1, 1)
     assert engine.lanes.free == domain.settings.worker_concurrency
 
 
@@ -131,6 +132,21 @@ async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
 
     (delivery,) = await finished(domain, engine)
     assert delivery.status is DeliveryStatus.SUCCEEDED
+
+
+async def test_an_attempt_that_breaks_in_our_own_hands_gives_its_place_back_and_is_left_to_its_lease(
+    domain: Domain, admin: Actor, engine: Engine, rescue: Rescue
+) -> None:
+    await listen(domain, admin)
+    await happen(domain, admin)
+    # As a newer version may write it.
+    await rows("UPDATE webhook SET method = 'QUERY'")
+    with capture_logs() as lines:
+        await rescue.once()
+        await until(lambda: "attempt.broke" in {line["event"] for line in lines})
+
+    assert engine.lanes.free == domain.settings.worker_concurrency
+    assert (await Delivery.get()).status is DeliveryStatus.DELIVERING
 
 
 async def test_what_becomes_due_while_places_are_being_filled_is_not_forgotten(

@@ -16,7 +16,7 @@ from tests.domain.attempting import LEASE, SENT, TOOK
 from tests.domain.doing import change_webhook, happen, listen
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
-from tests.workers.delivering import all_due_now, finished
+from tests.workers.delivering import all_due_now, claimed, finished
 from workers import metrics
 from workers.engine import Engine
 from workers.recorder import Recorder
@@ -105,6 +105,7 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
 ) -> None:
     webhook = await listen(domain, admin, callback_url=closed_port)
     opened_before = metrics.REGISTRY.get_sample_value("hookline_circuits_opened_total") or 0
+    probed_before, found_before = claimed("probe"), claimed("database")
     for _ in range(8):
         await happen(domain, admin)
     await rescue.once()
@@ -132,6 +133,8 @@ async def test_repeated_failures_to_connect_open_the_circuit_and_one_probe_close
 
     made = await finished(domain, engine, 16)
     assert {delivery.status for delivery in made} == {DeliveryStatus.SUCCEEDED}
+    assert claimed("probe") == probed_before + 1
+    assert claimed("database") == found_before + await Attempt.all().count() - 1
 
 
 async def test_only_a_probe_moves_an_open_circuit(domain: Domain, admin: Actor) -> None:
