@@ -194,7 +194,8 @@ def test_the_documented_limits_are_those_that_hold() -> None:
     for limit in (
         f"{MOST_WEBHOOKS:,} webhooks, {accounts.MOST_ACCOUNTS} accounts and {MOST_TOKENS:,} valid tokens",
         f"tried at most {MOST_ATTEMPTS} times and has at most {MOST_HEADERS} headers",
-        f"{post_checks.LONGEST_BODY:,} characters and {post_checks.MOST_ACCOUNTS} accounts",
+        f"{post_checks.LONGEST_BODY:,} characters, {post_checks.LONGEST_TEXTS:,} with all its variants,",
+        f"and {post_checks.MOST_ACCOUNTS} accounts",
         f"{MOST_DELETED} posts are deleted at once",
     ):
         assert limit in section
