@@ -45,6 +45,9 @@ PROVIDER_ANSWER: Final = 1024 * 1024
 KEEP_ALIVE: Final = 4.0
 # Idle connections that are kept besides those in use.
 IDLE_CONNECTIONS: Final = 1000
+# To networks: as many as a worker publishes posts (workers/publish.py), to as many accounts as a post may have. With
+# fewer, twenty posts of one workspace to a network that hangs would leave the others' none.
+NETWORK_CONNECTIONS: Final = 40 * 50
 # A look-up may take this long per try and server; a name that is not found in so many fails the attempt.
 DNS_SECONDS: Final = 2.0
 DNS_TRIES: Final = 2
@@ -90,7 +93,8 @@ class Sender:
         nameservers: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """At most `connections` requests are under way at once on kept connections, and as many on fresh ones.
+        """At most `connections` requests are under way at once on kept connections, and as many on fresh ones; calls
+        have connections of their own.
 
         `nameservers` ("192.0.2.1", "127.0.0.1:5353") stand in for those of the system, `tls` for its authorities.
         """
@@ -109,9 +113,11 @@ class Sender:
             stack.push_async_callback(resolver.close)
             kept = await stack.enter_async_context(self._connector(resolver, keepalive_timeout=KEEP_ALIVE))
             fresh = await stack.enter_async_context(self._connector(resolver, force_close=True))
+            called = self._connector(resolver, force_close=True, limit=NETWORK_CONNECTIONS)
+            networks = await stack.enter_async_context(called)
             self._kept = await stack.enter_async_context(self._session(kept))
             self._fresh = await stack.enter_async_context(self._session(fresh))
-            self._provider = await stack.enter_async_context(self._session(fresh, GuardedProviderResponse))
+            self._provider = await stack.enter_async_context(self._session(networks, GuardedProviderResponse))
             self._open = stack.pop_all()
         return self
 
@@ -180,9 +186,8 @@ class Sender:
             # aiohttp asks no resolver about literals, so the address is judged where it is dialled.
             socket_factory=self._socket_for,
             resolver=resolver,
-            limit=self._connections,
             ssl=True if self._tls is None else self._tls,
-            **options,
+            **{"limit": self._connections, **options},
         )
 
     def _session(

@@ -1,12 +1,19 @@
 """Calls to networks by the same door: what goes out, how much may come back, and how calls fail."""
 
+import asyncio
+
 import pytest
 
-from domain.sender import CallFailed, SenderLimits
+from domain.post_checks import MOST_ACCOUNTS
+from domain.sender import NETWORK_CONNECTIONS, CallFailed, SenderLimits
 from domain.vocabulary import AttemptOutcome
 from tests.domain.name_server import NameServer
 from tests.domain.sending import LOOPBACK, connections, sending, sending_by
 from tests.receiver import Answer, Receiver
+from workers.publish import PLACES
+
+# More than `sending` has for deliveries.
+MOST_AT_ONCE = 110
 
 
 async def test_a_network_is_called_with_json_or_with_nothing(receiver: Receiver) -> None:
@@ -35,6 +42,21 @@ async def test_each_call_has_a_connection_of_its_own(receiver: Receiver) -> None
             for _ in range(2):
                 await sender.call("GET", receiver.url)
     assert len(connected) == 2
+
+
+async def test_a_network_that_hangs_keeps_no_other_one_waiting(receiver: Receiver) -> None:
+    over = asyncio.Event()
+    receiver.answer(*[Answer(after=over)] * MOST_AT_ONCE, path="/hangs")
+    async with sending(limits=SenderLimits()) as sender, asyncio.TaskGroup() as group:
+        for _ in range(MOST_AT_ONCE):
+            group.create_task(sender.call("GET", receiver.url_of("/hangs")))
+        await receiver.wait_for(MOST_AT_ONCE)
+        assert (await sender.call("GET", receiver.url)).status == 200
+        over.set()
+
+
+def test_there_are_connections_for_all_accounts_of_all_posts_that_are_published_at_once() -> None:
+    assert NETWORK_CONNECTIONS >= PLACES * MOST_ACCOUNTS
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1024 * 1024, True), (1024 * 1024 + 1, False)])
