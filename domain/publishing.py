@@ -101,9 +101,14 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
 async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
     """Take a post that is free and, as its accounts that are to be tried, due by `now`. Raises Unavailable."""
     begun = time.monotonic()
-    if not (found := await read(Workspace, _WHOSE, post_id)):
-        return None
-    async with domain.unit(Actor(found[0], None, Role.ADMIN)) as unit:
+    async with domain.posts_at_once:
+        if not (found := await read(Workspace, _WHOSE, post_id)):
+            return None
+        return await _claim(domain, Actor(found[0], None, Role.ADMIN), post_id, now, begun)
+
+
+async def _claim(domain: Domain, actor: Actor, post_id: int, now: datetime, begun: float) -> Claimed | None:
+    async with domain.unit(actor) as unit:
         taken = await database.rows(_CLAIM, post_id, now, now + domain.settings.lease)
         if not taken:
             return None
@@ -112,7 +117,7 @@ async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
         held = [await _begin(post, entry, now) for entry in entries if _is_ready(entry, now)]
         if taken[0]["was"] != PostStatus.PUBLISHING:
             await announce(unit, post, entries)
-    return Claimed(unit.actor, post_id, post.claim, now, tuple(held), begun)
+    return Claimed(actor, post_id, post.claim, now, tuple(held), begun)
 
 
 _WHOSE = "SELECT w.* FROM post p JOIN workspace w ON w.id = p.workspace_id WHERE p.id = $1"
@@ -220,7 +225,7 @@ RETURNING post_account.id
 
 async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishResult) -> None:
     """Keep how one account went, as soon as it is known. Raises LostLease."""
-    async with domain.unit(claimed.actor) as unit:
+    async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         await _held_post(claimed)
         if isinstance(result, Unauthorized) and not await accounts.lose_authorization(unit, held.account):
             # A person has authorised it again, or another post has renewed the session: the newer ones are tried too.
@@ -258,7 +263,7 @@ async def _keep_credentials(unit: Unit, account: Account, credentials: dict[str,
 
 async def finish(domain: Domain, claimed: Claimed) -> None:
     """Give the post back until its next account is due, or end it with its event. Raises LostLease."""
-    async with domain.unit(claimed.actor) as unit:
+    async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         post = await _held_post(claimed)
         entries = await entries_of(post)
         post.leased_until = None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
@@ -25,6 +25,8 @@ from domain.tracing import Tracer
 from domain.vault import Vault
 from domain.version import VERSION
 from domain.vocabulary import Role
+
+POSTS_AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class Domain:
     outlet: Outlet
     hub: Hub
     tracer: Tracer
+    # Many posts are published at once, for networks are slow. Of the connections to the database they take no more, or
+    # deliveries wait for theirs.
+    posts_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE))
 
     @asynccontextmanager
     async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:

@@ -11,10 +11,12 @@ from structlog.testing import capture_logs
 from domain import workspaces
 from domain.database import now
 from domain.settings import Settings
-from domain.tables import Event, Post
-from domain.unit import Actor, Domain, opened
+from domain.tables import Event, Post, Webhook
+from domain.unit import POSTS_AT_ONCE, Actor, Domain, opened
 from domain.vocabulary import EventType, PostStatus, Role
+from tests.api.test_complexity import waiting_for_locks
 from tests.away import close, gated, reopen
+from tests.databases import connected
 from tests.domain import doing
 from tests.waiting import until
 from workers.publish import PLACES, Publisher, publish
@@ -127,6 +129,22 @@ async def test_posts_of_one_workspace_leave_places_for_those_of_others(domain: D
 
     await publisher.stop()
     assert not publisher._held
+
+
+async def test_posts_leave_connections_to_others(
+    domain: Domain, admin: Actor, publisher: Publisher, settings: Settings
+) -> None:
+    post = await due_post(domain, admin)
+    async with connected(settings.database_url) as apart:
+        async with apart.transaction(), asyncio.timeout(30):
+            await apart.execute("LOCK TABLE post IN ACCESS EXCLUSIVE MODE")
+            for number in range(PLACES // 2):
+                publisher.take(post.id + number, post.workspace_id)
+            while await waiting_for_locks(apart) < POSTS_AT_ONCE:
+                pass
+            assert await Webhook.all().count() == 0
+            assert await waiting_for_locks(apart) == POSTS_AT_ONCE
+        await until(lambda: is_published(post))
 
 
 async def test_leaving_waits_for_the_round_that_is_under_way(domain: Domain, admin: Actor) -> None:
