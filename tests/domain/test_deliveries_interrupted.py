@@ -16,14 +16,17 @@ from tests.domain.doing import happen, listen
 from tests.domain.explaining import rows_read
 
 
-async def test_a_death_of_long_ago_can_be_logged_too(domain: Domain, admin: Actor) -> None:
+# Of sixty days, the milliseconds are more than an integer holds.
+@pytest.mark.parametrize(("ago", "logged"), [(timedelta(hours=1), 3_600_000), (timedelta(days=60), 2**31 - 1)])
+async def test_a_death_of_long_ago_can_be_logged_too(domain: Domain, admin: Actor, ago: timedelta, logged: int) -> None:
     delivery = await owe(domain, admin)
     await claim(delivery)
     await lease_ran_out(delivery)
-    # Its duration in milliseconds is more than an integer holds.
-    await Delivery.filter(id=delivery.id).update(claimed_at=datetime.now(UTC) - timedelta(days=60))
+    await Delivery.filter(id=delivery.id).update(claimed_at=datetime.now(UTC) - ago)
 
     assert await deliveries.Watch().interrupt_expired(10) == 1
+
+    assert (await Attempt.get()).duration_ms == pytest.approx(logged, rel=0.01)
 
 
 async def test_a_death_is_logged_and_costs_no_attempt(domain: Domain, admin: Actor) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from time import monotonic
 
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from domain.hub import BLOCK_MS, Attachment, Hub
+from domain.live_scripts import stream_of
 from tests.domain.hearing import Listener, attach, changes, readers
 from tests.waiting import until
 
@@ -92,6 +94,17 @@ async def test_who_has_closed_hears_nothing_more(hub: Hub) -> None:
     assert await stays.next(1) == [1]
     assert gone.heard.empty()
     assert hub.listeners == 1
+
+
+async def test_an_entry_of_a_stranger_that_is_no_change_ends_no_reading(hub: Hub, redis: Redis) -> None:
+    listener, _ = await attach(hub)
+    with capture_logs() as lines:
+        await redis.xadd(stream_of(7), {"k": "d", "e": "{"})
+        await until(lambda: "live.broke" in {line["event"] for line in lines})
+
+    await hub.live.append(changes(1))
+
+    assert await listener.next(1) == [1]
 
 
 async def test_who_closes_as_it_hears_something_takes_nobody_along(hub: Hub) -> None:
