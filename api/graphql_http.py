@@ -13,7 +13,7 @@ from api.facts import Facts
 from api.outbox import CUT
 from api.process import Process, process_of
 from api.rates import RateLimited
-from api.statuses import AT_FAULT, EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of
+from api.statuses import AT_FAULT, EVENT_STREAM, GRAPHQL, JSON, negotiate, status_of, takes_event_stream
 from domain.errors import HooklineError, Unauthenticated, Unavailable
 from domain.unit import Actor
 
@@ -96,12 +96,13 @@ class _Exchange:
     async def _perform(self, method: str, media_type: str, actor: Actor, prepared: Prepared) -> Response | None:
         if method == "GET" and prepared.kind == "mutation":
             return self._error(405, "Send mutations by POST.", headers={"allow": "POST"})
-        if media_type == EVENT_STREAM:
+        is_subscription = prepared.kind == "subscription"
+        if media_type == EVENT_STREAM or (is_subscription and takes_event_stream(self.headers.get("accept"))):
             cut = self.scope["extensions"][CUT]["cut"]
             event_stream = graphql_sse.EventStream(self.process, actor, self.facts, self.send, cut)
             await graphql_sse.stream(event_stream, prepared, self.receive)
             return None
-        if prepared.kind == "subscription":
+        if is_subscription:
             return self._error(400, f"Subscribe over a WebSocket (graphql-transport-ws), or ask for {EVENT_STREAM}.")
         return self._answer(await self.process.execute(prepared, actor, self.facts.request_id, "http"))
 

@@ -56,6 +56,11 @@ def negotiate(accept: str | None) -> str | None:
     return None
 
 
+def takes_event_stream(accept: str | None) -> bool:
+    """Whether the client names event streams among what it takes, though it may prefer something else."""
+    return any(media_type == EVENT_STREAM and quality > 0 for media_type, quality in _wishes(accept or ""))
+
+
 def _wishes(accept: str) -> list[tuple[str, float]]:
     wishes = []
     for part in accept.split(","):

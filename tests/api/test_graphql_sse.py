@@ -73,6 +73,22 @@ async def test_get_works_as_browsers_event_sources_use_it(api: Api) -> None:
         assert (await Stream(answer).event())[0] == "next"
 
 
+@pytest.mark.parametrize("less", ["text/event-stream", "text/event-stream;q=0.1"])
+async def test_a_subscription_is_streamed_to_who_prefers_json_for_the_rest(api: Api, less: str) -> None:
+    # As clients do that say the same of each operation.
+    headers = api.bearer | {"accept": f"{GRAPHQL}, application/json, {less}"}
+    async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        await api.until_watched_by(1)
+        await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
+        assert (await Stream(answer).event())[0] == "next"
+    async with api.http.post(api.graphql, json={"query": NAME}, headers=headers) as answer:
+        assert answer.content_type == GRAPHQL
+    for accept in (f"{GRAPHQL}, */*", f"{GRAPHQL}, text/event-stream;q=0"):
+        async with api.http.post(api.graphql, json={"query": WATCH}, headers=api.bearer | {"accept": accept}) as answer:
+            assert (answer.status, answer.content_type) == (400, GRAPHQL)
+
+
 async def test_changes_are_streamed_as_they_happen(api: Api) -> None:
     async with streaming(api, WATCH) as stream:
         await api.until_watched_by(1)
