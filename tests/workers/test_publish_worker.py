@@ -14,11 +14,10 @@ from domain.settings import Settings
 from domain.tables import Event, Post, Webhook
 from domain.unit import POSTS_AT_ONCE, Actor, Domain, opened
 from domain.vocabulary import EventType, PostStatus, Role
-from tests.api.test_complexity import waiting_for_locks
 from tests.away import close, gated, reopen
 from tests.databases import connected
 from tests.domain import doing
-from tests.waiting import until
+from tests.waiting import until, waiting_for_locks
 from workers.publish import PLACES, Publisher, publish
 
 
