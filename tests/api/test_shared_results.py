@@ -24,7 +24,7 @@ from tests.api.changes import announce, delivery_change, some_changes, succeeded
 from tests.api.conftest import Api
 from tests.api.documents import many
 from tests.api.test_live_feed import listen
-from tests.domain.doing import publish
+from tests.domain.doing import change_webhook, create_webhook, publish
 from tests.schema.conftest import Client
 from tests.schema.world import World, furnish
 
@@ -148,3 +148,16 @@ async def stock_results(api: Api, text: str, variables: dict[str, Any], number: 
                 body["errors"] = [present(error, "live").formatted for error in result.errors]
             found.append(json.loads(json.dumps(body)))
     return found
+
+
+async def test_what_was_read_for_one_change_does_not_answer_for_the_next(api: Api) -> None:
+    domain, workspace_id = api.process.domain, api.actor.workspace.id
+    webhook, _ = await create_webhook(domain, api.actor, name="Before")
+    listener, _ = await listen(api, "subscription { deliveryStatusChanged { delivery { webhook { name } } } }")
+    await announce(domain, some_changes(workspace_id, 1, webhook_id=webhook.id))
+    await listener.until(1)
+    await change_webhook(domain, api.actor, webhook, name="After")
+    await announce(domain, some_changes(workspace_id, 1, webhook_id=webhook.id))
+    await listener.until(2)
+    told = [result["data"]["deliveryStatusChanged"]["delivery"]["webhook"]["name"] for result in listener.results]
+    assert told == ["Before", "After"]
