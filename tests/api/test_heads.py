@@ -83,9 +83,13 @@ async def test_requests_on_one_connection_are_counted_one_by_one(api: Api) -> No
 
 
 async def test_a_body_is_no_head(api: Api) -> None:
-    query = b'{"query": "{ viewer { workspace { name } } } #' + b"x" * (MAX_HEAD_BYTES + PIECE) + b'"}'
+    long = (
+        b'{"query": "{ viewer { workspace { name } } }", "extensions": {"of": "'
+        + b"x" * (MAX_HEAD_BYTES + PIECE)
+        + b'"}}'
+    )
 
-    status, _ = await api.raw("POST", query, content_type="application/json")
+    status, _ = await api.raw("POST", long, content_type="application/json")
 
     assert status == 200
 
