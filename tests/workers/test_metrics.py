@@ -1,0 +1,67 @@
+"""What a worker counts: each figure under its own name, in its own unit."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from domain.backlog import Backlog
+from domain.deliveries import Recorded
+from domain.verdicts import NO_WAIT, Result
+from domain.vocabulary import AttemptOutcome, DeliveryStatus
+from workers import metrics
+
+
+def shown(name: str, **labels: str) -> float:
+    return metrics.REGISTRY.get_sample_value(f"hookline_{name}", labels) or 0.0
+
+
+def test_what_the_database_says_is_owed_is_told() -> None:
+    metrics.tell(Backlog(due=3, oldest_due=timedelta(minutes=2), in_flight=4, circuits_open=5))
+
+    names = ("due", "oldest_due_seconds", "in_flight", "circuits_open")
+    assert [shown(name) for name in names] == [3, 120, 4, 5]
+
+
+def ended(number: int, milliseconds: int) -> Result:
+    """A success, as the attempt of that number."""
+    return Result(
+        claimed={"attempt_number": number},
+        status=DeliveryStatus.SUCCEEDED,
+        wait=NO_WAIT,
+        retry_after=False,
+        duration_ms=milliseconds,
+        outcome=AttemptOutcome.SUCCEEDED,
+        error=None,
+        request_url="",
+        request_headers="",
+    )
+
+
+def test_of_attempts_those_count_as_deliveries_that_still_had_their_lease() -> None:
+    def counts() -> list[float]:
+        return [
+            shown("attempts_total", outcome="succeeded"),
+            shown("deliveries_total", status="succeeded"),
+            shown("lease_losses_total"),
+            shown("retries_total"),
+            shown("attempt_duration_seconds_sum"),
+        ]
+
+    before, results = counts(), [ended(1, 500), ended(2, 1_500)]
+    metrics.count_attempts(results, [Recorded(results[0], {})])
+
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == pytest.approx([2, 1, 1, 1, 2.0])
+
+
+def test_what_a_process_holds_is_told_whenever_somebody_asks() -> None:
+    registered = set(metrics.REGISTRY._collector_to_names)
+    outlet = SimpleNamespace(dropped=7)
+    metrics.watch(outlet, lambda: 3)  # type: ignore[arg-type]
+    try:
+        assert (shown("outlet_dropped_total"), shown("attempts_in_flight")) == (7, 3)
+        outlet.dropped = 8
+        assert shown("outlet_dropped_total") == 8
+    finally:
+        for collector in set(metrics.REGISTRY._collector_to_names) - registered:
+            metrics.REGISTRY.unregister(collector)
