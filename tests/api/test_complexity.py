@@ -11,7 +11,7 @@ import strawberry
 from graphql import get_introspection_query
 
 from api.documents import MOST_IN_A_LIST, BadDocument, Documents
-from api.execution import LARGE, LARGE_AT_ONCE, LONGEST_ANSWER, MEDIUM, MEDIUM_AT_ONCE, TOO_LONG
+from api.execution import LARGE, LARGE_AT_ONCE, LONGEST_ANSWER, MEDIUM, MEDIUM_AT_ONCE, TOO_LONG, too_long
 from domain import database
 from domain.settings import Settings
 from schema.schema import schema
@@ -262,3 +262,9 @@ async def test_an_answer_that_is_too_long_is_not_encoded(settings: Settings, let
         # It was carried out all the same.
         status, body = await api.post(f"mutation {{ {asked(11)} }}")
         assert (status, body["errors"][0]["message"], body["data"]) == (200, TOO_LONG, None)
+
+
+def test_the_names_of_an_answer_count_as_its_texts_do() -> None:
+    few = {"nodes": [{"n" * 1024: 1}] * 9}
+    assert too_long(few) == []
+    assert too_long({"nodes": few["nodes"] * (LONGEST_ANSWER // 9_000)}) != []

@@ -9,11 +9,13 @@ from tortoise.transactions import in_transaction
 from domain import deliveries, settling, webhooks
 from domain.database import rows
 from domain.live import Entry
+from domain.outcome import Failed
 from domain.post_records import announce, entries_of
 from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain
 from domain.verdicts import result_of
-from tests.domain.attempting import ILL, LEASE, SENT, WELL, lease_ran_out
+from domain.vocabulary import AttemptOutcome
+from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL, lease_ran_out
 from tests.domain.doing import happen, listen
 from tests.domain.untold import (
     begin_long_ago,
@@ -52,6 +54,7 @@ async def test_a_change_that_nobody_announced_is_told_and_settled(domain: Domain
 
 async def test_a_whole_life_that_nobody_announced_is_told_in_order(domain: Domain, admin: Actor) -> None:
     delivery = await untold_delivery(domain, admin)
+    await attempt(delivery, Failed(AttemptOutcome.INTERRUPTED, "This one does not count.", TOOK))
     await attempt(delivery, ILL)
     assert await deliveries.claim([delivery.id], LEASE) == []
     await attempt(delivery, WELL)
@@ -63,10 +66,12 @@ async def test_a_whole_life_that_nobody_announced_is_told_in_order(domain: Domai
 
     told = await entries(domain, admin)
     assert [entry.data["status"] for entry in told] == [
-        "pending", "delivering", "retrying", "delivering", "succeeded"
+        "pending", "delivering", "retrying", "delivering", "retrying", "delivering", "succeeded"
     ]  # fmt: skip
-    assert [entry.data["attempt"] and entry.data["attempt"]["number"] for entry in told] == [None, None, 1, None, 2]
-    assert [entry.data["delivery"]["attempt_count"] for entry in told] == [0, 0, 1, 1, 2]
+    assert [entry.data["attempt"] and entry.data["attempt"]["number"] for entry in told] == [
+        None, None, 1, None, 2, None, 3
+    ]  # fmt: skip
+    assert [entry.data["delivery"]["attempt_count"] for entry in told] == [0, 0, 0, 0, 1, 1, 2]
 
 
 async def test_what_was_announced_in_time_is_not_told_again(domain: Domain, admin: Actor) -> None:
