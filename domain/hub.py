@@ -5,7 +5,7 @@ stream, once per entry. Where Redis lost a stream, the listeners are told to rea
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from domain import tasks
 from domain.errors import Unavailable, reason_of
 from domain.live import CursorExpired, Entry, Live, read_entry
-from domain.live_scripts import stream_of
+from domain.live_scripts import LARGE_CHANGE, stream_of
 
 BLOCK_MS = 5000
 READ_COUNT = 500
@@ -125,7 +125,7 @@ class Hub:
         for key, entries in found or []:
             stream = self._streams[key]
             # So far behind, entries may have been trimmed before they were read.
-            if len(entries) < READ_COUNT or await self._is_held(stream):
+            if not _may_be_trimmed(entries) or await self._is_held(stream):
                 self._hand_out(stream, entries)
             else:
                 stream.position = entries[-1][0].decode()
@@ -168,6 +168,11 @@ class Hub:
 
     async def _is_held(self, stream: _Stream) -> bool:
         return (await self.live.held([(stream.workspace_id, stream.position)]))[0]
+
+
+def _may_be_trimmed(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+    # For its length a stream is trimmed far behind its end, for its size where a large change is added, which stays.
+    return len(entries) >= READ_COUNT or any(len(fields.get(b"e", b"")) > LARGE_CHANGE for _, fields in entries)
 
 
 def _tell_lost(stream: _Stream) -> None:

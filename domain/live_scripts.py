@@ -6,10 +6,12 @@ The last argument of each is our database. Where Redis serves another one, each 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
 # Posts may be a thousand times as large: a stream that grew beyond this loses the older half of its changes. It is
-# measured, which takes milliseconds, where a change of more than so many bytes is added: always where it has 64 KiB,
-# and else as often as its share of those.
+# measured, which takes milliseconds, where changes of more than so many bytes are added: always where a script adds
+# 64 KiB of them, and else as often as their share of those; in one script again after so many more only, for Redis
+# answers nobody meanwhile.
 KEPT_BYTES = 64 * 1024 * 1024
 LARGE_CHANGE = 2 * 1024
+MEASURED_EACH = 8 * 1024 * 1024
 # What is older goes too, but for so many of the last, from which the readers of a quiet workspace go on. And a stream
 # goes whole that nobody has watched or written to for as long.
 KEPT_SECONDS = 24 * 3600
@@ -55,7 +57,7 @@ local function add(stream, workspace, ...)
   local id, first = ids[stream], workspace * SPAN
   local is_first = not id
   if is_first then
-    id = {ms = now, n = -1}
+    id = {ms = now, n = -1, large = 0}
     ids[stream] = id
     local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
     if last then
@@ -72,11 +74,15 @@ local function add(stream, workspace, ...)
   local added = string.format('%.0f-%.0f', id.ms, first + id.n)
   redis.call('XADD', stream, 'MAXLEN', '~', KEPT_CHANGES, added, ...)
   local size = #(select(4, ...) or '')
-  if size > LARGE_CHANGE and now % 64 < size / 1024 then
-    local length = redis.call('XLEN', stream)
-    while length > 1 and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > KEPT_BYTES do
-      length = math.floor(length / 2)
-      redis.call('XTRIM', stream, 'MAXLEN', length)
+  if size > LARGE_CHANGE then
+    id.large = id.large + size
+    if now % 64 < id.large / 1024 then
+      id.large = -MEASURED_EACH
+      local length = redis.call('XLEN', stream)
+      while length > 1 and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > KEPT_BYTES do
+        length = math.floor(length / 2)
+        redis.call('XTRIM', stream, 'MAXLEN', length)
+      end
     end
   end
   -- Not before: a Redis that is full refuses a script's first write, and none after that.
@@ -174,7 +180,7 @@ def script(text: str) -> str:
     """One of the scripts as Redis runs it."""
     whole = _OWN + _ADD + text
     for name in (
-        "KEPT_CHANGES", "KEPT_BYTES", "LARGE_CHANGE", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN",
+        "KEPT_CHANGES", "KEPT_BYTES", "LARGE_CHANGE", "MEASURED_EACH", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN",
         "SERVED", "BEGUN", "HELD", "STANDS", "NO_STREAM",
     ):  # fmt: skip
         whole = whole.replace(name, str(globals()[name]))

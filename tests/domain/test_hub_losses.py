@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from domain.database import committed_until, identity
 from domain.hub import AWAY_SECONDS, READ_COUNT, Hub
 from domain.live import Live, order_of
-from domain.live_scripts import stream_of
+from domain.live_scripts import LARGE_CHANGE, stream_of
 from domain.settings import Settings
 from domain.unit import opened
 from tests.away import break_silently, close, gated, reopen
@@ -140,13 +140,20 @@ async def test_who_attaches_while_losses_are_looked_for_does_not_end_the_search(
     await asyncio.gather(hub._look_for_losses(), attach(hub, 4))
 
 
-async def test_what_is_trimmed_before_it_is_read_is_not_passed_over(hub: Hub, redis: Redis) -> None:
+@pytest.mark.parametrize(
+    ("left", "size"), [pytest.param(READ_COUNT, 1, id="for its length"), pytest.param(2, LARGE_CHANGE, id="its size")]
+)
+async def test_what_is_trimmed_before_it_is_read_is_not_passed_over(
+    hub: Hub, redis: Redis, left: int, size: int
+) -> None:
     listener, position = await attach(hub)
     count = order_of(position)[1]
+    text = "x" * size
     async with redis.pipeline(transaction=True) as pipe:
-        for number in range(2 * READ_COUNT):
-            pipe.xadd(stream_of(7), {"k": "d", "e": f'{{"n":{number}}}'}, id=f"{2**45}-{count + number}")
-        pipe.xtrim(stream_of(7), maxlen=READ_COUNT, approximate=False)
+        for number in range(2 * left):
+            entry = f'{{"n":{number},"text":"{text}"}}'
+            pipe.xadd(stream_of(7), {"k": "d", "e": entry}, id=f"{2**45}-{count + number}")
+        pipe.xtrim(stream_of(7), maxlen=left, approximate=False)
         await pipe.execute()
 
     async with asyncio.timeout(30):

@@ -51,6 +51,21 @@ async def test_a_stream_of_large_changes_keeps_the_newest_that_it_has_room_for(
     assert len(found) >= 10
 
 
+async def test_a_stream_is_measured_once_however_many_large_changes_come_together(live: Live, redis: Redis) -> None:
+    """Measured with each of 500 changes, Redis answered nobody for over a second, and whoever told them gave up."""
+    large = [replace(change(number, Order.CLEAR), data={"body": "x" * 65_536}) for number in range(1, 21)]
+    before = await times_measured(redis)
+
+    await live.append(large)
+
+    assert await times_measured(redis) == before + 1
+
+
+async def times_measured(redis: Redis) -> int:
+    stats = await redis.info("commandstats")
+    return sum(found["calls"] for name, found in stats.items() if name.startswith("cmdstat_memory"))
+
+
 async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_scripts, "KEPT_OLD", 200)
     live = live_of(redis)
