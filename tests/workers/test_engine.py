@@ -15,6 +15,7 @@ from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, Role
 from tests.away import close, gated, reopen
+from tests.domain.at_once import beside
 from tests.domain.doing import happen, listen
 from tests.domain.untold import statuses
 from tests.receiver import Answer, Receiver
@@ -87,10 +88,9 @@ async def test_a_claim_whose_asker_is_cancelled_is_sent_all_the_same(
     event = await happen(domain, admin)
     delivery = await Delivery.get(event_id=event.id)
     places = engine.lanes.free
-    asking = asyncio.create_task(engine.deliver([Owed(delivery.id, webhook.id, webhook.workspace_id)]))
     async with in_transaction():
         await rows("SELECT FROM delivery FOR UPDATE")
-        await until(lambda: engine.lanes.free < places)
+        asking = await beside(engine.deliver([Owed(delivery.id, webhook.id, webhook.workspace_id)]))
         asking.cancel()
         await asyncio.wait({asking})
 
