@@ -33,7 +33,7 @@ def _results(ids: list[int]) -> list[list[Any]]:
     headers = json.dumps([["Content-Type", "application/json"]] * 10)
     row: tuple[Any, ...] = (
         1, "succeeded", timedelta(0), False, 5, "succeeded", None, "http://127.0.0.1:9/", "POST", headers, 200, headers,
-        "ok", False,
+        "ok", False, "http://127.0.0.1:9/",
     )  # fmt: skip
     return [ids, *([value] * len(ids) for value in row)]
 
