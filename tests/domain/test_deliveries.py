@@ -15,10 +15,12 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType
 from tests.domain.at_once import beside
 from tests.domain.attempting import ILL, LEASE, TOOK, WELL, claim, lease_ran_out, now_due, owe, record
-from tests.domain.doing import happen, listen
+from tests.domain.doing import happen, listen, multiply
+from tests.domain.explaining import rows_read
 
 # The schedule's first, without its jitter.
 FIRST_WAIT = timedelta(seconds=5)
+MANY = 500
 
 
 async def test_an_event_makes_one_delivery_for_each_active_webhook_that_listens(domain: Domain, admin: Actor) -> None:
@@ -210,3 +212,30 @@ async def test_a_result_is_recorded_once(domain: Domain, admin: Actor) -> None:
     assert len(await record(row, WELL)) == 1
     assert await record(row, WELL) == []
     assert await Attempt.all().count() == 1
+
+
+@pytest.mark.unused_database
+@pytest.mark.parametrize("statement", [deliveries._CLAIM_THESE, deliveries._CLAIM_FOR], ids=["these", "for webhooks"])
+async def test_a_claim_whose_plan_was_made_while_the_tables_were_empty_reads_no_event_but_its_own(
+    domain: Domain, admin: Actor, statement: str
+) -> None:
+    wanted = ([1], [MANY], [False]) if statement == deliveries._CLAIM_FOR else ([*range(1, MANY + 1)],)
+
+    async with rows_read("event") as count:
+        # As after all was removed for its age.
+        await rows("ANALYZE delivery, unsettled, event, webhook")
+        # After five times PostgreSQL keeps the plan, until it learns of the rows by itself.
+        for _ in range(10):
+            await rows(statement, LEASE, *wanted)
+        await owe(domain, admin)
+        await multiply(MANY - 1)
+        await rows(
+            """INSERT INTO event (workspace_id, uuid, type, occurred_at, document)
+            SELECT workspace_id, gen_random_uuid(), type, occurred_at, document FROM event, generate_series(2, $1)""",
+            MANY,
+        )
+        await rows("UPDATE delivery SET event_id = id")
+        claimed = await rows(statement, LEASE, *wanted)
+
+    assert len(claimed) == MANY
+    assert count.rows < 20 * MANY
