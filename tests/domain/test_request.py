@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from domain.request import LARGE
 from domain.vocabulary import ContentType, HttpMethod
 from tests.domain.assignment import (
     DELIVERY,
@@ -48,6 +49,14 @@ def test_a_form_carries_any_document_in_its_payload(text: str) -> None:
     assert parse_qs(request.body.decode("ascii"), keep_blank_values=True) == {"payload": [text]}
     assert request.body.decode() == urlencode({"payload": text})
     assert request.headers[0] == ("Content-Type", "application/x-www-form-urlencoded")
+
+
+@each_content_type
+def test_a_large_document_is_encoded_once_for_all_that_get_it(content_type: ContentType) -> None:
+    text = "é" * LARGE
+    first, second = (sent(document=text, content_type=content_type).body for _ in range(2))
+    assert first is second
+    assert sent(document=text + "!", content_type=content_type).body != first
 
 
 @pytest.mark.parametrize("method", list(HttpMethod))
