@@ -1,7 +1,6 @@
 """The one door to strangers: what a receiver of good will sees, and what becomes of its answer."""
 
 import asyncio
-import resource
 import ssl
 from contextlib import suppress
 from datetime import timedelta
@@ -18,6 +17,7 @@ from tests.domain.certificates import make_certificates, server_context
 from tests.domain.hostile_receivers import RECEIVERS
 from tests.domain.name_server import NameServer
 from tests.domain.sending import LOOPBACK, PATIENT, connections, request_to, sending, sending_by, serving
+from tests.few_files import few_files
 from tests.receiver import Answer, Receiver, receiving
 from tests.waiting import until
 
@@ -286,11 +286,7 @@ async def test_a_refused_connection_says_so(receiver: Receiver) -> None:
 
 
 async def test_an_attempt_for_which_we_lack_room_does_not_count(receiver: Receiver) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with sending() as sender:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-        try:
+        with few_files(3):
             outcome = await sender.send(request_to(receiver.url))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert outcome.kind is AttemptOutcome.INTERRUPTED

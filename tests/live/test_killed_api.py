@@ -6,6 +6,7 @@ import resource
 import aiohttp
 import pytest
 
+from tests.few_files import FEW_FILES, few_files
 from tests.live.watcher import Watcher, following, histories, order_of
 from tests.live.world import World
 from tests.waiting import until
@@ -17,10 +18,6 @@ SECONDS = 180.0
 # Changes before the API dies, while it is gone, and after that.
 DELIVERIES = 10
 CHANGES = 3 * 3 * DELIVERIES
-
-
-# With which some machines begin.
-FEW_FILES = 256
 
 
 @pytest.fixture
@@ -60,12 +57,8 @@ async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_chan
 async def test_an_api_that_begins_with_few_files_allows_itself_as_many_as_it_may_have(world: World) -> None:
     api = world.system.api
     api.kill()
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, most))
-    try:
+    with few_files():
         api.launch()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     await api.ready()
     async with aiohttp.ClientSession() as session, session.get(f"{world.system.url}/metrics") as answer:
         (line,) = [line for line in (await answer.text()).splitlines() if line.startswith("process_max_fds ")]

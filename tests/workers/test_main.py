@@ -1,7 +1,6 @@
 """The worker as a process: all that is kept in the database is done, whether Redis is there or not."""
 
 import asyncio
-import resource
 import signal
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -23,12 +22,11 @@ from tests.domain.doing import add_account, happen, listen, publish, write
 from tests.domain.test_replays import start
 from tests.domain.test_retention import delivered
 from tests.e2e.process import Process
+from tests.few_files import FEW_FILES, few_files
 from tests.receiver import Answer, Receiver
 from tests.waiting import until
 
 NEW_KEY = bytes(range(100, 132))
-# With which some machines begin.
-FEW_FILES = 256
 
 
 @asynccontextmanager
@@ -47,12 +45,8 @@ async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Proces
         "HOOKLINE_READY_FILE": str(folder / "ready"),
     }
     process = Process("worker", variables, folder / "worker.log", (folder / "ready").exists)
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, most))
-    try:
+    with few_files():
         process.launch()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     try:
         yield await process.ready(), f"http://127.0.0.1:{port}"
     finally:
