@@ -4,13 +4,11 @@ graphql-core executes, with the executor class that Strawberry gives it. We buil
 so can a request that could not be executed (no `data` in the answer) be told from one that was.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import isawaitable
 from typing import Any, Final, cast
-from weakref import WeakValueDictionary
 
 import orjson
 import strawberry
@@ -21,6 +19,7 @@ from strawberry.execution import optimized_is_awaitable
 from api.complexity import LIMITS
 from api.deadline import Late, within
 from api.documents import QUERY_TOO_COMPLEX, BadDocument, Document, Documents, at_fault, check_lists
+from api.turns import Turns
 from domain.database import taking_turns
 from schema.context import Context
 from schema.errors import present
@@ -141,8 +140,8 @@ class Engine:
         self.executor_class = schema.execution_context_class
         self.timeout = timeout.total_seconds()
         self.documents = Documents(self.schema)
-        self._large: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
-        self._medium: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._large = Turns(LARGE_AT_ONCE)
+        self._medium = Turns(MEDIUM_AT_ONCE)
 
     def prepare(self, asked: Asked) -> Prepared:
         """Parse, limit and validate. Raises BadDocument."""
@@ -190,11 +189,8 @@ class Engine:
         """Run it; unless it is a small one, after those of its size and workspace that came before it."""
         if prepared.cost <= MEDIUM:
             return await self.run(executor)
-        if prepared.cost <= LARGE:
-            turns = self._medium.setdefault(workspace_id, asyncio.Semaphore(MEDIUM_AT_ONCE))
-        else:
-            turns = self._large.setdefault(workspace_id, asyncio.Semaphore(LARGE_AT_ONCE))
-        async with turns:
+        turns = self._medium if prepared.cost <= LARGE else self._large
+        async with turns.of(workspace_id):
             return await self.run(executor)
 
     async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:

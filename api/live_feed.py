@@ -7,7 +7,6 @@ are used for nothing but `after`: where each one comes in is its own affair.
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, cast
-from weakref import WeakValueDictionary
 
 import orjson
 from graphql import ArgumentNode, FieldNode, VariableNode, Visitor, visit
@@ -18,6 +17,7 @@ from api.execution import Engine, Prepared
 from api.feed import PASSING, Feed, Sink, Source
 from api.metrics import Metrics
 from api.recent import share_of
+from api.turns import Turns
 from domain.live import LiveAway
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
@@ -48,7 +48,7 @@ class Feeds:
         self.domain = domain
         self.metrics = metrics
         self._feeds: dict[object, Feed] = {}
-        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns(FEEDS_AT_ONCE)
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -67,7 +67,7 @@ class Feeds:
         executor = self.engine.executor(prepared, Context(self.domain, actor, request_id))
         name, arguments = _root_field(executor)
         kind = FEEDS[name]
-        turns = self._turns.setdefault(actor.workspace.id, asyncio.Semaphore(FEEDS_AT_ONCE))
+        turns = self._turns.of(actor.workspace.id)
         source = Source(self.engine, self.domain, actor, executor, kind.wanted(arguments), kind.root, turns)
         key = _key(prepared, actor)
         try:

@@ -5,7 +5,7 @@ The last argument of each is our database. Where Redis serves another one, each 
 
 # Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
 KEPT_CHANGES = 50_000
-# Posts may be a thousand times as large: a stream that grew beyond this loses the older half of its changes. It is
+# Posts may be hundreds of times as large: a stream that grew beyond this loses the older half of its changes. It is
 # measured, which takes milliseconds, where changes of more than so many bytes are added: always where a script adds
 # 64 KiB of them, and else as often as their share of those; in one script again after so many more only, for Redis
 # answers nobody meanwhile.

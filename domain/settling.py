@@ -11,7 +11,7 @@ from domain.live import Change, Live, Order
 from domain.outlet import SETTLE
 from domain.vocabulary import DeliveryStatus
 
-# Of posts that are told in one go: Redis may have been away for hours, and a post may have a megabyte.
+# Of posts that are told in one go: Redis may have been away for hours, and a post may have half a megabyte.
 MOST_BYTES = 8 * 1024 * 1024
 
 Row = Mapping[str, Any]
