@@ -266,13 +266,18 @@ async def keys(vault: Vault) -> Finding:
 
 
 async def work() -> Finding:
-    """Whether somebody delivers what is due."""
+    """Whether somebody delivers and publishes what is due."""
     owed = await backlog.measure()
-    if owed.oldest_due > LONG_DUE:
-        return Finding(
-            "work",
-            Verdict.WARNING,
-            f"deliveries due: {owed.due:,}, the oldest for {ailments.duration(owed.oldest_due)}",
-            "Start `hookline worker`, or more of them; `hookline status` shows how it goes.",
-        )
+    counts = {
+        "deliveries": (owed.due, owed.oldest_due),
+        "posts": (owed.due_posts, owed.oldest_due_post),
+    }
+    late = [
+        f"{what} due: {count:,}, the oldest for {ailments.duration(oldest)}"
+        for what, (count, oldest) in counts.items()
+        if oldest > LONG_DUE
+    ]
+    if late:
+        remedy = "Start `hookline worker`, or more of them; `hookline status` shows how it goes."
+        return Finding("work", Verdict.WARNING, "; ".join(late), remedy)
     return Finding("work", Verdict.OK, f"deliveries due: {owed.due:,}, in flight: {owed.in_flight:,}")

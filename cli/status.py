@@ -107,6 +107,8 @@ def as_line(status: Status) -> str:
             "in_flight": owed.in_flight,
             "waiting": status.waiting,
             "circuits_open": owed.circuits_open,
+            "due_posts": owed.due_posts,
+            "oldest_due_post_seconds": round(owed.oldest_due_post.total_seconds(), 3),
             "last_hour": status.recent,
             "troubled_webhooks": [_troubled_as_json(each) for each in status.troubled],
         },
@@ -123,19 +125,26 @@ def shown(status: Status) -> RenderableType:
     """The same for people."""
     owed = status.backlog
     figures = Table.grid(padding=(0, 2))
-    late = "bold red" if owed.oldest_due > LONG_DUE else "bold"
-    oldest = duration(owed.oldest_due) if owed.due else "none"
     for name, value, style in (
         ("due now", _count(owed.due), "bold"),
-        ("oldest due", oldest, late),
+        ("oldest due", duration(owed.oldest_due) if owed.due else "none", _lateness(owed.oldest_due)),
         ("in flight", _count(owed.in_flight), "bold"),
         ("not finished", _count(status.waiting), "bold"),
         ("last hour", _fared(status.recent), ""),
+        ("posts due", _posts(owed), _lateness(owed.oldest_due_post)),
     ):
         figures.add_row(Text(name, "dim"), Text(value, style))
     if not status.troubled:
         return Group(figures, Text("No webhook is failing.", "green"))
     return Group(figures, "", Text("Webhooks in trouble", "bold"), _table(status))
+
+
+def _posts(owed: Backlog) -> str:
+    return f"{_count(owed.due_posts)}, the oldest for {duration(owed.oldest_due_post)}" if owed.due_posts else "0"
+
+
+def _lateness(oldest: timedelta) -> str:
+    return "bold red" if oldest > LONG_DUE else "bold"
 
 
 def _table(status: Status) -> Table:

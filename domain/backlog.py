@@ -1,4 +1,4 @@
-"""The backlog: how much is due and for how long, and which webhooks are in trouble. For those who watch."""
+"""The backlog: what is due and for how long, and which webhooks are in trouble. For those who watch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +27,15 @@ class Backlog:
     in_flight: int
     # Webhooks that are being spared.
     circuits_open: int
+    # Posts that could be published now and that no worker holds, and how long the oldest of them has been due.
+    due_posts: int
+    oldest_due_post: timedelta
 
 
 async def measure() -> Backlog:
     """What is owed now: index probes, a few for each webhook with unfinished deliveries. Raises Unavailable."""
     found = (await rows(_MEASURE, MOST_COUNTED))[0]
-    return Backlog(found["due"], found["oldest_due"], found["in_flight"], found["circuits_open"])
+    return Backlog(**found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,9 @@ _MEASURE = """
 UNFINISHED, lane AS MATERIALIZED (
     SELECT w.id, w.active AND w.circuit_open_until IS NULL AS open
     FROM unfinished u JOIN webhook w ON w.id = u.webhook_id WHERE w.deleted_at IS NULL
+), post_due AS (
+    SELECT due_at FROM post WHERE due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
+    ORDER BY due_at LIMIT $1
 )
 SELECT
     (SELECT count(*) FROM (
@@ -89,7 +95,9 @@ SELECT
         SELECT FROM delivery WHERE id = u.delivery_id AND status = 'delivering' LIMIT 1
     ) d) AS in_flight,
     (SELECT count(*) FROM webhook WHERE circuit_open_until IS NOT NULL AND active AND deleted_at IS NULL)
-        AS circuits_open
+        AS circuits_open,
+    (SELECT count(*) FROM post_due) AS due_posts,
+    coalesce((SELECT now() - min(due_at) FROM post_due), interval '0') AS oldest_due_post
 """.replace("UNFINISHED", UNFINISHED).replace(
     "DUE",
     """delivery d WHERE d.webhook_id = lane.id AND d.finished_at IS NULL AND d.due_at <= now()

@@ -38,6 +38,8 @@ DUE = Gauge("hookline_due", "Deliveries that could be sent now", registry=REGIST
 OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been due", registry=REGISTRY)
 ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
 CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
+DUE_POSTS = Gauge("hookline_due_posts", "Posts that could be published now", registry=REGISTRY)
+OLDEST_DUE_POST = Gauge("hookline_oldest_due_post_seconds", "How long the oldest has been due", registry=REGISTRY)
 
 # A rate is known from the first time on only where its counter stood at zero before.
 for _outcome in AttemptOutcome:
@@ -66,6 +68,8 @@ def tell(backlog: Backlog) -> None:
     OLDEST_DUE.set(backlog.oldest_due.total_seconds())
     ALL_IN_FLIGHT.set(backlog.in_flight)
     CIRCUITS_OPEN.set(backlog.circuits_open)
+    DUE_POSTS.set(backlog.due_posts)
+    OLDEST_DUE_POST.set(backlog.oldest_due_post.total_seconds())
 
 
 def watch(outlet: Outlet, places: Callable[[], int]) -> None:

@@ -28,7 +28,7 @@ from domain.resealing import SEALED
 from domain.unit import Actor, Domain
 from domain.vault import Vault
 from tests.conftest import SECRET_KEY
-from tests.domain.doing import add_account, happen, listen
+from tests.domain.doing import add_account, listen
 from tests.e2e.system import SHIFTED
 from tests.running import hookline
 
@@ -230,17 +230,6 @@ async def test_a_port_that_is_taken(told: dict[str, str]) -> None:
 async def test_an_address_of_another_machine_and_a_port_that_needs_more_rights(told: dict[str, str]) -> None:
     assert "Set HOOKLINE_HOST" in (await fault(told | {"HOOKLINE_HOST": "192.0.2.1"}, "port")).remedy
     assert "Set HOOKLINE_PORT" in ailments.remedy_for_listening(PermissionError(13, "Permission denied"))
-
-
-async def test_work_that_nobody_does(told: dict[str, str], domain: Domain, admin: Actor) -> None:
-    await listen(domain, admin)
-    await happen(domain, admin)
-    await rows("UPDATE delivery SET due_at = now() - interval '30 seconds'")
-    assert await doctor.work() == Finding("work", Verdict.OK, "deliveries due: 1, in flight: 0")
-    await rows("UPDATE delivery SET due_at = now() - interval '10 minutes'")
-    finding = (await found(told))["work"]
-    assert (finding.verdict, finding.says) == (Verdict.WARNING, "deliveries due: 1, the oldest for 10 min")
-    assert finding.remedy.startswith("Start `hookline worker`")
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from tests.running import HOOKLINE, environment, hookline
 
 KEY = "A" * 43 + "="
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 # No figure in it is that of another.
 EXAMPLE = Status(
     at=NOW,
-    backlog=Backlog(due=2, oldest_due=timedelta(minutes=5), in_flight=3, circuits_open=1),
+    backlog=Backlog(2, timedelta(minutes=5), in_flight=3, circuits_open=1, due_posts=6, oldest_due_post=8 * MINUTE),
     waiting=MOST_COUNTED,
     recent={"succeeded": 1_200, "failed": 4},
     troubled=[
@@ -57,7 +58,7 @@ async def parsed(domain: Domain) -> dict[str, Any]:
 
 
 async def test_what_is_owed_is_measured(domain: Domain, admin: Actor) -> None:
-    assert await backlog.measure() == Backlog(0, timedelta(0), 0, 0)
+    assert await backlog.measure() == Backlog(0, timedelta(0), 0, 0, 0, timedelta(0))
     due, _spared = await listen(domain, admin), await listen(domain, admin)
     for _ in range(3):
         await happen(domain, admin)
@@ -84,17 +85,20 @@ def test_each_figure_stands_under_its_name() -> None:
         "in_flight": 3,
         "waiting": 100_000,
         "circuits_open": 1,
+        "due_posts": 6,
+        "oldest_due_post_seconds": 480.0,
         "last_hour": {"succeeded": 1_200, "failed": 4},
     }
     page = StringIO()
     Console(file=page, width=200).print(shown(EXAMPLE))
     lines = [re.split("  +", line.strip()) for line in page.getvalue().splitlines()]
-    assert lines[:5] == [
+    assert lines[:6] == [
         ["due now", "2"],
         ["oldest due", "5 min"],
         ["in flight", "3"],
         ["not finished", "100,000 or more"],
         ["last hour", "1,200 succeeded, 4 failed"],
+        ["posts due", "6, the oldest for 8 min"],
     ]
     assert [(name, *rest) for name, _, _, *rest in lines[-3:]] == [
         ("off", "5 days", "disabled: failing", "11"),

@@ -12,16 +12,20 @@ from domain.verdicts import NO_WAIT, Result
 from domain.vocabulary import AttemptOutcome, DeliveryStatus
 from workers import metrics
 
+SECOND = timedelta(seconds=1)
+
 
 def shown(name: str, **labels: str) -> float:
     return metrics.REGISTRY.get_sample_value(f"hookline_{name}", labels) or 0.0
 
 
 def test_what_the_database_says_is_owed_is_told() -> None:
-    metrics.tell(Backlog(due=3, oldest_due=timedelta(minutes=2), in_flight=4, circuits_open=5))
+    metrics.tell(
+        Backlog(3, timedelta(minutes=2), in_flight=4, circuits_open=5, due_posts=6, oldest_due_post=7 * SECOND)
+    )
 
-    names = ("due", "oldest_due_seconds", "in_flight", "circuits_open")
-    assert [shown(name) for name in names] == [3, 120, 4, 5]
+    names = ("due", "oldest_due_seconds", "in_flight", "circuits_open", "due_posts", "oldest_due_post_seconds")
+    assert [shown(name) for name in names] == [3, 120, 4, 5, 6, 7]
 
 
 def ended(number: int, milliseconds: int) -> Result:
