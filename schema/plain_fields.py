@@ -33,6 +33,7 @@ from strawberry.types.base import has_object_definition
 from strawberry.types.field import StrawberryField
 
 from schema.scalars import write_instant
+from schema.time_slice import TimeSlice
 
 INT_LIMIT: Final = 2**31
 
@@ -96,6 +97,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         )
         self._plans: dict[tuple[str, int], _Plan] = {}
         self._watched = _is_between(self.middleware_manager)
+        self._slice = TimeSlice()
 
     def build_per_event_executor(self, payload: Any) -> Self:
         """As in graphql-core: a copy that executes one event of a subscription.
@@ -108,6 +110,12 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         executor._relevant_sub_fields = {}
         executor._stream_usages = RefMap()
         return executor
+
+    async def with_abort_signal(self, awaitable: Awaitable[Any]) -> Any:
+        """As in graphql-core: what a field waits for. It goes on once it does not keep others waiting for long."""
+        value = await super().with_abort_signal(awaitable)
+        await self._slice.wait()
+        return value
 
     def complete_iterable_value(  # noqa: PLR0917 (graphql-core calls it so)
         self,
