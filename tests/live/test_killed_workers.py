@@ -74,7 +74,8 @@ async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every
     await world.system.with_workers(WORKERS, **HASTY)
     reader = Reader(world.system.url, world.token)
     async with following(reader):
-        making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.1))
+        # For about as long as it takes to kill them all.
+        making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.075))
         await _kill_and_empty(world.system, dice)
         await making
         await world.all_finished(DELIVERIES, 240)
