@@ -10,7 +10,7 @@ MOST_WAITING = 1024 * 1024
 
 
 class Aside:
-    """Writes to `file` in a thread of its own; `write` never waits. It raises OSError, once, where the thread met one.
+    """Writes to `file` in a thread of its own; `write` never waits. It raises OSError from when the thread met one.
 
     Of more than MOST_WAITING characters that wait, the later ones are left out, and how many lines, is written in their
     place.
@@ -43,8 +43,7 @@ class Aside:
         """See io."""
         with self._changed:
             if self._error:
-                error, self._error = self._error, None
-                raise error
+                raise self._error
             if self._left_out or self._characters + len(text) > MOST_WAITING:
                 self._left_out += text.count("\n")
             else:

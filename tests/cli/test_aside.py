@@ -3,6 +3,7 @@
 import os
 import select
 from collections.abc import Iterator
+from time import monotonic
 from typing import TextIO
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_file_that_waits_for_nobody_is_waited_for(pipe: tuple[int, TextIO]) ->
     assert read(near, file, "the end\n") == LINE * 5_000 + "the end\n"
 
 
-def test_that_nobody_reads_any_more_is_told_to_who_writes_next() -> None:
+def test_that_nobody_reads_any_more_is_told_to_who_writes_next_and_nobody_waits_for_it() -> None:
     near, far = os.pipe()
     os.close(near)
     with os.fdopen(far, "w") as file:
@@ -90,3 +91,6 @@ def test_that_nobody_reads_any_more_is_told_to_who_writes_next() -> None:
         aside.settle(60)
         with pytest.raises(BrokenPipeError):
             aside.write("b")
+        began = monotonic()
+        aside.settle(10)
+        assert monotonic() - began < 5
