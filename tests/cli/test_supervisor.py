@@ -72,12 +72,15 @@ async def test_a_part_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
-    supervisor = Supervisor(Output(), IMPATIENT)
+    # Each start is a new one, however long ago the first was.
+    longer = timedelta(milliseconds=300)
+    supervisor = Supervisor(Output(), Patience(timedelta(milliseconds=250), 2, longer, longer))
     part = Script("part", "raise SystemExit(3)", tmp_path)
     await supervisor.start(part)
     with pytest.raises(PartFailedError, match="part keeps ending as soon as it is started, the last time with 3"):
         await asyncio.wait_for(supervisor.watch(), 60)
-    assert part.starts == 3
+    # More only where one took its time to die.
+    assert part.starts >= 3
     await supervisor.stop()
 
 
@@ -91,16 +94,28 @@ async def test_a_part_that_dies_once_in_a_while_is_never_given_up(tmp_path: Path
     await supervisor.stop()
 
 
+async def test_a_part_that_died_is_not_started_again_before_its_pause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = timedelta(hours=1)
+    supervisor = Supervisor(Output(), replace(IMPATIENT, shortest_pause=long, longest_pause=long))
+    part = Script("part", LOOP, tmp_path)
+    await supervisor.start(part)
+    dead = part.pid
+    os.kill(dead, signal.SIGKILL)
+    await until(lambda: "part has ended (-9); it starts again in 3600 s." in capsys.readouterr().out)
+    assert part.pid == dead
+    await supervisor.stop()
+
+
 async def test_a_part_that_cannot_be_started_again_for_once_is_tried_again(tmp_path: Path) -> None:
-    supervisor = Supervisor(Output(), IMPATIENT)
+    supervisor = Supervisor(Output(), FORGIVING)
+    hindrances = [ServerFailedError(), OSError()]
 
     class Hindered(Script):
-        launches = 0
-
         def launch(self) -> "subprocess.Popen[bytes]":
-            self.launches += 1
-            if self.launches == 2:
-                raise OSError
+            if self.starts and hindrances:
+                raise hindrances.pop()
             return super().launch()
 
     part = Hindered("part", LOOP, tmp_path)
