@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain import post_checks
-from domain.errors import FaultCode, Refused
+from domain.errors import FaultCode, Faults, Refused
 from domain.posts import Variant
 from domain.tables import Account, Post
 from domain.unit import Actor, Domain
@@ -51,6 +51,30 @@ async def test_what_cannot_be_is_refused(
     assert faults_of(refused) == {fault}
     assert not await Post.exists()
     assert await told() == []
+
+
+async def test_what_just_fits_is_refused_for_no_limit_of_ours(domain: Domain, admin: Actor, account: Account) -> None:
+    variants = (Variant(account.id, "x" * 20_000),) * 2
+    with pytest.raises(Refused) as refused:
+        await write(domain, admin, account, body="b" * 10_000, variants=variants)
+    # It is the account that takes no more.
+    assert faults_of(refused) == {
+        ("variants.1.account_id", FaultCode.TAKEN),
+        ("variants.1.body", FaultCode.TOO_LONG),
+    }
+    with pytest.raises(Refused) as refused:
+        await write(domain, admin, account, account_ids=tuple(range(1000, 1050)))
+    assert {code for _, code in faults_of(refused)} == {FaultCode.NOT_FOUND}
+
+
+def test_a_time_is_ahead_and_by_no_more_than_five_years() -> None:
+    moment, years = timedelta(microseconds=1), timedelta(days=5 * 365)
+    refused = []
+    for ahead in (timedelta(0), moment, years, years + moment):
+        faults = Faults()
+        post_checks.check_time(faults, SOON + ahead, now=SOON)
+        refused.append(bool(faults))
+    assert refused == [True, False, False, True]
 
 
 async def test_all_that_is_wrong_is_told_at_once(domain: Domain, admin: Actor, account: Account) -> None:
