@@ -156,9 +156,8 @@ class Supervisor:
 
     async def _show_log(self, name: str, process: subprocess.Popen[bytes]) -> None:
         reader = asyncio.StreamReader(limit=CHUNK_BYTES)
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
-        )
+        # It closes the pipe itself once that is at its end.
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.stdout)
         rest = b""
         while chunk := await reader.read(CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -169,7 +168,6 @@ class Supervisor:
                 rest = b""
         if rest:
             self._output.log(name, rest.decode(errors="replace"))
-        pipe.close()
 
 
 async def _ended(part: Part) -> int | None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cli.output import Output
@@ -141,6 +140,23 @@ async def test_what_was_started_beside_a_part_that_failed_ends_as_well(tmp_path:
     assert process.poll() == -signal.SIGTERM
 
 
+async def test_a_part_that_never_becomes_ready_is_a_sentence_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.supervisor.START_DEADLINE", timedelta(0))
+    supervisor = Supervisor(Output(), IMPATIENT)
+
+    class Never(Script):
+        def is_ready(self) -> bool:
+            return False
+
+    part = Never("part", LOOP, tmp_path)
+    with pytest.raises(PartFailedError, match="part did not become ready within 0 s"):
+        await asyncio.wait_for(supervisor.start(part), 10)
+    await supervisor.stop()
+    assert part.process is None
+
+
 async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
     supervisor = Supervisor(Output(), IMPATIENT)
     ended: list[str] = []
@@ -155,16 +171,28 @@ async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) ->
     assert ended == ["program", "server"]
 
 
+@pytest.mark.parametrize(
+    ("hurried", "ended_by"),
+    [
+        pytest.param(signal.SIGHUP, signal.SIGHUP, id="but for the hurried signal"),
+        pytest.param(signal.SIGTERM, signal.SIGKILL, id="not even that"),
+    ],
+)
 async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    hurried: signal.Signals,
+    ended_by: signal.Signals,
 ) -> None:
-    monkeypatch.setattr("cli.supervisor.HURRY", timedelta(milliseconds=100))
+    if ended_by is signal.SIGKILL:
+        monkeypatch.setattr("cli.supervisor.HURRY", timedelta(milliseconds=100))
     supervisor = Supervisor(Output(), IMPATIENT)
     part = Script("part", STUBBORN, tmp_path)
-    # Not even that.
-    part.hurried_signal = signal.SIGTERM
+    part.hurried_signal = hurried
     await supervisor.start(part)
-    pid = part.pid
+    process = part.process
+    assert process is not None
     shown = ""
 
     def is_deaf() -> bool:
@@ -179,7 +207,7 @@ async def test_a_stop_in_a_hurry_does_not_wait_for_a_part_that_hears_nothing(
     supervisor.hurry()
     await asyncio.wait_for(stopping, 15)
     assert part.process is None
-    assert not psutil.pid_exists(pid)
+    assert process.returncode == -ended_by
     assert "part does not finish; ending it." in capsys.readouterr().out
 
 
