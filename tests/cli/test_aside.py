@@ -50,7 +50,11 @@ def test_the_last_lines_are_waited_for_but_not_for_ever(pipe: tuple[int, TextIO]
     assert os.read(near, 100) == b"the end\n"
     os.set_blocking(near, True)
     aside.write(f"{LINE * 5_000}more\n")
-    aside.settle(0.01)
+    # The pipe holds a part of it, and the thread has the rest in hand.
+    select.select([near], [], [])
+    began = monotonic()
+    aside.settle(0.05)
+    assert monotonic() - began >= 0.05
     assert read(near, file, "more\n").count(LINE) == 5_000
 
 
@@ -60,9 +64,11 @@ def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, T
     # More than a pipe holds, so that the thread is within it before too much waits.
     aside.write(LINE * 5_000)
     select.select([near], [], [])
-    lines = 5_000 + 3 * MOST_WAITING // len(LINE)
-    for _ in range(lines - 5_000):
+    lines = 5_001 + 3 * MOST_WAITING // len(LINE)
+    for _ in range(lines - 5_001):
         aside.write(LINE)
+    # For which there would be room.
+    aside.write("short\n")
     text = read(near, file, "lines were left out here: nobody read on.\n")
     *shown, told = text.splitlines()
     assert set(shown) == {LINE.strip()}
