@@ -74,8 +74,10 @@ async def test_what_took_long_to_be_committed_is_within(domain: Domain, admin: A
     await rows("UPDATE delivery SET created_at = $1 WHERE id = 1499", day(1500))
 
     after, last = await ids_between(Delivery, day(1500) - DOUBT, day(1500))
+    later, _ = await ids_between(Delivery, day(1500), None)
 
     assert after < 1501 <= last
+    assert later < 1499
 
 
 @pytest.mark.unused_database
