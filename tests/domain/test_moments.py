@@ -61,6 +61,8 @@ async def test_where_there_is_no_end_or_none_yet_there_is_no_last_id(domain: Dom
     assert await ids_between(Delivery, calendar[0], calendar[1]) == (0, LARGEST_KEY)
     assert await ids_between(Delivery, calendar[1] - DOUBT, None) == (DAYS - 1, LARGEST_KEY)
     assert await ids_between(Delivery, None, calendar[0]) == (0, 0)
+    # What began before it may still be on its way.
+    assert await ids_between(Delivery, None, datetime.now(UTC) - DOUBT / 2) == (0, LARGEST_KEY)
 
 
 async def test_an_empty_table_has_no_place_for_any_time(domain: Domain) -> None:
@@ -69,15 +71,17 @@ async def test_an_empty_table_has_no_place_for_any_time(domain: Domain) -> None:
 
 async def test_what_took_long_to_be_committed_is_within(domain: Domain, admin: Actor) -> None:
     await years_of_deliveries(domain, admin)
-    # Its transaction began before that of the one whose id comes first.
-    await rows("UPDATE delivery SET created_at = $1 WHERE id = 1501", day(1500) - DOUBT + timedelta(minutes=1))
-    await rows("UPDATE delivery SET created_at = $1 WHERE id = 1499", day(1500))
+    moment, minute = day(1500), timedelta(minutes=1)
+    # They have their ids in the order in which they were made, and their times in that in which their transactions
+    # began, which is the other one. The search looks at 1501 first.
+    for number, made_at in ((1499, moment + minute), (1501, moment), (1502, moment - minute)):
+        await rows("UPDATE delivery SET created_at = $2 WHERE id = $1", number, made_at)
 
-    after, last = await ids_between(Delivery, day(1500) - DOUBT, day(1500))
-    later, _ = await ids_between(Delivery, day(1500), None)
+    after, _ = await ids_between(Delivery, moment + minute, None)
+    _, last = await ids_between(Delivery, None, moment)
 
-    assert after < 1501 <= last
-    assert later < 1499
+    assert after < 1499
+    assert last >= 1502
 
 
 @pytest.mark.unused_database
