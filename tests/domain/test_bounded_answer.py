@@ -26,6 +26,16 @@ async def test_64_headers_are_kept_and_as_much_of_each_as_anybody_wants_to_read(
     assert kept.headers == (("N" * 256, "v" * 4_096), *[("A", "b")] * 63)
 
 
+async def test_no_half_of_a_secret_is_kept_where_a_header_is_cut(receiver: Receiver) -> None:
+    secret = "hush" * 20
+    receiver.answer(Answer(200, {"X-Echo": "v" * (4 * KIBIBYTE - 10) + secret}))
+    async with sending() as sender:
+        outcome = await sender.send(request_to(receiver.url, headers=(("X-Api-Key", secret),)))
+    assert isinstance(outcome, Delivered)
+    echo = dict(outcome.answer.headers)["X-Echo"]
+    assert echo == "v" * (4 * KIBIBYTE - 10) + "(hidden)"
+
+
 async def kept_of(headers: bytes) -> Kept:
     """What is kept of an answer with these headers and no body."""
 
