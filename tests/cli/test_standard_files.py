@@ -1,5 +1,6 @@
 """What commands do with where their lines go, and with a signal before there is anything to stop."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,39 @@ def test_a_standard_file_that_is_closed_is_no_reason_to_break(closed: str) -> No
 def test_what_could_not_be_written_is_a_sentence(arguments: tuple[str, ...]) -> None:
     told = sh(f">{FULL}", arguments, **variables(NOWHERE))
     assert (told.returncode, told.stderr) == (1, "What came of it could not be written: No space left on device.\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a file that is always full")
+def test_what_goes_on_and_what_is_no_result_stop_at_no_file_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FULL.open("w") as results, FULL.open("w") as notes:
+        monkeypatch.setattr(sys, "stdout", results)
+        monkeypatch.setattr(sys, "stderr", notes)
+        output = Output(goes_on=True)
+        output.say("a line")
+        assert not output.is_read
+        Output().note("a note")
+
+
+def test_a_terminal_that_is_gone_is_a_reader_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = os.openpty()
+    os.close(near)
+    with os.fdopen(far, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        output = Output()
+        output.say("a line")
+        assert not output.is_read
+
+
+def test_what_goes_to_two_files_arrives_in_the_order_in_which_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = os.pipe()
+    with os.fdopen(near) as told, os.fdopen(far, "w") as results, os.fdopen(os.dup(far), "w") as notes:
+        monkeypatch.setattr(sys, "stdout", results)
+        monkeypatch.setattr(sys, "stderr", notes)
+        output = Output(aside=True)
+        for _ in range(20):
+            output.say("a line")
+            output.note("a note")
+        assert [told.readline() for _ in range(40)] == ["a line\n", "a note\n"] * 20
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
