@@ -25,6 +25,7 @@ from domain import webhooks
 from domain.database import rows
 from domain.live_scripts import SERVED
 from domain.resealing import SEALED
+from domain.settings import Settings
 from domain.unit import Actor, Domain
 from domain.vault import Vault
 from tests.conftest import SECRET_KEY
@@ -218,6 +219,13 @@ async def test_more_sockets_than_a_process_may_open(
     assert finding.remedy in [shown["remedy"] for shown in lines(capsys.readouterr().out)]
     assert await doctor.run(told, Output(), as_json=False)
     assert f"or lower {name}." in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("most", [resource.RLIM_INFINITY, 2_200], ids=["without an end", "just enough"])
+def test_as_many_files_as_sockets_need(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, most))
+    told = Settings(database_url="", redis_url="", secret_keys=(), worker_concurrency=10, sockets_per_process=2_000)
+    assert doctor.files(told).verdict is Verdict.OK
 
 
 async def test_a_port_that_is_taken(told: dict[str, str]) -> None:
