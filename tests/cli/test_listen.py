@@ -77,9 +77,30 @@ async def test_a_receiver_that_answers_nonsense_is_told_of_in_a_sentence(answer:
 
 
 async def test_what_a_worker_takes_for_an_answer_is_one_here_too() -> None:
-    async with answering(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n") as place:
+    headers = b"A: " + b"b" * 20_000 + b"\r\n" + b"A: b\r\n" * 500
+    async with answering(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 0\r\n\r\n") as place:
         result = await forwarded(f"http://{place}/hook")
     assert (result.status, result.error) == (200, None)
+
+
+async def test_no_redirect_is_followed_here_either() -> None:
+    async with answering(b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n") as place:
+        result = await forwarded(f"http://{place}/hook")
+    assert (result.status, result.error) == (307, None)
+
+
+async def test_a_receiver_that_hangs_is_told_of_and_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.forward.FORWARD_SECONDS", 0.05)
+    over = asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server, asyncio.timeout(30):
+        result = await forwarded(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
+        over.set()
+    assert (result.status, result.error) == (None, "The receiver did not answer in time.")
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
@@ -139,16 +160,33 @@ def ended(code: str) -> dict[str, Any]:
     return {"type": "error", "payload": [{"message": f"That is {code}.", "extensions": {"code": code}}]}
 
 
+class NoChance:
+    """A number for chance with which nothing is waited for; what would have been is kept."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def __rmul__(self, pause: float) -> float:
+        self.pauses.append(pause)
+        return 0.0
+
+
 async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cli.listen.SHORTEST_PAUSE", 0.01)
+    chance = NoChance()
+    monkeypatch.setattr("random.uniform", lambda *_: chance)
+    monkeypatch.setattr("cli.listen.SHORTEST_PAUSE", 100)
+    monkeypatch.setattr("cli.listen.LONGEST_PAUSE", 300)
     monkeypatch.setattr("cli.listen.MOST_REMEMBERED", 1)
     unreadable = {"type": "next", "payload": {"errors": [{"message": "Unreadable."}], "data": None}}
     connections = [
         [change("1", "a"), change("2", "b"), ended("UNAVAILABLE")],
+        [{"type": "complete"}],
+        [ended("INTERNAL")],
         # Of two it remembers the one that was told last.
-        [change("3", "b"), change("4", "a"), unreadable, ended("FORBIDDEN")],
+        [change("3", "b"), ended("RATE_LIMITED")],
+        [change("4", "a"), unreadable, ended("FORBIDDEN")],
     ]
     opened = {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}, "liveCursor": "0"}
     after: list[str] = []
@@ -176,10 +214,14 @@ async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
         listener = Listener(Source(url, "t"), URL("http://me:sesame@localhost/"), take, Output())
         with pytest.raises(RefusedByServerError, match="The server says: That is FORBIDDEN"):
             await listener.listen()
-    assert (after, taken) == (["0", "2"], ["a", "b", "a"])
+    assert (after, taken) == (["0", "2", "2", "2", "3"], ["a", "b", "a"])
+    # They grow, but for a server that has told of something.
+    assert chance.pauses == [100, 200, 300, 100]
     told = capsys.readouterr().err
     assert "A delivery could not be read: Unreadable." in told
     assert "The server says: That is UNAVAILABLE. Connecting again" in told
+    assert "The server ended the subscription. Connecting again" in told
+    assert told.count("Connected again.") == 4
     assert "sesame" not in told
 
 
