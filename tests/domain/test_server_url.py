@@ -73,8 +73,9 @@ def test_a_parameter_that_would_be_ignored_is_refused(url: str) -> None:
     assert PASSWORD not in str(refused.value)
 
 
-def test_a_password_may_have_any_character_once_it_is_encoded() -> None:
-    assert credentials("postgresql://user:a%2F%40%23%3F%5B%3A@h/db")["password"] == "a/@#?[:"
+def test_names_and_passwords_may_have_any_character_once_it_is_encoded() -> None:
+    found = credentials("postgresql://me%40corp:a%2F%40%23%3F%5B%3A@h/our%20db")
+    assert (found["user"], found["password"], found["database"]) == ("me@corp", "a/@#?[:", "our db")
     assert queue.redis_settings("redis://:a%2F%40%23%3F%5B%3A@h").password == "a/@#?[:"
 
 
