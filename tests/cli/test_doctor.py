@@ -172,10 +172,12 @@ async def test_of_more_than_there_is_time_for_it_says_how_far_it_looked(
     )
 
 
-async def test_a_lease_that_is_too_short(told: dict[str, str]) -> None:
+async def test_a_lease_or_a_deadline_that_is_too_short(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_LEASE": "16"}, "settings")
     assert finding.says.startswith("HOOKLINE_LEASE (16 s) must be at least 5 s longer than HOOKLINE_REQUEST_TIMEOUT")
     assert finding.remedy == "Raise HOOKLINE_LEASE, or lower HOOKLINE_REQUEST_TIMEOUT."
+    finding = await fault(told | {"HOOKLINE_SHUTDOWN_DEADLINE": "1"}, "settings")
+    assert finding.remedy == "Raise it, or lower HOOKLINE_REQUEST_TIMEOUT."
 
 
 @pytest.mark.parametrize(

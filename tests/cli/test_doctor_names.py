@@ -11,6 +11,7 @@ from cli.doctor import Verdict
     [
         ("HOOKLINE_DENIED_NETWORK", "Perhaps HOOKLINE_DENIED_NETWORKS is meant; "),
         ("HOOKLINE_SECRET_KEY_FILE", "Perhaps HOOKLINE_SECRET_KEYS is meant; "),
+        ("HOOKLINE_PORTS_FILE", "Perhaps HOOKLINE_PORT is meant; "),
         ("HOOKLINE_WORKERS", "Remove it; "),
     ],
 )
