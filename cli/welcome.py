@@ -63,9 +63,9 @@ async def _follow(domain: Domain, webhook: Webhook, known: KnownReceiver, receiv
     if port is None:
         return False
     url = await receiver.listen(known.secret, port)
-    if url != webhook.callback_url:
-        async with domain.unit(Actor(webhook.workspace, None, Role.ADMIN)) as unit:
-            await webhooks.update(unit, webhook.id, WebhookChanges(callback_url=url))
+    async with domain.unit(Actor(webhook.workspace, None, Role.ADMIN)) as unit:
+        # Where the URL is the same, only whether deliveries may still go there is looked at.
+        await webhooks.update(unit, webhook.id, WebhookChanges(callback_url=url))
     return True
 
 

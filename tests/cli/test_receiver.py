@@ -92,11 +92,19 @@ async def test_where_deliveries_may_not_go_to_this_machine_nothing_listens(tmp_p
         return {each.laddr[1] for each in found if each.status == psutil.CONN_LISTEN}
 
     before = listening()
-    async with opened(replace(settings, allowed_networks=())) as domain:
-        workspace = await workspaces.create("Test")
-        with pytest.raises(Refused, match="Deliveries may not go there"):
-            await welcome.receive(domain, workspace, DataFolder(tmp_path), Receiver(Output()))
-    assert listening() == before
+    closed, workspace = replace(settings, allowed_networks=()), None
+    # At the first start, and at one after they could go there.
+    for start in (closed, settings, closed):
+        async with opened(start) as domain:
+            workspace = workspace or await workspaces.create("Test")
+            receiver = Receiver(Output())
+            if start is settings:
+                assert await welcome.receive(domain, workspace, DataFolder(tmp_path), receiver)
+                await receiver.close()
+            else:
+                with pytest.raises(Refused, match="Deliveries may not go there"):
+                    await welcome.receive(domain, workspace, DataFolder(tmp_path), receiver)
+        assert listening() == before
 
 
 def test_what_is_shown_is_short_and_on_one_line() -> None:
