@@ -1,0 +1,42 @@
+"""What servers and poolers refuse, in words, each with its remedy."""
+
+import asyncpg
+import pytest
+
+from cli import ailments
+
+URL = "postgresql://me@h/db"
+CORRECT = "Correct the user and the password in HOOKLINE_DATABASE_URL."
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "remedy"),
+    [
+        (asyncpg.InvalidPasswordError("password authentication failed."), "password authentication failed", CORRECT),
+        (asyncpg.InvalidAuthorizationSpecificationError("no such role"), "no such role", CORRECT),
+        (
+            asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+            "PostgreSQL takes no more connections (sorry, too many clients already)",
+            "Raise max_connections: each process takes up to 10.",
+        ),
+        (
+            asyncpg.ProtocolViolationError("unsupported startup parameter: jit"),
+            "unsupported startup parameter: jit",
+            "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL.",
+        ),
+        (
+            asyncpg.ProtocolViolationError("transactions are not allowed in statement pooling mode"),
+            "transactions are not allowed in statement pooling mode",
+            "Have the pooler give a connection to each transaction (pool_mode = transaction).",
+        ),
+    ],
+    ids=["a wrong password", "an unknown user", "no connection left", "a pooler", "a pooler for statements"],
+)
+def test_what_postgresql_refuses_comes_with_what_to_do(error: Exception, says: str, remedy: str) -> None:
+    assert ailments.of_postgres(error, URL) == (says, remedy)
+
+
+@pytest.mark.parametrize("error", [asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError])
+def test_of_a_pooler_that_mixes_up_what_is_prepared_it_says_what_to_add(error: type[asyncpg.PostgresError]) -> None:
+    words = ailments.words_of(error("NOTE: pgbouncer with pool_mode set to ..."))
+    assert words == "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
