@@ -208,7 +208,9 @@ def test_a_server_that_does_not_answer_in_time_is_not_left_running(
     "words",
     [
         pytest.param(["postgres"], id="another program's"),
-        pytest.param(["postgres", "-D", "/copied/from{data}", "-k", "/copied/from{data}"], id="the original of a copy"),
+        pytest.param(
+            ["postgres", "-D", "/copied/from{data}", "-D", "{data}2"], id="the original of a copy, or a neighbour"
+        ),
     ],
 )
 def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: Path, words: list[str]) -> None:
