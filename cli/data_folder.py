@@ -116,9 +116,9 @@ class DataFolder:
     def listening(self) -> dict[str, str]:
         """Where the API listens, as the variables that say so; nothing where that cannot be read."""
         try:
-            place = urlsplit(json.loads(self.access.read_text())["url"])
-            return {"HOOKLINE_HOST": place.hostname or "", "HOOKLINE_PORT": str(place.port or 80)}
-        except (OSError, ValueError, KeyError, TypeError):
+            place = urlsplit(self.known_url() or "")
+            return {"HOOKLINE_HOST": place.hostname, "HOOKLINE_PORT": str(place.port or 80)} if place.hostname else {}
+        except ValueError:
             return {}
 
     def write_access(self, url: str, token: str) -> None:

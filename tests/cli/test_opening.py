@@ -117,6 +117,12 @@ def test_a_server_that_the_folder_does_not_have_is_the_one_that_a_variable_names
     assert "Acme" in listed.stdout
 
 
+@pytest.mark.parametrize("left", ["", "[]", "{}", '{"url": 1}', '{"url": "http://h:port"}'])
+def test_where_an_api_listens_is_not_known_from_a_file_that_does_not_say_it(folder: DataFolder, left: str) -> None:
+    folder.access.write_text(left)
+    assert folder.listening() == {}
+
+
 def test_an_empty_variable_names_nothing_but_an_empty_list_of_networks_is_one(folder: DataFolder) -> None:
     told = dict.fromkeys(("HOOKLINE_DATABASE_URL", "HOOKLINE_REDIS_URL", upping.KEYS, upping.NETWORKS), "")
     found = upping.environment_of(folder, told)
