@@ -32,3 +32,13 @@ def test_a_user_without_a_name_is_told_how_to_get_one(tmp_path: Path, monkeypatc
         ServerFailedError, match=rf"{uid} has none: add a line `hookline:x:{uid}:\d+::/:` to /etc/passwd"
     ):
         PrivatePostgres(data).start()
+
+
+def test_where_it_cannot_be_made_its_last_words_are_said_and_nothing_counts_as_made(tmp_path: Path) -> None:
+    postgres = PrivatePostgres(tmp_path / "p")
+    postgres.locale = ("--locale=of no country",)
+    with pytest.raises(
+        ServerFailedError, match=r"PostgreSQL could not make .*/p\. The end of .*/p\.log:\n(?s:.*)locale"
+    ):
+        postgres.start()
+    assert not postgres.data.exists()
