@@ -3,18 +3,22 @@
 import asyncio
 import json
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
 
+from cli import replay as replaying
 from cli.main import app
 from cli.replay import moment
 from domain import ids, replays, workspaces
 from domain.database import rows
-from domain.errors import Misconfigured
-from domain.tables import Delivery, Replay, Workspace
+from domain.errors import Misconfigured, Unavailable
+from domain.replays import NewReplay
+from domain.tables import Delivery, Replay, Webhook, Workspace
 from domain.unit import Actor, Domain
+from domain.vocabulary import DeliveryStatus
 from tests.cli.test_status import told
 from tests.domain.doing import happen, listen
 from tests.running import HOOKLINE, environment, hookline
@@ -101,14 +105,40 @@ def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[s
     ("text", "meant"),
     [
         ("90m", NOW - timedelta(minutes=90)),
+        ("2h", NOW - timedelta(hours=2)),
+        ("1w", NOW - timedelta(weeks=1)),
         ("3d", NOW - timedelta(days=3)),
         ("2026-05-01T08:00:00Z", datetime(2026, 5, 1, 8, tzinfo=UTC)),
         ("2026-05-01T08:00:00+02:00", datetime(2026, 5, 1, 6, tzinfo=UTC)),
         ("2026-05-01", datetime(2026, 5, 1, tzinfo=UTC)),
     ],
 )
-def test_times_are_read_as_people_write_them(text: str, meant: datetime) -> None:
-    assert moment(text, NOW) == meant
+def test_times_are_read_as_people_write_them(text: str, meant: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Wherever they are.
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        found = moment(text, NOW)
+    time.tzset()
+    assert found == meant
+
+
+async def test_the_end_of_a_replay_is_told_though_all_was_copied_before_and_so_is_that_it_is_gone(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.replay.POLL_SECONDS", 0)
+    await failed(domain, admin, 1)
+    webhook = await Webhook.get()
+    async with domain.unit(admin) as unit:
+        replay = await replays.start(unit, NewReplay(webhook.id, (DeliveryStatus.FAILED,), NOW - timedelta(days=1)))
+    await rows("UPDATE replay SET done = total, finished_at = NULL")
+    told = replaying._steps(replay)
+    assert ((copied := await anext(told)).done, copied.finished_at) == (1, None)
+    await rows("UPDATE replay SET finished_at = now()")
+    assert (await anext(told)).finished_at
+    await rows("DELETE FROM replay")
+    with pytest.raises(Unavailable, match="its workspace was erased"):
+        await anext(replaying._steps(replay))
 
 
 def test_a_time_that_is_none_is_refused() -> None:
