@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -105,6 +106,9 @@ def test_each_figure_stands_under_its_name() -> None:
         ("spared", "3 h", "spared until 12:01:00 UTC", "12"),
         ("ill", "9 min", "failing", "13"),
     ]
+    page = StringIO()
+    Console(file=page).print(shown(replace(EXAMPLE, backlog=Backlog(0, timedelta(0), 0, 0, 0, timedelta(0)))))
+    assert re.search(r"oldest due +none", page.getvalue())
 
 
 async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
