@@ -121,6 +121,7 @@ def test_programs_hear_what_came_of_it(database_url: str, secrets: list[int], mo
     fresh = fresh_key()
     for keys, code, told in (
         ((fresh,), 1, {"resealed": 0, "left": 5, "old_keys_may_go": False}),
+        ((fresh, bytes(32)), 1, {"resealed": 0, "left": 5, "old_keys_may_go": False}),
         ((fresh, SECRET_KEY), 0, {"resealed": 5, "left": 0, "old_keys_may_go": True, "unopened": []}),
         ((fresh,), 0, {"resealed": 0, "left": 0, "old_keys_may_go": False}),
     ):
