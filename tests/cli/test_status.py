@@ -107,8 +107,12 @@ def test_each_figure_stands_under_its_name() -> None:
         ("ill", "9 min", "failing", "13"),
     ]
     page = StringIO()
-    Console(file=page).print(shown(replace(EXAMPLE, backlog=Backlog(0, timedelta(0), 0, 0, 0, timedelta(0)))))
+    # Of a webhook that was gone at once nobody knows for how long it has been failing.
+    gone = replace(EXAMPLE.troubled[0], failing_since=None)
+    idle = Backlog(0, timedelta(0), 0, 0, 0, timedelta(0))
+    Console(file=page, width=200).print(shown(replace(EXAMPLE, backlog=idle, troubled=[gone])))
     assert re.search(r"oldest due +none", page.getvalue())
+    assert re.search(rf"{ids.make('Webhook', 7)} +disabled", page.getvalue())
 
 
 async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
