@@ -93,13 +93,14 @@ async def test_a_receiver_that_hangs_is_told_of_and_waited_for_no_longer(monkeyp
     monkeypatch.setattr("cli.forward.FORWARD_SECONDS", 0.05)
     over = asyncio.Event()
 
-    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
         writer.close()
+        over.set()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server, asyncio.timeout(30):
         result = await forwarded(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
-        over.set()
+        await over.wait()
     assert (result.status, result.error) == (None, "The receiver did not answer in time.")
 
 

@@ -21,10 +21,11 @@ PLACE = ConnectionKey("example.com", 443, is_ssl=True, ssl=True, proxy=None, pro
 MISSING = "The receiver's certificate comes from an unknown authority, or an intermediate certificate is missing."
 
 
-async def forever(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A receiver that says nothing."""
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A receiver that says nothing for as long as somebody waits."""
     with suppress(ConnectionError):
-        await writer.wait_closed()
+        await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize("name", ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
@@ -53,7 +54,7 @@ async def test_it_is_said_what_is_wrong_with_a_certificate(tmp_path: Path) -> No
     told = {}
     async with sending(tls=trust) as sender:
         for name, host in CERTIFICATES:
-            async with serving(forever, server_context(tmp_path / f"{name}.pem")) as url:
+            async with serving(silent, server_context(tmp_path / f"{name}.pem")) as url:
                 told[name, host] = await sender.send(request_to(url.replace("127.0.0.1", host)))
     assert {place: outcome.error for place, outcome in told.items()} == CERTIFICATES
     assert {outcome.kind for outcome in told.values()} == {AttemptOutcome.TLS_FAILED}
@@ -61,7 +62,14 @@ async def test_it_is_said_what_is_wrong_with_a_certificate(tmp_path: Path) -> No
 
 async def test_one_that_never_shakes_hands_did_not_accept_the_connection() -> None:
     limits = replace(PATIENT, connect_timeout=timedelta(seconds=0.1))
-    async with serving(forever) as url, sending(limits=limits) as sender:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent(reader, writer)
+        over.set()
+
+    async with serving(serve) as url, sending(limits=limits) as sender:
         outcome = await sender.send(request_to(url.replace("http", "https")))
+        await over.wait()
     assert outcome.kind is AttemptOutcome.TIMED_OUT
     assert outcome.error == "The receiver did not accept the connection in time."
