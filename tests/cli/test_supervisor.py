@@ -174,7 +174,7 @@ async def test_layers_end_in_the_reverse_order_of_their_start(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("hurried", "ended_by"),
     [
-        pytest.param(signal.SIGHUP, signal.SIGHUP, id="but for the hurried signal"),
+        pytest.param(signal.SIGUSR1, signal.SIGUSR1, id="but for the hurried signal"),
         pytest.param(signal.SIGTERM, signal.SIGKILL, id="not even that"),
     ],
 )
