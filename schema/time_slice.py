@@ -12,6 +12,8 @@ from typing import Final
 # What one operation takes of each turn of the loop, in CPU. A page of anything takes less, so that what its entries
 # need is still loaded in one statement.
 SLICE_SECONDS: Final = 0.01
+# Of those that wait, however small they were so far: the next ones may be large.
+MOST_AT_ONCE: Final = 50
 
 
 class TimeSlice:
@@ -43,9 +45,9 @@ class TimeSlice:
 
     def _next_turn(self) -> None:
         if not self._waiting:
-            self._began = None
+            self._began, self._at_once = None, 1
             return
-        self._at_once = max(self._at_once // 2, 1) if self._is_over() else self._at_once * 2
+        self._at_once = max(self._at_once // 2, 1) if self._is_over() else min(self._at_once * 2, MOST_AT_ONCE)
         self._began = thread_time()
         for _ in range(min(self._at_once, len(self._waiting))):
             place = self._waiting.popleft()
