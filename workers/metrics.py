@@ -39,7 +39,7 @@ OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been 
 ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
 CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
 DUE_POSTS = Gauge("hookline_due_posts", "Posts that could be published now", registry=REGISTRY)
-OLDEST_DUE_POST = Gauge("hookline_oldest_due_post_seconds", "How long the oldest has been due", registry=REGISTRY)
+OLDEST_DUE_POST = Gauge("hookline_oldest_due_post_seconds", "How long the oldest post has been due", registry=REGISTRY)
 
 # A rate is known from the first time on only where its counter stood at zero before.
 for _outcome in AttemptOutcome:

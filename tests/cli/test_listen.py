@@ -172,6 +172,30 @@ class NoChance:
         return 0.0
 
 
+def telling(
+    connections: list[list[dict[str, Any]]], after: list[str]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A server that sends each connection its messages; `after` gets the cursor that each asks to go on from."""
+    opened = {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}, "liveCursor": "0"}
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("graphql-transport-ws",))
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_json({"type": "connection_ack"})
+        if not after:
+            await socket.receive()
+            await socket.send_json({"type": "next", "payload": {"data": opened}})
+            await socket.send_json({"type": "complete"})
+        after.append((await socket.receive_json())["payload"]["variables"]["after"])
+        for message in connections[len(after) - 1]:
+            await socket.send_json(message)
+        await socket.receive()
+        return socket
+
+    return serve
+
+
 async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,29 +213,13 @@ async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
         [change("3", "b"), ended("RATE_LIMITED")],
         [change("4", "a"), unreadable, ended("FORBIDDEN")],
     ]
-    opened = {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}, "liveCursor": "0"}
     after: list[str] = []
     taken: list[str] = []
-
-    async def serve(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=("graphql-transport-ws",))
-        await socket.prepare(request)
-        await socket.receive()
-        await socket.send_json({"type": "connection_ack"})
-        if not after:
-            await socket.receive()
-            await socket.send_json({"type": "next", "payload": {"data": opened}})
-            await socket.send_json({"type": "complete"})
-        after.append((await socket.receive_json())["payload"]["variables"]["after"])
-        for message in connections[len(after) - 1]:
-            await socket.send_json(message)
-        await socket.receive()
-        return socket
 
     async def take(relayed: Relayed) -> None:
         taken.append(relayed.delivery)
 
-    async with serving(serve) as url, asyncio.timeout(30):
+    async with serving(telling(connections, after)) as url, asyncio.timeout(30):
         listener = Listener(Source(url, "t"), URL("http://me:sesame@localhost/"), take, Output())
         with pytest.raises(RefusedByServerError, match="The server says: That is FORBIDDEN"):
             await listener.listen()
