@@ -129,7 +129,9 @@ def refusal(errors: list[GraphQLError], request_id: str) -> Outcome:
 
 def failure(error: Exception, request_id: str) -> Outcome:
     """The answer where something raised before or beside the execution."""
-    return refusal([GraphQLError(str(error), original_error=error)], request_id)
+    # The text of one of graphql-core's own has the lines of the document in it; its place is told beside the message.
+    raised = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+    return refusal([raised], request_id)
 
 
 class Engine:

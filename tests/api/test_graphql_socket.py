@@ -167,6 +167,25 @@ async def test_a_cursor_that_leads_nowhere_is_an_error_that_says_why(api: Api) -
                 assert error["message"]
 
 
+async def test_a_null_in_a_subscriptions_argument_is_told_as_in_a_query(api: Api) -> None:
+    begin, argument = "($status: DeliveryStatus = FAILED)", "statuses: [$status]"
+    async with api.socket() as socket:
+        await socket.subscribe(
+            "q", f"query{begin} {{ deliveries(filter: {{{argument}}}) {{ totalCount }} }}", status=None
+        )
+        (asked,) = (await socket.next("q"))["errors"]
+        assert (await socket.receive())["type"] == "complete"
+        await socket.subscribe(
+            "s", f"subscription{begin} {{ deliveryStatusChanged({argument}) {{ cursor }} }}", status=None
+        )
+        (watched,) = (await socket.receive())["payload"]
+    end = " Expected variable '$status' provided to non-null type 'DeliveryStatus!' not to be null."
+    assert asked["message"] == f"Argument 'filter' has invalid value at .statuses[0]:{end}"
+    assert watched["message"] == f"Argument 'statuses' has invalid value at [0]:{end}"
+    assert watched["extensions"] == asked["extensions"] == {"code": "BAD_USER_INPUT", "variable": ["status"]}
+    assert watched["locations"] == [{"line": 1, "column": 83}]
+
+
 async def test_pings_are_answered(api: Api) -> None:
     async with opened(ws(api)) as socket:
         await socket.send({"type": "ping", "payload": {"a": 1}})
