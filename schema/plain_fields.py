@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 from weakref import proxy
 
 from graphql import (
+    GraphQLError,
     GraphQLField,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -139,7 +140,10 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         """How to write so many entries at once; None where they have other fields than plain ones, or none at all."""
         if count <= 1 or self._watched:
             return None
-        selection, deferred, _ = self.collect_subfields(type_, field_details_list)
+        try:
+            selection, deferred, _ = self.collect_subfields(type_, field_details_list)
+        except GraphQLError:  # a null for @skip or @include: graphql-core meets it again, and says at which entry
+            return None
         # It will come a second time.
         plan = self._plan(type_, selection) or self._plan(type_, selection)
         return None if plan is None or plan.rest or deferred else plan.plain or None

@@ -208,13 +208,15 @@ def plain(result: Any) -> tuple[Any, list[Any]]:
     return repr(result.data), sorted(errors, key=repr)
 
 
-@given(things(), documents())
+@given(things(), documents(), st.sampled_from([{}, {"yes": False}, {"yes": None}]))
 @settings(max_examples=200)
-async def test_the_answer_is_the_same_whatever_the_document(found: list[Thing | None], text: str) -> None:
+async def test_the_answer_is_the_same_whatever_the_document(
+    found: list[Thing | None], text: str, variables: dict[str, Any]
+) -> None:
     assert validate(STOCK._schema, parse(text)) == []
     root = Query(things=found)
-    stock = await STOCK.execute(text, root_value=root)
-    assert plain(await SHORT.execute(text, root_value=root)) == plain(stock)
+    stock = await STOCK.execute(text, variables, root_value=root)
+    assert plain(await SHORT.execute(text, variables, root_value=root)) == plain(stock)
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
