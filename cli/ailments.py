@@ -34,6 +34,10 @@ CORRECT_IT = "Correct it; docs/settings.md says what it may be."
 ANSWERS = (
     ("rejected SSL upgrade", "Have it speak TLS (ssl = on), or leave sslmode out of HOOKLINE_DATABASE_URL."),
     ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
+    (
+        "not currently accepting connections",
+        "Where the work that it was closed for is done: `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
+    ),
     ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
 )
 # The first that trims streams by age.

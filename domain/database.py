@@ -48,13 +48,17 @@ OUT_OF_REACH = (
     asyncpg.InvalidCatalogNameError,
     # It has not been migrated yet, or does not let us do all that we do: the same holds.
     asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
     asyncpg.InsufficientPrivilegeError,
+    # A migration has added a column to what a transaction reads whole: on that connection it is known from now on.
+    asyncpg.InvalidCachedStatementError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,
     # Deadlocks: the same statement a moment later goes through.
     asyncpg.exceptions.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
+    # A lock that is waited for too long, or a database that lets nobody in while somebody works on it.
+    asyncpg.ObjectNotInPrerequisiteStateError,
     # A standby, or a transaction that was too slow for its server; the second is what Tortoise makes of either.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,

@@ -30,8 +30,20 @@ CORRECT = "Correct the user and the password in HOOKLINE_DATABASE_URL."
             "transactions are not allowed in statement pooling mode",
             "Have the pooler give a connection to each transaction (pool_mode = transaction).",
         ),
+        (
+            asyncpg.ObjectNotInPrerequisiteStateError('database "db" is not currently accepting connections'),
+            'database "db" is not currently accepting connections',
+            "Where the work that it was closed for is done: `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
+        ),
     ],
-    ids=["a wrong password", "an unknown user", "no connection left", "a pooler", "a pooler for statements"],
+    ids=[
+        "a wrong password",
+        "an unknown user",
+        "no connection left",
+        "a pooler",
+        "a pooler for statements",
+        "a database that is closed",
+    ],
 )
 def test_what_postgresql_refuses_comes_with_what_to_do(error: Exception, says: str, remedy: str) -> None:
     assert ailments.of_postgres(error, URL) == (says, remedy)

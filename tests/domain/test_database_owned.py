@@ -66,6 +66,27 @@ async def test_one_that_takes_no_changes_is_away_and_as_soon_as_another_does_the
     assert [each.name for each in await Workspace.all()] == ["Taken"]
 
 
+async def test_one_that_is_closed_while_somebody_works_on_it_is_away(domain: Domain, settings: Settings) -> None:
+    at = urlsplit(settings.database_url)
+    name = at.path.strip("/")
+    await workspaces.create("Before")
+    # None closes the database that it is in.
+    async with session(at._replace(path="/postgres").geturl()) as owner:
+        await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            await owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
+            # The pool learns of the end of its connection by using it.
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await workspaces.create("Refused")
+                with pytest.raises(Unavailable):
+                    await rows("SELECT 1")
+            assert (await fault(settings)).says == f'database "{name}" is not currently accepting connections'
+        finally:
+            await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await workspaces.create("After")
+
+
 async def test_what_a_role_is_given_for_its_sessions_does_not_hold_for_ours(settings: Settings) -> None:
     name = urlsplit(settings.database_url).path.strip("/")
     async with session(settings.database_url) as owner:

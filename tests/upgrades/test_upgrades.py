@@ -13,12 +13,16 @@ import pytest
 from tortoise import Tortoise
 from tortoise.migrations.api import migrate as run_migrations
 
-from domain import database, deliveries, migrations
+from domain import accounts, database, deliveries, migrations
+from domain.accounts import AccountChanges, NewAccount
 from domain.database import rows
+from domain.errors import Unavailable
 from domain.settings import Settings
-from domain.tables import Webhook
-from domain.unit import opened
+from domain.tables import Account, Webhook
+from domain.unit import Actor, Domain, opened
+from domain.vocabulary import Provider
 from domain.webhooks import opened_headers
+from tests.databases import connected as session
 from tests.upgrades import releases
 from tests.upgrades.releases import KEPT, dump, fill, released, restore, sums, with_sums
 
@@ -82,6 +86,32 @@ async def test_rows_from_before_a_migration_survive_it(settings: Settings, empty
             {"type": "account.deleted", "document": "{}", "trace": None}
         ]
     assert dump(old.database_url, "--schema-only") == dump(settings.database_url, "--schema-only")
+
+
+async def test_to_a_version_that_comes_before_its_migration_the_database_is_away(
+    settings: Settings, empty_database_url: str
+) -> None:
+    old = at(settings, empty_database_url)
+    await run_migrations(config=database.configuration(old), target="models.0002_postgresql")
+    await Tortoise.close_connections()
+    async with database.connected(old):
+        with pytest.raises(Unavailable):
+            await deliveries.claim([1], timedelta(seconds=30))
+
+
+async def test_the_version_that_still_runs_goes_on_after_a_migration_that_adds_to_what_it_reads(
+    domain: Domain, admin: Actor, database_url: str
+) -> None:
+    added = await accounts.add(domain, admin, NewAccount(Provider.SANDBOX, "ok", "me"))
+    await accounts.update(domain, admin, added.id, AccountChanges(name="before"))
+    async with session(database_url) as migration:
+        await migration.execute("ALTER TABLE account ADD COLUMN later text")
+
+    with pytest.raises(Unavailable):
+        await accounts.update(domain, admin, added.id, AccountChanges(name="meanwhile"))
+    await accounts.update(domain, admin, added.id, AccountChanges(name="after"))
+
+    assert [account.name for account in await Account.all()] == ["after"]
 
 
 def test_a_migration_that_was_released_does_not_change() -> None:
