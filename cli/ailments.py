@@ -42,6 +42,9 @@ ANSWERS = (
 )
 # The first that trims streams by age.
 OLDEST_REDIS = (6, 2)
+# Of its memory. What its clients have just sent counts too, so one that is full has a little room now and then.
+FULL_REDIS = 0.98
+MIB = 1024 * 1024
 # What all keys of ours begin with; the last are those of `limits`.
 REDIS_PLACES = ("hookline:", "arq:", "LIMITS:")
 REDIS_SETTINGS = (
@@ -153,6 +156,11 @@ def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
         return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
     if about.get("cluster_enabled"):
         return f"Redis is a cluster: {WITHOUT_REDIS}", "Name one that is no cluster; replicas of it may stand by."
+    if "err" in (about.get("aof_last_write_status"), about.get("rdb_last_bgsave_status")):
+        return f"Redis cannot write to its disk and takes no changes: {WITHOUT_REDIS}", "Make room; its log says more."
+    if _is_full(about):
+        remedy = "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
+        return f"Redis is full ({about['maxmemory'] / MIB:,.0f} MiB): {WITHOUT_REDIS}", remedy
     version = tuple(int(number) for number in re.findall(r"\d+", str(about["redis_version"]))[:2])
     if version < OLDEST_REDIS:
         oldest = ".".join(map(str, OLDEST_REDIS))
@@ -161,6 +169,15 @@ def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
             f"Upgrade it to {oldest} or later.",
         )
     return None
+
+
+def _is_full(about: Mapping[str, Any]) -> bool:
+    most: int = about.get("maxmemory", 0)
+    # One that evicts is always full, and takes more all the same.
+    if about.get("maxmemory_policy") != "noeviction" or not most:
+        return False
+    used: int = about["used_memory"] - about["mem_not_counted_for_evict"]
+    return used >= FULL_REDIS * most
 
 
 def is_refused_command(error: Exception) -> bool:

@@ -66,6 +66,18 @@ async def test_a_replica(settings: Settings) -> None:
     assert (found.verdict, found.remedy) == (Verdict.FAULT, "Have HOOKLINE_REDIS_URL name the primary.")
 
 
+async def test_one_that_is_full(settings: Settings) -> None:
+    async with Redis.from_url(settings.redis_url) as redis:
+        await redis.config_set("maxmemory", 1024 * 1024)
+        try:
+            (found,) = await findings(settings)
+        finally:
+            await redis.config_set("maxmemory", 0)
+    assert found.verdict is Verdict.FAULT
+    assert found.says == "Redis is full (1 MiB): deliveries go on, later, and live updates do not"
+    assert found.remedy == "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
+
+
 WELL = {"role": "master", "cluster_enabled": 0, "redis_version": "6.2.14"}
 
 
@@ -74,6 +86,29 @@ def test_a_cluster() -> None:
     assert says.startswith("Redis is a cluster: ")
     assert remedy.startswith("Name one that is no cluster")
     assert ailments.of_redis(WELL) is None
+
+
+@pytest.mark.parametrize("status", ["aof_last_write_status", "rdb_last_bgsave_status"])
+def test_one_whose_disk_is_full(status: str) -> None:
+    says, remedy = ailments.of_redis(WELL | {status: "err"}) or ("", "")
+    assert says.startswith("Redis cannot write to its disk and takes no changes: ")
+    assert remedy == "Make room; its log says more."
+    assert ailments.of_redis(WELL | {status: "ok"}) is None
+
+
+@pytest.mark.parametrize(
+    ("differs", "is_full"),
+    [
+        ({}, True),
+        ({"mem_not_counted_for_evict": 3}, False),
+        ({"maxmemory": 0}, False),
+        ({"maxmemory_policy": "allkeys-lru"}, False),
+    ],
+    ids=["full", "with room", "without a limit", "that evicts"],
+)
+def test_only_one_that_takes_no_more_is_full(differs: dict[str, object], is_full: bool) -> None:
+    memory = {"maxmemory_policy": "noeviction", "maxmemory": 100, "used_memory": 100, "mem_not_counted_for_evict": 2}
+    assert (ailments.of_redis(WELL | memory | differs) is not None) == is_full
 
 
 @pytest.mark.parametrize("version", ["5.0.7", "6.0.16", "6"])
