@@ -88,7 +88,12 @@ class Webhook(Node):
             row=row,
         )
 
-    @strawberry.field(description="What goes with each of its requests. Values that look like secrets are hidden.")
+    @strawberry.field(
+        description=(
+            "What goes with each of its requests. Values that look like secrets are hidden. Empty where the key that "
+            "sealed them is missing: then nothing is sent until that is back, or they are given anew."
+        )
+    )
     def headers(self, info: Info) -> list[HttpHeader]:
         opened = webhooks.opened_headers(info.context.domain.vault, self.row)
         return [HttpHeader(name=name, value=request.hide(name, value)) for name, value in opened]

@@ -52,6 +52,9 @@ async def test_hidden_is_a_fault_where_it_stands_for_nothing(domain: Domain, adm
 async def test_headers_that_no_key_opens_can_be_replaced(domain: Domain, admin: Actor) -> None:
     made, _ = await create_webhook(domain, admin, headers=(("X-Key", "lost"),))
     await Webhook.filter(id=made.id).update(sealed_headers=b"of a key that is gone")
+    with pytest.raises(Refused) as refused:
+        await change_webhook(domain, admin, made, headers=(("X-Key", HIDDEN),))
+    assert faults_of(refused) == {("headers.0.value", FaultCode.INVALID)}
     changed = await change_webhook(domain, admin, made, headers=(("X-Key", "new"),))
     assert opened_headers(domain.vault, changed) == (("X-Key", "new"),)
 
