@@ -104,7 +104,7 @@ def of_postgres(error: Exception, url: str) -> tuple[str, str]:
         case asyncpg.InvalidCatalogNameError():
             return words_of(error), f"Make it (`createdb {postgres_url.place(url)['database']}`), or name another one."
         case asyncpg.TooManyConnectionsError():
-            remedy = "Raise max_connections: each process takes up to 10."
+            remedy = "Raise max_connections, or the limit of the role where one is named: each process takes up to 10."
             return f"PostgreSQL takes no more connections ({words_of(error)})", remedy
     for words, remedy in ANSWERS:
         if words in str(error):
@@ -152,15 +152,10 @@ def _name_authority(variable: str, file: str) -> str:
 
 def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
     """Why a Redis that says this of itself (INFO) is of no use, and what to do; None where it is."""
-    if about.get("role") == "slave":
-        return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
+    if unchanging := _takes_no_changes(about):
+        return unchanging
     if about.get("cluster_enabled"):
         return f"Redis is a cluster: {WITHOUT_REDIS}", "Name one that is no cluster; replicas of it may stand by."
-    if "err" in (about.get("aof_last_write_status"), about.get("rdb_last_bgsave_status")):
-        return f"Redis cannot write to its disk and takes no changes: {WITHOUT_REDIS}", "Make room; its log says more."
-    if _is_full(about):
-        remedy = "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
-        return f"Redis is full ({about['maxmemory'] / MIB:,.0f} MiB): {WITHOUT_REDIS}", remedy
     version = tuple(int(number) for number in re.findall(r"\d+", str(about["redis_version"]))[:2])
     if version < OLDEST_REDIS:
         oldest = ".".join(map(str, OLDEST_REDIS))
@@ -168,6 +163,21 @@ def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
             f"Redis {about['redis_version']} is too old: live updates come to an end",
             f"Upgrade it to {oldest} or later.",
         )
+    return None
+
+
+def _takes_no_changes(about: Mapping[str, Any]) -> tuple[str, str] | None:
+    if about.get("role") == "slave":
+        return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
+    if "err" in (about.get("aof_last_write_status"), about.get("rdb_last_bgsave_status")):
+        return f"Redis cannot write to its disk and takes no changes: {WITHOUT_REDIS}", "Make room; its log says more."
+    # Told only where there have to be some.
+    if about.get("min_slaves_good_slaves") == 0:
+        remedy = "Bring them back, or lower min-replicas-to-write."
+        return f"Redis misses its replicas and takes no changes: {WITHOUT_REDIS}", remedy
+    if _is_full(about):
+        remedy = "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
+        return f"Redis is full ({about['maxmemory'] / MIB:,.0f} MiB): {WITHOUT_REDIS}", remedy
     return None
 
 

@@ -18,7 +18,7 @@ CORRECT = "Correct the user and the password in HOOKLINE_DATABASE_URL."
         (
             asyncpg.TooManyConnectionsError("sorry, too many clients already"),
             "PostgreSQL takes no more connections (sorry, too many clients already)",
-            "Raise max_connections: each process takes up to 10.",
+            "Raise max_connections, or the limit of the role where one is named: each process takes up to 10.",
         ),
         (
             asyncpg.ProtocolViolationError("unsupported startup parameter: jit"),

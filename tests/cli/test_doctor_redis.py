@@ -66,6 +66,16 @@ async def test_a_replica(settings: Settings) -> None:
     assert (found.verdict, found.remedy) == (Verdict.FAULT, "Have HOOKLINE_REDIS_URL name the primary.")
 
 
+async def test_one_that_misses_its_replicas(settings: Settings) -> None:
+    async with Redis.from_url(settings.redis_url) as redis:
+        await redis.config_set("min-replicas-to-write", 1)
+        try:
+            (found,) = await findings(settings)
+        finally:
+            await redis.config_set("min-replicas-to-write", 0)
+    assert (found.verdict, found.remedy) == (Verdict.FAULT, "Bring them back, or lower min-replicas-to-write.")
+
+
 async def test_one_that_is_full(settings: Settings) -> None:
     async with Redis.from_url(settings.redis_url) as redis:
         await redis.config_set("maxmemory", 1024 * 1024)
