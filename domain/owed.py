@@ -80,14 +80,19 @@ ORDER BY random() LIMIT $1
     "WAITING", "d.webhook_id = w.id AND d.finished_at IS NULL AND d.status IN ('pending', 'retrying')"
 )
 
+# Held in the order in which a claim takes them: whoever claims what comes due meanwhile would deadlock with this one.
 _MAKE_DUE = """
 UPDATE delivery SET due_at = now()
-WHERE status IN ('pending', 'retrying') AND id IN (
+WHERE status IN ('pending', 'retrying') AND id = ANY (ARRAY(
     SELECT id FROM delivery
-    WHERE webhook_id = $1 AND finished_at IS NULL AND due_at > now() AND status IN ('pending', 'retrying')
-        AND (NOT retry_after OR $2)
-    ORDER BY due_at LIMIT $3
-)
+    WHERE status IN ('pending', 'retrying') AND id = ANY (ARRAY(
+        SELECT id FROM delivery
+        WHERE webhook_id = $1 AND finished_at IS NULL AND due_at > now() AND status IN ('pending', 'retrying')
+            AND (NOT retry_after OR $2)
+        ORDER BY due_at LIMIT $3
+    ))
+    ORDER BY id FOR NO KEY UPDATE
+))
 """
 
 _TAKE_PROBES = """

@@ -16,6 +16,7 @@ from tests.domain.at_once import beside
 from tests.domain.attempting import LEASE
 from tests.domain.doing import happen, happen_while_deleting, listen, multiply, write
 from tests.domain.explaining import rows_read
+from tests.waiting import until
 
 BACKLOG = 3000
 
@@ -251,3 +252,36 @@ async def test_of_very_many_those_are_made_due_whose_time_would_have_come_first(
     late, soon = await Delivery.all().order_by("id")
     (claimed,) = await deliveries.claim([late.id, soon.id], LEASE)
     assert claimed["id"] == soon.id
+
+
+async def test_who_makes_all_due_does_not_deadlock_with_a_claim_of_what_comes_due_meanwhile(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await listen(domain, admin)
+    for _ in range(20):
+        await happen(domain, admin)
+    first, *others = [delivery.id for delivery in await Delivery.all().order_by("id")]
+    begun, comes_due = asyncio.Event(), asyncio.Event()
+
+    async def make_due() -> None:
+        async with in_transaction():
+            await rows("SELECT")
+            begun.set()
+            await comes_due.wait()
+            await owed.make_due(webhook.id, asked_for_too=False)
+
+    making_due = asyncio.create_task(make_due())
+    await begun.wait()
+    # The first is the last one by its time, and where they lie.
+    for each in (*others, first):
+        await rows("UPDATE delivery SET due_at = clock_timestamp() WHERE id = $1", each)
+    async with in_transaction():
+        assert len(await deliveries.claim([first], LEASE)) == 1
+        comes_due.set()
+        await until(lambda: _waits_for_a_lock(making_due))
+        assert len(await deliveries.claim(others, LEASE)) == len(others)
+    await making_due
+
+
+async def _waits_for_a_lock(task: asyncio.Task[None]) -> bool:
+    return task.done() or bool(await rows("SELECT FROM pg_locks WHERE NOT granted"))
