@@ -33,6 +33,15 @@ async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
     await rows(_MAKE_DUE, webhook_id, asked_for_too, MOST_MADE_DUE)
 
 
+async def make_due_elsewhere(tried: Mapping[int, str]) -> set[int]:
+    """Have those of these deliveries tried again now whose webhook has another URL than the one given; returns them.
+
+    Raises Unavailable.
+    """
+    ids = sorted(tried)
+    return {row["id"] for row in await rows(_MAKE_DUE_ELSEWHERE, ids, [tried[each] for each in ids])}
+
+
 async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
     """Webhooks whose circuit may be tried by one delivery now. Each is handed out once in `lease`."""
     return await rows(_TAKE_PROBES, limit, lease)
@@ -93,6 +102,14 @@ WHERE status IN ('pending', 'retrying') AND id = ANY (ARRAY(
     ))
     ORDER BY id FOR NO KEY UPDATE
 ))
+"""
+
+_MAKE_DUE_ELSEWHERE = """
+UPDATE delivery d SET due_at = now(), retry_after = false
+FROM unnest($1::bigint[], $2::text[]) AS tried (id, callback_url), webhook w
+WHERE d.id = tried.id AND d.status = 'retrying' AND d.due_at > now()
+    AND w.id = d.webhook_id AND w.callback_url <> tried.callback_url
+RETURNING d.id
 """
 
 _TAKE_PROBES = """

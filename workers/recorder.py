@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 import structlog
 
-from domain import deliveries, health
+from domain import deliveries, health, owed
 from domain.deliveries import Recorded
 from domain.errors import Unavailable
 from domain.health import Health, Sign
@@ -118,7 +118,8 @@ class Recorder:
         results = [result_of(each.claimed, each.request, each.outcome, random.random()) for each in group]  # noqa: S311
         recorded = await deliveries.record(results)
         states = await self._health_after(recorded, group)
-        changes = deliveries.ended([_with_health(each, states) for each in recorded])
+        moved = await self._made_due_elsewhere(recorded, states)
+        changes = deliveries.ended([_with_health(each, states, moved) for each in recorded])
         self._domain.outlet.announce(changes)
         self._hint_at_retries(changes)
         _tell(states)
@@ -136,6 +137,21 @@ class Recorder:
             if not isinstance(error, Unavailable):
                 log.exception("recorder.health_broke")
             return {}
+
+    async def _made_due_elsewhere(self, recorded: Sequence[Recorded], states: Mapping[int, Health]) -> set[int]:
+        """What is due at once after all: its webhook got another URL at that very moment.
+
+        Whoever changed it could not see that this waits, and the record could not see the new URL. The note of the
+        endpoint's health waited for that change, and then found no such endpoint.
+        """
+        late = {
+            each.now["id"]: each.result.claimed["callback_url"]
+            for each in recorded
+            if _is_put_off(each.now) and each.result.claimed["webhook_id"] not in states
+        }
+        with suppress(Unavailable):
+            return await owed.make_due_elsewhere(late) if late else set()
+        return set()
 
     def _note(self, results: Sequence[Result]) -> None:
         if self._lines.wanted:
@@ -188,12 +204,18 @@ def _sign(recorded: Recorded, outcome: Outcome) -> Sign:
     )
 
 
-def _with_health(recorded: Recorded, states: Mapping[int, Health]) -> Recorded:
+def _is_put_off(now: Row) -> bool:
+    return now["status"] == DeliveryStatus.RETRYING and bool(now["due_at"] > now["recorded_at"])
+
+
+def _with_health(recorded: Recorded, states: Mapping[int, Health], moved: Collection[int]) -> Recorded:
+    now = recorded.now
+    if now["id"] in moved:
+        return replace(recorded, now={**now, "due_at": now["recorded_at"], "retry_after": False})
     state = states.get(recorded.result.claimed["webhook_id"])
     if state is None:
         return recorded
-    now = {**recorded.now, "active": state.active, "circuit_open_until": state.circuit_open_until}
-    return replace(recorded, now=now)
+    return replace(recorded, now={**now, "active": state.active, "circuit_open_until": state.circuit_open_until})
 
 
 def _tell(states: Mapping[int, Health]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain import deliveries, workspaces
-from domain.database import now, rows
+from domain.database import rows
 from domain.health import OPENS_AFTER
 from domain.outcome import Answer, Delivered, Failed
 from domain.queue import QUEUE_NAME
@@ -186,30 +186,6 @@ async def test_the_state_that_a_delivery_came_to_is_counted_where_it_was_stored(
         recorder.add(row, SENT, WELL)
 
     assert metrics.REGISTRY.get_sample_value("hookline_deliveries_total", {"status": "succeeded"}) == before + 1
-
-
-async def test_what_an_earlier_url_answered_says_nothing_of_the_new_one(domain: Domain, admin: Actor) -> None:
-    (row,) = await claimed(domain, admin)
-    await Webhook.all().update(callback_url="https://new.example/hook")
-
-    async with Recorder(domain).running() as recorder:
-        recorder.add(row, SENT, GONE)
-
-    assert (await Delivery.get()).status is DeliveryStatus.FAILED
-    assert (await Webhook.get()).active
-
-
-async def test_what_an_earlier_url_put_off_is_sent_to_the_new_one_at_once(domain: Domain, admin: Actor) -> None:
-    (row,) = await claimed(domain, admin)
-    await Webhook.all().update(callback_url="https://new.example/hook")
-    later = Failed(AttemptOutcome.HTTP_ERROR, "503", TOOK, Answer(503, (), "", False), retry_after=timedelta(hours=20))
-
-    async with Recorder(domain).running() as recorder:
-        recorder.add(row, SENT, later)
-
-    delivery = await Delivery.get()
-    assert (delivery.status, delivery.retry_after) == (DeliveryStatus.RETRYING, False)
-    assert delivery.due_at <= await now()
 
 
 async def test_a_success_that_was_claimed_before_the_first_failure_ends_the_failing(
