@@ -14,9 +14,8 @@ from redis.asyncio import Redis
 from cli.private_server import ServerFailedError, socket_folder
 from cli.processes import package_folder
 from cli.programs import CHECKOUT
-from cli.servers import PrivatePostgres, PrivateRedis
+from cli.servers import PrivatePostgres
 from domain import database, unit, workspaces
-from domain.live_scripts import SERVED, stream_of
 from domain.tables import Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
@@ -70,22 +69,6 @@ def type_in(folder: Path, commands: str, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-async def test_what_the_folder_s_redis_has_of_another_database_is_thrown_away(
-    tmp_path: Path, database_url: str
-) -> None:
-    private = PrivateRedis(tmp_path / "var" / "redis")
-    with private:
-        async with Redis.from_url(private.url) as redis:
-            await redis.set(SERVED, "another")
-            await redis.xadd(stream_of(1), {"of": "another"})
-    with up(tmp_path / "var", {"HOOKLINE_DATABASE_URL": database_url}) as running:
-        running.until_ready()
-        async with Redis.from_url(private.url) as redis:
-            assert await redis.get(SERVED) not in {None, b"another"}
-            assert b"another" not in [fields.get(b"of") for _, fields in await redis.xrange(stream_of(1))]
-        assert running.stop() == 0
 
 
 async def deliver(client: Client, count: int) -> set[str]:

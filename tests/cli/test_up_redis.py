@@ -6,7 +6,7 @@ from redis import Redis
 
 from cli.processes import wait_until
 from cli.servers import PrivateRedis
-from domain.live_scripts import SERVED
+from domain.live_scripts import SERVED, stream_of
 from tests.running import READY, up
 
 
@@ -28,9 +28,12 @@ def test_a_redis_of_its_own_that_served_another_database_is_emptied(tmp_path: Pa
     data = tmp_path / "var"
     with PrivateRedis(data / "redis") as kept, Redis.from_url(kept.url) as redis:
         redis.mset({SERVED: "another", "left": "1"})
+        redis.xadd(stream_of(1), {"of": "another"})
     with up(data, {"HOOKLINE_DATABASE_URL": database_url}) as running:
         running.until_ready()
         with Redis.from_url(kept.url) as redis:
+            assert redis.get(SERVED) not in {None, b"another"}
             assert not redis.exists("left")
+            assert b"another" not in [fields.get(b"of") for _, fields in redis.xrange(stream_of(1))]
         assert "serves another Hookline" not in running.output
         assert running.stop() == 0
