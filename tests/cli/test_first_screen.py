@@ -10,22 +10,24 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copy
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
 from cli import welcome
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
+from cli.main import app
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in
 from cli.up import command, entrance
-from domain import workspaces
+from domain import webhooks, workspaces
 from domain.tables import Account, AuditEvent, Webhook, Workspace
 from domain.unit import Actor, Domain
 from domain.vocabulary import Role
+from domain.webhooks import WebhookChanges
 from domain.workspaces import NewToken
 from tests.running import GONE, Up, ask, hookline, up
 
@@ -151,38 +153,47 @@ def forge(url: str) -> None:
         assert refused.code == 401
 
 
-def test_servers_of_ones_own_get_the_same_and_a_webhook_that_was_pointed_elsewhere_stays_there(
-    tmp_path: Path, empty_database_url: str, redis_url: str
-) -> None:
+def test_servers_of_ones_own_get_the_same(tmp_path: Path, empty_database_url: str, redis_url: str) -> None:
     data = tmp_path / "var"
     variables = {"HOOKLINE_DATABASE_URL": empty_database_url, "HOOKLINE_REDIS_URL": redis_url}
-    with up(data, variables) as first:
-        access = first.until_ready().access
-        assert set(first.parts()) == {"api", "worker"}
-        (made,) = webhooks_of(access)
+    with up(data, variables) as running:
+        access = running.until_ready().access
+        assert set(running.parts()) == {"api", "worker"}
+        assert [webhook["name"] for webhook in webhooks_of(access)] == ["Built-in receiver"]
         another = hookline("signin", "--data", str(data), **variables)
         (code,) = codes_in(another.stdout, access["url"])
         assert post(f"{access['url']}/session", {"code": code})[0] == 200
-        elsewhere = "http://127.0.0.1:8099/mine"
-        change = (
-            "mutation($id: ID!, $url: String!) "
-            "{ webhookUpdate(id: $id, input: {callbackUrl: $url}) { errors { message } } }"
-        )
-        assert ask(access, change, id=made["id"], url=elsewhere)["webhookUpdate"]["errors"] == []
-        assert first.stop() == 0
-    with up(data, variables) as second:
-        access = second.until_ready().access
-        assert [webhook["callbackUrl"] for webhook in webhooks_of(access)] == [elsewhere]
-        assert "a built-in receiver shows" not in second.output
-        assert second.stop() == 0
-    # Another folder beside the same database needs its key.
-    (tmp_path / "other").mkdir()
-    copy(data / "secret.key", tmp_path / "other")
-    with up(tmp_path / "other", variables) as third:
-        access = third.until_ready().access
-        assert sorted(webhook["name"] for webhook in webhooks_of(access)) == ["Built-in receiver"] * 2
-        assert len(ask(access, "{ accounts { nodes { id } } }")["accounts"]["nodes"]) == 1
-        assert third.stop() == 0
+        assert running.stop() == 0
+
+
+async def received(domain: Domain, workspace: Workspace, folder: DataFolder) -> bool:
+    """Whether a start on this folder has the built-in receiver listen; it is over then."""
+    receiver = Receiver(Output())
+    try:
+        return await welcome.receive(domain, workspace, folder, receiver)
+    finally:
+        await receiver.close()
+
+
+async def test_a_webhook_that_was_pointed_elsewhere_stays_there(
+    tmp_path: Path, domain: Domain, workspace: Workspace, admin: Actor
+) -> None:
+    folder, elsewhere = DataFolder(tmp_path), "http://127.0.0.1:8099/mine"
+    assert await received(domain, workspace, folder)
+    async with domain.unit(admin) as unit:
+        await webhooks.update(unit, (await Webhook.get()).id, WebhookChanges(callback_url=elsewhere))
+    assert not await received(domain, workspace, folder)
+    assert [webhook.callback_url for webhook in await Webhook.all()] == [elsewhere]
+
+
+async def test_another_folder_beside_the_same_database_gets_a_webhook_of_its_own_and_no_second_account(
+    tmp_path: Path, domain: Domain, workspace: Workspace
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        assert await received(domain, workspace, DataFolder(tmp_path / name))
+    assert [webhook.name for webhook in await Webhook.all()] == ["Built-in receiver"] * 2
+    assert await Account.all().count() == 1
 
 
 @pytest.mark.parametrize(
@@ -218,14 +229,10 @@ async def test_a_first_start_that_died_is_taken_up_where_it_was(
     folder = DataFolder(tmp_path)
     # As if it had died before the commit: what is named was never made.
     folder.write_receiver(KnownReceiver(str(uuid4()), "whsec_lost"))
-    first = Receiver(Output())
-    assert await welcome.receive(domain, workspace, folder, first)
-    await first.close()
+    assert await received(domain, workspace, folder)
     made = await Webhook.get(deleted_at=None)
     # And now after it.
-    second = Receiver(Output())
-    assert await welcome.receive(domain, workspace, folder, second)
-    await second.close()
+    assert await received(domain, workspace, folder)
     assert await Webhook.all().values_list("uuid", "callback_url") == [(made.uuid, made.callback_url)]
     assert not await AuditEvent.exists(action="webhook.update")
     known = folder.known_receiver()
@@ -242,18 +249,17 @@ async def test_a_file_that_somebody_has_spoiled_is_no_receiver(
     folder = DataFolder(tmp_path)
     folder.receiver.write_text(left)
     folder.write_access("http://127.0.0.1:1", "hl_x")
-    assert not await welcome.receive(domain, workspace, folder, Receiver(Output()))
+    assert not await received(domain, workspace, folder)
     assert await Webhook.all().count() == 0
 
 
 async def test_a_file_that_cannot_be_written_is_no_fault_of_the_database(
     tmp_path: Path, domain: Domain, workspace: Workspace
 ) -> None:
-    folder, receiver = DataFolder(tmp_path), Receiver(Output())
+    folder = DataFolder(tmp_path)
     folder.receiver.mkdir()
     with pytest.raises(FolderRefusedError, match=r"receiver\.json cannot be written: Is a directory\."):
-        await welcome.receive(domain, workspace, folder, receiver)
-    await receiver.close()
+        await received(domain, workspace, folder)
     assert await Webhook.all().count() == 0
 
 
@@ -278,6 +284,6 @@ def test_where_deliveries_may_not_go_to_this_machine_or_redis_is_away_the_rest_g
 
 
 def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
-    refused = hookline("signin", "--data", str(tmp_path))
-    assert (refused.returncode, refused.stdout) == (1, "")
+    refused = CliRunner().invoke(app, ["signin", "--data", str(tmp_path)])
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"
