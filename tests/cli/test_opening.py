@@ -64,6 +64,28 @@ def test_a_key_that_cannot_be_read_is_named_with_what_to_do(
     )
 
 
+def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "var" / "postgres").mkdir(parents=True)
+    assert upping.run(Place(tmp_path / "var", "127.0.0.1", 0), environment(), Output()) == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'var' / 'secret.key'} is missing")
+
+
+def test_a_key_that_was_lost_is_replaced_neither_by_up_nor_by_what_only_looks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], database_url: str, redis_url: str
+) -> None:
+    data = tmp_path / "var"
+    data.mkdir()
+    (data / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
+    told = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
+    missing = f"{data / 'secret.key'} is missing"
+    assert upping.run(Place(data, "127.0.0.1", 0), environment(**told), Output()) == 1
+    assert capsys.readouterr().err.startswith(missing)
+    for command in ("doctor", "status", "migrate"):
+        refused = CliRunner().invoke(app, [command, "--data", str(data)], env=told)
+        assert (refused.exit_code, refused.stderr.startswith(missing)) == (1, True), refused.stderr
+    assert not (data / "secret.key").exists()
+
+
 @pytest.mark.parametrize(
     ("shut", "mode", "says"),
     [

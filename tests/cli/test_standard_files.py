@@ -13,11 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cli.__main__ import ended_by_ctrl_c
+from cli.main import app
 from cli.output import Output, columns
 from cli.programs import CHECKOUT
-from tests.cli.test_commands import variables
+from tests.cli.test_commands import run, variables
 from tests.running import HOOKLINE, environment, hookline
 
 SHELL = "/bin/sh"
@@ -146,9 +148,8 @@ def test_what_watches_ends_once_nobody_reads(database_url: str) -> None:
 
 
 def test_a_name_that_the_terminal_has_no_letters_for_is_written_out(database_url: str) -> None:
-    told = variables(database_url)
-    hookline("workspace", "create", "日本", **told)
-    listed = hookline("workspace", "list", PYTHONIOENCODING="latin-1", **told)
+    assert run(database_url, "workspace", "create", "日本").exit_code == 0
+    listed = hookline("workspace", "list", PYTHONIOENCODING="latin-1", **variables(database_url))
     assert (listed.returncode, listed.stderr) == (0, "")
     assert r"\u65e5\u672c" in listed.stdout
 
@@ -172,5 +173,5 @@ def test_what_a_server_says_is_nothing_that_a_terminal_obeys(capsys: pytest.Capt
 
 
 def test_what_was_typed_is_not_obeyed_when_it_is_said_again() -> None:
-    told = hookline("signin", "--data", "/\x9b2J")
+    told = CliRunner().invoke(app, ["signin", "--data", "/\x9b2J"])
     assert told.stderr == "/\\x9b2J is not the data folder of a `hookline up`.\n"

@@ -248,28 +248,6 @@ def test_settings_that_cannot_work_are_a_sentence(
     assert shown.err.startswith(sentence)
 
 
-def test_a_key_that_was_lost_is_not_silently_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "var" / "postgres").mkdir(parents=True)
-    assert run(Place(tmp_path / "var", "127.0.0.1", 0), environment(), Output()) == 1
-    assert capsys.readouterr().err.startswith(f"{tmp_path / 'var' / 'secret.key'} is missing")
-
-
-def test_a_key_that_was_lost_is_replaced_neither_by_up_nor_by_what_only_looks(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], database_url: str, redis_url: str
-) -> None:
-    data = tmp_path / "var"
-    data.mkdir()
-    (data / "hookline.json").write_text('{"url": "http://127.0.0.1:1", "token": "hl_junk"}')
-    told = {"HOOKLINE_DATABASE_URL": database_url, "HOOKLINE_REDIS_URL": redis_url}
-    missing = f"{data / 'secret.key'} is missing"
-    assert run(Place(data, "127.0.0.1", 0), environment(**told), Output()) == 1
-    assert capsys.readouterr().err.startswith(missing)
-    for command in ("doctor", "status", "migrate"):
-        refused = hookline(command, "--data", str(data), **told)
-        assert (refused.returncode, refused.stderr.startswith(missing)) == (1, True), refused
-    assert not (data / "secret.key").exists()
-
-
 async def test_up_is_not_ready_with_keys_that_open_nothing_of_what_is_sealed(
     tmp_path: Path, domain: Domain, admin: Actor, database_url: str, redis_url: str
 ) -> None:
