@@ -1,5 +1,6 @@
 // The dashboard as people use it, in a real browser on the real system, part by part: later ones see what earlier ones have made.
 // Started by test_dashboard.py, which says where it is.
+import './dashboard/sign_in_link.mjs';
 import './dashboard/first_steps.mjs';
 import './dashboard/live.mjs';
 import './dashboard/left_open.mjs';

@@ -91,7 +91,9 @@ def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 def about(running: Up, settings: Settings) -> dict[str, str]:
     """What the scripts are told of what runs."""
     access = running.access
+    (link,) = re.findall(r"^http://\S+/signin#code=\S+$", running.output, re.MULTILINE)
     return environment(
+        LINK=link,
         HOOKLINE_URL=access["url"],
         HOOKLINE_TOKEN=access["token"],
         WORKER_PID=str(running.parts()["worker"].pid),

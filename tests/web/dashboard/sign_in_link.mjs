@@ -1,21 +1,11 @@
-// The link that `hookline up` prints, as a person opens it. Started by test_first_screen.py, which has one such link.
+// The link that `hookline up` prints, as a person opens it: the one that it printed for this run.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { go, launch, openPage, reads } from './browser.mjs';
+import { test } from 'node:test';
+import { go, openPage, reads } from '../browser.mjs';
+import { browser } from '../stage.mjs';
+import { link } from '../workspace.mjs';
 
-const { LINK: link } = process.env;
-
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-});
-
-test('the link opens the webhooks signed in, leaves nothing in the address, and works once', async () => {
+test('the link of the first screen opens the webhooks signed in, leaves nothing in the address, and works once', async () => {
   const page = await openPage(browser);
   await go(page, link, 'load');
   await reads(page, 'Built-in receiver');
