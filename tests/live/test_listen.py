@@ -2,16 +2,24 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.forward import Relayed
+from cli.listen import Listener, receiver_of, source_of
+from cli.main import app
+from cli.output import Output
 from cli.programs import CHECKOUT
 from domain import ids, workspaces
+from domain.errors import HooklineError
 from domain.tables import Attempt
 from domain.vocabulary import ContentType, EventType, HttpMethod, Role
 from domain.workspaces import NewToken
@@ -97,28 +105,33 @@ def of_hookline(request: Received) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.headers.items() if name not in {"Host", "Content-Length"}]
 
 
-@pytest.mark.parametrize("content_type", list(ContentType))
-@pytest.mark.parametrize("method", [HttpMethod.POST, HttpMethod.PUT])
 async def test_the_exact_body_and_headers_of_the_first_attempt_are_forwarded(
-    world: World, local: Receiver, receiver: Receiver, method: HttpMethod, content_type: ContentType
+    world: World, local: Receiver, receiver: Receiver
 ) -> None:
+    shapes = set(product((HttpMethod.POST, HttpMethod.PUT), ContentType))
     own = (("Authorization", "Bearer abc"), ("X-Team", "a"))
-    details = {"method": method, "content_type": content_type, "secret": SECRET, "headers": own}
-    await listen(world.domain, world.admin, EVENT, callback_url=receiver.url_of("/in"), **details)
+    for method, content_type in shapes:
+        details = {"method": method, "content_type": content_type, "secret": SECRET, "headers": own}
+        await listen(world.domain, world.admin, EVENT, callback_url=receiver.url_of("/in"), **details)
     async with listening("--forward-to", local.url_of("/hook?a=b"), **told_of(world)) as running:
         await running.says("Listening to Test")
         await happen(world.domain, world.admin, EVENT)
-        (line,) = await running.told(1)
+        lines = await running.told(len(shapes))
         assert await running.end() == 0
-    (sent,), (forwarded,) = receiver.requests, local.requests
-    assert (forwarded.method, forwarded.path, forwarded.body) == (sent.method, "/hook?a=b", sent.body)
-    # The worker adds what the connection needs; beside that, nothing.
-    added = {"Accept", "Accept-Encoding", "Connection"}
-    assert of_hookline(forwarded) == [header for header in of_hookline(sent) if header[0] not in added]
-    assert forwarded.headers["X-Signature"]
-    assert "post.created" in line
-    assert " 200 " in line
-    assert "\x1b" not in line
+    assert {(request.method, request.headers["Content-Type"]) for request in receiver.requests} == shapes
+    assert len(local.requests) == len(lines) == len(shapes)
+    sent_as = {request.headers["X-Hookline-Delivery"]: request for request in receiver.requests}
+    for forwarded in local.requests:
+        sent = sent_as.pop(forwarded.headers["X-Hookline-Delivery"])
+        assert (forwarded.method, forwarded.path, forwarded.body) == (sent.method, "/hook?a=b", sent.body)
+        # The worker adds what the connection needs; beside that, nothing.
+        added = {"Accept", "Accept-Encoding", "Connection"}
+        assert of_hookline(forwarded) == [header for header in of_hookline(sent) if header[0] not in added]
+        assert forwarded.headers["X-Signature"]
+    for line in lines:
+        assert "post.created" in line
+        assert " 200 " in line
+        assert "\x1b" not in line
 
 
 async def test_only_the_first_attempt_of_what_was_asked_for_is_forwarded(
@@ -225,19 +238,22 @@ async def test_a_token_that_may_not_see_requests_is_refused(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("path", "token", "webhook", "words"),
     [
-        pytest.param(("--token", "hl_nonsense"), "refuses this token", id="a wrong token"),
-        pytest.param(("--url", "{url}/elsewhere"), "Is that Hookline's address?", id="a wrong path"),
-        pytest.param(("--webhook", "V2ViaG9vazo5OTk5"), "There is no webhook with the id", id="an unknown webhook"),
+        pytest.param("", "hl_nonsense", None, "refuses this token", id="a wrong token"),
+        pytest.param("/elsewhere", None, None, "Is that Hookline's address?", id="a wrong path"),
+        pytest.param("", None, "V2ViaG9vazo5OTk5", "There is no webhook with the id", id="an unknown webhook"),
     ],
 )
-async def test_what_the_server_refuses_is_a_sentence(world: World, more: tuple[str, str], words: str) -> None:
-    given = [part.format(url=world.system.url) for part in more]
-    refused = await asyncio.to_thread(hookline, "listen", "--forward-to", "localhost:1", *given, **told_of(world))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert words in refused.stderr
-    assert refused.stderr.count("\n") == 1
+async def test_what_the_server_refuses_is_a_sentence(
+    world: World, tmp_path: Path, path: str, token: str | None, webhook: str | None, words: str
+) -> None:
+    source = source_of(world.system.url + path, token or world.token, tmp_path / "none", (), webhook)
+    taken: asyncio.Queue[Relayed] = asyncio.Queue()
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(HooklineError, match=re.escape(words)) as refused:
+            await Listener(source, receiver_of("localhost:1"), taken.put, Output()).listen()
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -254,8 +270,9 @@ async def test_what_the_server_refuses_is_a_sentence(world: World, more: tuple[s
     ],
 )
 def test_what_cannot_be_listened_to_is_a_sentence(arguments: tuple[str, ...], words: str) -> None:
-    refused = hookline("listen", "--forward-to", "http://127.0.0.1:1", *arguments)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    unset = {"HOOKLINE_URL": None, "HOOKLINE_TOKEN": None}
+    refused = CliRunner().invoke(app, ["listen", "--forward-to", "http://127.0.0.1:1", *arguments], env=unset)
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert words in refused.stderr
     assert refused.stderr.count("\n") == 1
 
