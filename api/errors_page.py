@@ -41,8 +41,9 @@ CODES = {
     ),
     "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
     "RATE_LIMITED": (
-        "Too many requests, sockets or failed logins.",
-        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says, or close some sockets; then go on.",
+        "Too many requests, sockets, operations on one socket or failed logins.",
+        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says, or end some of what is open where "
+        "neither is there; then go on.",
     ),
     "CURSOR_EXPIRED": (
         "The place to resume from is gone; `extensions.cursor` is the newest there is.",
@@ -63,7 +64,9 @@ CODES = {
 OTHER_STATUSES = {
     "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`; 400, 404, 405, 406, 413 or 415 where the"
     " request itself is at fault",
+    "QUERY_TOO_COMPLEX": "400; 200 where a mutation was carried out",
     "FORBIDDEN": "200; 403 for a web page whose origin is not allowed",
+    "INTERNAL": "500; 200 where `data` has the rest of the answer",
     # Only ever told within a subscription.
     "CURSOR_EXPIRED": "",
 }
