@@ -1,6 +1,7 @@
 """The documentation: no link leads nowhere; the commands, files, tests and queries that it names are there."""
 
 import ast
+import gzip
 import json
 import re
 import shlex
@@ -169,6 +170,18 @@ def test_the_index_leads_to_every_page() -> None:
     linked = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)", index.read_text())}
     assert {page for page in (ROOT / "docs").glob("*.md") if page != index} <= linked
     assert (ROOT / "docs" / "decisions") in linked
+
+
+def test_the_dashboard_s_script_is_as_large_as_the_guide_to_proxies_says() -> None:
+    told = re.search(r"dashboard's (\d+) kB of script into (\d+)", (ROOT / "docs" / "operations.md").read_text())
+    dist = ROOT / "web" / "dist"
+    assert dist.exists(), "the pages are not built: make web"
+    begins_with = re.findall(r"/(assets/[\w.-]+\.js)", (dist / "index.html").read_text())
+    scripts = [(dist / script).read_bytes() for script in begins_with]
+    # As nginx packs them unless told.
+    sizes = sum(map(len, scripts)), sum(len(gzip.compress(script, 1)) for script in scripts)
+    assert told is not None
+    assert [int(number) * 1000 for number in told.groups()] == pytest.approx(sizes, rel=0.1)
 
 
 def test_every_decision_has_its_four_parts() -> None:
