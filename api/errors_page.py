@@ -42,8 +42,7 @@ CODES = {
     "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
     "RATE_LIMITED": (
         "Too many requests, sockets, operations on one socket or failed logins.",
-        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says, or end some of what is open where "
-        "neither is there; then go on.",
+        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says; of sockets and operations, end some.",
     ),
     "CURSOR_EXPIRED": (
         "The place to resume from is gone; `extensions.cursor` is the newest there is.",
