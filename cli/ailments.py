@@ -190,6 +190,13 @@ def _is_full(about: Mapping[str, Any]) -> bool:
     return used >= FULL_REDIS * most
 
 
+def name_of_redis(about: Mapping[str, Any]) -> str:
+    """What it is, by what it says of itself (INFO). Valkey's `redis_version` is that of the Redis it once was."""
+    if valkey := about.get("valkey_version"):
+        return f"Valkey {valkey}"
+    return f"Redis {about['redis_version']}"
+
+
 def is_refused_command(error: Exception) -> bool:
     """Whether Redis is there and merely does not allow what was asked."""
     return isinstance(error, NoPermissionError) or (

@@ -175,7 +175,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
             if unfit := ailments.of_redis(about):
                 yield Finding("redis", Verdict.FAULT, *unfit)
                 return
-            yield Finding("redis", Verdict.OK, f"Redis {about['redis_version']} answers")
+            yield Finding("redis", Verdict.OK, f"{ailments.name_of_redis(about)} answers")
             async for finding in _kept(client):
                 yield finding
     except (RedisError, OSError, TimeoutError) as error:

@@ -132,3 +132,12 @@ def test_one_that_is_too_old(version: str) -> None:
 @pytest.mark.parametrize("version", ["6.2.0", "7.0.15", "7.2.4", "10.0.1"])
 def test_one_that_is_not(version: str) -> None:
     assert ailments.of_redis(WELL | {"redis_version": version}) is None
+
+
+async def test_what_answers_is_called_by_its_own_name_and_version(settings: Settings) -> None:
+    async with Redis.from_url(settings.redis_url) as redis:
+        about = await redis.info("server")
+    name = "Valkey" if "valkey_version" in about else "Redis"
+    answered, *_ = await findings(settings)
+    assert answered.says == f"{name} {about[f'{name.lower()}_version']} answers"
+    assert ailments.name_of_redis(WELL) == "Redis 6.2.14"
