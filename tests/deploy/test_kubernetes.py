@@ -156,3 +156,12 @@ def test_workers_are_scaled_by_how_late_deliveries_are() -> None:
     assert spec["minReplicas"] >= 2
     # A worker that is not ready is not counted; it must not flap faster than it becomes ready.
     assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] > READY_SECONDS
+
+
+def test_the_adapter_is_told_what_the_autoscaler_asks_for() -> None:
+    [block] = re.findall(r"```yaml\n(externalRules:.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    [rule] = yaml.safe_load(block)["externalRules"]
+    [metric] = named("HorizontalPodAutoscaler", "hookline-worker")["spec"]["metrics"]
+    assert rule["name"]["as"] == rule["seriesQuery"] == metric["external"]["metric"]["name"]
+    # It is asked within a namespace, and refuses each question where no label is known for that.
+    assert {"resource": "namespace"} in rule.get("resources", {}).get("overrides", {}).values()
