@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import typer
 from graphql import build_schema, parse, validate
 
 from cli.main import app
+from domain import ids
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -182,6 +184,13 @@ def test_the_dashboard_s_script_is_as_large_as_the_guide_to_proxies_says() -> No
     sizes = sum(map(len, scripts)), sum(len(gzip.compress(script, 1)) for script in scripts)
     assert told is not None
     assert [int(number) * 1000 for number in told.groups()] == pytest.approx(sizes, rel=0.1)
+
+
+def test_the_number_of_a_log_line_becomes_an_id_as_the_guide_says() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    [(command, noun, number)] = re.findall(r"`(printf '(\w+):(\d+)' [^`]+)`", operations)
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == ids.make(noun, int(number))
 
 
 def test_every_decision_has_its_four_parts() -> None:
