@@ -15,9 +15,8 @@ import pytest
 
 from cli.opening import settings_of
 from cli.programs import CHECKOUT
-from domain.settings import Settings
 from tests import node
-from tests.running import Up, ask, environment, up
+from tests.running import Up, ask, environment, hookline, up
 
 HERE = Path(__file__).parent
 # What measures must have the machine to itself.
@@ -83,14 +82,20 @@ def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     folder = tmp_path_factory.mktemp("browser")
     with up(folder / "data") as running:
         running.until_ready()
-        told = about(running, settings_of(folder / "data"))
+        told = about(running, folder / "data")
         yield cache(lambda script: run(script, told, folder / f"{script}.xml"))
         assert running.stop() == 0
 
 
-def about(running: Up, settings: Settings) -> dict[str, str]:
+def token_of_a_new_workspace(data: Path) -> str:
+    """Opens one in which nothing has happened yet."""
+    assert hookline("workspace", "create", "New", "--data", str(data)).returncode == 0
+    return hookline("token", "create", "--workspace", "New", "--role", "admin", "--data", str(data)).stdout.strip()
+
+
+def about(running: Up, data: Path) -> dict[str, str]:
     """What the scripts are told of what runs."""
-    access = running.access
+    access, settings = running.access, settings_of(data)
     (link,) = re.findall(r"^http://\S+/signin#code=\S+$", running.output, re.MULTILINE)
     return environment(
         LINK=link,
@@ -98,6 +103,7 @@ def about(running: Up, settings: Settings) -> dict[str, str]:
         HOOKLINE_TOKEN=access["token"],
         WORKER_PID=str(running.parts()["worker"].pid),
         LARGE_WEBHOOK=asyncio.run(make_large_webhook(access, settings.database_url)),
+        NEW_TOKEN=token_of_a_new_workspace(data),
         REDIS_URL=settings.redis_url,
         PYTHON=sys.executable,
     )

@@ -74,6 +74,20 @@ test('a search has as many pages as it needs, and outlives a reload', async () =
   });
 });
 
+test('that nothing was delivered yet is said of a whole workspace, and of no page and no search', async () => {
+  const name = `Heard of nothing ${RUN}`;
+  const one = 'webhookCreate(input: $input) { webhook { id } errors { message } }';
+  const ten = `mutation($input: WebhookCreateInput!) { ${Array.from({ length: 10 }, (_, number) => `w${number}: ${one}`).join(' ')} }`;
+  for (let round = 0; round < 5; round++) await ask(ten, { input: { name, callbackUrl: receiver.url, events: ['POST_DELETED'] } });
+  await using({}, async (page) => {
+    for (const address of ['/webhooks', `/webhooks?search=${encodeURIComponent(name)}`]) {
+      await visit(page, url + address);
+      await page.waitForFunction(() => document.querySelectorAll('tbody .row-link').length === 50);
+      assert.doesNotMatch(await page.$eval('main', ({ textContent }) => textContent), /Nothing was delivered yet/);
+    }
+  });
+});
+
 test('the way back leads to the row that one came from, however far down the log it is', async () => {
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(largeWebhook)}`);

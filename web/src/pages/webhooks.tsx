@@ -166,7 +166,9 @@ export function WebhooksPage() {
   const webhooks = list.nodes ?? [];
   const isBetween = list.nodes !== null && !list.isOfFilter;
   const isEmpty = list.isOfFilter && webhooks.length === 0;
-  const isNew = webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
+  // Those that are found, or of the first pages, say nothing of the others.
+  const isWhole = list.isOfFilter && search === '' && !list.hasMore;
+  const isNew = isWhole && webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
   const create = manageWebhooks && (
     <ButtonLink href={paths.newWebhook} kind="primary" icon="plus">
       Create Webhook
