@@ -186,6 +186,22 @@ test('a fault of an account stands at that account, and that of the text for it 
   });
 });
 
+test('an account that was deleted after a post was written for it is there when the post is edited, to be taken out', async () => {
+  const [gone, kept] = [await addAccount(`Went ${RUN}`), await addAccount(`Stayed ${RUN}`)];
+  const id = await addPost({ body: 'Written for two', accountIds: [gone, kept] });
+  await ask('mutation($id: ID!) { accountDelete(id: $id) { errors { message } } }', { id: gone });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/${path_(id)}`);
+    await click(page, 'button', 'Edit');
+    await reads(page, 'It was deleted, and nothing can be published there any more', '.account-choice');
+    await click(page, 'checkbox', `Went ${RUN} Sandbox`);
+    await click(page, 'button', 'Save as a draft');
+    await page.waitForSelector('.post-accounts');
+    const { post } = await ask('query($id: ID!) { post(id: $id) { accounts { account { id } } } }', { id });
+    assert.deepEqual(post.accounts.map(({ account }) => account.id), [kept]);
+  });
+});
+
 test('a time is typed by keyboard alone, from the date on to the hour', async () => {
   await addAccount(`Typed ${RUN}`);
   await using({}, async (page) => {

@@ -3,118 +3,18 @@ import { useClient } from 'urql';
 import { useAllAccounts } from '../accounts';
 import { byField, type Faults, run, useMay } from '../api';
 import { changes } from '../changes';
-import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPreviewDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
+import { type AccountCoreFragment, type PostCoreFragment, PostCreateDocument, PostPublishDocument, PostUpdateDocument } from '../generated/graphql';
 import { fromHere, navigate, paths } from '../router';
 import { preserve, restored } from '../session';
 import { fromLocal, LATEST } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
+import { Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
-import { PROVIDERS } from '../words';
+import { AccountChoice, type Choice } from './account-choice';
 import { BLANK, contentOf, contentOfPost, type Draft, draftOf, faultsOf, type Intent, isSame, ofAccount } from './post-content';
 
-const COUNT_AFTER_MS = 250;
 const NEW_POST = 'new post';
 const FIELDS = ['body', 'accountIds', 'variants', 'scheduledAt'];
-
-interface Count {
-  length: number;
-  limit: number;
-}
-
-/** The length as the account's network counts it, links and all; asked for when typing pauses. */
-function useCount(body: string, accountId: string): Count | null {
-  const client = useClient();
-  const [count, setCount] = useState<Count | null>(null);
-  useEffect(() => {
-    let isCurrent = true;
-    const timer = setTimeout(() => {
-      void run(client, 'query', PostPreviewDocument, { body, accountId }).then(({ data }) => {
-        if (isCurrent && data) setCount(data.postPreview ?? null);
-      });
-    }, COUNT_AFTER_MS);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [client, body, accountId]);
-  return count;
-}
-
-function Counter({ body, account }: { body: string; account: AccountCoreFragment }) {
-  const count = useCount(body, account.id);
-  if (count === null) return null;
-  const over = count.length - count.limit;
-  return (
-    <span className={`counter ${over > 0 ? 'counter-over' : ''}`}>
-      {count.length} / {count.limit}
-      <span className="visually-hidden"> characters on {account.name}</span>
-      {over > 0 && <strong> {over} too many</strong>}
-    </span>
-  );
-}
-
-interface AccountProps {
-  account: AccountCoreFragment;
-  draft: Draft;
-  error: string | undefined;
-  change(part: Partial<Draft>): void;
-}
-
-function AccountChoice({ account, draft, error, change }: AccountProps) {
-  const isChosen = draft.chosen.includes(account.id);
-  const variant = draft.variants[account.id];
-  // The text of its own and the button for it stand in for each other: so does the focus.
-  const [isSwapped, setSwapped] = useState(false);
-  const choose = (on: boolean): void => {
-    setSwapped(false);
-    change({ chosen: on ? [...draft.chosen, account.id] : draft.chosen.filter((id) => id !== account.id) });
-  };
-  const setVariant = (text: string | undefined): void => {
-    setSwapped(true);
-    const { [account.id]: _, ...others } = draft.variants;
-    change({ variants: text === undefined ? others : { ...others, [account.id]: text } });
-  };
-  return (
-    <div className="account-choice">
-      <div className="account-choice-head">
-        <CheckBox
-          checked={isChosen}
-          onChange={(event) => choose(event.target.checked)}
-          label={
-            <>
-              {account.name} <span className="muted">{PROVIDERS[account.provider]}</span>
-            </>
-          }
-          hint={account.authorized ? undefined : 'Refused by the network: authorise it again under Accounts.'}
-          error={isChosen && variant === undefined ? error : undefined}
-        />
-        {isChosen && <Counter body={variant ?? draft.body} account={account} />}
-      </div>
-      {isChosen && variant === undefined && (
-        <Button kind="quiet" autoFocus={isSwapped} onClick={() => setVariant(draft.body)}>
-          Say something else here<span className="visually-hidden">, on {account.name}</span>
-        </Button>
-      )}
-      {isChosen && variant !== undefined && (
-        <TextArea
-          label={`On ${account.name}`}
-          rows={3}
-          dir="auto"
-          autoFocus={isSwapped}
-          value={variant}
-          error={error}
-          onChange={(event) => setVariant(event.target.value)}
-          beside={
-            <Button kind="quiet" onClick={() => setVariant(undefined)}>
-              Same as the others
-            </Button>
-          }
-        />
-      )}
-    </div>
-  );
-}
 
 /** What can be told without the server, so that nothing is stored before it can go out. */
 function check(draft: Draft, intent: Intent): Faults {
@@ -126,7 +26,7 @@ function check(draft: Draft, intent: Intent): Faults {
 }
 
 interface ComposerProps {
-  accounts: readonly AccountCoreFragment[];
+  accounts: readonly Choice[];
   start: Draft;
   onChange(draft: Draft): void;
   onCancel(): void;
@@ -245,6 +145,9 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   // A post that changes meanwhile is read anew, and is not what this form shows.
   const [begun] = useState(post);
   const planned = begun?.scheduledAt ?? null;
+  // An account that was deleted since stays in the post until somebody takes it out.
+  const gone = (begun?.accounts ?? []).filter(({ account }) => !accounts.some(({ id }) => id === account.id));
+  const choices: Choice[] = [...gone.map(({ account }) => ({ ...account, isGone: true })), ...accounts];
   // What is stored, as far as this page knows.
   const stored = useRef(begun && { id: begun.id, content: contentOfPost(begun) });
 
@@ -295,5 +198,5 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
     if (onDone) onDone();
     else navigate(paths.posts);
   };
-  return <Composer accounts={accounts} start={begun ? draftOf(begun) : unsaved.draft} onChange={keep} onCancel={cancel} save={save} />;
+  return <Composer accounts={choices} start={begun ? draftOf(begun) : unsaved.draft} onChange={keep} onCancel={cancel} save={save} />;
 }
