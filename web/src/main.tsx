@@ -14,6 +14,7 @@ import './style/webhooks.css';
 import './style/chart.css';
 import './style/deliveries.css';
 import './style/publishing.css';
+import './style/print.css';
 import { App } from './app';
 import { applyTheme } from './ui/theme';
 

@@ -58,6 +58,34 @@ test('every page passes axe-core, fits its window and breaks no policy, in both 
   assert.deepEqual(found, []);
 });
 
+test('paper shows all that is loaded, whole and on white, and nothing to press', async () => {
+  const sent = await testEvent(await makeWebhook('Printed'));
+  await delivered(sent);
+  await using({}, async (page) => {
+    await page.evaluateOnNewDocument(() => localStorage.setItem('hookline.theme', 'dark'));
+    await visit(page, `${url}/webhooks/${path_(largeWebhook)}`);
+    await page.waitForSelector('.rows .row');
+    await page.evaluate(() => {
+      window.addEventListener('beforeprint', () => {
+        window.printed = [document.querySelectorAll('.rows .row').length, Number.parseInt(document.querySelector('.table-foot').textContent)];
+      });
+    });
+    await page.pdf({ format: 'A4' });
+    const [drawn, loaded] = await page.evaluate(() => window.printed);
+    assert.equal(drawn, loaded);
+
+    await page.emulateMediaType('print');
+    // A4 between its margins.
+    await page.setViewport({ width: 714, height: 1_040 });
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await page.waitForSelector('.code-block');
+    const seen = await page.$$eval('nav, nav ul, main button:not([role=tab])', (all) => all.filter((element) => element.checkVisibility()).map(({ textContent }) => textContent));
+    assert.deepEqual(seen, []);
+    assert.deepEqual(await page.$$eval('.code-block pre', (all) => all.filter((pre) => pre.scrollHeight > pre.clientHeight + 1).map((pre) => pre.ariaLabel)), []);
+    assert.match(await page.$eval('.panel', (panel) => getComputedStyle(panel).backgroundColor), /^rgb\(255, 255, 255\)$/);
+  });
+});
+
 test('nothing moves by itself where motion is not wanted', async () => {
   const endless = (page) => page.evaluate(() => document.getAnimations().filter(({ effect }) => effect.getTiming().iterations === Infinity).length);
   for (const still of [false, true]) {

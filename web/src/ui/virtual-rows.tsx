@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useEffectEvent, useLayoutEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { rowOfLink } from './basics';
 
 const BEYOND = 10;
@@ -41,6 +42,9 @@ export function VirtualRows<Item>({ items, keyOf, heightRem, render, onNearEnd }
     if (to >= items.length - AHEAD) onNearEnd();
   });
 
+  // Paper shows all that is loaded, and what it shows has to be drawn before.
+  const drawAll = useEffectEvent(() => flushSync(() => setRange({ from: 0, to: items.length })));
+
   useEffect(() => {
     let frame = 0;
     const onMove = (): void => {
@@ -49,10 +53,15 @@ export function VirtualRows<Item>({ items, keyOf, heightRem, render, onNearEnd }
     };
     window.addEventListener('scroll', onMove, { passive: true });
     window.addEventListener('resize', onMove);
+    const onPrint = (): void => drawAll();
+    window.addEventListener('beforeprint', onPrint);
+    window.addEventListener('afterprint', onMove);
     return () => {
       cancelAnimationFrame(frame);
       window.removeEventListener('scroll', onMove);
       window.removeEventListener('resize', onMove);
+      window.removeEventListener('beforeprint', onPrint);
+      window.removeEventListener('afterprint', onMove);
     };
   }, []);
 
