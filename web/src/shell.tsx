@@ -61,7 +61,7 @@ export function Shell({ viewer, children }: { viewer: Viewer; children: ReactNod
             <span>Sign out</span>
           </button>
           <p className="who">
-            {viewer.token.name} · {ROLES[viewer.token.role]}
+            <bdi>{viewer.token.name}</bdi> · {ROLES[viewer.token.role]}
           </p>
         </div>
       </nav>

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { audit, clipped, go, visit } from '../browser.mjs';
+import { audit, clipped, click, go, reads, visit } from '../browser.mjs';
 import { makeWebhook, screenshots, using } from '../stage.mjs';
-import { addAccount, ask, delivered, largeWebhook, path_, RUN, testEvent, url } from '../workspace.mjs';
+import { addAccount, addPost, ask, delivered, largeWebhook, path_, RUN, testEvent, url } from '../workspace.mjs';
 
 /** GraphiQL's own tabs have their closing button inside of them, and its parts lie outside of regions. */
 const OF_GRAPHIQL = /^serious nested-interactive: \.graphiql-tab|^moderate region: ul/;
@@ -56,6 +56,47 @@ test('every page passes axe-core, fits its window and breaks no policy, in both 
   });
   await Promise.all(tabs);
   assert.deepEqual(found, []);
+});
+
+test('a name that is written from right to left reads the same within a sentence as alone', async () => {
+  const name = `ערוץ ${RUN} 24!`;
+  const post = await addPost({ body: 'Goes to both directions', accountIds: [await addAccount(name)] });
+  await ask('mutation($id: ID!) { postPublish(id: $id) { errors { message } } }', { id: post });
+  await using({}, async (page) => {
+    // Its last sign stands left of its first letter.
+    const isRightToLeft = (selector) =>
+      page.$$eval(
+        selector,
+        (elements, wanted) => {
+          const texts = document.createTreeWalker(elements.find(({ textContent }) => textContent.includes(wanted)), NodeFilter.SHOW_TEXT);
+          while (!texts.nextNode().data.includes(wanted));
+          const { currentNode: text } = texts;
+          const at = (index) => {
+            const range = new Range();
+            range.setStart(text, index);
+            range.setEnd(text, index + 1);
+            return range.getBoundingClientRect().left;
+          };
+          const start = text.data.indexOf(wanted);
+          return at(start + wanted.length - 1) < at(start);
+        },
+        name,
+      );
+    await visit(page, `${url}/posts/new`);
+    await reads(page, name, 'main');
+    assert.ok(await isRightToLeft('.account-choice label'));
+    await click(page, 'button', 'Cancel');
+    await visit(page, `${url}/posts/${path_(post)}`);
+    await reads(page, 'See it on', 'main');
+    assert.ok(await isRightToLeft('.post-account a'));
+    await visit(page, `${url}/accounts`);
+    await click(page, 'button', `Delete ${name}`);
+    await reads(page, name, 'dialog h2');
+    assert.ok(await isRightToLeft('dialog h2'));
+    await click(page, 'button', 'Delete the account');
+    await reads(page, name, '.toasts');
+    assert.ok(await isRightToLeft('.toast'));
+  });
 });
 
 test('paper shows all that is loaded, whole and on white, and nothing to press', async () => {

@@ -89,7 +89,7 @@ export function AccountChoice({ account, draft, error, change }: AccountProps) {
           onChange={(event) => choose(event.target.checked)}
           label={
             <>
-              {account.name} <span className="muted">{PROVIDERS[account.provider]}</span>
+              <bdi>{account.name}</bdi> <span className="muted">{PROVIDERS[account.provider]}</span>
             </>
           }
           hint={warning(account)}
@@ -104,7 +104,7 @@ export function AccountChoice({ account, draft, error, change }: AccountProps) {
       )}
       {isChosen && variant !== undefined && (
         <TextArea
-          label={`On ${account.name}`}
+          label={<>On <bdi>{account.name}</bdi></>}
           rows={3}
           dir="auto"
           autoFocus={isSwapped}

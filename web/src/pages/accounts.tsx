@@ -88,7 +88,7 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
     setBusy(false);
     const found = data === null ? new Map([['', problem]]) : byField(data.accountAdd.errors);
     if (found.size > 0) return showFaults(form.current, () => setFaults(found));
-    say(`${data?.accountAdd.account?.name ?? 'The account'} was added`);
+    say(<><bdi>{data?.accountAdd.account?.name ?? 'The account'}</bdi> was added</>);
     onAdded();
     onClose();
   };
@@ -131,7 +131,7 @@ function EditDialog({ account, onClose, onSaved }: { account: Account; onClose()
     onClose();
   };
   return (
-    <Dialog title={`Edit ${account.name}`} onClose={onClose}>
+    <Dialog title={<>Edit <bdi>{account.name}</bdi></>} onClose={onClose}>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <OtherFaults faults={faults} known={['name', 'credential']} />
         <TextField label="Name shown here" value={draft.name} error={faults.get('name')} onChange={(event) => change({ name: event.target.value })} />
@@ -165,12 +165,12 @@ function DeleteDialog({ account, onClose, onDeleted }: { account: Account; onClo
     setBusy(false);
     const found = problem ?? data?.accountDelete.errors[0]?.message ?? null;
     if (found !== null) return setFault(found);
-    say(`${account.name} was deleted`);
+    say(<><bdi>{account.name}</bdi> was deleted</>);
     onDeleted();
     onClose();
   };
   return (
-    <Confirm title={`Delete ${account.name}?`} action="Delete the account" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
+    <Confirm title={<>Delete <bdi>{account.name}</bdi>?</>} action="Delete the account" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
       <p>Nothing more is published to it. What is published stays on the network.</p>
     </Confirm>
   );

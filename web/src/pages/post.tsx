@@ -43,7 +43,7 @@ function Account({ entry, variant }: { entry: Post['accounts'][number]; variant:
       ))}
       {link && (
         <a href={link} rel="noreferrer noopener" target="_blank">
-          See it on {entry.account.name}
+          See it on <bdi>{entry.account.name}</bdi>
         </a>
       )}
     </li>

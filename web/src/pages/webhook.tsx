@@ -127,11 +127,11 @@ function DeleteDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void 
     setBusy(false);
     const found = problem ?? data?.webhookDelete.errors[0]?.message ?? null;
     if (found !== null) return setFault(found);
-    say(`${webhook.name} was deleted`);
+    say(<><bdi>{webhook.name}</bdi> was deleted</>);
     go(paths.webhooks);
   };
   return (
-    <Confirm title={`Delete ${webhook.name}?`} action="Delete the webhook" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
+    <Confirm title={<>Delete <bdi>{webhook.name}</bdi>?</>} action="Delete the webhook" busy={busy} problem={fault} onConfirm={() => void remove()} onClose={onClose}>
       <p>What still waits to be delivered is cancelled. The log of what was delivered stays.</p>
     </Confirm>
   );

@@ -196,7 +196,7 @@ export function WebhooksPage() {
       {isEmpty && search !== '' && (
         <div className="panel">
           <Empty title="No webhook fits" action={<Button onClick={() => setTyped('')}>Show all webhooks</Button>}>
-            Neither a name nor a callback URL has “{search}” in it.
+            Neither a name nor a callback URL has “<bdi>{search}</bdi>” in it.
           </Empty>
         </div>
       )}

@@ -2,7 +2,7 @@ import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
 import { Button, Notice } from './basics';
 
 interface DialogProps {
-  title: string;
+  title: ReactNode;
   children: ReactNode;
   onClose(): void;
 }
@@ -41,7 +41,7 @@ export function Dialog({ title, children, onClose }: DialogProps) {
 }
 
 interface ConfirmProps {
-  title: string;
+  title: ReactNode;
   children: ReactNode;
   action: string;
   busy: boolean;

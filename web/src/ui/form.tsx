@@ -3,7 +3,7 @@ import { flushSync } from 'react-dom';
 import type { Faults } from '../api';
 
 interface FieldProps {
-  label: string;
+  label: ReactNode;
   hint?: ReactNode;
   error?: string | undefined;
   /** Beside the field, for example a button that fills it. */

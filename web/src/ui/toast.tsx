@@ -1,8 +1,8 @@
-import { useSyncExternalStore } from 'react';
+import { type ReactNode, useSyncExternalStore } from 'react';
 
 interface Message {
   key: number;
-  text: string;
+  text: ReactNode;
   bad: boolean;
 }
 
@@ -17,7 +17,7 @@ function become(next: readonly Message[]): void {
 }
 
 /** Says in passing what has happened. What a person must act on belongs on the page instead. */
-export function say(text: string, bad = false): void {
+export function say(text: ReactNode, bad = false): void {
   const message = { key: (count += 1), text, bad };
   become([...messages.slice(-2), message]);
   setTimeout(() => become(messages.filter((other) => other !== message)), SHOWN_MS);
