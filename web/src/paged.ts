@@ -2,6 +2,7 @@ import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { useEffect, useRef, useState } from 'react';
 import { useClient } from 'urql';
 import { run } from './api';
+import { keepOpenPages, openPages } from './router';
 import { say } from './ui/toast';
 
 interface Page<Node> {
@@ -78,7 +79,7 @@ export function usePaged<Data, Filter extends object, Node, Moving extends objec
 
   // Where the filter is another one, another list begins.
   useEffect(() => {
-    wanted.current = 1;
+    wanted.current = openPages();
     void read([]);
     return () => {
       turn.current++;
@@ -94,6 +95,7 @@ export function usePaged<Data, Filter extends object, Node, Moving extends objec
     hasMore: shown.pages.at(-1)?.pageInfo.hasNextPage ?? false,
     more: () => {
       wanted.current = shown.pages.length + 1;
+      keepOpenPages(wanted.current);
       setBusy(true);
       if (!isReading.current) void read(shown.pages).then((problem) => problem && say(problem, true));
     },

@@ -15,6 +15,22 @@ interface Left {
   to: string;
 }
 
+/** And, where the page has a list that is read page by page, how many of them were open. */
+type Step = Partial<Left> & { pages?: number };
+
+function step(): Step {
+  return (history.state as Step | null) ?? {};
+}
+
+/** How many pages of a list to read at first: for who comes back or loads the page again, as many as were open. */
+export function openPages(): number {
+  return step().pages ?? 1;
+}
+
+export function keepOpenPages(pages: number): void {
+  history.replaceState({ ...step(), pages } satisfies Step, '');
+}
+
 /** What a page that was left needs at most to be as long again. */
 const RETURN_MS = 5_000;
 let isReturning = 0;
@@ -41,18 +57,19 @@ function stay(): void {
 
 for (const move of ['wheel', 'touchstart', 'pointerdown', 'keydown']) window.addEventListener(move, stay, { passive: true });
 
-window.addEventListener('popstate', ({ state }: PopStateEvent) => {
+window.addEventListener('popstate', () => {
   hasNavigated = true;
   stay();
   notify();
-  if (state !== null) returnTo(state as Left);
+  const { y, to } = step();
+  if (y !== undefined && to !== undefined) returnTo({ y, to });
 });
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   // Where one is already, a browser makes no second step to go back to either.
   if (options.replace || to === location.pathname + location.search) history.replaceState(null, '', to);
   else {
-    history.replaceState({ y: window.scrollY, to } satisfies Left, '');
+    history.replaceState({ ...step(), y: window.scrollY, to } satisfies Step, '');
     history.pushState(null, '', to);
   }
   stay();

@@ -67,10 +67,30 @@ test('a search has as many pages as it needs, and outlives a reload', async () =
     await shown(page, 60);
     assert.equal(await page.$$eval('tbody .row-link', (links) => new Set(links.map((link) => link.href)).size), 60);
     await page.reload();
-    await shown(page, 50);
+    await shown(page, 60);
     assert.equal(await page.$eval('input[type=search]', (field) => field.value), 'sought after');
     await click(page, 'link', 'Webhooks');
     await page.waitForFunction(() => document.querySelector('input[type=search]').value === '' && document.querySelector('tbody')?.textContent.includes('In the way'));
+  });
+});
+
+test('who comes back to a list that is read page by page finds as much of it open, and the row that they came from', async () => {
+  const shown = (page, least) => page.waitForFunction((wanted) => document.querySelectorAll('tbody .row-link').length > wanted, {}, least);
+  await using({}, async (page) => {
+    for (const list of ['webhooks', 'posts']) {
+      await visit(page, `${url}/${list}`);
+      await shown(page, 49);
+      await click(page, 'button', 'Show more');
+      await shown(page, 50);
+      const pathname = await page.$$eval('tbody .row-link', (links) => {
+        links[50].focus();
+        return links[50].pathname;
+      });
+      await page.keyboard.press('Enter');
+      await page.waitForFunction((wanted) => location.pathname === wanted, {}, pathname);
+      await page.goBack();
+      await page.waitForFunction((wanted) => document.activeElement?.pathname === wanted && document.querySelectorAll('tbody .row-link').length > 50, {}, pathname);
+    }
   });
 });
 
