@@ -186,7 +186,7 @@ def _is_full(about: Mapping[str, Any]) -> bool:
     # One that evicts is always full, and takes more all the same.
     if about.get("maxmemory_policy") != "noeviction" or not most:
         return False
-    used: int = about["used_memory"] - about["mem_not_counted_for_evict"]
+    used: int = about.get("used_memory", 0) - about.get("mem_not_counted_for_evict", 0)
     return used >= FULL_REDIS * most
 
 
