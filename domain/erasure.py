@@ -33,13 +33,14 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
     Raises Unavailable where PostgreSQL or Redis is out of reach: then the workspace is still there.
     """
     await rows(_CLOSE, workspace.id)
-    removed = await _remove_deliveries(workspace.id, tell)
+    removed = await _remove_with_parts("delivery", workspace.id, tell)
+    removed += await _remove_with_parts("post", workspace.id, tell)
     for table, statement in _statements():
         removed += await _remove(table, statement, workspace.id, tell)
     async with transaction():
         # Waits for whoever is still writing in it. What refers to its row goes with it, but for these two.
         await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
-        removed += await _remove_deliveries(workspace.id, tell)
+        removed += await _remove_with_parts("delivery", workspace.id, tell)
         removed += await _remove("event", _EVENTS, workspace.id, tell)
         await _forget(domain.hub.live, workspace.id)
     return removed + 1
@@ -55,20 +56,20 @@ async def _forget(live: Live, workspace_id: int) -> None:
         raise Unavailable(message) from error
 
 
-async def _remove_deliveries(workspace_id: int, tell: Callable[[Erased], None]) -> int:
-    total, removed = await _count("delivery", workspace_id), 0
-    while ids := await _remove_page_of_deliveries(workspace_id):
+async def _remove_with_parts(table: str, workspace_id: int, tell: Callable[[Erased], None]) -> int:
+    total, removed = await _count(table, workspace_id), 0
+    while ids := await _remove_page_with_parts(table, workspace_id):
         removed += len(ids)
-        tell(Erased("delivery", removed, max(total, removed)))
+        tell(Erased(table, removed, max(total, removed)))
     return removed
 
 
-async def _remove_page_of_deliveries(workspace_id: int) -> list[int]:
+async def _remove_page_with_parts(table: str, workspace_id: int) -> list[int]:
     async with transaction():
-        # A worker may be recording an attempt: once we hold the delivery it can no longer, and we see what it wrote.
-        ids = [row["id"] for row in await rows(_LOCK_DELIVERIES, workspace_id, PAGE)]
-        for table, column in (("attempt", "delivery_id"), ("unsettled", "delivery_id"), ("delivery", "id")):
-            await rows(f"DELETE FROM {table} WHERE {column} = ANY ($1)", ids)  # noqa: S608 (names of ours)
+        # A worker may be recording an attempt, or a post: once we hold it, it no longer can, and we see what it wrote.
+        ids = [row["id"] for row in await rows(_LOCK.replace("TABLE", table), workspace_id, PAGE)]
+        for part, column in (*_PARTS[table], (table, "id")):
+            await rows(f"DELETE FROM {part} WHERE {column} = ANY ($1)", ids)  # noqa: S608 (names of ours)
     return ids
 
 
@@ -81,8 +82,6 @@ async def _remove(table: str, statement: str, workspace_id: int, tell: Callable[
 
 
 async def _count(table: str, workspace_id: int) -> int:
-    if table == "post_account":
-        return 0
     counted = await rows(f"SELECT count(*) FROM {table} WHERE workspace_id = $1", workspace_id)  # noqa: S608
     total: int = counted[0]["count"]
     return total
@@ -90,9 +89,8 @@ async def _count(table: str, workspace_id: int) -> int:
 
 def _statements() -> Iterator[tuple[str, str]]:
     """Each table after those that refer to it, with what removes a page of it."""
-    yield "post_account", _REMOVE.replace("TABLE", "post_account").replace("WHOSE", _OF_POSTS)
     yield "event", _EVENTS
-    for table in ("replay", "post_change", "post", "account", "webhook", "audit_event", "token"):
+    for table in ("replay", "post_change", "account", "webhook", "audit_event", "token"):
         yield table, _REMOVE.replace("TABLE", table).replace("WHOSE", "workspace_id = $1")
 
 
@@ -103,9 +101,12 @@ posts AS (UPDATE post SET due_at = NULL WHERE workspace_id = $1 AND due_at IS NO
 UPDATE webhook SET active = false, deleted_at = now() WHERE workspace_id = $1 AND deleted_at IS NULL
 """
 
-_LOCK_DELIVERIES = "SELECT id FROM delivery WHERE workspace_id = $1 ORDER BY id LIMIT $2 FOR UPDATE"
-
-_OF_POSTS = "post_id IN (SELECT id FROM post WHERE workspace_id = $1)"
+# What belongs to rows of these tables, and is only written by who holds its row.
+_PARTS = {
+    "delivery": (("attempt", "delivery_id"), ("unsettled", "delivery_id")),
+    "post": (("post_account", "post_id"),),
+}
+_LOCK = "SELECT id FROM TABLE WHERE workspace_id = $1 ORDER BY id LIMIT $2 FOR UPDATE"
 
 _REMOVE = """
 WITH gone AS (

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from tortoise.transactions import in_transaction
 
-from domain import audit, deliveries, erasure, events, replays, workspaces
+from domain import audit, deliveries, erasure, events, publishing, replays, workspaces
 from domain.database import now, rows
 from domain.erasure import Erased
 from domain.errors import Unavailable
 from domain.live import ERASED_SECONDS, Change, Order
 from domain.live_scripts import SERVED, stream_of
+from domain.providers.interface import Rejected
 from domain.replays import NewReplay
 from domain.settings import Settings
 from domain.tables import Workspace
@@ -83,7 +84,7 @@ async def test_a_workspace_goes_whole_and_its_neighbour_stays_as_it_was(domain: 
     stream = stream_of(leaving.workspace.id)
     assert await domain.redis.keys(f"{stream}*") == [f"{stream}:erased".encode()]
     assert 0 < await domain.redis.ttl(f"{stream}:erased") <= ERASED_SECONDS
-    children = {"attempt", "unsettled"}
+    children = {"attempt", "post_account", "unsettled"}
     assert removed == sum(grown[table] - before[table] for table in TABLES if table not in children)
     assert told[0] == Erased("delivery", grown["delivery"] - before["delivery"], grown["delivery"] - before["delivery"])
 
@@ -142,6 +143,25 @@ async def test_what_a_worker_is_just_recording_goes_too(domain: Domain) -> None:
     async with in_transaction():
         await record(claimed, WELL)
         erasing = await beside(erasure.erase(domain, leaving.workspace))
+    await erasing
+
+    assert set((await counted()).values()) == {0}
+
+
+async def test_a_post_whose_result_a_worker_is_just_recording_loses_none_of_its_accounts_meanwhile(
+    domain: Domain,
+) -> None:
+    leaving = await lived_in(domain, "Leaving")
+    (post_id,) = await ids("post")
+    await rows("UPDATE post SET due_at = now()")
+    claimed = await publishing.claim(domain, post_id, await now())
+    assert claimed is not None
+    # As it is from the moment on at which the workspace is closed.
+    await rows("UPDATE post SET due_at = NULL")
+    async with in_transaction():
+        await rows("SELECT FROM post WHERE id = $1 FOR NO KEY UPDATE", post_id)
+        erasing = await beside(erasure.erase(domain, leaving.workspace))
+        await publishing.record(domain, claimed, claimed.held[0], Rejected("No."))
     await erasing
 
     assert set((await counted()).values()) == {0}
