@@ -202,6 +202,21 @@ test('an account that was deleted after a post was written for it is there when 
   });
 });
 
+test('a post for many accounts takes no more room in the list than one for four', async () => {
+  const accountIds = [];
+  for (let number = 0; number < 12; number++) accountIds.push(await addAccount(`One of twelve, ${number} ${RUN}`));
+  await addPost({ body: 'For four', accountIds: accountIds.slice(0, 4) });
+  await addPost({ body: 'For twelve', accountIds });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts`);
+    await reads(page, 'and 9 more', 'table');
+    const [twelve, four] = await page.$$eval('tbody tr', (rows) => rows.slice(0, 2).map((row) => [row.querySelector('.row-link').textContent, row.offsetHeight]));
+    assert.deepEqual([twelve[0], four[0]], ['For twelve', 'For four']);
+    assert.ok(twelve[1] <= four[1], `${twelve[1]} px and ${four[1]} px`);
+    assert.equal(await page.$eval('.chips [title]', ({ title }) => title.split(', One').length), 9);
+  });
+});
+
 test('a time is typed by keyboard alone, from the date on to the hour', async () => {
   await addAccount(`Typed ${RUN}`);
   await using({}, async (page) => {

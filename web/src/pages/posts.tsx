@@ -19,6 +19,26 @@ function When({ post }: { post: Post }) {
   return <Ago time={post.updatedAt} />;
 }
 
+/** The accounts of a post to be named in its row, however many there are. */
+const MOST_NAMED = 4;
+
+function Accounts({ post }: { post: Post }) {
+  const names = post.accounts.map(({ account }) => account.name);
+  const named = names.length > MOST_NAMED ? MOST_NAMED - 1 : names.length;
+  return (
+    <span className="chips">
+      {post.accounts.slice(0, named).map(({ account }) => (
+        <Chip key={account.id}>{account.name}</Chip>
+      ))}
+      {named < names.length && (
+        <span className="muted" title={names.slice(named).join(', ')}>
+          and {names.length - named} more
+        </span>
+      )}
+    </span>
+  );
+}
+
 function Item({ post }: { post: Post }) {
   const { label, tone } = POST_STATUSES[post.status];
   return (
@@ -32,11 +52,7 @@ function Item({ post }: { post: Post }) {
         <Badge tone={tone}>{label}</Badge>
       </td>
       <td>
-        <span className="chips">
-          {post.accounts.map(({ account }) => (
-            <Chip key={account.id}>{account.name}</Chip>
-          ))}
-        </span>
+        <Accounts post={post} />
       </td>
       <td className="when">
         <When post={post} />
