@@ -67,7 +67,7 @@ describe(
 describe(
     WebhookDisabledReason,
     "Why the system, and not a person, switched a webhook off.",
-    FAILING="Nothing but failures for five days.",
+    FAILING="Nothing but failures for five days, or for as long as the operator allows.",
     GONE="Its receiver answered 410 Gone, which asks us to stop.",
 )
 describe(

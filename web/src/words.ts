@@ -72,7 +72,7 @@ export const DISABLED: Record<WebhookDisabledReason, { label: string; advice: st
   FAILING: {
     label: 'Switched off: it kept failing',
     advice:
-      'No delivery has succeeded for five days. Look at the failed deliveries below, mend the receiver, then activate the webhook. What failed meanwhile can be replayed.',
+      'No delivery has succeeded for five days, or as long as the operator allows. Look at the failed deliveries below, mend the receiver, then activate the webhook. What failed meanwhile can be replayed.',
   },
   GONE: {
     label: 'Switched off: the receiver answered 410 Gone',
