@@ -1,7 +1,9 @@
 """Our own processes, as parts that the supervisor runs: the API and the worker."""
 
+import errno
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +19,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 ASK_SECONDS = 0.5
 # How much longer than its own deadline a process may take to finish.
 MARGIN = timedelta(seconds=5)
+# Systems give these to nobody who has not asked for them (Linux begins at 32768): a free one stays free until the API
+# comes to listen on it.
+KEPT_PORTS = range(20_000, 32_000)
 
 
 class ProgramFailedError(HooklineError):
@@ -61,19 +66,30 @@ class Program:
 
 def try_port(host: str, port: int) -> int:
     """Listen there for a moment; returns the port, a free one for 0. Raises OSError, or UnicodeError over the host."""
+    while port == 0:
+        try:
+            return try_port(host, random.choice(KEPT_PORTS))  # noqa: S311
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
     family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         # Two sockets may be bound to one port so long as neither listens.
         listener.listen(1)
-        found: int = listener.getsockname()[1]
-    return found
+    return port
 
 
 def api_answers(host: str, port: int) -> Callable[[], bool]:
     """Asks the API whether it is ready; blocks for half a second at most."""
-    return lambda: _answer(host, port, "/readyz")[0] == 200
+
+    def answers() -> bool:
+        status, body = _answer(host, port, "/readyz")
+        # Another program may have taken the port since it was tried, and answer in our API's place.
+        return status == 200 and body.startswith(b'{"status":"ok","database":"ok"')
+
+    return answers
 
 
 def is_our_api(host: str, port: int) -> bool:

@@ -56,6 +56,7 @@ async def test_our_api_is_ours_also_while_it_is_not_ready(settings: Settings) ->
 async def test_who_answers_otherwise_is_not_our_api(answer: bytes) -> None:
     async with answering(answer) as port:
         assert not await asyncio.to_thread(is_our_api, "127.0.0.1", port)
+        assert not await asyncio.to_thread(api_answers("127.0.0.1", port))
 
 
 async def test_a_port_whose_connections_have_just_ended_is_free() -> None:
@@ -103,6 +104,13 @@ def test_a_browser_is_sent_to_where_it_can_go(host: str, url: str) -> None:
 
 def test_every_address_may_be_listened_on() -> None:
     assert try_port("", 0) > 0
+
+
+def test_a_free_port_is_none_that_somebody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = try_port("127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr("cli.programs.KEPT_PORTS", (taken.getsockname()[1], free))
+        assert [try_port("127.0.0.1", 0) for _ in range(20)] == [free] * 20
 
 
 def test_a_program_is_told_what_it_shall_know_wherever_one_is_and_its_early_end_is_a_fault(
