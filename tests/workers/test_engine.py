@@ -16,6 +16,7 @@ from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, EventType, Role
 from tests.away import close, gated, reopen
 from tests.domain.at_once import beside
+from tests.domain.breaking import break_reading, mend_reading
 from tests.domain.doing import happen, listen
 from tests.domain.untold import statuses
 from tests.receiver import Answer, Receiver
@@ -123,10 +124,10 @@ async def test_filling_goes_on_after_a_fault_that_nobody_foresaw(
     await listen(domain, admin, callback_url=receiver.url)
     await happen(domain, admin)
     with capture_logs() as lines:
-        await rows("ALTER TABLE event RENAME document TO elsewhere")
+        await break_reading("event")
         await rescue.once()
         await until(lambda: "engine.fill_broke" in {line["event"] for line in lines})
-    await rows("ALTER TABLE event RENAME elsewhere TO document")
+    await mend_reading("event")
 
     await rescue.once()
 

@@ -19,6 +19,7 @@ from domain.listening import listener
 from domain.settings import Settings
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
+from tests.domain.breaking import break_reading, mend_reading
 from tests.domain.doing import happen, listen
 from tests.waiting import until
 from workers import health, lookout, metrics
@@ -150,11 +151,11 @@ async def test_it_looks_again_and_again_whatever_a_look_met(
     metrics.DUE.set(0)
     await listen(domain, admin)
     await happen(domain, admin)
-    await rows("ALTER TABLE delivery RENAME due_at TO elsewhere")
+    await break_reading("delivery")
     with capture_logs() as lines:
         looking = asyncio.create_task(lookout.look_forever())
         await until(lambda: lines)
-        await rows("ALTER TABLE delivery RENAME elsewhere TO due_at")
+        await mend_reading("delivery")
         await until(lambda: metrics.REGISTRY.get_sample_value("hookline_due") == 1)
         await end(looking)
     assert {line["event"] for line in lines} == {"lookout.broke"}

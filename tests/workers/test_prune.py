@@ -11,6 +11,7 @@ from domain.retention import PAGE
 from domain.settings import Settings
 from domain.tasks import end
 from domain.unit import Actor, Domain, opened
+from tests.domain.breaking import break_updating
 from tests.domain.doing import listen
 from tests.domain.test_retention import delivered, left
 from tests.waiting import until
@@ -72,7 +73,7 @@ async def test_by_itself_it_goes_on_until_nothing_is_left(domain: Domain, monkey
 async def test_a_sweep_that_breaks_holds_up_no_other(domain: Domain, admin: Actor) -> None:
     await listen(domain, admin)
     await delivered(domain, admin, 1, days_ago=91)
-    await rows("ALTER TABLE attempt RENAME COLUMN response_body TO body")
+    await break_updating("attempt")
 
     await Prune(domain.settings).once()
 

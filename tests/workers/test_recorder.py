@@ -20,6 +20,7 @@ from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, DeliveryWaitReason, Role, WebhookDisabledReason
 from tests.away import Gates, close, gated, reopen
 from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL
+from tests.domain.breaking import break_updating
 from tests.domain.doing import happen, listen
 from tests.domain.untold import entries, statuses
 from tests.waiting import until
@@ -105,7 +106,7 @@ async def test_an_attempt_is_told_of_though_the_health_of_its_endpoint_cannot_be
 ) -> None:
     (row,) = await claimed(domain, admin)
     domain.outlet.announce(deliveries.begun([row]))
-    await rows("ALTER TABLE webhook RENAME COLUMN unreachable_in_a_row TO elsewhere")
+    await break_updating("webhook")
 
     with capture_logs() as lines:
         recorder.add(row, SENT, ILL)
