@@ -15,8 +15,13 @@ async def beside(verb: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
     """Begin this outside of the transaction that is open here; returns once it waits for that one's end, or is over."""
     # In a context of its own: otherwise it would join the transaction.
     task = asyncio.create_task(verb, context=Context())
-    await until(lambda: task.done() or _somebody_waits())
+    await held_up(task)
     return task
+
+
+async def held_up(task: asyncio.Task[Any]) -> None:
+    """Returns once this waits for the transaction that is open here, or is over."""
+    await until(lambda: task.done() or _somebody_waits())
 
 
 async def _somebody_waits() -> bool:

@@ -12,11 +12,10 @@ from domain.deliveries import MOST_CANCELLED, Room
 from domain.tables import Delivery, Webhook
 from domain.unit import Actor, Domain
 from domain.vocabulary import DeliveryStatus, EventType, Role
-from tests.domain.at_once import beside
+from tests.domain.at_once import beside, held_up
 from tests.domain.attempting import LEASE
 from tests.domain.doing import happen, happen_while_deleting, listen, multiply, write
 from tests.domain.explaining import rows_read
-from tests.waiting import until
 
 BACKLOG = 3000
 
@@ -278,10 +277,6 @@ async def test_who_makes_all_due_does_not_deadlock_with_a_claim_of_what_comes_du
     async with in_transaction():
         assert len(await deliveries.claim([first], LEASE)) == 1
         comes_due.set()
-        await until(lambda: _waits_for_a_lock(making_due))
+        await held_up(making_due)
         assert len(await deliveries.claim(others, LEASE)) == len(others)
     await making_due
-
-
-async def _waits_for_a_lock(task: asyncio.Task[None]) -> bool:
-    return task.done() or bool(await rows("SELECT FROM pg_locks WHERE NOT granted"))
