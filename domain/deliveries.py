@@ -140,7 +140,7 @@ WITH picked AS (PICKED), d AS (
         AND (d.is_test OR w.active AND (w.circuit_open_until IS NULL OR picked.probe))
     RETURNING STATE, w.uuid AS webhook_uuid, w.callback_url, w.method, w.content_type, w.sealed_secret,
         CASE WHEN w.previous_secret_until > now() THEN w.sealed_previous_secret END AS sealed_previous_secret,
-        w.sealed_headers
+        w.sealed_headers, w.circuit_open_until IS NOT NULL AND picked.probe AS is_probe
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change) SELECT id, change FROM d
     ON CONFLICT (delivery_id) DO NOTHING RETURNING delivery_id

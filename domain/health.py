@@ -34,7 +34,7 @@ class Sign:
     # Where it went: that an earlier URL failed says nothing of the present one.
     callback_url: str
     outcome: Outcome
-    # Whether it was made although the circuit was open.
+    # Whether it was the probe of an open circuit. A test that a person sends passes one too, and puts off nothing.
     probed: bool
     # Whether the webhook was failing, or its circuit open, when the attempt was recorded.
     was_failing: bool

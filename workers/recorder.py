@@ -199,7 +199,7 @@ def _sign(recorded: Recorded, outcome: Outcome) -> Sign:
         webhook_id=claimed["webhook_id"],
         callback_url=claimed["callback_url"],
         outcome=outcome,
-        probed=claimed["circuit_open_until"] is not None,
+        probed=claimed["is_probe"],
         was_failing=now["failing_since"] is not None or now["circuit_open_until"] is not None,
     )
 

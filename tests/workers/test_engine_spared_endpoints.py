@@ -89,8 +89,7 @@ async def test_an_inactive_webhook_gets_a_test_and_nothing_else(
     webhook = await listen(domain, admin, callback_url=receiver.url)
     await happen(domain, admin)
     await change_webhook(domain, admin, webhook, active=False)
-    async with domain.unit(admin) as unit:
-        await webhooks.test(unit, webhook.id, EventType.POST_PUBLISHED)
+    await send_a_test(domain, admin, webhook)
 
     await rescue.once()
     await finished(domain, engine)
@@ -148,6 +147,34 @@ async def test_only_a_probe_moves_an_open_circuit(domain: Domain, admin: Actor) 
             recorder.add(row, SENT, UNREACHED)
         await webhook.refresh_from_db()
         assert webhook.unreachable_in_a_row == unreachable_in_a_row
+
+
+async def test_tests_that_fail_do_not_put_off_the_probe_and_one_that_is_answered_makes_it_needless(
+    domain: Domain, admin: Actor, engine: Engine, rescue: Rescue, receiver: Receiver, closed_port: str
+) -> None:
+    webhook = await listen(domain, admin, callback_url=closed_port)
+    await rows("UPDATE webhook SET unreachable_in_a_row = $1, circuit_open_until = now() + interval '1 h'", OPENS_AFTER)
+    await webhook.refresh_from_db()
+    before = (webhook.unreachable_in_a_row, webhook.circuit_open_until)
+
+    await send_a_test(domain, admin, webhook)
+    await send_a_test(domain, admin, webhook)
+    await rescue.once()
+    await finished(domain, engine, 2)
+    await webhook.refresh_from_db()
+    assert (webhook.unreachable_in_a_row, webhook.circuit_open_until) == before
+
+    await rows("UPDATE webhook SET callback_url = $1", receiver.url)
+    await send_a_test(domain, admin, webhook)
+    await rescue.once()
+    await finished(domain, engine, 3)
+    await webhook.refresh_from_db()
+    assert webhook.circuit_open_until is None
+
+
+async def send_a_test(domain: Domain, actor: Actor, webhook: Webhook) -> None:
+    async with domain.unit(actor) as unit:
+        await webhooks.test(unit, webhook.id, EventType.POST_PUBLISHED)
 
 
 async def claim_the_next(domain: Domain, actor: Actor, webhook: Webhook) -> Any:
