@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.programs import api_answers
 from cli.receiver import Receiver, port_in
-from domain import accounts, queue, sign_in, signing, webhooks
+from domain import accounts, database, queue, sign_in, signing, webhooks, workspaces
 from domain.accounts import NewAccount
-from domain.errors import Refused, Unavailable
+from domain.errors import Refused, Unauthenticated, Unavailable
 from domain.settings import Settings
 from domain.tables import Webhook, Workspace
 from domain.unit import Actor, Domain
@@ -94,10 +94,18 @@ async def link(settings: Settings, url: str, token: str) -> str:
 
 
 async def another_link(settings: Settings, folder: DataFolder) -> str:
-    """A link to what `hookline up` runs with this folder. Raises FolderRefusedError where it does not run."""
+    """A link to what `hookline up` runs with this folder. Raises FolderRefusedError where none would lead in."""
     url, token = folder.known_url(), folder.known_token()
     if url is None or token is None or not _answers(url):
         raise FolderRefusedError(f"No `hookline up` runs on {folder.path}.")
+    async with database.connected(settings):
+        try:
+            await workspaces.authenticate(token, datetime.now(UTC))
+        except Unauthenticated:
+            raise FolderRefusedError(
+                f"The token in {folder.access} was revoked, or is gone with its workspace. Sign in with another one, "
+                "or stop `hookline up` and start it again: it makes a new one."
+            ) from None
     return await link(settings, url, token)
 
 

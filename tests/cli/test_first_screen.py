@@ -144,7 +144,9 @@ def forge(url: str) -> None:
         assert refused.code == 401
 
 
-def test_servers_of_ones_own_get_the_same(tmp_path: Path, empty_database_url: str, redis_url: str) -> None:
+def test_servers_of_ones_own_get_the_same_and_no_link_with_a_token_that_was_revoked(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
     data = tmp_path / "var"
     variables = {"HOOKLINE_DATABASE_URL": empty_database_url, "HOOKLINE_REDIS_URL": redis_url}
     with up(data, variables) as running:
@@ -154,6 +156,11 @@ def test_servers_of_ones_own_get_the_same(tmp_path: Path, empty_database_url: st
         another = hookline("signin", "--data", str(data), **variables)
         (code,) = codes_in(another.stdout, access["url"])
         assert post(f"{access['url']}/session", {"code": code})[0] == 200
+        ask(access, 'mutation { tokenCreate(input: {name: "Other", role: ADMIN}) { errors { message } } }')
+        mine = ask(access, "{ viewer { token { id } } }")["viewer"]["token"]["id"]
+        ask(access, "mutation($id: ID!) { tokenRevoke(id: $id) { errors { message } } }", id=mine)
+        refused = hookline("signin", "--data", str(data), **variables)
+        assert (refused.returncode, refused.stdout, "hookline.json was revoked" in refused.stderr) == (1, "", True)
         assert running.stop() == 0
 
 
