@@ -12,7 +12,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
-from cli.programs import api_answers
+from cli.programs import is_our_api
 from cli.receiver import Receiver, port_in
 from domain import accounts, database, queue, sign_in, signing, webhooks, workspaces
 from domain.accounts import NewAccount
@@ -112,6 +112,6 @@ async def another_link(settings: Settings, folder: DataFolder) -> str:
 def _answers(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return api_answers(parts.hostname or "", parts.port or 80)()
+        return is_our_api(parts.hostname or "", parts.port or 80)
     except ValueError:
         return False

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cli.processes import wait_until
 from cli.programs import Program, ProgramFailedError, api_answers, is_our_api, try_port, worker_answers
 from cli.up import address, free_port
 from domain.settings import Settings
 from tests.api.conftest import running
-from tests.away import close, gated
+from tests.away import close, fall_silent, gated
 from tests.running import READY, environment
 
 
@@ -41,6 +42,13 @@ async def test_our_api_is_ours_also_while_it_is_not_ready(settings: Settings) ->
         close(gates.postgres)
         assert await asyncio.to_thread(is_our_api, "0.0.0.0", port)
         assert not await asyncio.to_thread(api_answers("127.0.0.1", port))
+
+
+async def test_an_api_whose_redis_says_nothing_is_ready(settings: Settings) -> None:
+    async with gated(settings) as gates, running(gates.settings) as api:
+        fall_silent(gates.redis)
+        port = urlsplit(api.url).port or 0
+        assert await asyncio.to_thread(wait_until, api_answers("127.0.0.1", port), READY)
 
 
 @pytest.mark.parametrize(
