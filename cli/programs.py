@@ -16,9 +16,8 @@ from cli.processes import spawn
 from domain.errors import HooklineError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ASK_SECONDS = 0.5
 # /readyz waits two seconds for servers that say nothing, and is well without Redis.
-READY_SECONDS = 3.0
+ASK_SECONDS = 3.0
 # How much longer than its own deadline a process may take to finish.
 MARGIN = timedelta(seconds=5)
 # Systems give these to nobody who has not asked for them (Linux begins at 32768): a free one stays free until the API
@@ -87,7 +86,7 @@ def api_answers(host: str, port: int) -> Callable[[], bool]:
     """Asks the API whether it is ready; blocks while one of its servers says nothing, for three seconds at most."""
 
     def answers() -> bool:
-        status, body = _answer(host, port, "/readyz", READY_SECONDS)
+        status, body = _answer(host, port, "/readyz")
         # Another program may have taken the port since it was tried, and answer in our API's place.
         return status == 200 and body.startswith(b'{"status":"ok","database":"ok"')
 
@@ -95,13 +94,13 @@ def api_answers(host: str, port: int) -> Callable[[], bool]:
 
 
 def is_our_api(host: str, port: int) -> bool:
-    """Whether who listens there is a Hookline, ready or not; blocks for half a second at most."""
-    return _answer(host, port, "/healthz", ASK_SECONDS) == (200, b'{"status":"ok"}')
+    """Whether who listens there is a Hookline, ready or not; blocks for three seconds at most."""
+    return _answer(host, port, "/healthz") == (200, b'{"status":"ok"}')
 
 
-def _answer(host: str, port: int, path: str, seconds: float) -> tuple[int, bytes]:
+def _answer(host: str, port: int, path: str) -> tuple[int, bytes]:
     """The status, and how the body begins; (0, b"") where there is no answer."""
-    connection = http.client.HTTPConnection(reachable(host), port, timeout=seconds)
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
