@@ -1,17 +1,20 @@
 """The sandbox: a network in name alone, each of whose behaviours ends without a request."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain.providers.interface import NewCredentials, Publication, PublishingAccount
-from domain.providers.sandbox import Sandbox
+from domain.providers.sandbox import Behaviour, Sandbox
 
 NOW = datetime.now(UTC)
+ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("server", ["ok", "slow", "failing", "unauthorized", "rate-limited", "partially-failing"])
+@pytest.mark.parametrize("server", Behaviour)
 async def test_every_behaviour_of_the_sandbox_ends_without_a_request(server: str) -> None:
     client = Sandbox(slowness=timedelta())
     profile = await client.check(NoCaller(), NewCredentials(server))
@@ -24,6 +27,15 @@ async def test_every_behaviour_of_the_sandbox_ends_without_a_request(server: str
         "partially-failing": "Rejected",
     }
     assert type(result).__name__ == expected.get(server, "Published")
+
+
+def test_the_guide_tells_of_every_behaviour_and_the_dashboard_offers_it() -> None:
+    table = (ROOT / "docs" / "providers.md").read_text().partition("## Sandbox")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[a-z].+?)\|", table, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`([a-z-]+)`", row) if name != "server"] == [*Behaviour]
+    page = (ROOT / "web" / "src" / "pages" / "accounts.tsx").read_text()
+    offered = page.partition("BEHAVIOURS = [")[2].partition("] as const")[0]
+    assert re.findall(r"\['([a-z-]+)', ", offered) == [*Behaviour]
 
 
 class NoCaller:

@@ -22,6 +22,8 @@ const BEHAVIOURS = [
   ['slow', 'Publishes slowly'],
   ['failing', 'Fails'],
   ['unauthorized', 'Refuses the credentials'],
+  ['rate-limited', 'Publishes after a wait'],
+  ['partially-failing', 'Fails once, then publishes'],
 ] as const;
 const FIELDS = ['server', 'identifier', 'credential', 'name', 'provider'];
 
