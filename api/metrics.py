@@ -14,7 +14,8 @@ from api.execution import Prepared
 from domain.counting import Kept
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# HOOKLINE_QUERY_TIMEOUT may be longer than the 10 s that it is unless it is set.
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COSTS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 CODES = frozenset(
     {

@@ -19,7 +19,8 @@ ATTEMPTS = Counter("hookline_attempts_total", "Attempts by outcome", ["outcome"]
 ATTEMPT_SECONDS = Histogram(
     "hookline_attempt_duration_seconds",
     "How long attempts took",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
+    # HOOKLINE_REQUEST_TIMEOUT may be longer than the 15 s that it is unless it is set.
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60),
     registry=REGISTRY,
 )
 DELIVERIES = Counter("hookline_deliveries_total", "Attempts by the state they led to", ["status"], registry=REGISTRY)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from api.metrics import Metrics
 from domain.backlog import Backlog
 from domain.deliveries import Recorded
 from domain.verdicts import NO_WAIT, Result
@@ -57,6 +58,21 @@ def test_of_attempts_those_count_as_deliveries_that_still_had_their_lease() -> N
     metrics.count_attempts(results, [Recorded(results[0], {})])
 
     assert [now - then for now, then in zip(counts(), before, strict=True)] == pytest.approx([2, 1, 1, 1, 2.0])
+
+
+def test_what_takes_longer_than_it_may_by_default_has_places_of_its_own() -> None:
+    def places(registry: CollectorRegistry, name: str, **labels: str) -> list[float]:
+        found = (registry.get_sample_value(name, {**labels, "le": le}) for le in ("10.0", "15.0", "30.0", "60.0"))
+        return [place for place in found if place is not None]
+
+    before = places(metrics.REGISTRY, "hookline_attempt_duration_seconds_bucket")
+    metrics.count_attempts([ended(1, 40_000)], [])
+    after = places(metrics.REGISTRY, "hookline_attempt_duration_seconds_bucket")
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 0, 0, 1]
+
+    of_the_api = Metrics()
+    of_the_api.seconds.labels("query").observe(40)
+    assert places(of_the_api.registry, "hookline_graphql_seconds_bucket", kind="query") == [0, 0, 1]
 
 
 def test_what_a_process_holds_is_told_whenever_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
