@@ -171,10 +171,11 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
             # What arq asks when it starts, and what live updates are made of.
             await client.dbsize()
             await client.register_script("return 1")()
-            await client.exists(*ailments.REDIS_PLACES)
             if unfit := ailments.of_redis(about):
                 yield Finding("redis", Verdict.FAULT, *unfit)
                 return
+            for place in ailments.REDIS_PLACES:
+                await client.set(f"{place}doctor", "", ex=1)
             yield Finding("redis", Verdict.OK, f"{ailments.name_of_redis(about)} answers")
             async for finding in _kept(client):
                 yield finding

@@ -48,9 +48,14 @@ async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing:
     assert found.says.endswith("deliveries go on, later, and live updates do not")
 
 
-@pytest.mark.parametrize("missing", ["~hookline:*", "~arq:*", "~LIMITS:*"])
-async def test_a_user_who_may_not_write_where_it_is_needed(settings: Settings, missing: str) -> None:
-    async with user(settings, *(right for right in ENOUGH if right != missing)) as few:
+@pytest.mark.parametrize(
+    "rights",
+    [[right for right in ENOUGH if right != place] for place in ("~hookline:*", "~arq:*", "~LIMITS:*")]
+    + [[*ENOUGH, "-@write"]],
+    ids=["not live", "not the queue", "not the limits", "nowhere"],
+)
+async def test_a_user_who_may_not_write_where_it_is_needed(settings: Settings, rights: list[str]) -> None:
+    async with user(settings, *rights) as few:
         (found,) = await findings(few)
     assert (found.verdict, found.remedy) == (Verdict.FAULT, ailments.ALLOW_IT)
     assert found.says.startswith("Redis refuses what is needed (")
