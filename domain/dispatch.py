@@ -46,7 +46,7 @@ async def retry(unit: Unit, delivery_id: int) -> Delivery:
     made = await rows(_CREATE, original.event_id, webhook.id, webhook.max_attempts, original.is_test, original.id)
     _leave(unit, made)
     delivery = await Delivery.get(id=made[0]["id"])
-    await audit.record(unit, "delivery.retry", delivery, retry_of=original.id)
+    await audit.record(unit, "delivery.retry", delivery, retry_of=str(original.uuid))
     return delivery
 
 

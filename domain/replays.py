@@ -41,6 +41,7 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
     moment = await now()
     webhook = await Webhook.get_or_none(id=new.webhook_id, workspace_id=unit.workspace.id, deleted_at=None)
     _check(new, webhook, moment)
+    assert webhook is not None
     before, last = await ids_between(Delivery, new.since, new.until)
     replay = await Replay.create(
         workspace_id=unit.workspace.id,
@@ -57,7 +58,7 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
     if not replay.total:
         replay.finished_at = moment
     await replay.save(update_fields=["total", "finished_at"])
-    await audit.record(unit, "delivery.replay", replay, webhook=new.webhook_id, total=replay.total)
+    await audit.record(unit, "delivery.replay", replay, name=webhook.name, total=replay.total)
     return replay
 
 

@@ -89,6 +89,8 @@ async def test_a_finished_delivery_is_sent_again_as_a_new_one_of_the_same_event(
     assert (again.retry_of_id, again.event_id, again.status) == (
         delivery.id, delivery.event_id, DeliveryStatus.PENDING
     )  # fmt: skip
+    noted = await AuditEvent.get(action="delivery.retry")
+    assert (noted.subject_id, noted.detail) == (again.id, {"retry_of": str(delivery.uuid)})
     (second,) = await claim(again)
     assert second["document"] == row["document"]
 

@@ -72,7 +72,7 @@ async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domai
     replay = await start(domain, admin, webhook)
     assert replay.total == 250
     noted = await AuditEvent.get(action="delivery.replay")
-    assert (noted.subject_id, noted.detail) == (replay.id, {"webhook": webhook.id, "total": 250})
+    assert (noted.subject_id, noted.detail) == (replay.id, {"name": webhook.name, "total": 250})
 
     done = []
     while await replays.open_replays(10):
