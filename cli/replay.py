@@ -51,9 +51,8 @@ async def run(settings: Settings, wanted: Wanted, output: Output, *, wait: bool,
         elif not replay.total:
             output.say(f"There are no such deliveries of {webhook.name!r}.")
         else:
-            output.say(
-                f"Sending {replay.total:,} deliveries of {webhook.name!r} again ({ids.make('Replay', replay.id)})."
-            )
+            many = "1 delivery" if replay.total == 1 else f"{replay.total:,} deliveries"
+            output.say(f"Sending {many} of {webhook.name!r} again ({ids.make('Replay', replay.id)}).")
             if wait:
                 await _show(replay)
 

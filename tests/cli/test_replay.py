@@ -64,7 +64,7 @@ async def test_of_what_was_made_between_two_moments_the_failed_are_sent_and_with
     done = await asyncio.to_thread(hookline, *arguments, **told(domain))
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Sending 1 deliveries of 'CRM' again (")
+    assert done.stdout.startswith("Sending 1 delivery of 'CRM' again (")
     assert await Replay.filter(finished_at=None, total=1).count() == 1
 
 
