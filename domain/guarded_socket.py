@@ -5,6 +5,7 @@ come in. asyncio's own loop reads through `socket.recv` and `recv_into`; uvloop 
 kept: processes that call strangers run on asyncio's loop.
 """
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
@@ -13,6 +14,7 @@ from aiohttp import ClientConnectionError, ClientOSError, ClientRequest, ClientR
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 # Before the first request only a TLS handshake has any business to send us something.
@@ -21,6 +23,8 @@ HANDSHAKE_BUDGET: Final = 128 * 1024
 HEAD_BUDGET: Final = 32 * 1024
 # What comes in at once is parsed at once, and a chunk of one byte costs as much as one of a thousand.
 AT_ONCE: Final = 8 * 1024
+# For a receiver that has answered to take the rest of its request.
+PARTING_SECONDS: Final = 2.0
 
 
 class BudgetSpent(ConnectionError):
@@ -79,9 +83,16 @@ class GuardedResponse(ClientResponse):
     """
 
     body_budget = 24 * 1024
+    # Of the connection, which aiohttp lets go of as soon as the answer is whole.
+    _wire: asyncio.WriteTransport | None = None
+    _handler: "ResponseHandler | None" = None
+    _is_tls = False
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body. Raises BrokenConnection."""
+        self._wire, self._handler = connection.transport, connection.protocol
+        # Asked now: a TLS transport that was closed twice answers nothing any more.
+        self._is_tls = self._wire is not None and self._wire.get_extra_info("sslcontext") is not None
         try:
             await super().start(connection)
         except (ClientOSError, ServerDisconnectedError) as error:
@@ -90,6 +101,25 @@ class GuardedResponse(ClientResponse):
         if self.connection is not None:
             allow(self.connection, self.body_budget)
         return self
+
+    async def part(self, deadline: float) -> None:
+        """Let go of a connection whose answer is whole: two seconds at most for what it has not taken of its request.
+
+        A plain close would wait for a receiver that reads nothing for as long as it likes, and half a minute for one
+        that says no goodbye below TLS.
+        """
+        wire, handler = self._wire, self._handler
+        # They lead back here, in a circle.
+        self._wire = self._handler = None
+        if wire is None or handler is None:
+            return
+        if self._is_tls:
+            if wire.is_closing():
+                wire.abort()
+        elif wire.get_write_buffer_size():
+            # What comes next on it would wait behind the rest of this.
+            handler.close()
+            await _abort_unless_gone(wire, handler, deadline)
 
     def close(self) -> None:
         """Drop the connection. A plain close would wait for a receiver that reads nothing, for as long as it likes."""
@@ -120,6 +150,20 @@ def request_class(most_open: int) -> type[ClientRequest]:
             return await super().send(conn)
 
     return GuardedRequest
+
+
+async def _abort_unless_gone(wire: asyncio.WriteTransport, handler: "ResponseHandler", deadline: float) -> None:
+    gone = handler.closed
+    if gone is None:
+        return
+    patience = min(deadline - asyncio.get_running_loop().time(), PARTING_SECONDS)
+    try:
+        await asyncio.wait({gone}, timeout=patience)
+    finally:
+        if gone.done():
+            gone.exception()  # or asyncio complains that nobody looked
+        else:
+            wire.abort()
 
 
 def allow(connection: "Connection", budget: int) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -138,7 +138,9 @@ class Sender:
         # The status has decided by now; the body is only read.
         answer = await read_answer(response, deadline, hidden_values(request))
         # As it came: of an answer with very many headers the log keeps the first ones, and hides what sounds secret.
-        return _judge(answer, response.headers.get("Retry-After"), timedelta(seconds=monotonic() - started))
+        outcome = _judge(answer, response.headers.get("Retry-After"), timedelta(seconds=monotonic() - started))
+        await response.part(deadline)
+        return outcome
 
     async def call(
         self,
@@ -168,18 +170,19 @@ class Sender:
             if response is not None:
                 response.close()
 
-    async def _request(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
+    async def _request(self, request: OutgoingRequest) -> GuardedResponse:
         try:
             return await self._request_on(self._kept, request)
         except UnaskedAnswer:
             # Nothing was sent on that connection.
             return await self._request_on(self._fresh, request)
 
-    async def _request_on(self, session: aiohttp.ClientSession, request: OutgoingRequest) -> aiohttp.ClientResponse:
+    async def _request_on(self, session: aiohttp.ClientSession, request: OutgoingRequest) -> GuardedResponse:
         headers = CIMultiDict(request.headers)
-        return await session.request(
+        response = await session.request(
             request.method, request.url, headers=headers, data=request.body, allow_redirects=False
         )
+        return cast("GuardedResponse", response)
 
     def _connector(self, resolver: AsyncResolver, **options: Any) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(

@@ -89,7 +89,7 @@ def _most_memory() -> int:
 
 
 def hostile_request(receiver: Hostile, url: str) -> OutgoingRequest:
-    if receiver.name == "never_reads":
+    if receiver.name.endswith(("never_reads", "reads_nothing")):
         return request_to(url, body=MORE_THAN_ALL_BUFFERS)
     return request_to(url)
 

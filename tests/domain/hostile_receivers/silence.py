@@ -17,6 +17,22 @@ async def never_reads(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     await forever()
 
 
+@hostile(SUCCEEDED)
+async def answers_and_reads_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await answer(reader, writer, OK + b"Content-Length: 0\r\n\r\n")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await forever()
+
+
+@hostile(SUCCEEDED)
+async def answers_for_the_last_time_and_reads_nothing(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    await answer(reader, writer, OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await forever()
+
+
 @hostile(TIMED_OUT)
 async def drips_its_status_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await drip(writer, b"HTTP/1.1 200 " + b"O" * 4000)

@@ -53,6 +53,15 @@ async def floods_continues_over_tls(reader: asyncio.StreamReader, writer: asynci
     await floods_continues(reader, writer)
 
 
+@hostile(SUCCEEDED, certificate="good")
+async def answers_for_the_last_time_and_says_no_goodbye(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    await answer(reader, writer, OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await forever()
+
+
 @hostile(TIMED_OUT, scheme="https")
 async def never_shakes_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await forever()
