@@ -59,7 +59,8 @@ class Attempt(Node):
 
     @strawberry.field(
         description="Where the request went, in normal form, at most 2,048 characters of it; of an attempt that was "
-        "interrupted, the callback URL."
+        "interrupted, the callback URL. Empty, as are headers and body, where an old change of the live stream tells "
+        "of an attempt that is no longer kept; its method is then said to be POST."
     )
     def request_url(self, info: Info) -> str:
         return self._read(info.context, lambda row: row.request_url)
@@ -94,16 +95,18 @@ class Attempt(Node):
         return cast("T", self._load(context, read))
 
     async def _load(self, context: Context, read: Callable[[tables.Attempt], T]) -> T:
-        row = await load(context, self.delivery_key, self.number)
-        if row is None:
-            raise LookupError(f"attempt {self.number} of delivery {self.delivery_key} is gone")
-        return read(row)
+        # A change may outlive its attempt, and what the change itself tells of it must not be lost to an error.
+        return read(await load(context, self.delivery_key, self.number) or _no_longer_kept())
 
 
 async def load(context: Context, delivery_key: int, number: int) -> tables.Attempt | None:
     """The attempt with this number; None where there is none in this workspace."""
     rows = await context.loaders.attempts.load(delivery_key)
     return next((row for row in rows if row.number == number), None)
+
+
+def _no_longer_kept() -> tables.Attempt:
+    return tables.Attempt(request_url="", request_method=HttpMethod.POST, request_headers="[]")
 
 
 def _headers(read: list[tuple[str, str]]) -> list[HttpHeader]:

@@ -12,7 +12,7 @@ from domain.live import Change, Entry, Order
 from domain.posts import NewPost
 from schema.subscriptions import LONGEST_BACKLOG, change_filter, follow
 from tests.schema.conftest import Client, Json
-from tests.schema.test_changes import change
+from tests.schema.test_changes import REST, change
 from tests.schema.world import World, furnish
 
 WATCH = """
@@ -68,6 +68,22 @@ async def test_a_change_outlives_its_event_and_gives_its_cursor(ask: Client) -> 
     change = answer["data"]["deliveryStatusChanged"]
     assert (answer["errors"], change["delivery"]["event"]["payload"]) == ([], {})
     assert change["cursor"]
+
+
+async def test_a_change_outlives_the_attempt_that_led_to_it(ask: Client) -> None:
+    world = await furnish(ask)
+    await tell(ask, world, 2)
+    await rows("DELETE FROM attempt")
+    document = f"""subscription {{
+      deliveryStatusChanged(after: "0", statuses: [RETRYING]) {{ cursor {REST} attempt {{ number outcome }} }}
+    }}"""
+    async with watching(ask, document) as results:
+        answer = await anext(results)
+    change = answer["data"]["deliveryStatusChanged"]
+    assert (answer["errors"], change["attempt"]["number"]) == ([], 1)
+    assert change["attempt"]["requestUrl"] == ""
+    assert change["attempt"]["requestHeaders"] == change["attempt"]["responseHeaders"] == []
+    assert change["attempt"]["responseBody"] is None
 
 
 async def test_a_cursor_goes_on_where_it_was_with_nothing_missed_and_nothing_twice(ask: Client) -> None:
