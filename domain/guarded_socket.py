@@ -83,16 +83,16 @@ class GuardedResponse(ClientResponse):
     """
 
     body_budget = 24 * 1024
-    # Of the connection, which aiohttp lets go of as soon as the answer is whole.
-    _wire: asyncio.WriteTransport | None = None
-    _handler: "ResponseHandler | None" = None
-    _is_tls = False
+    # aiohttp lets go of a connection as soon as the answer is whole. Who sees it out needs this of one with TLS,
+    _tls: asyncio.WriteTransport | None = None
+    # and these of one whose receiver answered before it had taken its whole request.
+    _untaken: "tuple[asyncio.WriteTransport, ResponseHandler] | None" = None
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body. Raises BrokenConnection."""
-        self._wire, self._handler = connection.transport, connection.protocol
+        wire, handler = connection.transport, connection.protocol
         # Asked now: a TLS transport that was closed twice answers nothing any more.
-        self._is_tls = self._wire is not None and self._wire.get_extra_info("sslcontext") is not None
+        is_tls = wire is not None and wire.get_extra_info("sslcontext") is not None
         try:
             await super().start(connection)
         except (ClientOSError, ServerDisconnectedError) as error:
@@ -100,6 +100,12 @@ class GuardedResponse(ClientResponse):
             raise BrokenConnection from error
         if self.connection is not None:
             allow(self.connection, self.body_budget)
+        if is_tls:
+            self._tls = wire
+        elif wire is not None and handler is not None and wire.get_write_buffer_size():
+            # What comes next on it would wait behind the rest of this.
+            handler.force_close()
+            self._untaken = wire, handler
         return self
 
     async def part(self, deadline: float) -> None:
@@ -108,18 +114,12 @@ class GuardedResponse(ClientResponse):
         A plain close would wait for a receiver that reads nothing for as long as it likes, and half a minute for one
         that says no goodbye below TLS.
         """
-        wire, handler = self._wire, self._handler
-        # They lead back here, in a circle.
-        self._wire = self._handler = None
-        if wire is None or handler is None:
-            return
-        if self._is_tls:
-            if wire.is_closing():
-                wire.abort()
-        elif wire.get_write_buffer_size():
-            # What comes next on it would wait behind the rest of this.
-            handler.close()
-            await _abort_unless_gone(wire, handler, deadline)
+        if self._tls is not None and self._tls.is_closing():
+            self._tls.abort()
+        if self._untaken is not None:
+            await _abort_unless_gone(*self._untaken, deadline)
+        # They may lead back here, in a circle.
+        self._tls = self._untaken = None
 
     def close(self) -> None:
         """Drop the connection. A plain close would wait for a receiver that reads nothing, for as long as it likes."""
@@ -153,6 +153,7 @@ def request_class(most_open: int) -> type[ClientRequest]:
 
 
 async def _abort_unless_gone(wire: asyncio.WriteTransport, handler: "ResponseHandler", deadline: float) -> None:
+    handler.close()
     gone = handler.closed
     if gone is None:
         return
