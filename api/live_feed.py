@@ -24,9 +24,9 @@ from domain.vocabulary import Role
 from schema.context import Context
 from schema.subscriptions import FEEDS
 
-# Of the feeds of one workspace, so many execute a change at a time: between them others are heard. Its 2,000 different
+# Of one workspace's feeds, so many changes are executed at a time: between them others are heard. Its 2,000 different
 # subscriptions held up everybody for a second with each change, and one token may have 100,000.
-FEEDS_AT_ONCE: Final = 4
+CHANGES_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Feeds:
         self.domain = domain
         self.metrics = metrics
         self._feeds: dict[object, Feed] = {}
-        self._turns = Turns(FEEDS_AT_ONCE)
+        self._turns = Turns(CHANGES_AT_ONCE)
 
     def __len__(self) -> int:
         return len(self._feeds)

@@ -1,0 +1,63 @@
+"""Several at a time of what must come out in its order."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from domain.tasks import end
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# The loop itself would forget them.
+_endings: set["asyncio.Task[None]"] = set()
+
+
+async def in_order(
+    entries: AsyncGenerator[T, None], work: Callable[[T], Coroutine[Any, Any, R]], at_once: int
+) -> AsyncGenerator[R, None]:
+    """What the work makes of each entry, in the order of the entries; so many are begun before the first is taken.
+
+    Raises what an entry or its work raises, after everything that comes before it. Close it: it has tasks.
+    """
+    begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(at_once)
+    beginning = asyncio.create_task(_begin(entries, work, begun, room))
+    task: asyncio.Task[R] | None = None
+    try:
+        while (task := await begun.get()) is not None:
+            yield await task
+            room.release()
+        await beginning
+    finally:
+        ending = asyncio.create_task(_end(beginning, task, begun), name="end of what was begun")
+        # What they raise leads to this frame: a circle, for the collector of garbage.
+        del task, beginning
+        _endings.add(ending)
+        ending.add_done_callback(_endings.discard)
+        # Whoever is ended is cancelled again and again (domain/tasks.py), and this must go on all the same.
+        await asyncio.shield(ending)
+
+
+async def _begin(
+    entries: AsyncGenerator[T, None],
+    work: Callable[[T], Coroutine[Any, Any, R]],
+    begun: "asyncio.Queue[asyncio.Task[R] | None]",
+    room: asyncio.Semaphore,
+) -> None:
+    try:
+        async with contextlib.aclosing(entries):
+            async for entry in entries:
+                await room.acquire()
+                begun.put_nowait(asyncio.create_task(work(entry)))
+    finally:
+        begun.put_nowait(None)
+
+
+async def _end(
+    beginning: asyncio.Task[None], task: asyncio.Task[R] | None, begun: "asyncio.Queue[asyncio.Task[R] | None]"
+) -> None:
+    await end(beginning)
+    left = [task, *(begun.get_nowait() for _ in range(begun.qsize()))]
+    await end(*filter(None, left))
