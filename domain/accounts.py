@@ -63,9 +63,9 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     for name, value in given.items():
         if value is not None:
             check_text(faults, value, name, longest=LONGEST[name], what=f"The {name}", required=False)
-    credentials = NewCredentials(**given)
-    if not faults:
-        for fault in providers.client_for(new.provider).faults_of(credentials):
+    credentials = NewCredentials(**{name: None if faults.has(name) else value for name, value in given.items()})
+    for fault in providers.client_for(new.provider).faults_of(credentials):
+        if not faults.has(fault.field):
             faults.add(fault.code, str(fault), fault.field)
     if new.name is not None:
         check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")

@@ -90,6 +90,10 @@ class Faults:
         """Whether anything is wrong."""
         return bool(self._faults)
 
+    def has(self, field: str) -> bool:
+        """Whether anything is wrong with this field of the input."""
+        return any(fault.field[:1] == (field,) for fault in self._faults)
+
     def add(self, code: FaultCode, message: str, *field: str) -> None:
         """Note one fault at the given path."""
         self._faults.append(Fault(code, message, field))
