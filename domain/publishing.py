@@ -127,7 +127,9 @@ WITH free AS (
     WHERE id = $1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2)
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE post SET status = 'publishing', claim = claim + 1, leased_until = $3 FROM free WHERE post.id = free.id
+UPDATE post SET status = 'publishing', claim = claim + 1, leased_until = $3,
+    updated_at = CASE WHEN free.status = 'publishing' THEN updated_at ELSE now() END
+FROM free WHERE post.id = free.id
 RETURNING free.status AS was
 """
 

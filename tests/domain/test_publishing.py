@@ -47,6 +47,7 @@ async def test_a_scheduled_post_waits_for_its_time(domain: Domain, admin: Actor)
     assert await status_of(post) is PostStatus.PUBLISHED
     changes = await PostChange.filter(post_id=post.id).order_by("id")
     assert [row.snapshot["status"] for row in changes] == ["scheduled", "publishing", "published"]
+    assert len({row.snapshot["post"]["updated_at"] for row in changes}) == 3
 
 
 async def test_accounts_that_must_wait_are_tried_again_each_in_its_own_time(
