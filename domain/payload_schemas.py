@@ -140,7 +140,7 @@ _UUIDS = _array("What the posts were known by: their `uuid`.", _uuid("One post."
 DELETED_POSTS: Json = {
     "oneOf": [
         _object("Posts that are gone.", uuids=_UUIDS, deleted=_boolean("They cannot come back.", const=True)),
-        _object("Posts in the trash.", uuids=_UUIDS, to_trash=_boolean("They can come back.", const=True)),
+        _object("Posts in the trash.", uuids=_UUIDS, to_trash=_boolean("They can only be deleted.", const=True)),
     ]
 }
 

@@ -23,7 +23,11 @@ class DeliveryRequest:
     url: str = strawberry.field(description="Where it went.")
     method: HttpMethod = strawberry.field(description="Its method.")
     headers: list[HttpHeader] = strawberry.field(
-        description="Its headers, signatures included and nothing hidden; without Host and others of the connection."
+        description=(
+            "Its headers, signatures included and nothing hidden; without Host and others of the connection. No log "
+            "holds the secret ones of the webhook: they have the values of today, `(hidden)` where it has none of that "
+            "name now."
+        )
     )
     body: str = strawberry.field(description="Its body.")
 
@@ -53,8 +57,9 @@ class DeliveryStatusChange:
 
     @strawberry.field(
         description=(
-            "What the first attempt sent, on the change that this attempt led to; null on every other change, and for "
-            "everybody but admins. An attempt whose worker died does not count: nobody logged what it sent."
+            "What the first attempt sent, on the change that this attempt led to; null on every other change, for "
+            "everybody but admins, and once the webhook has been deleted or the attempt is no longer kept. An attempt "
+            "whose worker died does not count: nobody logged what it sent."
         )
     )
     async def request(self, info: Info) -> DeliveryRequest | None:

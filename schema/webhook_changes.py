@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class HttpHeaderInput:
     name: str = strawberry.field(description="Its name. The ones that Hookline or HTTP itself sets cannot be taken.")
     value: str = strawberry.field(
-        description="Its value: up to 1,024 printable characters. It is kept sealed. "
+        description="Its value: up to 1,024 printable characters of ASCII. It is kept sealed. "
         "In an update, `(hidden)` keeps the value of the secret header of this name."
     )
 
