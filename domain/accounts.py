@@ -1,6 +1,7 @@
 """Accounts: the identities on social networks that a workspace publishes through."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -76,7 +77,8 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
         account = Account(workspace_id=actor.workspace.id, provider=new.provider)
         _describe(domain.vault, account, profile)
         account.name = new.name.strip() if new.name else cleaned(profile.name, LONGEST_NAME).strip() or "?"
-        await _save_once(account)
+        # A token alone says whose it is: with Mastodon there is no other field that could be at fault.
+        await _save_once(account, "identifier" if credentials.identifier else "credential")
         note = audit.note(unit, "account.add", account, name=account.name, provider=account.provider.value)
         await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)), note)
     return account
@@ -210,35 +212,39 @@ async def _check_room(unit: Unit) -> None:
         raise Refused(Fault(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_ACCOUNTS:,} accounts."))
 
 
-async def _checked(domain: Domain, provider: Provider, credentials: NewCredentials) -> Profile:
+async def _checked(
+    domain: Domain, provider: Provider, credentials: NewCredentials, asked_for: Collection[str] = tuple(LONGEST)
+) -> Profile:
+    """What the network says of these credentials, of which a person was `asked_for` some. Raises Refused."""
     try:
         profile = await providers.client_for(provider).check(domain.sender, credentials)
     except ProviderFault as fault:
-        _refuse(fault)
+        _refuse(fault, asked_for)
     if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
-        _refuse(ProviderUnreachable("The network's answer makes no sense."))
+        _refuse(ProviderUnreachable("The network's answer makes no sense."), asked_for)
     return profile
 
 
 async def _checked_again(domain: Domain, account: Account, credential: str) -> Profile:
     credentials = NewCredentials(account.data.get("server"), account.username, credential.strip(), account.provider_id)
-    profile = await _checked(domain, account.provider, credentials)
+    profile = await _checked(domain, account.provider, credentials, ("credential",))
     if profile.provider_id != account.provider_id:
         message = "This credential belongs to another account; add that one instead."
         raise Refused(Fault(FaultCode.INVALID, message, ("credential",)))
     return profile
 
 
-def _refuse(fault: ProviderFault) -> NoReturn:
+def _refuse(fault: ProviderFault, asked_for: Collection[str]) -> NoReturn:
     match fault:
         case BadInput():
-            raise Refused(Fault(fault.code, str(fault), (fault.field,))) from None
+            code, field = fault.code, fault.field
         case CredentialsRefused():
-            raise Refused(Fault(FaultCode.UNAUTHORIZED_BY_PROVIDER, str(fault), ("credential",))) from None
+            code, field = FaultCode.UNAUTHORIZED_BY_PROVIDER, "credential"
         case ProviderUnreachable():
-            raise Refused(Fault(FaultCode.PROVIDER_UNREACHABLE, str(fault), ("server",))) from None
+            code, field = FaultCode.PROVIDER_UNREACHABLE, "server"
         case _:
             raise fault
+    raise Refused(Fault(code, str(fault), (field,) if field in asked_for else ())) from None
 
 
 _DESCRIBED = ("provider_id", "username", "image", "data", "authorized", "sealed_credentials", "updated_at")
@@ -257,12 +263,12 @@ def _describe(vault: Vault, account: Account, profile: Profile) -> None:
     account.sealed_credentials = seal_credentials(vault, account, profile.credentials)
 
 
-async def _save_once(account: Account) -> None:
+async def _save_once(account: Account, says_whose: str) -> None:
     try:
         await account.save()
     except IntegrityError:
         message = "This account is connected already."
-        raise Refused(Fault(FaultCode.TAKEN, message, ("identifier",))) from None
+        raise Refused(Fault(FaultCode.TAKEN, message, (says_whose,))) from None
 
 
 def _stripped(value: str | None) -> str | None:

@@ -9,7 +9,15 @@ from domain import accounts, workspaces
 from domain.accounts import AccountChanges, NewAccount
 from domain.errors import FaultCode, Refused
 from domain.providers import CLIENTS
-from domain.providers.interface import Caller, NewCredentials, Profile
+from domain.providers.interface import (
+    BadInput,
+    Caller,
+    CredentialsRefused,
+    NewCredentials,
+    Profile,
+    ProviderFault,
+    ProviderUnreachable,
+)
 from domain.providers.sandbox import Sandbox
 from domain.tables import Account, AuditEvent, Event
 from domain.unit import Actor, Domain
@@ -125,6 +133,16 @@ async def test_an_account_is_connected_once_though_asked_twice_at_once(domain: D
     assert await names() == ["account.added"]
 
 
+@pytest.mark.parametrize(("identifier", "field"), [("ann", "identifier"), (None, "credential")])
+async def test_an_account_that_is_connected_already_is_told_of_at_what_said_whose_it_is(
+    domain: Domain, admin: Actor, stranger: "Stranger", identifier: str | None, field: str
+) -> None:
+    await add_account(domain, admin)
+    with pytest.raises(Refused) as refused:
+        await add_account(domain, admin, identifier=identifier)
+    assert faults_of(refused) == {(field, FaultCode.TAKEN)}
+
+
 async def test_a_deleted_account_can_be_connected_again(domain: Domain, admin: Actor) -> None:
     first = await add_account(domain, admin, "ok", "ann")
     await delete(domain, admin, first.id)
@@ -213,8 +231,11 @@ class Stranger(Sandbox):
     """A network that says of an account what a test wants."""
 
     profile: Profile
+    fault: ProviderFault | None = None
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
+        if self.fault is not None:
+            raise self.fault
         return self.profile
 
 
@@ -253,3 +274,23 @@ async def test_a_credential_of_another_identity_is_refused(domain: Domain, admin
     with pytest.raises(Refused) as refused:
         await update(domain, admin, account.id, credential="theirs")
     assert faults_of(refused) == {("credential", FaultCode.INVALID)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "field"),
+    [
+        (CredentialsRefused(), "credential"),
+        (BadInput("credential", "That is none."), "credential"),
+        # An update has no such field, and no form of one shows what stands there.
+        (BadInput("server", "Deliveries may not go there."), ""),
+        (ProviderUnreachable(), ""),
+    ],
+)
+async def test_a_fault_of_an_update_stands_at_a_field_of_the_update_or_at_none(
+    domain: Domain, admin: Actor, stranger: Stranger, fault: ProviderFault, field: str
+) -> None:
+    account = await add_account(domain, admin)
+    stranger.fault = fault
+    with pytest.raises(Refused) as refused:
+        await update(domain, admin, account.id, credential="fresh")
+    assert {place for place, _ in faults_of(refused)} == {field}
