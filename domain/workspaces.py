@@ -58,6 +58,7 @@ async def authenticate(secret: str, now: datetime) -> Actor:
             raise Unauthenticated
         if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
             await Token.filter(id=token.id).update(last_used_at=now)
+            token.last_used_at = now
     return Actor(workspace=token.workspace, token=token, role=token.role)
 
 

@@ -128,8 +128,9 @@ async def test_two_revocations_at_once_leave_one_admin_token(domain: Domain, adm
 async def test_last_use_is_noted_once_a_minute(domain: Domain, admin: Actor) -> None:
     token, secret = await token_of(domain, admin, NewToken("Robot", Role.MEMBER))
     for seconds, noted in ((0, 0), (59, 0), (60, 60)):
-        await authenticate(secret, NOW + timedelta(seconds=seconds))
-        assert (await Token.get(id=token.id)).last_used_at == NOW + timedelta(seconds=noted)
+        opened = (await authenticate(secret, NOW + timedelta(seconds=seconds))).token
+        assert opened is not None
+        assert (await Token.get(id=token.id)).last_used_at == opened.last_used_at == NOW + timedelta(seconds=noted)
 
 
 async def test_valid_tokens_are_told_from_others(domain: Domain, admin: Actor) -> None:
