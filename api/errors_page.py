@@ -61,8 +61,8 @@ CODES = {
 
 # Where the status is not that of the one table (api/statuses.py) alone.
 OTHER_STATUSES = {
-    "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`; 400, 404, 405, 406, 413 or 415 where the"
-    " request itself is at fault",
+    "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json` where nothing was executed; 400, 404, 405,"
+    " 406, 413 or 415 where the request itself is at fault",
     "QUERY_TOO_COMPLEX": "400; 200 where a mutation was carried out",
     "FORBIDDEN": "200; 403 for a web page whose origin is not allowed",
     "INTERNAL": "500; 200 where `data` has the rest of the answer",

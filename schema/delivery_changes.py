@@ -22,7 +22,7 @@ class Replay(Node):
     created_at: datetime = strawberry.field(description="When it was asked for.")
     finished_at: datetime | None = strawberry.field(
         description="When its last repetition was created; or when it ended without the rest, with `done` less than"
-        " `total`, for its webhook was deleted meanwhile."
+        " `total`, for its webhook was deleted meanwhile, or they were no longer kept."
     )
     total: int = strawberry.field(
         description="How many deliveries it repeats: those that were finished when it was asked for."
