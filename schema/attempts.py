@@ -69,7 +69,9 @@ class Attempt(Node):
     def request_method(self, info: Info) -> HttpMethod:
         return self._read(info.context, lambda row: row.request_method)
 
-    @strawberry.field(description="The headers of the request. Values that look like secrets are hidden.")
+    @strawberry.field(
+        description="The headers of the request, none where its worker died. Values that look like secrets are hidden."
+    )
     def request_headers(self, info: Info) -> list[HttpHeader]:
         return self._read(info.context, lambda row: _headers(row.sent))
 

@@ -26,7 +26,9 @@ LONGEST_SEARCH = 200
 @strawberry.type(description="A header of a request or of an answer.")
 class HttpHeader:
     name: str = strawberry.field(description="Its name.")
-    value: str = strawberry.field(description="Its value, or `(hidden)` where it is a secret.")
+    value: str = strawberry.field(
+        description="Its value. `(hidden)` stands for a secret of the webhook, also where an answer repeats it."
+    )
 
 
 @strawberry.type(description="How a webhook fares over a span of time.")
