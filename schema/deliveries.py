@@ -100,7 +100,9 @@ class Delivery(Node):
     async def webhook(self, info: Info) -> Webhook | None:
         return await webhooks.load(info.context, self.webhook_key)
 
-    @strawberry.field(description="The delivery that this one repeats, where somebody had it sent again.")
+    @strawberry.field(
+        description="The delivery that this one repeats, where somebody had it sent again and that one is still kept."
+    )
     async def retry_of(self, info: Info) -> Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None:
         return cast("Delivery | None", shown(await info.context.loaders.one(tables.Delivery, self.retry_of_key)))
 

@@ -126,7 +126,10 @@ class Webhook(Node):
         )
 
     @strawberry.field(
-        description="How it fares: counts, success rate and response times of the deliveries created in a span."
+        description=(
+            "How it fares: counts, success rate and response times of the deliveries created in a span, as far as they "
+            "are still kept (90 days from their end, unless whoever runs Hookline says otherwise)."
+        )
     )
     async def stats(
         self,
