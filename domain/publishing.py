@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -109,7 +109,7 @@ async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
 
 async def _claim(domain: Domain, actor: Actor, post_id: int, now: datetime, begun: float) -> Claimed | None:
     async with domain.unit(actor) as unit:
-        taken = await database.rows(_CLAIM, post_id, now, now + domain.settings.lease)
+        taken = await database.rows(_CLAIM, post_id, now, now + domain.settings.lease, datetime.now(UTC))
         if not taken:
             return None
         post = await Post.get(id=post_id)
@@ -121,6 +121,7 @@ async def _claim(domain: Domain, actor: Actor, post_id: int, now: datetime, begu
 
 
 _WHOSE = "SELECT w.* FROM post p JOIN workspace w ON w.id = p.workspace_id WHERE p.id = $1"
+# By this machine's clock, as whatever is saved of a post: the end of its round must not seem to come before the claim.
 _CLAIM = """
 WITH free AS (
     SELECT id, status FROM post
@@ -128,7 +129,7 @@ WITH free AS (
     FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE post SET status = 'publishing', claim = claim + 1, leased_until = $3,
-    updated_at = CASE WHEN free.status = 'publishing' THEN updated_at ELSE now() END
+    updated_at = CASE WHEN free.status = 'publishing' THEN updated_at ELSE $4 END
 FROM free WHERE post.id = free.id
 RETURNING free.status AS was
 """
