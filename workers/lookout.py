@@ -26,8 +26,7 @@ async def look() -> None:
     try:
         metrics.tell(await backlog.measure())
     except Unavailable:
-        metrics.DATABASE_REACHED.set(0)
+        metrics.tell(None)
     except Exception:
         log.exception("lookout.broke")
-    else:
-        metrics.DATABASE_REACHED.set(1)
+        metrics.tell(None)

@@ -1,9 +1,11 @@
 """What a worker counts, for Prometheus. Labels come from closed sets alone. docs/metrics.md lists all of it."""
 
 from collections import Counter as Counts
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from domain.backlog import Backlog
 from domain.counting import Kept
@@ -33,14 +35,34 @@ WEBHOOKS_DISABLED = Counter("hookline_webhooks_disabled_total", "Webhooks switch
 PRUNED = Counter("hookline_pruned_total", "Rows removed for their age", ["sweep"], registry=REGISTRY)
 IN_FLIGHT = Gauge("hookline_attempts_in_flight", "Attempts under way", registry=REGISTRY)
 
-# Of all workspaces and workers together, as the database has it; every worker tells the same.
 DATABASE_REACHED = Gauge("hookline_database_reached", "Whether the database answered last time", registry=REGISTRY)
-DUE = Gauge("hookline_due", "Deliveries that could be sent now", registry=REGISTRY)
-OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "How long the oldest has been due", registry=REGISTRY)
-ALL_IN_FLIGHT = Gauge("hookline_in_flight", "Deliveries that some worker holds", registry=REGISTRY)
-CIRCUITS_OPEN = Gauge("hookline_circuits_open", "Webhooks that are being spared", registry=REGISTRY)
-DUE_POSTS = Gauge("hookline_due_posts", "Posts that could be published now", registry=REGISTRY)
-OLDEST_DUE_POST = Gauge("hookline_oldest_due_post_seconds", "How long the oldest post has been due", registry=REGISTRY)
+
+
+class Owed(Collector):
+    """Of all workspaces and workers together, as the database has it; every worker tells the same.
+
+    Nothing once it does not answer: by max() one worker that is cut off would have all the others late for ever.
+    """
+
+    backlog: Backlog | None = None
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See prometheus_client."""
+        if (owed := self.backlog) is None:
+            return
+        for name, documentation, value in (
+            ("due", "Deliveries that could be sent now", owed.due),
+            ("oldest_due_seconds", "How long the oldest has been due", owed.oldest_due.total_seconds()),
+            ("in_flight", "Deliveries that some worker holds", owed.in_flight),
+            ("circuits_open", "Webhooks that are being spared", owed.circuits_open),
+            ("due_posts", "Posts that could be published now", owed.due_posts),
+            ("oldest_due_post_seconds", "How long the oldest post has been due", owed.oldest_due_post.total_seconds()),
+        ):
+            yield GaugeMetricFamily(f"hookline_{name}", documentation, value=value)
+
+
+OWED = Owed()
+REGISTRY.register(OWED)
 
 # A rate is known from the first time on only where its counter stood at zero before.
 for _outcome in AttemptOutcome:
@@ -63,14 +85,10 @@ def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> N
         ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
 
 
-def tell(backlog: Backlog) -> None:
-    """What the database says is owed."""
-    DUE.set(backlog.due)
-    OLDEST_DUE.set(backlog.oldest_due.total_seconds())
-    ALL_IN_FLIGHT.set(backlog.in_flight)
-    CIRCUITS_OPEN.set(backlog.circuits_open)
-    DUE_POSTS.set(backlog.due_posts)
-    OLDEST_DUE_POST.set(backlog.oldest_due_post.total_seconds())
+def tell(backlog: Backlog | None) -> None:
+    """What the database says is owed; None where it does not."""
+    OWED.backlog = backlog
+    DATABASE_REACHED.set(backlog is not None)
 
 
 def watch(outlet: Outlet, places: Callable[[], int]) -> None:

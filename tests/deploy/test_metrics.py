@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from api.metrics import CODES, Metrics
+from domain.backlog import Backlog
 from domain.outlet import Outlet
 from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
 from workers import metrics as of_workers
@@ -64,6 +66,7 @@ def existing() -> list[Metric]:
     outlet = Outlet.__new__(Outlet)
     outlet.dropped = 0
     of_workers.watch(outlet, lambda: 0)
+    of_workers.tell(Backlog(0, timedelta(), in_flight=0, circuits_open=0, due_posts=0, oldest_due_post=timedelta()))
     return [*families(of_workers.REGISTRY), *shown_by_the_api()]
 
 

@@ -148,20 +148,26 @@ async def test_it_looks_again_and_again_whatever_a_look_met(
     domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.lookout.EVERY_SECONDS", 0.0)
-    metrics.DUE.set(0)
     await listen(domain, admin)
     await happen(domain, admin)
     await break_reading("delivery")
     with capture_logs() as lines:
         looking = asyncio.create_task(lookout.look_forever())
         await until(lambda: lines)
+        await until(lambda: metrics.REGISTRY.get_sample_value("hookline_database_reached") == 0)
         await mend_reading("delivery")
         await until(lambda: metrics.REGISTRY.get_sample_value("hookline_due") == 1)
         await end(looking)
     assert {line["event"] for line in lines} == {"lookout.broke"}
 
 
-async def test_a_database_that_is_away_is_told(settings: Settings) -> None:
-    async with opened(replace(settings, database_url="postgresql://127.0.0.1:1/none")):
-        await lookout.look()
-    assert metrics.REGISTRY.get_sample_value("hookline_database_reached") == 0
+async def test_a_database_that_is_away_is_told_and_nothing_of_what_it_said_before(domain: Domain) -> None:
+    figures = ("database_reached", "oldest_due_seconds", "due", "oldest_due_post_seconds", "due_posts")
+
+    async def told(url: str) -> list[float | None]:
+        async with opened(replace(domain.settings, database_url=url)):
+            await lookout.look()
+        return [metrics.REGISTRY.get_sample_value(f"hookline_{figure}") for figure in figures]
+
+    assert await told(domain.settings.database_url) == [1, 0, 0, 0, 0]
+    assert await told("postgresql://127.0.0.1:1/none") == [0, None, None, None, None]
