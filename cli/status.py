@@ -156,18 +156,19 @@ def _table(status: Status) -> Table:
             Text(each.workspace[:30]),
             ids.make("Webhook", each.webhook_id),
             since,
-            Text(_state(each), "red" if each.disabled_reason else "yellow"),
+            Text(_state(each, status.at), "red" if each.disabled_reason else "yellow"),
             str(each.waiting),
         )
     return table
 
 
-def _state(troubled: Troubled) -> str:
+def _state(troubled: Troubled, at: datetime) -> str:
     if troubled.disabled_reason:
         return f"disabled: {troubled.disabled_reason}"
-    if troubled.circuit_open_until:
-        return f"spared until {troubled.circuit_open_until.astimezone(UTC):%H:%M:%S} UTC"
-    return "failing"
+    if (until := troubled.circuit_open_until) is None:
+        return "failing"
+    # Its pause over, what is due next is the probe; that may be hours away, and the time alone look like tomorrow's.
+    return f"spared until {until.astimezone(UTC):%H:%M:%S} UTC" if until > at else "spared until one is due"
 
 
 def _count(number: int) -> str:

@@ -117,6 +117,13 @@ def test_each_figure_stands_under_its_name() -> None:
     assert re.search(rf"{ids.make('Webhook', 7)} +disabled", page.getvalue())
 
 
+def test_an_endpoint_whose_pause_is_over_is_not_said_to_be_spared_until_a_time_that_is_past() -> None:
+    page = StringIO()
+    over = replace(EXAMPLE.troubled[1], circuit_open_until=NOW - MINUTE)
+    Console(file=page, width=200).print(shown(replace(EXAMPLE, troubled=[over])))
+    assert re.search(r"  spared until one is due +12", page.getvalue())
+
+
 async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
     webhook = await listen(domain, admin, name="CRM")
     await happen(domain, admin)
