@@ -87,7 +87,7 @@ def _row(mark: Text, check: Text, says: Text) -> Table:
 
 
 async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
-    """All checks, each as soon as it is done. None of them changes anything."""
+    """All checks, each as soon as it is done. None of them changes anything that stays."""
     values, faults = reading.read(environ)
     settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
     for name in reading.unread(environ):

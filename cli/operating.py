@@ -40,7 +40,7 @@ def register(app: typer.Typer, workspaces: typer.Typer) -> None:
 
 
 def doctor(data: Data = None, as_json: Json = False) -> None:
-    """Say what is configured, reachable and migrated, what is wrong, and what to do. Changes nothing."""
+    """Say what is configured, reachable and migrated, what is wrong, and what to do. Changes nothing that stays."""
     with said():
         environ = dict(os.environ)
         if data is not None:
