@@ -16,6 +16,7 @@ from tests.domain.hostile_receivers.hostile import (
     hostile,
     reset,
 )
+from tests.domain.hostile_receivers.silence import answers_for_the_last_time_and_reads_nothing
 
 
 async def unreached(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,9 +58,7 @@ async def floods_continues_over_tls(reader: asyncio.StreamReader, writer: asynci
 async def answers_for_the_last_time_and_says_no_goodbye(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    await answer(reader, writer, OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await forever()
+    await answers_for_the_last_time_and_reads_nothing(reader, writer)
 
 
 @hostile(TIMED_OUT, scheme="https")
