@@ -8,10 +8,9 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import Redis
 
-from tests.e2e.client import calling
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import System
-from tests.live.watcher import Json, Watcher, following
+from tests.live.watcher import Json, Reader, following
 from tests.live.world import HASTY, World
 from tests.waiting import until
 
@@ -21,47 +20,6 @@ KILLS = 20
 WORKERS = 3
 # After which kills Redis is emptied.
 EMPTIED_AFTER = (7, 14)
-
-LIST = """
-query ($after: String) {
-  deliveries(first: 100, after: $after) { nodes { uuid status attemptCount } pageInfo { hasNextPage endCursor } }
-}
-"""
-
-
-class Reader(Watcher):
-    """A subscriber who knows where every delivery stands: from the list, and from what has changed since."""
-
-    def __init__(self, url: str, token: str) -> None:
-        super().__init__(url, token, reread=self.read)
-        self.listed: dict[str, str] = {}
-        self.reads = 0
-
-    async def read(self) -> None:
-        """Read the whole list."""
-        self.reads += 1
-        self.listed = {}
-        async with calling(self.url, self.token) as client:
-            after = None
-            while True:
-                page = (await client.ask(LIST, after=after))["deliveries"]
-                self.listed |= {node["uuid"]: node["status"] for node in page["nodes"]}
-                after = page["pageInfo"]["endCursor"]
-                if not page["pageInfo"]["hasNextPage"]:
-                    return
-
-    def known(self) -> dict[str, str]:
-        """Where each delivery stands."""
-        since = self.changes[self.gaps[-1] if self.gaps else 0 :]
-        return self.listed | {change["delivery"]["uuid"]: change["status"] for change in since}
-
-    def history(self, uuid: str) -> list[tuple[int, str, str]]:
-        """What was seen of one delivery, and where."""
-        return [
-            (place, change["status"], change["occurredAt"])
-            for place, change in enumerate(self.changes)
-            if change["delivery"]["uuid"] == uuid
-        ]
 
 
 @pytest.mark.alone
