@@ -2,7 +2,8 @@
 
 Timeouts and failed connections in a row open its circuit: nothing is sent for a while, then one delivery as a probe,
 and so on with longer pauses until somebody answers. A webhook that only failed for days, or answered 410 Gone, is
-disabled.
+disabled. Of a time in which nothing was sent a day counts at most: who gets a delivery a week and was away for two of
+them may have been there in between.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
 OPENS_AFTER = 5
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
+# As long as the longest wait between two attempts.
+LONGEST_SILENCE = timedelta(days=1)
 UNREACHABLE = frozenset(
     {
         AttemptOutcome.TIMED_OUT,
@@ -79,6 +82,7 @@ async def note(signs: Sequence[Sign], failing_limit: timedelta) -> dict[int, Hea
         FIRST_PAUSE,
         LONGEST_PAUSE,
         [callback_url for _, callback_url, _ in telling],
+        LONGEST_SILENCE,
     )
     return {row["webhook_id"]: Health(**row) for row in noted}
 
@@ -130,7 +134,8 @@ WITH seen AS (
         END AS bad,
         CASE
             WHEN seen.succeeded THEN NULL
-            WHEN seen.failed THEN coalesce(w.failing_since, now())
+            WHEN seen.failed THEN
+                coalesce(w.failing_since + greatest(now() - w.failed_at - $13::interval, interval '0'), now())
             ELSE w.failing_since
         END AS failing
     FROM seen JOIN webhook w ON w.id = seen.webhook_id AND w.callback_url = seen.callback_url
@@ -151,6 +156,7 @@ WITH seen AS (
 ), noted AS (
     UPDATE webhook w
     SET unreachable_in_a_row = v.bad, failing_since = v.failing, circuit_open_until = v.open_until,
+        failed_at = CASE WHEN v.failed THEN now() ELSE w.failed_at END,
         active = w.active AND v.disabled IS NULL,
         disabled_reason = coalesce(v.disabled, w.disabled_reason),
         disabled_at = CASE WHEN v.disabled IS NULL THEN w.disabled_at ELSE now() END

@@ -51,6 +51,7 @@ class Webhook(Model):
     sealed_headers: bytes | None = fields.BinaryField(null=True)
     # The endpoint's health (domain/health.py).
     failing_since: datetime | None = fields.DatetimeField(null=True)
+    failed_at: datetime | None = fields.DatetimeField(null=True)
     # Timeouts and failed connections; any answer ends the row.
     unreachable_in_a_row = fields.IntField(default=0)
     # Set while the circuit is open; once it has passed, one delivery is sent as a probe.

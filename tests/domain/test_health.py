@@ -17,6 +17,7 @@ from tests.domain.at_once import beside
 from tests.domain.doing import listen
 
 LIMIT = timedelta(days=5)
+WEEK = timedelta(days=7)
 TOOK = timedelta(milliseconds=1)
 SLACK = timedelta(seconds=10)
 WELL = Delivered(Answer(200, (), "", truncated=False), TOOK)
@@ -244,6 +245,25 @@ async def test_only_failures_for_days_disable_it_and_it_is_told_once(webhook: We
     await webhook.refresh_from_db()
     assert (webhook.active, webhook.disabled_reason) == (False, WebhookDisabledReason.FAILING)
     assert webhook.disabled_at
+
+
+async def test_of_a_time_in_which_nothing_was_sent_a_day_counts_as_failing(webhook: Webhook) -> None:
+    async def a_week_later() -> timedelta:
+        await rows(
+            "UPDATE webhook SET failing_since = failing_since - $1::interval, failed_at = now() - $1::interval", WEEK
+        )
+        await note(webhook, ERROR)
+        await webhook.refresh_from_db()
+        assert webhook.failing_since
+        return datetime.now(UTC) - webhook.failing_since
+
+    await note(webhook, ERROR)
+    for day in range(1, LIMIT.days):
+        assert timedelta(days=day) <= await a_week_later() < timedelta(days=day) + SLACK
+        assert webhook.active
+
+    await a_week_later()
+    assert webhook.disabled_reason == WebhookDisabledReason.FAILING
 
 
 async def test_a_success_after_days_of_failures_keeps_it(webhook: Webhook) -> None:
