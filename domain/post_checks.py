@@ -66,14 +66,18 @@ async def check_content(
     if content.variants and content.length > LONGEST_TEXTS:
         message = f"A post and its variants may have at most {LONGEST_TEXTS:,} characters together."
         faults.add(FaultCode.TOO_LONG, message, "variants")
-    if max(len(content.account_ids), len(content.variants)) > MOST_ACCOUNTS or content.length > LONGEST_TEXTS:
-        return []  # told already, and counting takes its time
+    if max(len(content.account_ids), len(content.variants)) > MOST_ACCOUNTS:
+        return []
     found = await _accounts(workspace, content.account_ids)
     for index, account_id in enumerate(content.account_ids):
         account = found.get(account_id)
         if account is None or (account.deleted_at is not None and account_id not in kept):
             faults.add(FaultCode.NOT_FOUND, "There is no such account.", "account_ids", str(index))
-    _check_variants(faults, content)
+    _check_places(faults, content)
+    if content.length > LONGEST_TEXTS:
+        return []  # told already, and looking at each of its texts takes its time
+    for index, (_, text) in enumerate(content.variants):
+        check_text(faults, text, "variants", str(index), "body", longest=LONGEST_BODY, what="The text", lines=True)
     accounts = [found[account_id] for account_id in dict.fromkeys(content.account_ids) if account_id in found]
     for account in accounts:
         _check_length(faults, content, account)
@@ -95,16 +99,14 @@ async def _accounts(workspace: Workspace, account_ids: Collection[int]) -> dict[
     return {account.id: account for account in await Account.filter(workspace_id=workspace.id, id__in=wanted)}
 
 
-def _check_variants(faults: Faults, content: Content) -> None:
+def _check_places(faults: Faults, content: Content) -> None:
     seen = set()
-    for index, (account_id, body) in enumerate(content.variants):
-        place = ("variants", str(index))
-        check_text(faults, body, *place, "body", longest=LONGEST_BODY, what="The text", lines=True)
+    for index, (account_id, _) in enumerate(content.variants):
+        place = ("variants", str(index), "account_id")
         if account_id not in content.account_ids:
-            message = "A variant is for one of the accounts that the post goes to."
-            faults.add(FaultCode.INVALID, message, *place, "account_id")
+            faults.add(FaultCode.INVALID, "A variant is for one of the accounts that the post goes to.", *place)
         elif account_id in seen:
-            faults.add(FaultCode.TAKEN, "There is another variant for this account.", *place, "account_id")
+            faults.add(FaultCode.TAKEN, "There is another variant for this account.", *place)
         seen.add(account_id)
 
 
