@@ -17,7 +17,7 @@ from cli.ailments import duration
 from cli.opening import require_migrated
 from cli.output import Output, columns
 from domain import backlog, database, ids
-from domain.backlog import MOST_COUNTED, Backlog, Troubled
+from domain.backlog import MOST_COUNTED, MOST_WAITING, RECENT_DELIVERIES, Backlog, Troubled
 from domain.errors import Misconfigured, Unavailable
 from domain.settings import Settings
 from domain.vocabulary import DeliveryStatus
@@ -35,6 +35,8 @@ class Status:
     backlog: Backlog
     waiting: int
     recent: dict[str, int]
+    in_trouble: int
+    # MOST_WEBHOOKS of them.
     troubled: list[Troubled]
 
 
@@ -46,6 +48,7 @@ async def look() -> Status:
         backlog=await backlog.measure(),
         waiting=await backlog.waiting(),
         recent=await backlog.recent(LOOK_BACK),
+        in_trouble=await backlog.in_trouble(),
         troubled=await backlog.troubled_webhooks(MOST_WEBHOOKS),
     )
 
@@ -110,6 +113,7 @@ def as_line(status: Status) -> str:
             "due_posts": owed.due_posts,
             "oldest_due_post_seconds": round(owed.oldest_due_post.total_seconds(), 3),
             "last_hour": status.recent,
+            "webhooks_in_trouble": status.in_trouble,
             "troubled_webhooks": [_troubled_as_json(each) for each in status.troubled],
         },
         default=datetime.isoformat,
@@ -136,7 +140,8 @@ def shown(status: Status) -> RenderableType:
         figures.add_row(Text(name, "dim"), Text(value, style))
     if not status.troubled:
         return Group(figures, Text("No webhook is failing.", "green"))
-    return Group(figures, "", Text("Webhooks in trouble", "bold"), _table(status))
+    told = f" ({len(status.troubled)} of {status.in_trouble:,})" if status.in_trouble > len(status.troubled) else ""
+    return Group(figures, "", Text(f"Webhooks in trouble{told}", "bold"), _table(status))
 
 
 def _posts(owed: Backlog) -> str:
@@ -157,7 +162,7 @@ def _table(status: Status) -> Table:
             ids.make("Webhook", each.webhook_id),
             since,
             Text(_state(each, status.at), "red" if each.disabled_reason else "yellow"),
-            str(each.waiting),
+            _count(each.waiting, MOST_WAITING),
         )
     return table
 
@@ -171,10 +176,12 @@ def _state(troubled: Troubled, at: datetime) -> str:
     return f"spared until {until.astimezone(UTC):%H:%M:%S} UTC" if until > at else "spared until one is due"
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
+def _count(number: int, most: int = MOST_COUNTED) -> str:
+    return f"{number:,}" if number < most else f"{most:,} or more"
 
 
 def _fared(recent: dict[str, int]) -> str:
     told = [f"{recent[status]:,} {status.value}" for status in DeliveryStatus if recent.get(status)]
+    if sum(recent.values()) == RECENT_DELIVERIES:
+        told.append(f"of the last {RECENT_DELIVERIES:,} alone")
     return ", ".join(told) or "nothing"

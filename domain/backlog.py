@@ -12,6 +12,8 @@ from domain.owed import UNFINISHED
 MOST_COUNTED = 100_000
 # Of these last deliveries the recent ones are told by how they fared.
 RECENT_DELIVERIES = 10_000
+# Of what waits for one webhook in trouble.
+MOST_WAITING = 1000
 
 Row = Mapping[str, Any]
 
@@ -48,12 +50,22 @@ class Troubled:
     failing_since: datetime | None
     circuit_open_until: datetime | None
     disabled_reason: str | None
+    # Counted up to MOST_WAITING.
     waiting: int
 
 
 async def troubled_webhooks(limit: int) -> list[Troubled]:
-    """Webhooks that fail, the ones that have for longest first. Raises Unavailable."""
-    return [Troubled(**row) for row in await rows(_TROUBLED, limit)]
+    """Webhooks that fail, the ones that have for longest first; then those switched off for it, the last one first.
+
+    Raises Unavailable.
+    """
+    return [Troubled(**row) for row in await rows(_TROUBLED, limit, MOST_WAITING)]
+
+
+async def in_trouble() -> int:
+    """How many webhooks fail or were switched off for it. Raises Unavailable."""
+    counted: int = (await rows(_IN_TROUBLE))[0]["count"]
+    return counted
 
 
 async def waiting() -> int:
@@ -104,14 +116,20 @@ SELECT
                 AND d.status IN ('pending', 'retrying')""",
 )
 
+# What was switched off stays so until somebody mends or deletes it, so there is ever more of that.
 _TROUBLED = """
 SELECT w.id AS webhook_id, s.name AS workspace, w.name, w.failing_since, w.circuit_open_until, w.disabled_reason,
     (SELECT count(*) FROM (
-        SELECT 1 FROM delivery d WHERE d.webhook_id = w.id AND d.finished_at IS NULL LIMIT 1000
+        SELECT 1 FROM delivery d WHERE d.webhook_id = w.id AND d.finished_at IS NULL LIMIT $2
     ) counted) AS waiting
 FROM webhook w JOIN workspace s ON s.id = w.workspace_id
 WHERE w.deleted_at IS NULL AND (w.failing_since IS NOT NULL OR w.disabled_reason IS NOT NULL)
-ORDER BY coalesce(w.failing_since, w.disabled_at) LIMIT $1
+ORDER BY w.disabled_at DESC NULLS FIRST, w.failing_since LIMIT $1
+"""
+
+_IN_TROUBLE = """
+SELECT count(*) AS count FROM webhook
+WHERE deleted_at IS NULL AND (failing_since IS NOT NULL OR disabled_reason IS NOT NULL)
 """
 
 _WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM delivery WHERE finished_at IS NULL LIMIT $1) counted"

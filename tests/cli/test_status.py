@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cli.status import Status, as_line, shown
 from domain import backlog, ids
-from domain.backlog import MOST_COUNTED, Backlog, Troubled
+from domain.backlog import MOST_COUNTED, MOST_WAITING, RECENT_DELIVERIES, Backlog, Troubled
 from domain.database import rows
 from domain.unit import Actor, Domain
 from tests.conftest import Servers
@@ -33,6 +33,7 @@ EXAMPLE = Status(
     backlog=Backlog(2, timedelta(minutes=5), in_flight=3, circuits_open=1, due_posts=6, oldest_due_post=8 * MINUTE),
     waiting=MOST_COUNTED,
     recent={"succeeded": 1_200, "failed": 4},
+    in_trouble=3,
     troubled=[
         Troubled(7, "Test", "off", NOW - timedelta(days=5), None, "failing", 11),
         Troubled(8, "Test", "spared", NOW - timedelta(hours=3), NOW + timedelta(minutes=1), None, 12),
@@ -91,10 +92,12 @@ def test_each_figure_stands_under_its_name() -> None:
         "due_posts": 6,
         "oldest_due_post_seconds": 480.0,
         "last_hour": {"succeeded": 1_200, "failed": 4},
+        "webhooks_in_trouble": 3,
     }
     page = StringIO()
     Console(file=page, width=200).print(shown(EXAMPLE))
     lines = [re.split("  +", line.strip()) for line in page.getvalue().splitlines()]
+    assert ["Webhooks in trouble"] in lines
     assert lines[:6] == [
         ["due now", "2"],
         ["oldest due", "5 min"],
@@ -115,6 +118,35 @@ def test_each_figure_stands_under_its_name() -> None:
     Console(file=page, width=200).print(shown(replace(EXAMPLE, backlog=idle, troubled=[gone])))
     assert re.search(r"oldest due +none", page.getvalue())
     assert re.search(rf"{ids.make('Webhook', 7)} +disabled", page.getvalue())
+
+
+def test_what_is_not_counted_or_shown_whole_is_said_not_to_be() -> None:
+    page = StringIO()
+    recent = {"succeeded": RECENT_DELIVERIES - 4, "failed": 4}
+    troubled = [replace(each, waiting=MOST_WAITING) for each in EXAMPLE.troubled]
+    cut = replace(EXAMPLE, recent=recent, in_trouble=1_204, troubled=troubled)
+    Console(file=page, width=200).print(shown(cut))
+    assert re.search(r"last hour +9,996 succeeded, 4 failed, of the last 10,000 alone", page.getvalue())
+    assert re.search(r"Webhooks in trouble \(3 of 1,204\)", page.getvalue())
+    assert re.search(r"failing +1,000 or more", page.getvalue())
+
+
+async def test_webhooks_that_were_switched_off_long_ago_hide_none_that_fails_or_was_switched_off_since(
+    domain: Domain, admin: Actor
+) -> None:
+    long_ago, lately, ill, fails = [await listen(domain, admin) for _ in range(4)]
+    off = (
+        "UPDATE webhook SET active = false, disabled_reason = 'gone', disabled_at = now() - $1::interval WHERE id = $2"
+    )
+    await rows(off, timedelta(days=90), long_ago.id)
+    await rows(off, timedelta(days=1), lately.id)
+    failing = "UPDATE webhook SET failing_since = now() - $1::interval WHERE id = $2"
+    await rows(failing, timedelta(days=4), ill.id)
+    await rows(failing, timedelta(minutes=1), fails.id)
+
+    found = [each.webhook_id for each in await backlog.troubled_webhooks(3)]
+
+    assert (found, await backlog.in_trouble()) == ([ill.id, fails.id, lately.id], 4)
 
 
 def test_an_endpoint_whose_pause_is_over_is_not_said_to_be_spared_until_a_time_that_is_past() -> None:
