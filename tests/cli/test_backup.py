@@ -71,6 +71,14 @@ def type_in(folder: Path, commands: str, **variables: str) -> str:
     return done.stdout
 
 
+def test_what_the_guides_have_people_put_beside_the_checkout_gets_into_no_repository() -> None:
+    text = (CHECKOUT / "docs" / "operations.md").read_text()
+    folders = set(re.findall(r"^(?:cp -a var|mkdir -m 700|mv var) ([\w.]+)$", text, re.MULTILINE))
+    assert folders == {"backup", "keys", "secrets", "var.before"}
+    ignored = {line.removeprefix("/") for line in (CHECKOUT / ".gitignore").read_text().splitlines()}
+    assert {*(f"{folder}/" for folder in folders), "*.dump", ".env"} <= ignored
+
+
 async def deliver(client: Client, count: int) -> set[str]:
     """Make so many deliveries, tests of the built-in receiver, and see each arrive; the uuids of all that is live."""
     (webhook,) = (await client.ask("{ webhooks { nodes { id } } }"))["webhooks"]["nodes"]
