@@ -108,16 +108,15 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
 
 def told(settings: Settings, faults: Sequence[Misconfigured]) -> Iterator[Finding]:
     """Whether the settings can be read, which they cannot with these faults, and do not contradict."""
-    for fault in faults:
-        yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
+    found = [*faults, *settings.contradictions()]
     try:
-        settings.check()
         tracing.check(settings)
     except Misconfigured as error:
-        yield Finding("settings", Verdict.FAULT, str(error), ailments.remedy_for_setting(str(error)))
-    else:
-        if not faults:
-            yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
+        found.append(error)
+    for fault in found:
+        yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
+    if not found:
+        yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
 
 
 def files(settings: Settings) -> Finding:

@@ -7,7 +7,7 @@ them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that ho
 import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -97,21 +97,26 @@ class Settings:
 
     def check(self) -> None:
         """Raises Misconfigured where one setting contradicts another."""
+        for contradiction in self.contradictions():
+            raise contradiction
+
+    def contradictions(self) -> Iterator[Misconfigured]:
+        """Where one setting contradicts another."""
         if self.lease < self.request_timeout + LEASE_MARGIN:
-            raise Misconfigured(
+            yield Misconfigured(
                 f"HOOKLINE_LEASE ({self.lease.total_seconds():g} s) must be at least "
                 f"{LEASE_MARGIN.total_seconds():g} s longer than HOOKLINE_REQUEST_TIMEOUT "
                 f"({self.request_timeout.total_seconds():g} s): a lease that ends before its attempt sends it twice."
             )
         if self.shutdown_deadline < self.request_timeout:
-            raise Misconfigured(
+            yield Misconfigured(
                 "HOOKLINE_SHUTDOWN_DEADLINE must not be shorter than HOOKLINE_REQUEST_TIMEOUT: "
                 "a worker that stops waits for the attempts that are under way."
             )
         if self.connect_timeout > self.request_timeout:
-            raise Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")
+            yield Misconfigured("HOOKLINE_CONNECT_TIMEOUT must not exceed HOOKLINE_REQUEST_TIMEOUT.")
         if self.keep_attempt_bodies > self.keep_deliveries:
-            raise Misconfigured("HOOKLINE_KEEP_ATTEMPT_BODIES must not exceed HOOKLINE_KEEP_DELIVERIES.")
+            yield Misconfigured("HOOKLINE_KEEP_ATTEMPT_BODIES must not exceed HOOKLINE_KEEP_DELIVERIES.")
 
 
 def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured]]:
