@@ -92,8 +92,10 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await domain.hub.live.claim()
             # What they tell of may be gone by now, and arq has a line for each of those.
             await queue.Queue(redis).forget_stale()
+            metrics.REDIS_REACHED.set(1)
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, ForeignRedis, OSError) as error:
+            metrics.REDIS_REACHED.set(0)
             log.warning("worker.redis_away", error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
         except Unavailable as error:
