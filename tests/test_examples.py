@@ -1,6 +1,7 @@
 """The receiver of docs/examples among good requests and bad ones. tests/e2e/test_readme.py runs both examples."""
 
 import http.client
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,9 +44,9 @@ class Example:
         connection.request(method, "/", body, headers)
         return connection.getresponse().status
 
-    def printed(self) -> list[str]:
+    def printed(self, end: signal.Signals = signal.SIGTERM) -> list[str]:
         """All that it printed; it is ended."""
-        self._process.terminate()
+        self._process.send_signal(end)
         return self._process.communicate(timeout=READY.total_seconds())[0].splitlines()
 
 
@@ -94,3 +95,9 @@ def test_the_receiver_answers_everything_and_prints_what_is_genuine(
     with running() as example:
         assert example.answer("POST", body, headers) == status
         assert example.printed() == ([] if line is None else [line])
+
+
+def test_the_receiver_ends_by_ctrl_c_without_a_word() -> None:
+    with running() as example:
+        assert example.answer("POST", DOCUMENT, signed(DOCUMENT)) == 200
+        assert example.printed(signal.SIGINT) == [GENUINE]

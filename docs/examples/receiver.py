@@ -7,6 +7,7 @@ Prints what is genuine and answers 200; a forgery gets 401, what makes no sense 
 import hashlib
 import hmac
 import json
+import signal
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
@@ -54,4 +55,6 @@ class Receiver(BaseHTTPRequestHandler):
         """Say nothing of its own."""
 
 
+# Ctrl-C ends it as it ends any program: Python would print where it was.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever()
