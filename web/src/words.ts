@@ -83,7 +83,7 @@ export const DISABLED: Record<WebhookDisabledReason, { label: string; advice: st
 export const OUTCOMES: Record<AttemptOutcome, { label: string; advice: string | null }> = {
   SUCCEEDED: { label: 'Succeeded', advice: null },
   HTTP_ERROR: { label: 'Not a 2xx answer', advice: null },
-  TIMED_OUT: { label: 'Timed out', advice: 'Answer first and do the work afterwards: a receiver has 15 seconds for the whole request, or as long as the operator allows.' },
+  TIMED_OUT: { label: 'Timed out', advice: 'Where no connection was accepted, look for a firewall in between. Otherwise answer first and do the work afterwards: a receiver has 15 seconds for the whole request, or as long as the operator allows.' },
   CONNECTION_FAILED: { label: 'No connection', advice: 'Check that the server runs, listens on this port, and that no firewall is in between.' },
   DNS_FAILED: { label: 'Name not found', advice: 'Check the host name in the callback URL for a typo, and that its DNS record is public.' },
   TLS_FAILED: { label: 'No secure connection', advice: 'Check that the certificate is valid, complete with its chain, and made out to this host name.' },

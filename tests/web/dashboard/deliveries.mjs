@@ -1,11 +1,13 @@
 // One delivery, and sending again.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { click, fill, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
-import { ask, delivered, path_, SECRET, testEvent, url, worker } from '../workspace.mjs';
+import { addWebhook, ask, delivered, path_, SECRET, testEvent, url, worker } from '../workspace.mjs';
 
 test('the exact time is there where the pointer rests on a time, and a click there opens the row like any other', async () => {
   const id = await makeWebhook('Pointed at');
@@ -44,6 +46,35 @@ test('a delivery page explains a failure, and sends again once the receiver is m
     await click(page, 'button', 'Send again');
     await reads(page, 'an earlier delivery', '.facts');
     await reads(page, 'Delivered', '.timeline');
+  });
+});
+
+test('of a body that broke off, never came or is no longer kept the page says just that', async () => {
+  let begun = 'Half of';
+  const server = createServer((socket) => socket.once('data', () => socket.end(`HTTP/1.1 500 Broken\r\nContent-Length: 99\r\n\r\n${begun}`)));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const id = await addWebhook('Breaks off', `http://127.0.0.1:${server.address().port}/`);
+  const half = await testEvent(id);
+  await delivered(half);
+  begun = '';
+  const none = await testEvent(id);
+  await delivered(none);
+  server.close();
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries/${path_(half)}`);
+    await reads(page, 'Half of', '[aria-label="Response body"]');
+    await reads(page, 'This is not all of it', '.timeline');
+    await visit(page, `${url}/deliveries/${path_(none)}`);
+    await reads(page, 'Nothing of the body came', '.timeline');
+    // As it is answered once the days for which bodies are kept are over.
+    await page.setRequestInterception(true);
+    page.on('request', async (request) => {
+      if (!request.postData()?.includes('query Delivery(')) return request.continue();
+      const answer = await fetch(request.url(), { method: 'POST', headers: request.headers(), body: request.postData() });
+      return request.respond({ contentType: 'application/json', body: (await answer.text()).replace('"responseBody":"Half of"', '"responseBody":null') });
+    });
+    await visit(page, `${url}/deliveries/${path_(half)}`);
+    await reads(page, 'The body is no longer kept', '.timeline');
   });
 });
 

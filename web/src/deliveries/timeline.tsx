@@ -21,15 +21,23 @@ function isJson(body: string): boolean {
   }
 }
 
+/** What there is to say of a body that is not there, or not all of it; null where it is shown whole. */
+function lack({ responseBody, responseTruncated }: AttemptFullFragment): string | null {
+  if (responseBody === null) return 'The body is no longer kept.';
+  if (!responseTruncated) return responseBody ? null : 'The body was empty.';
+  return responseBody ? 'This is not all of it: at most 16 KiB are kept, of what came within two seconds.' : 'Nothing of the body came within two seconds.';
+}
+
 function Response({ attempt }: { attempt: AttemptFullFragment }) {
   if (attempt.responseStatus === null) return <p className="muted">There was no answer.</p>;
   const body = attempt.responseBody ?? '';
   const json = isJson(body);
+  const lacking = lack(attempt);
   return (
     <>
       <CodeBlock text={`${attempt.responseStatus}\n${lines(attempt.responseHeaders)}`} what="Response headers" wrap />
-      {body ? <CodeBlock text={body} what="Response body" json={json} wrap={!json} /> : <p className="muted">The body was empty.</p>}
-      {attempt.responseTruncated && <p className="muted">Only the first 16 KiB are kept.</p>}
+      {body && <CodeBlock text={body} what="Response body" json={json} wrap={!json} />}
+      {lacking && <p className="muted">{lacking}</p>}
     </>
   );
 }
