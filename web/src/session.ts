@@ -64,17 +64,19 @@ export function useSession(): Session {
   );
 }
 
+const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
+
+/** Its message is a sentence for a person. */
 export class CodeRefused extends Error {}
 
-/** Exchanges the one-time code that `hookline up` printed for a token. Throws CodeRefused where it was used or is too old. */
+/** Exchanges the one-time code that `hookline up` printed for a token. Throws CodeRefused where the server does not take it, or not now. */
 export async function exchangeCode(code: string): Promise<string> {
   const response = await fetch('/session', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
     body: JSON.stringify({ code }),
   });
-  if (!response.ok) throw new CodeRefused(String(response.status));
-  const answer: unknown = await response.json();
-  if (typeof answer === 'object' && answer !== null && 'token' in answer && typeof answer.token === 'string') return answer.token;
-  throw new CodeRefused('no token in the answer');
+  const answer = (await response.json()) as { token: string } | { errors: [{ message: string }] };
+  if ('token' in answer) return answer.token;
+  throw new CodeRefused(response.status === 401 ? USED : answer.errors[0].message);
 }

@@ -6,8 +6,6 @@ import { CodeRefused, exchangeCode, signIn, signOut } from '../session';
 import { Button, Loading, Notice } from '../ui/basics';
 import { showFaults, TextField } from '../ui/form';
 
-const USED = 'This link was used already or is too old: each works once, for a few minutes. `hookline signin` prints a new one; or sign in with a token.';
-
 /** What a header can carry. */
 const WRITABLE = /^[!-~]+$/;
 
@@ -40,7 +38,7 @@ function useCode(onProblem: (problem: string) => void): boolean {
         navigate(paths.webhooks, { replace: true });
       })
       .catch((error: unknown) => {
-        onProblem(error instanceof CodeRefused ? USED : 'The server cannot be reached. Check your connection and try again.');
+        onProblem(error instanceof CodeRefused ? error.message : 'The server cannot be reached. Check your connection and try again.');
         setBusy(false);
       });
   }, []);
