@@ -99,7 +99,7 @@ describe(
     DNS_FAILED="The host name leads to no address.",
     TLS_FAILED="No encrypted connection could be agreed on, most often because of the certificate.",
     ADDRESS_REFUSED="The host leads to an address where deliveries may not go.",
-    INVALID_RESPONSE="What came back was not HTTP, or its headers were too large.",
+    INVALID_RESPONSE="What came back was not HTTP, its headers were too large, or its status not from 200 to 599.",
     INTERRUPTED="The worker died, or could not send; the request may have arrived. Does not use up an attempt.",
 )
 describe(
