@@ -1,9 +1,11 @@
 // Pages that stay open: what they say is true hours later.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { choose, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
-import { addAccount, addPost, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
+import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
 const HOUR = 3_600_000;
 
@@ -51,6 +53,29 @@ test('a webhook that is switched off while one looks at it says so', async () =>
     } finally {
       receiver.answer.status = 200;
     }
+  });
+});
+
+test('a delivery that waits for its time no longer says so once its webhook is switched off', async () => {
+  const server = createServer((_, response) => response.writeHead(503, { 'Retry-After': '3600' }).end());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const id = await addWebhook('Waits in vain', `http://127.0.0.1:${server.address().port}/`);
+  const change = 'mutation($id: ID!, $input: WebhookUpdateInput!) { webhookUpdate(id: $id, input: $input) { errors { message } } }';
+  await ask(change, { id, input: { maxAttempts: 2 } });
+  await addAccount(`Waited for ${RUN}`);
+  const { deliveries } = await ask('query($id: ID!) { deliveries(first: 1, filter: {webhookId: $id}) { nodes { id } } }', { id });
+  const [waiting] = deliveries.nodes;
+  await delivered(waiting.id, ['RETRYING']);
+  server.close();
+  await patiently(async (page) => {
+    let readings = 0;
+    page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Delivery(') ? 1 : 0));
+    await visit(page, `${url}/deliveries/${path_(waiting.id)}`);
+    await reads(page, 'The receiver asked for a pause', '.notice');
+    // Once more as the live stream begins.
+    while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await ask(change, { id, input: { active: false } });
+    await reads(page, 'The webhook is not active', '.notice');
   });
 });
 
