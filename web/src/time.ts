@@ -1,4 +1,4 @@
-import { useEffect, useReducer, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useReducer, useRef, useState } from 'react';
 
 const relative = new Intl.RelativeTimeFormat('en');
 const instant = new Intl.DateTimeFormat('en-GB', {
@@ -59,13 +59,20 @@ export function duration(ms: number): string {
   return `${Math.round(ms / DAY)} days`;
 }
 
+/** Does something every `everyMs`; never where that is null. */
+export function useEvery(everyMs: number | null, act: () => void): void {
+  const again = useEffectEvent(act);
+  useEffect(() => {
+    if (everyMs === null) return;
+    const timer = setInterval(() => again(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+}
+
 /** The present, renewed every `everyMs`, so that "2 minutes ago" does not go stale. */
 export function useNow(everyMs: number = 10 * SECOND): number {
   const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
+  useEvery(everyMs, () => setNow(Date.now()));
   return Math.max(now, 0);
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { choose, losing, reads, visit } from '../browser.mjs';
+import { choose, click, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
 import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
@@ -77,6 +77,29 @@ test('a delivery that waits for its time no longer says so once its webhook is s
     await ask(change, { id, input: { active: false } });
     await reads(page, 'The webhook is not active', '.notice');
   });
+});
+
+test('a post says where it is out already while another account still waits', async () => {
+  // Takes any token, and whoever posts is to come back in an hour.
+  const network = createServer(({ method, url: path }, response) => {
+    if (method === 'POST') return response.writeHead(429, { 'Retry-After': '3600' }).end();
+    const answer = path.includes('verify_credentials') ? { id: RUN, username: 'limited' } : path.includes('/statuses') ? [] : {};
+    return response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
+  });
+  await once(network.listen(0, '127.0.0.1').unref(), 'listening');
+  const input = { provider: 'MASTODON', server: `http://127.0.0.1:${network.address().port}`, credential: 'any' };
+  const { accountAdd } = await ask('mutation($input: AccountAddInput!) { accountAdd(input: $input) { account { id } errors { message } } }', { input });
+  const slow = { provider: 'SANDBOX', server: 'slow', identifier: `Slow ${RUN}` };
+  const { accountAdd: other } = await ask('mutation($input: AccountAddInput!) { accountAdd(input: $input) { account { id } errors { message } } }', { input: slow });
+  const id = await addPost({ body: 'Out in one place', accountIds: [accountAdd.account.id, other.account.id] });
+  await using({}, async (page) => {
+    await visit(page, `${url}/posts/${path_(id)}`);
+    await click(page, 'button', 'Publish now');
+    await reads(page, 'Published', '.post-account:last-child');
+    await reads(page, 'Pending', '.post-account:first-child');
+    await reads(page, 'Publishing', '.page-head');
+  });
+  network.close();
 });
 
 test('the last 15 minutes go on being the last 15 minutes', async () => {

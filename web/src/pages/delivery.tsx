@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useState } from 'react';
+import { useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { run, sentence, useLast, useMay } from '../api';
 import { bodyOf, asCurl, documentOf, signatureOf } from '../deliveries/curl';
@@ -7,7 +7,7 @@ import { Timeline } from '../deliveries/timeline';
 import { DeliveryCancelDocument, DeliveryChangesDocument, DeliveryDocument, type DeliveryQuery, DeliveryRetryDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { fromHere, Link, paths } from '../router';
-import { ahead, full, MINUTE, useNow } from '../time';
+import { ahead, full, MINUTE, useEvery, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { CodeBlock, copy, CopyButton, Tabs } from '../ui/code';
 import { LiveBadge } from '../ui/live-badge';
@@ -69,14 +69,8 @@ function Actions({ delivery, renew }: { delivery: Delivery; renew(): void }) {
 /** Why it is not being sent right now, until when, and what to do. */
 function Waiting({ delivery, renew }: { delivery: Delivery; renew(): void }) {
   const now = useNow(1_000);
-  const isWaiting = delivery.waitingFor !== null;
   // No stream tells that its webhook was switched off, or that the endpoint is spared or well again.
-  const again = useEffectEvent(renew);
-  useEffect(() => {
-    if (!isWaiting) return;
-    const timer = setInterval(() => again(), MINUTE);
-    return () => clearInterval(timer);
-  }, [isWaiting]);
+  useEvery(delivery.waitingFor === null ? null : MINUTE, renew);
   if (delivery.waitingFor === null || isFinished(delivery.status)) return null;
   const { label, advice } = WAITS[delivery.waitingFor];
   const next = delivery.nextAttemptAt;

@@ -4,7 +4,7 @@ import { run, sentence, useLast, useMay } from '../api';
 import { PostChangesDocument, type PostCoreFragment, PostDeleteDocument, PostDocument, PostPublishDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { fromHere, paths } from '../router';
-import { ahead, full, useNow } from '../time';
+import { ahead, full, MINUTE, useEvery, useNow } from '../time';
 import { Ago, Badge, Button, Empty, Loading, Notice, PageHead, Panel, Problem } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
 import { LiveBadge } from '../ui/live-badge';
@@ -15,6 +15,7 @@ import { ComposePage } from './compose';
 type Post = PostCoreFragment;
 
 const TAB_LENGTH = 60;
+const POLL_MS = 3_000;
 
 function safeLink(url: string): string | null {
   return /^https?:\/\//i.test(url) ? url : null;
@@ -169,6 +170,8 @@ export function PostPage({ id }: { id: string }) {
   const renew = (): void => reload({ requestPolicy: 'network-only' });
   const live = useFeed(PostChangesDocument, { postId: id }, (change) => change.postStatusChanged, { onChange: renew, onGap: renew });
   const post = data?.post;
+  // The stream tells of its status alone: not that one account has it while others wait, nor of another time or text.
+  useEvery(post ? (post.status === 'PUBLISHING' ? POLL_MS : MINUTE) : null, renew);
   if (editing) {
     return (
       <ComposePage

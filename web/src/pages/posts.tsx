@@ -5,6 +5,7 @@ import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
 import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, Moment, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
+import { MINUTE, useEvery } from '../time';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
@@ -79,6 +80,8 @@ export function PostsPage() {
   const chosen = status !== null && Object.hasOwn(POST_STATUSES, status) ? (status as PostStatus) : null;
   const list = usePaged(PostsDocument, { filter: { trashed: false, ...(chosen && { statuses: [chosen] }) } }, (data) => data.posts);
   const { changed, live } = useLivePosts(list.reload);
+  // Of another text or time no stream tells.
+  useEvery(MINUTE, list.reload);
   const posts = list.nodes?.map((post) => {
     const newer = changed.get(post.id);
     return newer && newer.updatedAt >= post.updatedAt ? newer : post;

@@ -1,8 +1,8 @@
-import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { type FormEvent, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { byField, type Faults, run, useLast } from '../api';
 import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus, ReplayDocument, type WebhookCoreFragment } from '../generated/graphql';
-import { DAY, fromLocal, LATEST, toLocal } from '../time';
+import { DAY, fromLocal, LATEST, toLocal, useEvery } from '../time';
 import { Button, Notice } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
 import { CheckBox, Group, halfFilled, OtherFaults, showFaults, TextField } from '../ui/form';
@@ -94,11 +94,7 @@ export function ReplayProgress({ id, onDismiss }: { id: string; onDismiss(): voi
   const data = useLast(read, id);
   const replay = data?.node && 'total' in data.node ? data.node : null;
   const isDone = replay?.finishedAt != null;
-  useEffect(() => {
-    if (isDone) return;
-    const timer = setInterval(() => reload({ requestPolicy: 'network-only' }), POLL_MS);
-    return () => clearInterval(timer);
-  }, [isDone, reload]);
+  useEvery(isDone ? null : POLL_MS, () => reload({ requestPolicy: 'network-only' }));
   const close = <Button kind="quiet" icon="cross" aria-label="Dismiss the replay" onClick={onDismiss} />;
   if (data && !replay) return <Notice tone="off" title="There is no such replay" actions={close} />;
   if (!replay) return null;

@@ -1,10 +1,10 @@
-import { useEffect, useEffectEvent, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useMay } from '../api';
 import { DeliveryChangesDocument, type WebhooksQuery, WebhooksDocument } from '../generated/graphql';
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
-import { DAY, MINUTE } from '../time';
+import { DAY, MINUTE, useEvery } from '../time';
 import { Ago, Badge, Button, ButtonLink, Empty, Loading, Notice, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
 import { LiveBadge } from '../ui/live-badge';
 import { TextField } from '../ui/form';
@@ -156,11 +156,7 @@ export function WebhooksPage() {
   const { search, typed, setTyped } = useSearch();
   const list = usePaged(WebhooksDocument, { filter: search ? { search } : null }, (data) => data.webhooks, lastDay);
   // States and rates are in no stream, and a rate of the last 24 hours is soon one of others.
-  const again = useEffectEvent(list.reload);
-  useEffect(() => {
-    const timer = setInterval(() => again(), MINUTE);
-    return () => clearInterval(timer);
-  }, []);
+  useEvery(MINUTE, list.reload);
   const { last, live } = useLastDeliveries(list.reload);
   const { manageWebhooks } = useMay();
   const webhooks = list.nodes ?? [];
