@@ -1,11 +1,14 @@
 """What is done several at a time comes out in order, and leaves nothing behind."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import gc
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from weakref import ref
 
 import pytest
 
+from api import ahead
 from api.ahead import in_order
 
 AT_ONCE = 4
@@ -62,6 +65,7 @@ async def test_what_fails_is_raised_after_all_that_comes_before_it_and_the_rest_
             await anext(found)
     assert begun
     assert sorted(ended) == sorted([*begun, "numbers"])
+    assert not ahead._endings
 
 
 async def test_what_the_entries_raise_comes_last() -> None:
@@ -77,3 +81,33 @@ async def test_what_the_entries_raise_comes_last() -> None:
         assert await anext(found) == 1
         with pytest.raises(OSError, match="gone"):
             await anext(found)
+
+
+class BrokenError(Exception):
+    """Other than those of Python, it can be referred to weakly."""
+
+
+async def broken_entries() -> AsyncGenerator[bool, None]:
+    raise BrokenError
+    yield True
+
+
+async def an_entry() -> AsyncGenerator[bool, None]:
+    yield True
+
+
+@pytest.mark.parametrize("entries", [broken_entries, an_entry])
+async def test_what_is_raised_is_gone_without_the_collector_of_garbage(
+    entries: Callable[[], AsyncGenerator[bool, None]],
+) -> None:
+    async def work(_: bool) -> None:
+        raise BrokenError
+
+    gc.disable()
+    try:
+        await anext(in_order(entries(), work, AT_ONCE))
+    except BrokenError as error:
+        raised = ref(error)
+    finally:
+        gc.enable()
+    assert raised() is None
