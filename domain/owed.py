@@ -91,8 +91,7 @@ ORDER BY random() LIMIT $1
 
 # Held in the order in which a claim takes them: whoever claims what comes due meanwhile would deadlock with this one.
 _MAKE_DUE = """
-UPDATE delivery SET due_at = now()
-WHERE status IN ('pending', 'retrying') AND id = ANY (ARRAY(
+UPDATE delivery SET due_at = now() WHERE id = ANY (ARRAY(
     SELECT id FROM delivery
     WHERE status IN ('pending', 'retrying') AND id = ANY (ARRAY(
         SELECT id FROM delivery

@@ -253,7 +253,7 @@ async def test_of_very_many_those_are_made_due_whose_time_would_have_come_first(
     assert claimed["id"] == soon.id
 
 
-async def test_who_makes_all_due_does_not_deadlock_with_a_claim_of_what_comes_due_meanwhile(
+async def test_who_makes_all_due_neither_deadlocks_with_a_claim_of_what_comes_due_meanwhile_nor_moves_that(
     domain: Domain, admin: Actor
 ) -> None:
     webhook = await listen(domain, admin)
@@ -274,9 +274,11 @@ async def test_who_makes_all_due_does_not_deadlock_with_a_claim_of_what_comes_du
     # The first is the last one by its time, and where they lie.
     for each in (*others, first):
         await rows("UPDATE delivery SET due_at = clock_timestamp() WHERE id = $1", each)
+    due = await rows("SELECT id, due_at FROM delivery ORDER BY id")
     async with in_transaction():
         assert len(await deliveries.claim([first], LEASE)) == 1
         comes_due.set()
         await held_up(making_due)
         assert len(await deliveries.claim(others, LEASE)) == len(others)
     await making_due
+    assert await rows("SELECT id, due_at FROM delivery ORDER BY id") == due
