@@ -147,7 +147,7 @@ class Recorder:
         late = {
             each.now["id"]: each.result.claimed["callback_url"]
             for each in recorded
-            if _is_put_off(each.now) and each.result.claimed["webhook_id"] not in states
+            if each.now["status"] == DeliveryStatus.RETRYING and each.result.claimed["webhook_id"] not in states
         }
         with suppress(Unavailable):
             return await owed.make_due_elsewhere(late) if late else set()
@@ -166,8 +166,8 @@ class Recorder:
             delivery = change.data["delivery"]
             # Where the webhook is switched off, nobody knows when.
             if change.data["status"] is DeliveryStatus.RETRYING and delivery["next_attempt_at"]:
-                owed = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
-                self._domain.outlet.deliver([owed], at=delivery["next_attempt_at"])
+                hint = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
+                self._domain.outlet.deliver([hint], at=delivery["next_attempt_at"])
 
 
 def _line(result: Result) -> dict[str, Any]:
@@ -204,14 +204,10 @@ def _sign(recorded: Recorded, outcome: Outcome) -> Sign:
     )
 
 
-def _is_put_off(now: Row) -> bool:
-    return now["status"] == DeliveryStatus.RETRYING and bool(now["due_at"] > now["recorded_at"])
-
-
 def _with_health(recorded: Recorded, states: Mapping[int, Health], moved: Collection[int]) -> Recorded:
     now = recorded.now
     if now["id"] in moved:
-        return replace(recorded, now={**now, "due_at": now["recorded_at"], "retry_after": False})
+        return replace(recorded, now={**now, "due_at": now["recorded_at"]})
     state = states.get(recorded.result.claimed["webhook_id"])
     if state is None:
         return recorded

@@ -19,11 +19,12 @@ from domain.tables import Attempt, Delivery, Webhook
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, DeliveryWaitReason, Role, WebhookDisabledReason
 from tests.away import Gates, close, gated, reopen
+from tests.databases import connected
 from tests.domain.attempting import ILL, LEASE, SENT, TOOK, WELL
 from tests.domain.breaking import break_updating
 from tests.domain.doing import happen, listen
 from tests.domain.untold import entries, statuses
-from tests.waiting import until
+from tests.waiting import until, waiting_for_locks
 from workers import metrics
 from workers.recorder import MOST_AT_ONCE, Recorder
 
@@ -113,6 +114,27 @@ async def test_an_attempt_is_told_of_though_the_health_of_its_endpoint_cannot_be
         await until(lambda: _is_told(domain, admin, DeliveryStatus.RETRYING))
 
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["recorder.health_broke"]
+    assert (await entries(domain, admin))[-1].data["delivery"]["waiting_for"] == DeliveryWaitReason.BACKOFF
+
+
+async def test_what_follows_from_a_recorded_attempt_follows_though_the_database_has_gone_away_since(
+    gates: Gates, settings: Settings
+) -> None:
+    async with opened(gates.settings) as domain, Recorder(domain).running() as recorder:
+        admin = Actor(await workspaces.create("Test"), None, Role.ADMIN)
+        (row,) = await claimed(domain, admin)
+        before = _retries()
+        async with connected(settings.database_url) as apart, apart.transaction():
+            # What its endpoint's health is noted in.
+            await apart.execute("SELECT FROM webhook FOR UPDATE")
+            recorder.add(row, SENT, ILL)
+            await until(lambda: waiting_for_locks(apart))
+            close(gates.postgres)
+            await until(lambda: _retries() > before)
+
+
+def _retries() -> float:
+    return metrics.REGISTRY.get_sample_value("hookline_deliveries_total", {"status": "retrying"}) or 0
 
 
 async def _is_told(domain: Domain, actor: Actor, status: DeliveryStatus) -> bool:
