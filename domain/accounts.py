@@ -64,7 +64,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     for name, value in given.items():
         if value is not None:
             check_text(faults, value, name, longest=LONGEST[name], what=f"The {name}", required=False)
-    credentials = NewCredentials(**{name: None if faults.has(name) else value for name, value in given.items()})
+    credentials = NewCredentials(**given)
     for fault in providers.client_for(new.provider).faults_of(credentials):
         if not faults.has(fault.field):
             faults.add(fault.code, str(fault), fault.field)
@@ -218,10 +218,10 @@ async def _checked(
     """What the network says of these credentials, of which a person was `asked_for` some. Raises Refused."""
     try:
         profile = await providers.client_for(provider).check(domain.sender, credentials)
+        if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
+            raise ProviderUnreachable("The network's answer makes no sense.")
     except ProviderFault as fault:
         _refuse(fault, asked_for)
-    if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
-        _refuse(ProviderUnreachable("The network's answer makes no sense."), asked_for)
     return profile
 
 
