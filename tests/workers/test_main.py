@@ -43,6 +43,10 @@ async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Proces
         "HOOKLINE_ALLOWED_NETWORKS": "127.0.0.0/8",
         "HOOKLINE_METRICS_PORT": str(port),
         "HOOKLINE_READY_FILE": str(folder / "ready"),
+        # An attempt that is held lasts longer than all else takes: it may be a quarter of a minute until it prunes.
+        "HOOKLINE_REQUEST_TIMEOUT": "120",
+        "HOOKLINE_SHUTDOWN_DEADLINE": "120",
+        "HOOKLINE_LEASE": "180",
     }
     process = Process("worker", variables, folder / "worker.log", (folder / "ready").exists)
     with few_files():
