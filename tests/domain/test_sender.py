@@ -57,7 +57,8 @@ async def test_cookies_are_not_kept(receiver: Receiver, names: NameServer) -> No
 
 
 @pytest.mark.parametrize("method", HttpMethod)
-async def test_connections_are_kept(method: HttpMethod, receiver: Receiver) -> None:
+async def test_connections_are_kept(method: HttpMethod, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.sender.KEEP_ALIVE", 600)
     async with sending() as sender:
         with connections() as connected:
             for _ in range(3):
@@ -102,7 +103,10 @@ async def test_no_more_requests_are_under_way_at_once_than_there_may_be(receiver
 
 @pytest.mark.parametrize("chunk", [60 * 1024, 100], ids=["at once", "in chunks"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_long_answer_is_read_whole_and_its_connection_kept(scheme: str, chunk: int, tmp_path: Path) -> None:
+async def test_a_long_answer_is_read_whole_and_its_connection_kept(
+    scheme: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.sender.KEEP_ALIVE", 600)
     authority = make_certificates(tmp_path)
     body = b"%x\r\n%s\r\n" % (chunk, b"x" * chunk) * (60 * 1024 // chunk) + b"0\r\n\r\n"
 
