@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from domain import deliveries, unit, workspaces
+from domain import database, deliveries, unit, workspaces
 from domain.database import rows
 from domain.errors import Refused
 from domain.outcome import Answer, Delivered, Failed, Outcome
@@ -32,8 +33,6 @@ DEADLINE = 15.0
 LEASE = 20.0
 MAX_ATTEMPTS = 4
 WAITS = (5.0, 300.0, 1800.0)
-# What the test itself takes of real time.
-BLUR = 3.0
 SENT = OutgoingRequest("https://example.com/in", HttpMethod.POST, (), b"{}")
 TOOK = timedelta(milliseconds=10)
 OUTCOMES: dict[str, Outcome] = {
@@ -81,8 +80,15 @@ class Deliveries(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.opened = unit.opened(self.database)
         self.domain: Domain = self.do(self.opened.__aenter__())
-        self.clock = 0.0
+        self.began = monotonic()
+        # How far every time in the database was moved.
+        self.passed = 0.0
         self.models: dict[int, Model] = {}
+
+    @property
+    def clock(self) -> float:
+        """The time in the database: the test itself takes some as well."""
+        return self.passed + monotonic() - self.began
 
     def do(self, what: Awaitable[T]) -> T:
         async def wait() -> T:
@@ -109,7 +115,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        before = self.read("d.due_at <= clock_timestamp()")
+        before, began = self.read("d.due_at <= clock_timestamp()"), self.clock
         claimed = self.do(deliveries.claim(list(self.models), timedelta(seconds=self.lease)))
         after = self.read("d.due_at <= clock_timestamp() OR status = 'delivering' AND due_at <= claimed_at")
         got = {row["id"]: row for row in claimed}
@@ -123,7 +129,7 @@ class Deliveries(RuleBasedStateMachine):
             assert not [one for one in model.in_hands if self.is_under_way(one)], "sent while it was being sent"
             model.status = DeliveryStatus.DELIVERING
             model.number += 1
-            model.in_hands.append(Attempt(got[id_], self.clock))
+            model.in_hands.append(Attempt(got[id_], began))
 
     @rule(which=st.integers(0, 2), outcome=st.sampled_from(sorted(OUTCOMES)))
     def record(self, which: int, outcome: str) -> None:
@@ -186,7 +192,7 @@ class Deliveries(RuleBasedStateMachine):
                     self.end(model, attempt, OUTCOMES["late"], at=attempt.began + DEADLINE)
         self.do(rows(_PASS_DELIVERIES, self.actor.workspace.id, timedelta(seconds=seconds)))
         self.do(rows(_PASS_UNSETTLED, list(self.models), timedelta(seconds=seconds)))
-        self.clock += seconds
+        self.passed += seconds
 
     # ------------------------------------------------------------ what must hold
 
@@ -209,6 +215,7 @@ class Deliveries(RuleBasedStateMachine):
         if at is not None and at > self.clock:
             self.pass_until(at)
         model.in_hands.remove(attempt)
+        before = self.do(database.now())
         recorded = self.do(deliveries.record([result_of(attempt.row, SENT, outcome, 0.0)]))
         current = model.status is DeliveryStatus.DELIVERING and attempt.row["attempt_number"] == model.number
         assert bool(recorded) == current, "a lost lease was recorded" if recorded else "a result was lost"
@@ -222,14 +229,14 @@ class Deliveries(RuleBasedStateMachine):
             model.status = DeliveryStatus.FAILED
         else:
             model.status = DeliveryStatus.RETRYING
-            left = self.read("d.due_at - clock_timestamp()")[attempt.row["id"]]["it"].total_seconds()
-            assert WAITS[model.counted - 1] - BLUR < left <= WAITS[model.counted - 1]
+            wait = timedelta(seconds=WAITS[model.counted - 1])
+            assert before + wait <= self.read("d.due_at")[attempt.row["id"]]["it"] <= self.do(database.now()) + wait
 
     def pass_until(self, at: float) -> None:
         seconds = at - self.clock
         self.do(rows(_PASS_DELIVERIES, self.actor.workspace.id, timedelta(seconds=seconds)))
         self.do(rows(_PASS_UNSETTLED, list(self.models), timedelta(seconds=seconds)))
-        self.clock = at
+        self.passed += seconds
 
     def is_under_way(self, attempt: Attempt) -> bool:
         return attempt.alive and self.clock - attempt.began <= DEADLINE

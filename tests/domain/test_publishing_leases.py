@@ -105,9 +105,11 @@ async def test_a_round_whose_lease_is_lost_ends_quietly(domain: Domain, admin: A
 
 
 async def test_a_lease_is_renewed_while_a_network_takes_its_time(
-    domain: Domain, admin: Actor, network: Network
+    domain: Domain, admin: Actor, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lease = timedelta(seconds=3)
+    assert publishing.RENEWALS_PER_LEASE > 1
+    monkeypatch.setattr(publishing, "RENEWALS_PER_LEASE", 600)
+    lease = timedelta(minutes=1)
     seen: list[bool] = []
 
     async def wait_for_renewal(publication: Publication) -> PublishResult | None:
