@@ -69,7 +69,7 @@ async def test_a_clean_shutdown_closes_every_socket_with_1012_and_every_stream_w
         assert await system.api.gone(SHUTDOWN + SECONDS) == 0
         assert "graceful shutdown exceeded" not in system.api.log.read_text()
         # The stream was not cut off either: its last words were what to do.
-        assert streams.away == 1
+        await until(lambda: streams.away == 1, SECONDS, "the last words of the stream")
         system.api.launch()
         await system.api.ready()
         await until(lambda: streams.connections == 2, SECONDS)
