@@ -80,10 +80,12 @@ test('a delivery that waits for its time no longer says so once its webhook is s
 });
 
 test('a post says where it is out already while another account still waits', async () => {
-  // Takes any token, and whoever posts is to come back in an hour.
+  // Takes any token, and whoever posts is to come back later.
+  let isOpen = false;
   const network = createServer(({ method, url: path }, response) => {
-    if (method === 'POST') return response.writeHead(429, { 'Retry-After': '3600' }).end();
-    const answer = path.includes('verify_credentials') ? { id: RUN, username: 'limited' } : path.includes('/statuses') ? [] : {};
+    if (method === 'POST' && !isOpen) return response.writeHead(429, { 'Retry-After': '5' }).end();
+    const isList = method === 'GET' && path.includes('/statuses');
+    const answer = isList ? [] : { id: RUN, username: 'limited' };
     return response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
   });
   await once(network.listen(0, '127.0.0.1').unref(), 'listening');
@@ -98,6 +100,8 @@ test('a post says where it is out already while another account still waits', as
     await reads(page, 'Published', '.post-account:last-child');
     await reads(page, 'Pending', '.post-account:first-child');
     await reads(page, 'Publishing', '.page-head');
+    isOpen = true;
+    await reads(page, 'Published', '.page-head');
   });
   network.close();
 });
