@@ -5,9 +5,11 @@ Prints a line for each change of a delivery's status, as it is committed; with N
 
 import asyncio
 import json
+import signal
 import sys
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 SUBSCRIPTION = """
@@ -36,4 +38,9 @@ async def watch(url: str, token: str, name: str | None = None) -> None:
                     print(*told, flush=True)
 
 
-asyncio.run(watch(*sys.argv[1:4]))
+# Ctrl-C ends it as it ends any program: Python would print where it was.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    asyncio.run(watch(*sys.argv[1:4]))
+except (ConnectionClosed, OSError) as ended:
+    sys.exit(f"Not connected: {ended}")

@@ -22,7 +22,8 @@ from tests.api.protocol import pipe
 from tests.waiting import until
 
 JUDGES = Path(__file__).parent / "judges"
-PAGE = Path(__file__).parents[2] / "docs" / "subscriptions.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "subscriptions.md"
 SECONDS = 120
 EXAMPLES = ["graphql-ws", "gql (Python)", "graphql-sse", "urql", "Apollo Client"]
 
@@ -204,6 +205,16 @@ async def test_an_example_says_where_the_token_is_wrong(api: Api, title: str) ->
         assert process.stderr is not None
         while b"valid token" not in (line := await process.stderr.readline()):
             assert line, "it has ended without saying so"
+
+
+async def test_the_example_that_watches_ends_with_one_line_where_it_is_not_let_in(api: Api) -> None:
+    command = [sys.executable, "docs/examples/watch.py", api.url, "hl_wrong"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(SECONDS):
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    (line,) = told.decode().splitlines()
+    assert "valid token" in line
 
 
 async def a_webhook(api: Api) -> str:
