@@ -29,7 +29,8 @@ function Events({ webhook }: { webhook: Webhook }) {
 export function rate(value: number | null): string {
   if (value === null) return '–';
   const percent = value * 100;
-  return `${percent === 100 || percent === 0 ? percent : percent.toFixed(1)} %`;
+  // One failure among ten thousand is not none.
+  return `${percent === 100 || percent === 0 ? percent : Math.min(Math.max(percent, 0.1), 99.9).toFixed(1)} %`;
 }
 
 function Rate({ webhook }: { webhook: Webhook }) {
