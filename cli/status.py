@@ -161,7 +161,7 @@ def _table(status: Status) -> Table:
             Text(each.workspace[:30]),
             ids.make("Webhook", each.webhook_id),
             since,
-            Text(_state(each, status.at), "red" if each.disabled_reason else "yellow"),
+            Text(_state(each, status.at), "yellow" if each.active else "red"),
             _count(each.waiting, MOST_WAITING),
         )
     return table
@@ -170,6 +170,8 @@ def _table(status: Status) -> Table:
 def _state(troubled: Troubled, at: datetime) -> str:
     if troubled.disabled_reason:
         return f"disabled: {troubled.disabled_reason}"
+    if not troubled.active:
+        return "switched off"
     if (until := troubled.circuit_open_until) is None:
         return "failing"
     # Its pause over, what is due next is the probe; that may be hours away, and the time alone look like tomorrow's.

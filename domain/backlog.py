@@ -42,11 +42,12 @@ async def measure() -> Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Troubled:
-    """A webhook whose deliveries fail, or that was switched off for it."""
+    """A webhook whose deliveries fail, or failed until it was switched off."""
 
     webhook_id: int
     workspace: str
     name: str
+    active: bool
     failing_since: datetime | None
     circuit_open_until: datetime | None
     disabled_reason: str | None
@@ -55,7 +56,7 @@ class Troubled:
 
 
 async def troubled_webhooks(limit: int) -> list[Troubled]:
-    """Webhooks that fail, the ones that have for longest first; then those switched off for it, the last one first.
+    """Webhooks that fail, the ones that have for longest first; then those that are switched off, the last one first.
 
     Raises Unavailable.
     """
@@ -118,13 +119,14 @@ SELECT
 
 # What was switched off stays so until somebody mends or deletes it, so there is ever more of that.
 _TROUBLED = """
-SELECT w.id AS webhook_id, s.name AS workspace, w.name, w.failing_since, w.circuit_open_until, w.disabled_reason,
+SELECT w.id AS webhook_id, s.name AS workspace, w.name, w.active, w.failing_since, w.circuit_open_until,
+    w.disabled_reason,
     (SELECT count(*) FROM (
         SELECT 1 FROM delivery d WHERE d.webhook_id = w.id AND d.finished_at IS NULL LIMIT $2
     ) counted) AS waiting
 FROM webhook w JOIN workspace s ON s.id = w.workspace_id
 WHERE w.deleted_at IS NULL AND (w.failing_since IS NOT NULL OR w.disabled_reason IS NOT NULL)
-ORDER BY w.disabled_at DESC NULLS FIRST, w.failing_since LIMIT $1
+ORDER BY w.active DESC, w.disabled_at DESC NULLS LAST, w.failing_since LIMIT $1
 """
 
 _IN_TROUBLE = """

@@ -35,9 +35,9 @@ EXAMPLE = Status(
     recent={"succeeded": 1_200, "failed": 4},
     in_trouble=3,
     troubled=[
-        Troubled(7, "Test", "off", NOW - timedelta(days=5), None, "failing", 11),
-        Troubled(8, "Test", "spared", NOW - timedelta(hours=3), NOW + timedelta(minutes=1), None, 12),
-        Troubled(9, "Test", "ill", NOW - timedelta(minutes=9), None, None, 13),
+        Troubled(7, "Test", "off", False, NOW - timedelta(days=5), None, "failing", 11),
+        Troubled(8, "Test", "spared", True, NOW - timedelta(hours=3), NOW + timedelta(minutes=1), None, 12),
+        Troubled(9, "Test", "ill", True, NOW - timedelta(minutes=9), None, None, 13),
     ],
 )
 
@@ -134,7 +134,7 @@ def test_what_is_not_counted_or_shown_whole_is_said_not_to_be() -> None:
 async def test_webhooks_that_were_switched_off_long_ago_hide_none_that_fails_or_was_switched_off_since(
     domain: Domain, admin: Actor
 ) -> None:
-    long_ago, lately, ill, fails = [await listen(domain, admin) for _ in range(4)]
+    by_hand, long_ago, lately, ill, fails = [await listen(domain, admin) for _ in range(5)]
     off = (
         "UPDATE webhook SET active = false, disabled_reason = 'gone', disabled_at = now() - $1::interval WHERE id = $2"
     )
@@ -143,10 +143,12 @@ async def test_webhooks_that_were_switched_off_long_ago_hide_none_that_fails_or_
     failing = "UPDATE webhook SET failing_since = now() - $1::interval WHERE id = $2"
     await rows(failing, timedelta(days=4), ill.id)
     await rows(failing, timedelta(minutes=1), fails.id)
+    await rows(failing, timedelta(days=99), by_hand.id)
+    await rows("UPDATE webhook SET active = false WHERE id = $1", by_hand.id)
 
-    found = [each.webhook_id for each in await backlog.troubled_webhooks(3)]
+    found = [each.webhook_id for each in await backlog.troubled_webhooks(4)]
 
-    assert (found, await backlog.in_trouble()) == ([ill.id, fails.id, lately.id], 4)
+    assert (found, await backlog.in_trouble()) == ([ill.id, fails.id, lately.id, long_ago.id], 5)
 
 
 def test_an_endpoint_whose_pause_is_over_is_not_said_to_be_spared_until_a_time_that_is_past() -> None:
@@ -154,6 +156,13 @@ def test_an_endpoint_whose_pause_is_over_is_not_said_to_be_spared_until_a_time_t
     over = replace(EXAMPLE.troubled[1], circuit_open_until=NOW - MINUTE)
     Console(file=page, width=200).print(shown(replace(EXAMPLE, troubled=[over])))
     assert re.search(r"  spared until one is due +12", page.getvalue())
+
+
+def test_an_endpoint_whose_webhook_a_person_has_switched_off_is_not_said_to_be_tried_again() -> None:
+    page = StringIO()
+    off = replace(EXAMPLE.troubled[1], active=False)
+    Console(file=page, width=200).print(shown(replace(EXAMPLE, troubled=[off])))
+    assert re.search(r"  switched off +12", page.getvalue())
 
 
 async def test_programs_read_it_as_one_object(domain: Domain, admin: Actor) -> None:
