@@ -71,7 +71,7 @@ def redis_settings(url: str) -> RedisSettings:
     )
 
 
-def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
+def connect(url: str, answer_seconds: float | None = None) -> ArqRedis:
     """A client that connects when it is first used, and gives up soon: nobody waits for Redis.
 
     `answer_seconds` bounds each answer; a read that blocks waits longer.
@@ -88,7 +88,7 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
         username=found.username,
         password=found.password,
         socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=answer_seconds,
+        socket_timeout=ANSWER_SECONDS if answer_seconds is None else answer_seconds,
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
         default_queue_name=QUEUE_NAME,

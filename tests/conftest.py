@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -135,7 +136,11 @@ def settings_of(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 async def domain(settings: Settings) -> AsyncIterator[Domain]:
     """What a process holds, connected to this test's servers."""
-    async with unit.opened(settings) as domain:
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patient:
+            # That a Redis is not run for a second is no fault of a test's.
+            patient.setattr("domain.queue.ANSWER_SECONDS", 60.0)
+            domain = await stack.enter_async_context(unit.opened(settings))
         yield domain
 
 

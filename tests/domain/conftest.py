@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
+from arq.connections import ArqRedis
 
 from domain import queue
 from domain.hub import Hub
@@ -48,7 +48,7 @@ def hub(domain: Domain) -> Hub:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    """A connection of the test's own."""
-    async with queue.connect(redis_url) as redis:
+async def redis(redis_url: str) -> AsyncIterator[ArqRedis]:
+    """A connection of the test's own, which has the patience that ours lack."""
+    async with queue.connect(redis_url, answer_seconds=60) as redis:
         yield redis

@@ -1,6 +1,5 @@
 """The outlet: what commits leave behind goes to Redis in order; nobody waits for it, and it never piles up."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -13,7 +12,7 @@ from arq.connections import ArqRedis
 from structlog.testing import capture_logs
 from tortoise.transactions import in_transaction
 
-from domain import deliveries, queue
+from domain import deliveries
 from domain.database import rows
 from domain.live import Change, Live, Order
 from domain.live_scripts import stream_of
@@ -30,12 +29,6 @@ from tests.domain.doing import happen, listen
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[ArqRedis]:
-    async with queue.connect(redis_url) as redis:
-        yield redis
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The queue: hints as JSON, a hundred to a job, to the server that the URL names."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,12 +13,6 @@ from domain.errors import Misconfigured
 from domain.queue import IDS_PER_JOB, QUEUE_NAME, STALE_SECONDS, Owed, Queue, redis_settings
 
 AT = datetime(2036, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[ArqRedis]:
-    async with queue.connect(redis_url) as redis:
-        yield redis
 
 
 async def jobs(redis: ArqRedis) -> list[tuple[str, list[Any], float]]:
