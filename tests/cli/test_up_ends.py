@@ -36,9 +36,11 @@ def test_under_nohup_it_goes_on_without_its_terminal_and_one_stop_that_comes_twi
         assert wait_until(lambda: running.output.count("worker.started") == 2, READY), running.output
         running.parts()
         # As from `timeout 60 make run`: `timeout` tells its whole group, and `make` tells its children. Of two numbers,
-        # for the system may make one of two that are alike; with nothing between them that takes time.
+        # for the system may make one of two that are alike; both are there when it is let go on.
+        running.process.send_signal(signal.SIGSTOP)
         running.process.send_signal(signal.SIGINT)
         running.process.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGCONT)
         assert running.process.wait(GONE.total_seconds()) == 0
         assert "worker.stopped" in running.output
         assert "does not finish" not in running.output
