@@ -175,15 +175,15 @@ export function api(url, token) {
   };
 }
 
-/** A receiver on loopback. It notes each request and answers with `answer.status` and `answer.body`. */
+/** A receiver on loopback. It notes each request and answers with `answer.status`, `answer.headers` and `answer.body`. */
 export async function receive() {
   const requests = [];
-  const answer = { status: 200, body: '{"received":true}' };
+  const answer = { status: 200, headers: {}, body: '{"received":true}' };
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     requests.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(answer.status, { 'Content-Type': 'application/json' }).end(answer.body);
+    response.writeHead(answer.status, { 'Content-Type': 'application/json', ...answer.headers }).end(answer.body);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/hook`, requests, answer, close: () => server.close() };
