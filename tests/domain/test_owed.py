@@ -207,7 +207,7 @@ async def test_a_circuit_that_has_been_open_long_enough_is_tried_once_in_a_lease
 
 
 async def test_a_circuit_that_is_open_for_longer_or_of_nothing_due_is_not_tried(domain: Domain, admin: Actor) -> None:
-    await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 second'")
+    await webhook_with_one_due(domain, admin, circuit_open_until="now() + interval '1 minute'")
     assert await probes() == []
     for state in ("active = false", "deleted_at = now(), active = true"):
         await rows("UPDATE webhook SET circuit_open_until = now(), " + state)
