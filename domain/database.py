@@ -16,15 +16,15 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import OperationalError, TransactionManagementError
 from tortoise.migrations.api import migrate as run_migrations
-from tortoise.transactions import in_transaction
 
 from domain import migrations
 from domain.errors import Misconfigured, Unavailable
@@ -196,33 +196,24 @@ async def transaction() -> AsyncIterator[None]:
 
     Raises Unavailable where the server is out of reach.
     """
-    # Tortoise leaves its transaction standing where beginning or ending it fails: the task would go on in it for ever.
-    connections = get_connections()
-    outside = connections.set("default", connection())
-    try:
-        with reached():
-            context = in_transaction()
-            await _begin(context)
-            async with AsyncExitStack() as stack:
-                stack.push_async_exit(context)
-                try:
-                    yield
-                except TransactionManagementError as error:
-                    # After this one Tortoise would not roll back.
-                    raise Unavailable from error
-    finally:
-        connections.reset(outside)
-
-
-async def _begin(context: TransactionContext) -> None:
-    try:
-        await context.__aenter__()
-    except BaseException:
-        # And it keeps the connection: after ten requests that gave up at a BEGIN, the pool was empty for good.
-        if context.client._connection is not None:  # noqa: SLF001
-            with suppress(asyncpg.InterfaceError):  # it is closed already
-                context.client._connection.terminate()  # noqa: SLF001
-        raise
+    outside = connection()
+    with reached():
+        # Tortoise's own way keeps the connection where beginning or ending it fails, and leaves the task within it.
+        async with outside.acquire_connection() as raw, AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(raw.transaction())
+            except BaseException:
+                # Who gives up at a BEGIN would leave a connection behind that is silent for as long as a statement may.
+                with suppress(asyncpg.InterfaceError):  # it is closed already
+                    raw.terminate()
+                raise
+            inside = TransactionWrapper(cast(AsyncpgDBClient, outside))
+            inside._connection = raw  # noqa: SLF001
+            token = get_connections().set("default", inside)
+            try:
+                yield
+            finally:
+                get_connections().reset(token)
 
 
 async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None = None) -> Sequence[Any]:
