@@ -18,6 +18,7 @@ from domain import audit
 from domain.database import reached, rows, transaction
 from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
 from domain.ids import is_key
+from domain.reading import read
 from domain.tables import Token, Workspace
 from domain.texts import check_text, is_clean
 from domain.unit import Actor, Unit
@@ -49,17 +50,25 @@ class NewToken:
 
 
 async def authenticate(secret: str, now: datetime) -> Actor:
-    """Whose token this is; one indexed query, and none for junk. Raises Unauthenticated and Unavailable."""
+    """Whose token this is; two indexed queries, and none for junk. Raises Unauthenticated and Unavailable."""
     if not _is_well_formed(secret):
         raise Unauthenticated
-    with reached():
-        token = await Token.filter(_valid(now), digest=_digest(secret)).select_related("workspace").first()
-        if token is None:
-            raise Unauthenticated
-        if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
-            await Token.filter(id=token.id).update(last_used_at=now)
-            token.last_used_at = now
-    return Actor(workspace=token.workspace, token=token, role=token.role)
+    tokens = await read(Token, _OPENS, _digest(secret), now)
+    workspaces = await read(Workspace, _OPENED, tokens[0].workspace_id) if tokens else []
+    if not workspaces:
+        raise Unauthenticated
+    token = tokens[0]
+    if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
+        await rows("UPDATE token SET last_used_at = $2 WHERE id = $1", token.id, now)
+        token.last_used_at = now
+    return Actor(workspace=workspaces[0], token=token, role=token.role)
+
+
+# Tortoise makes half a millisecond more of it, and whoever asks less than once a second is looked up each time.
+_OPENS = """
+SELECT * FROM token WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+"""
+_OPENED = "SELECT * FROM workspace WHERE id = $1"
 
 
 def require(actor: Actor, role: Role) -> None:
