@@ -1,8 +1,8 @@
 """Who did what: rows that are only ever added, in the transaction of what they tell of."""
 
-import json
 from typing import Any, NamedTuple
 
+import orjson
 from tortoise.models import Model
 
 from domain.database import rows
@@ -34,7 +34,7 @@ def note(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -
         action=action,
         subject_type="" if subject is None else type(subject).__name__.lower(),
         subject_id=None if subject is None else subject.pk,
-        detail=json.dumps(detail),
+        detail=orjson.dumps(detail).decode(),
     )
 
 
