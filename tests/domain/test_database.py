@@ -11,9 +11,10 @@ import pytest
 from tortoise.transactions import in_transaction
 
 from domain import database
-from domain.database import connected, identity, is_migrated, migrate, rows
+from domain.database import connected, identity, is_migrated, migrate, rows, transaction
 from domain.errors import Unavailable
 from domain.settings import Settings
+from domain.tables import Workspace
 from domain.unit import Domain
 from tests.databases import connected as session
 
@@ -97,6 +98,24 @@ async def test_statements_of_our_own_run_in_the_transaction_that_is_open(domain:
         await rows("CREATE TEMPORARY TABLE here ON COMMIT DROP AS SELECT 1 AS one")
         assert (await rows("SELECT one FROM here"))[0]["one"] == 1
         assert connection is database.connection()
+
+
+async def test_a_transaction_within_another_is_undone_by_itself_and_takes_the_statements_of_its_block(
+    domain: Domain,
+) -> None:
+    async def break_within() -> None:
+        async with transaction():
+            await rows("DELETE FROM workspace")
+            assert not await Workspace.exists()
+            raise ZeroDivisionError
+
+    async with transaction():
+        await Workspace.create(name="outer")
+        with pytest.raises(ZeroDivisionError):
+            await break_within()
+        assert await Workspace.exists(name="outer")
+
+    assert await Workspace.exists(name="outer")
 
 
 async def test_what_begins_while_open_transactions_are_looked_for_is_not_taken_for_committed(domain: Domain) -> None:
