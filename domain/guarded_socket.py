@@ -118,8 +118,6 @@ class GuardedResponse(ClientResponse):
             self._tls.abort()
         if self._untaken is not None:
             await _abort_unless_gone(*self._untaken, deadline)
-        # They may lead back here, in a circle.
-        self._tls = self._untaken = None
 
     def close(self) -> None:
         """Drop the connection. A plain close would wait for a receiver that reads nothing, for as long as it likes."""
