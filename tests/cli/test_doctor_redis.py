@@ -36,6 +36,10 @@ async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) 
     async with user(settings, *ENOUGH) as few:
         answered, hidden = await findings(few)
     assert (answered.verdict, hidden.verdict) == (Verdict.OK, Verdict.OK)
+    async with Redis.from_url(settings.redis_url) as redis:
+        stay = [await redis.pttl(f"{place}doctor") for place in ailments.REDIS_PLACES]
+    # A second at most, or (-2) it is over.
+    assert all(left == -2 or 0 <= left <= 1000 for left in stay)
     assert hidden.says.startswith("it does not show its configuration")
 
 

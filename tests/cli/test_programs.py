@@ -120,6 +120,11 @@ def test_every_address_may_be_listened_on() -> None:
     assert try_port("", 0) > 0
 
 
+def test_where_no_port_can_be_listened_on_none_is_looked_for() -> None:
+    with pytest.raises(OSError, match="assign"):
+        try_port("192.0.2.1", 0)
+
+
 def test_a_free_port_is_none_that_somebody_has(monkeypatch: pytest.MonkeyPatch) -> None:
     free = try_port("127.0.0.1", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -59,9 +59,12 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(domain: Domain, admi
     post = await ready(domain, admin, "ok")
     now = datetime.now(UTC)
     slow = await publishing.claim(domain, post.id, now)
+    begun = await Post.get(id=post.id)
     quick = await publishing.claim(domain, post.id, now + domain.settings.lease)
     assert slow is not None
     assert quick is not None
+    # To whoever looks at it, its publishing still goes on.
+    assert (await Post.get(id=post.id)).updated_at == begun.updated_at
     with pytest.raises(LostLease):
         await publishing._remember(domain, slow, slow.held[0], {"late": True})
     with pytest.raises(LostLease):
