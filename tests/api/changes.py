@@ -1,15 +1,24 @@
 """Live changes out of thin air: what a worker would announce, put into the stream of a real Redis."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+from redis.exceptions import RedisError
+
+from domain.errors import Unavailable
 from domain.live import Change, Order
 from domain.unit import Domain
 from domain.vocabulary import DeliveryStatus, EventType
 
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 300
 AT = datetime(2030, 1, 31, 9, 30, tzinfo=UTC)
 _subjects = count(1_000)
 
@@ -64,5 +73,12 @@ def some_changes(workspace_id: int, number: int, **details: Any) -> list[Change]
 
 async def announce(domain: Domain, changes: Sequence[Change]) -> None:
     """Put them into the stream."""
-    taken = await domain.hub.live.append(changes)
-    assert all(taken)
+    assert all(await patiently(partial(domain.hub.live.append, changes)))
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer of a Redis that may be slow: asked again, as subscribers do, and the database loop."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(RedisError, Unavailable):
+                return await ask()

@@ -37,8 +37,10 @@ async def test_a_silent_socket_is_kept_alive_by_pings_and_ended_when_nobody_answ
     async with running(settings) as api, api.socket(ping_interval=None) as socket, aiohttp.ClientSession() as http:
         async with http.ws_connect(ws(api), protocols=["graphql-transport-ws"], autoping=False) as silent:
             await silent.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {api.token}"}})
-            heard = [await silent.receive(timeout=30) for _ in range(3)]
-        assert [each.type for each in heard] == [WSMsgType.TEXT, WSMsgType.PING, WSMsgType.CLOSE]
+            heard: list[WSMsgType] = []
+            while WSMsgType.CLOSE not in heard:
+                heard.append((await silent.receive(timeout=30)).type)
+        assert heard.count(WSMsgType.PING) == 1
         await socket.quiet()
 
 
