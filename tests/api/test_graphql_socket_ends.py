@@ -13,7 +13,7 @@ import strawberry
 from aiohttp import WSMsgType
 from structlog.testing import capture_logs
 
-from api import connections, main, outbox
+from api import connections, graphql_socket, main, outbox
 from api.feed import Feed
 from domain import ids, workspaces
 from domain.settings import Settings
@@ -189,7 +189,8 @@ def next_number(change: Any) -> int:
     return _numbers[change.subject_id]
 
 
-async def test_shutting_down_closes_every_socket_with_1012(settings: Settings) -> None:
+async def test_shutting_down_closes_every_socket_with_1012(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql_socket, "INIT_SECONDS", 3_600.0)
     async with running(settings) as api, api.socket() as watching, opened(ws(api)) as silent:
         await watching.subscribe("1", WATCH)
         await watching.quiet()

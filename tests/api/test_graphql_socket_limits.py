@@ -57,7 +57,10 @@ async def test_who_does_not_initialise_is_closed_in_time(api: Api, monkeypatch: 
     assert counted("hookline_sockets_closed_total", {"code": "4408"}) == 1
 
 
-async def test_there_may_be_only_so_many_sockets_of_a_process_and_of_a_token(settings: Settings) -> None:
+async def test_there_may_be_only_so_many_sockets_of_a_process_and_of_a_token(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphql_socket, "INIT_SECONDS", 3_600.0)
     async with running(replace(settings, sockets_per_process=3, sockets_per_token=1)) as api:
         async with api.socket() as first:
             async with opened(ws(api)) as second:
