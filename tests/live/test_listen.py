@@ -223,18 +223,12 @@ async def test_what_followed_an_attempt_whose_worker_died_is_forwarded(world: Wo
         await until(lambda: len(world.receivers.arrivals) == 1)
         system.kill_workers()
         world.receivers.behaviours["/0"].until = None
-        await system.sql(_LEASES_ARE_OVER)
+        await system.end_leases()
         system.add_worker()
         await running.told(1)
     assert await Attempt.filter(delivery__workspace_id=world.workspace_id).count() == 2
     (request,) = local.requests
     assert request.headers["X-Hookline-Attempt"] == "2"
-
-
-_LEASES_ARE_OVER = """
-WITH due AS (UPDATE unsettled SET check_at = now())
-UPDATE delivery SET leased_until = now() WHERE status = 'delivering'
-"""
 
 
 async def test_a_token_that_may_not_see_requests_is_refused(world: World) -> None:
