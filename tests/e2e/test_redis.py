@@ -9,14 +9,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from domain.queue import QUEUE_NAME
+from domain.queue import ANSWER_SECONDS, QUEUE_NAME
 from tests.e2e.system import alive, kill_server, start_again
 from tests.e2e.world import World
 from tests.waiting import until
 
 OUTAGE_SECONDS = 30
-# docs/reliability.md, F11.
-MUTATION_SECONDS = 1.0
 
 
 async def test_deliveries_go_on_while_redis_is_dead_for_half_a_minute(world: World) -> None:
@@ -74,8 +72,8 @@ async def test_mutations_do_not_wait_for_a_redis_that_accepts_and_never_answers(
         began = time.monotonic()
         await world.post()
         took.append(time.monotonic() - began)
-    # Not the slowest: a busy machine may run none of us for seconds.
-    assert median(took) < MUTATION_SECONDS
+    # Whoever waits for Redis does so for that long. Not the slowest: a busy machine may run none of us for seconds.
+    assert median(took) < ANSWER_SECONDS
     await world.finished()
     world.system.proxies.heal()
 
