@@ -1,6 +1,7 @@
 """An API that is killed at the worst moments (F6, F7)."""
 
 import asyncio
+import time
 
 from tests.e2e.client import Unanswered
 from tests.e2e.world import World
@@ -14,8 +15,10 @@ async def test_what_was_committed_is_delivered_though_the_api_died_before_it_cou
     world.system.proxies.tell("api.redis", "silent")
     await world.post()
     world.system.api.kill()
+    committed = time.monotonic()
     world.system.proxies.heal()
     await until(lambda: world.receivers.arrivals, what="the delivery")
+    assert time.monotonic() - committed < 5
 
     world.system.api.launch()
     tally = await world.keeps_the_rule()

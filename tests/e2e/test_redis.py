@@ -15,6 +15,8 @@ from tests.e2e.world import World
 from tests.waiting import until
 
 OUTAGE_SECONDS = 30
+# docs/reliability.md, F11.
+MUTATION_SECONDS = 2.0
 
 
 async def test_deliveries_go_on_while_redis_is_dead_for_half_a_minute(world: World) -> None:
@@ -72,7 +74,8 @@ async def test_mutations_do_not_wait_for_a_redis_that_accepts_and_never_answers(
         began = time.monotonic()
         await world.post()
         took.append(time.monotonic() - began)
-    # Whoever waits for Redis does so for that long. Not the slowest: a busy machine may run none of us for seconds.
+    assert max(took) < MUTATION_SECONDS
+    # Whoever waits for Redis does so for that long.
     assert median(took) < ANSWER_SECONDS
     await world.finished()
     world.system.proxies.heal()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.e2e.receivers import Behaviour
 from tests.e2e.system import SHUTDOWN
-from tests.e2e.world import World
+from tests.e2e.world import GRACE_SECONDS, World
 from tests.waiting import until
 
 # A lane begins with ten places, so that fifty in flight need five endpoints.
@@ -39,6 +39,11 @@ async def test_what_a_killed_worker_had_in_flight_is_sent_again_once_its_lease_h
     await world.system.end_leases()
     with world.fault(outage=True):
         await world.system.add_worker().ready()
+    await until(
+        lambda: len(world.receivers.deliveries()) == IN_FLIGHT and min(world.receivers.deliveries().values()) == 2,
+        GRACE_SECONDS,
+        "all fifty again",
+    )
 
     tally = await world.keeps_the_rule()
     assert (tally.delivered, tally.duplicated) == (IN_FLIGHT, IN_FLIGHT)
