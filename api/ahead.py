@@ -31,7 +31,7 @@ async def in_order(
             room.release()
         await beginning
     finally:
-        ending = asyncio.create_task(_end(beginning, task, begun), name="end of what was begun")
+        ending = asyncio.create_task(_end(beginning, begun), name="end of what was begun")
         # What they raise leads to this frame: a circle, for the collector of garbage.
         del task, beginning
         _endings.add(ending)
@@ -55,9 +55,6 @@ async def _begin(
         begun.put_nowait(None)
 
 
-async def _end(
-    beginning: asyncio.Task[None], task: asyncio.Task[R] | None, begun: "asyncio.Queue[asyncio.Task[R] | None]"
-) -> None:
+async def _end(beginning: asyncio.Task[None], begun: "asyncio.Queue[asyncio.Task[R] | None]") -> None:
     await end(beginning)
-    left = [task, *(begun.get_nowait() for _ in range(begun.qsize()))]
-    await end(*filter(None, left))
+    await end(*filter(None, [begun.get_nowait() for _ in range(begun.qsize())]))
