@@ -204,6 +204,16 @@ export async function losing(page, picks, requestStage = 'Request') {
   };
 }
 
+/** From then on the API's answers to this operation reach the page changed. */
+export async function changing(page, operation, change) {
+  await page.setRequestInterception(true);
+  page.on('request', async (request) => {
+    if (!request.postData()?.includes(operation)) return request.continue();
+    const answer = await fetch(request.url(), { method: 'POST', headers: request.headers(), body: request.postData() });
+    return request.respond({ contentType: 'application/json', body: change(await answer.text()) });
+  });
+}
+
 /** A line to the API that can be cut for real: sockets are destroyed, new ones refused. */
 export async function line(target) {
   const { hostname, port } = new URL(target);

@@ -17,10 +17,10 @@ export async function addWebhook(name, callbackUrl, events = ['ACCOUNT_ADDED'], 
   return webhookCreate.webhook.id;
 }
 
-export async function addAccount(name) {
+export async function addAccount(name, where = { provider: 'SANDBOX', server: 'ok', identifier: name }) {
   const { accountAdd } = await ask(
-    `mutation($name: String) { accountAdd(input: {provider: SANDBOX, server: "ok", identifier: $name, name: $name}) { account { id } errors { message } } }`,
-    { name },
+    `mutation($input: AccountAddInput!) { accountAdd(input: $input) { account { id } errors { message } } }`,
+    { input: { name, ...where } },
   );
   return accountAdd.account.id;
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { click, fill, losing, reads, visit } from '../browser.mjs';
+import { changing, click, fill, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
 import { addWebhook, ask, delivered, path_, SECRET, testEvent, url } from '../workspace.mjs';
 
@@ -67,12 +67,7 @@ test('of a body that broke off, never came or is no longer kept the page says ju
     await visit(page, `${url}/deliveries/${path_(none)}`);
     await reads(page, 'Nothing of the body came', '.timeline');
     // As it is answered once the days for which bodies are kept are over.
-    await page.setRequestInterception(true);
-    page.on('request', async (request) => {
-      if (!request.postData()?.includes('query Delivery(')) return request.continue();
-      const answer = await fetch(request.url(), { method: 'POST', headers: request.headers(), body: request.postData() });
-      return request.respond({ contentType: 'application/json', body: (await answer.text()).replace('"responseBody":"Half of"', '"responseBody":null') });
-    });
+    await changing(page, 'query Delivery(', (answer) => answer.replace('"responseBody":"Half of"', '"responseBody":null'));
     await visit(page, `${url}/deliveries/${path_(half)}`);
     await reads(page, 'The body is no longer kept', '.timeline');
   });

@@ -89,11 +89,10 @@ test('a post says where it is out already while another account still waits', as
     return response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
   });
   await once(network.listen(0, '127.0.0.1').unref(), 'listening');
-  const input = { provider: 'MASTODON', server: `http://127.0.0.1:${network.address().port}`, credential: 'any' };
-  const { accountAdd } = await ask('mutation($input: AccountAddInput!) { accountAdd(input: $input) { account { id } errors { message } } }', { input });
-  const slow = { provider: 'SANDBOX', server: 'slow', identifier: `Slow ${RUN}` };
-  const { accountAdd: other } = await ask('mutation($input: AccountAddInput!) { accountAdd(input: $input) { account { id } errors { message } } }', { input: slow });
-  const id = await addPost({ body: 'Out in one place', accountIds: [accountAdd.account.id, other.account.id] });
+  const server = `http://127.0.0.1:${network.address().port}`;
+  const limited = await addAccount(`Limited ${RUN}`, { provider: 'MASTODON', server, credential: 'any' });
+  const slow = await addAccount(`Slow ${RUN}`, { provider: 'SANDBOX', server: 'slow', identifier: `Slow ${RUN}` });
+  const id = await addPost({ body: 'Out in one place', accountIds: [limited, slow] });
   await using({}, async (page) => {
     await visit(page, `${url}/posts/${path_(id)}`);
     await click(page, 'button', 'Publish now');

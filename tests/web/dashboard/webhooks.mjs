@@ -1,7 +1,7 @@
 // Changing webhooks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { click, fill, losing, reads, visit } from '../browser.mjs';
+import { changing, click, fill, losing, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
 import { addAccount, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
@@ -102,12 +102,7 @@ test('a rate is not said to be the whole where it is not, nor nothing', async ()
   await makeWebhook('Measured');
   for (const [given, shown] of [['0.99996', '99.9 %'], ['0.00004', '0.1 %'], ['0.5', '50.0 %'], ['1', '100 %']]) {
     await using({}, async (page) => {
-      await page.setRequestInterception(true);
-      page.on('request', async (request) => {
-        if (!request.postData()?.includes('successRate')) return request.continue();
-        const answer = await fetch(request.url(), { method: 'POST', headers: request.headers(), body: request.postData() });
-        return request.respond({ contentType: 'application/json', body: (await answer.text()).replace(/"successRate":[^,}]+/g, `"successRate":${given}`) });
-      });
+      await changing(page, 'successRate', (answer) => answer.replace(/"successRate":[^,}]+/g, `"successRate":${given}`));
       await visit(page, `${url}/webhooks`);
       await reads(page, shown, '.rate');
     });

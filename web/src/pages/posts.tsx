@@ -4,8 +4,8 @@ import { PostChangesDocument, type PostCoreFragment, PostsDocument, type PostSta
 import { useFeed } from '../live';
 import { usePaged } from '../paged';
 import { Link, paths, useParameter } from '../router';
-import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, Moment, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
 import { MINUTE, useEvery } from '../time';
+import { Ago, Badge, Button, ButtonLink, Chip, Empty, Loading, Moment, PageHead, Problem, rowOfLink, ShowMore } from '../ui/basics';
 import { SelectField } from '../ui/form';
 import { LiveBadge } from '../ui/live-badge';
 import { POST_STATUSES } from '../words';
