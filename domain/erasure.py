@@ -4,7 +4,7 @@ It is closed first, so that nothing new is made and nothing more is sent; then i
 and the workspace itself last. Whoever is interrupted does it again: what is gone is gone, the rest follows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -20,7 +20,7 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """So many rows of one table are gone, of so many that there were at the beginning."""
+    """How far one table has come: `rows` of the `of` that it had at the beginning are gone."""
 
     table: str
     rows: int
@@ -35,13 +35,13 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
     await rows(_CLOSE, workspace.id)
     removed = await _remove_with_parts("delivery", workspace.id, tell)
     removed += await _remove_with_parts("post", workspace.id, tell)
-    for table, statement in _statements():
-        removed += await _remove(table, statement, workspace.id, tell)
+    for table in _TABLES:
+        removed += await _remove(table, workspace.id, tell)
     async with transaction():
         # Waits for whoever is still writing in it. What refers to its row goes with it, but for these two.
         await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
         removed += await _remove_with_parts("delivery", workspace.id, tell)
-        removed += await _remove("event", _EVENTS, workspace.id, tell)
+        removed += await _remove("event", workspace.id, tell)
         await _forget(domain.hub.live, workspace.id)
     return removed + 1
 
@@ -73,8 +73,9 @@ async def _remove_page_with_parts(table: str, workspace_id: int) -> list[int]:
     return ids
 
 
-async def _remove(table: str, statement: str, workspace_id: int, tell: Callable[[Erased], None]) -> int:
+async def _remove(table: str, workspace_id: int, tell: Callable[[Erased], None]) -> int:
     total, removed = await _count(table, workspace_id), 0
+    statement = _REMOVE.replace("TABLE", table)
     while gone := (await rows(statement, workspace_id, PAGE))[0]["count"]:
         removed += gone
         tell(Erased(table, removed, max(total, removed)))
@@ -87,19 +88,15 @@ async def _count(table: str, workspace_id: int) -> int:
     return total
 
 
-def _statements() -> Iterator[tuple[str, str]]:
-    """Each table after those that refer to it, with what removes a page of it."""
-    yield "event", _EVENTS
-    for table in ("replay", "post_change", "account", "webhook", "audit_event", "token"):
-        yield table, _REMOVE.replace("TABLE", table).replace("WHOSE", "workspace_id = $1")
-
-
 _CLOSE = """
 WITH tokens AS (UPDATE token SET revoked_at = now() WHERE workspace_id = $1 AND revoked_at IS NULL),
 replays AS (UPDATE replay SET finished_at = now() WHERE workspace_id = $1 AND finished_at IS NULL),
 posts AS (UPDATE post SET due_at = NULL WHERE workspace_id = $1 AND due_at IS NOT NULL)
 UPDATE webhook SET active = false, deleted_at = now() WHERE workspace_id = $1 AND deleted_at IS NULL
 """
+
+# Each after those that refer to it.
+_TABLES = ("event", "replay", "post_change", "account", "webhook", "audit_event", "token")
 
 # What belongs to rows of these tables, and is only written by who holds its row.
 _PARTS = {
@@ -110,9 +107,7 @@ _LOCK = "SELECT id FROM TABLE WHERE workspace_id = $1 ORDER BY id LIMIT $2 FOR U
 
 _REMOVE = """
 WITH gone AS (
-    DELETE FROM TABLE WHERE id IN (SELECT id FROM TABLE WHERE WHOSE ORDER BY id LIMIT $2) RETURNING id
+    DELETE FROM TABLE WHERE id IN (SELECT id FROM TABLE WHERE workspace_id = $1 ORDER BY id LIMIT $2) RETURNING id
 )
 SELECT count(*) AS count FROM gone
 """
-
-_EVENTS = _REMOVE.replace("TABLE", "event").replace("WHOSE", "workspace_id = $1")
