@@ -8,13 +8,14 @@ import sys
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-import psutil
 from asyncpg import Connection
 
 from bench.figures import Figure
-from bench.place import Place, drained, filled, receiver, workers
+from bench.place import Place, cpu_seconds, drained, filled, receiver, workers
 
 DELIVERIES = 20_000
+# Bytes of a document.
+SIZE = 1000
 BARE_CONCURRENCY = 100
 BACKLOG_ROWS = ("deliveries_per_second", "cpu_per_delivery", "deliveries_per_second_absolute")
 VARIATION_ROWS = (
@@ -74,7 +75,7 @@ def worked_off(
     deliveries: int = DELIVERIES,
     *,
     webhooks: int = 100,
-    size: int = 1000,
+    size: int = SIZE,
     delay_ms: float = 0,
     per_event: int = 1,
     processes: int = 1,
@@ -94,10 +95,10 @@ async def _worked_off(
         # Room for the updates to come, as autovacuum makes it on a running system.
         await connection.execute("VACUUM ANALYZE delivery")
         with workers(place, processes) as running:
-            before = sum(_cpu(process) for process in running)
+            before = sum(cpu_seconds(process) for process in running)
             await connection.execute("UPDATE delivery SET due_at = now() WHERE finished_at IS NULL")
             await drained(connection)
-            cpu = sum(_cpu(process) for process in running) - before
+            cpu = sum(cpu_seconds(process) for process in running) - before
             held = max(process.memory_info().rss for process in running) / 2**20
         seconds = await connection.fetchval(
             "SELECT extract(epoch FROM max(finished_at) - min(claimed_at)) FROM delivery WHERE claimed_at IS NOT NULL"
@@ -105,14 +106,9 @@ async def _worked_off(
     return Throughput(deliveries / float(seconds), cpu / deliveries * 1e6, held)
 
 
-def bare_loop(deliveries: int = DELIVERIES, size: int = 1000, concurrency: int = BARE_CONCURRENCY) -> Throughput:
+def bare_loop() -> Throughput:
     """The same requests out of a bare aiohttp loop."""
     with receiver() as url:
-        command = [sys.executable, "-m", "bench.bare", url, str(deliveries), str(concurrency), str(size)]
+        command = [sys.executable, "-m", "bench.bare", url, str(DELIVERIES), str(BARE_CONCURRENCY), str(SIZE)]
         told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return Throughput(told["per_second"], told["cpu_us"], 0)
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)

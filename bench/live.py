@@ -15,7 +15,7 @@ import psutil
 
 from bench.client import HEAR_SECONDS, Api, api, plain, session, subscribed
 from bench.figures import Figure, percentile
-from bench.place import Place, connect
+from bench.place import Place, connect, cpu_seconds
 from domain import database, ids, queue
 from domain.live import Change, Live, Order
 from domain.vocabulary import DeliveryStatus, EventType
@@ -58,14 +58,14 @@ class Crowd:
 
     async def hear(self) -> float:
         """Tell once; seconds until the last one has heard it. The server's CPU is added up."""
-        cpu, begun = _cpu(self.process), time.monotonic()
+        cpu, begun = cpu_seconds(self.process), time.monotonic()
         await self.tell()
         for socket in self.sockets:
             self.heard = await socket.receive_str(timeout=HEAR_SECONDS)
             if '"error' in self.heard:
                 raise RuntimeError(self.heard)
         took = time.monotonic() - begun
-        self.cpu += _cpu(self.process) - cpu
+        self.cpu += cpu_seconds(self.process) - cpu
         return took
 
 
@@ -220,8 +220,3 @@ def _change(workspace: int, number: int) -> Change:
     event = {"id": 1, "uuid": "0" * 36, "type": "post.published", "occurred_at": at}
     data = {"status": "pending", "occurred_at": at, "delivery": delivery, "event": event, "attempt": None}
     return Change("delivery", workspace, number, str(UUID(int=number)), 1, Order.NEXT, at, data)
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)

@@ -117,6 +117,12 @@ def _wait_for(files: list[Path]) -> None:
         time.sleep(0.05)
 
 
+def cpu_seconds(process: psutil.Process) -> float:
+    """What a process has taken so far, in user and in kernel mode."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 async def connect(place: Place) -> asyncpg.Connection:
     """A connection of the bench's own."""
     return await asyncpg.connect(place.settings.database_url)

@@ -2,13 +2,11 @@
 
 import asyncio
 
-from asyncpg import Connection
-
 from bench.client import RENAME_ACCOUNT, Api, account, api, ask, session, steadily, webhook
 from bench.documents import document
 from bench.figures import Figure, percentile
 from bench.latency import arrivals, waits
-from bench.place import Place, connect, receiver, workers
+from bench.place import Place, connect, drained, receiver, workers
 
 OLD = 1_000_000
 RATE = 200
@@ -58,16 +56,10 @@ async def _delivered(place: Place, to: Api, url: str, *, prunes: bool) -> list[f
             await ask(client, to, RENAME_ACCOUNT, id=accounts[number % 20], name=f"n{number}")
 
         await steadily(RATE, SECONDS, rename)
-        await _quiet(connection)
+        await drained(connection)
         await connection.execute("UPDATE webhook SET active = false")
     await connection.close()
     return await waits(place, await arrivals(url), url)
-
-
-async def _quiet(connection: Connection) -> None:
-    async with asyncio.timeout(60):
-        while await connection.fetchval("SELECT count(*) FROM delivery WHERE finished_at IS NULL"):
-            await asyncio.sleep(0.1)
 
 
 async def _old(place: Place) -> int:
