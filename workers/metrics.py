@@ -38,10 +38,11 @@ REDIS_REACHED = Gauge("hookline_redis_reached", "Whether hints are taken from Re
 DATABASE_REACHED = Gauge("hookline_database_reached", "Whether the database answered last time", registry=REGISTRY)
 
 
-class Owed(Collector):
-    """Of all workspaces and workers together, as the database has it; every worker tells the same.
+class BacklogGauges(Collector):
+    """The backlog of all workspaces and workers together, as the database has it: every worker tells the same.
 
-    Nothing once it does not answer: by max() one worker that is cut off would have all the others late for ever.
+    While the database does not answer there are none: people take the max() over all workers, and the last figures of
+    one that is cut off would stay the highest.
     """
 
     backlog: Backlog | None = None
@@ -61,8 +62,8 @@ class Owed(Collector):
             yield GaugeMetricFamily(f"hookline_{name}", documentation, value=value)
 
 
-OWED = Owed()
-REGISTRY.register(OWED)
+BACKLOG = BacklogGauges()
+REGISTRY.register(BACKLOG)
 
 # A rate is known from the first time on only where its counter stood at zero before.
 for _outcome in AttemptOutcome:
@@ -87,7 +88,7 @@ def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> N
 
 def tell(backlog: Backlog | None) -> None:
     """What the database says is owed; None where it does not."""
-    OWED.backlog = backlog
+    BACKLOG.backlog = backlog
     DATABASE_REACHED.set(backlog is not None)
 
 
