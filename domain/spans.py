@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -14,8 +14,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from domain.tracing import Tried
+from domain.verdicts import Result
 from domain.version import VERSION
+from domain.vocabulary import AttemptOutcome
 
 _propagator = TraceContextTextMapPropagator()
 NANOSECONDS = 1_000_000_000
@@ -55,31 +56,33 @@ class Spans:
         _propagator.inject(carrier)
         return carrier.get("traceparent")
 
-    def attempts(self, tried: Sequence[Tried]) -> None:
+    def attempts(self, results: Sequence[Result]) -> None:
         """See Tracer."""
-        for each in tried:
+        for each in results:
             self._attempt(each)
 
-    def _attempt(self, tried: Tried) -> None:
-        parent = _propagator.extract({"traceparent": tried.trace} if tried.trace else {}, Context())
+    def _attempt(self, result: Result) -> None:
+        claimed = result.claimed
+        parent = _propagator.extract({"traceparent": claimed["trace"]} if claimed["trace"] else {}, Context())
         attributes: dict[str, AttributeValue] = {
-            "hookline.delivery": tried.delivery,
-            "hookline.webhook": tried.webhook_id,
-            "hookline.event": tried.event_type,
-            "hookline.attempt": tried.number,
+            "hookline.delivery": str(claimed["uuid"]),
+            "hookline.webhook": claimed["webhook_id"],
+            "hookline.event": claimed["event_type"],
+            "hookline.attempt": claimed["attempt_number"],
         }
-        begun, ended = _nanoseconds(tried.claimed_at), _nanoseconds(tried.claimed_at + tried.duration)
+        begun = _nanoseconds(claimed["claimed_at"])
+        ended = _nanoseconds(claimed["claimed_at"] + timedelta(milliseconds=result.duration_ms))
         waited = self._tracer.start_span(
-            "queue", parent, SpanKind.CONSUMER, attributes, start_time=min(_nanoseconds(tried.due_at), begun)
+            "queue", parent, SpanKind.CONSUMER, attributes, start_time=min(_nanoseconds(claimed["due_at"]), begun)
         )
         waited.end(begun)
         span = self._tracer.start_span(
             "attempt", trace.set_span_in_context(waited, Context()), SpanKind.CLIENT, attributes, start_time=begun
         )
-        span.set_attribute("hookline.outcome", tried.outcome)
-        if tried.response_status is not None:
-            span.set_attribute("http.response.status_code", tried.response_status)
-        if not tried.succeeded:
+        span.set_attribute("hookline.outcome", result.outcome)
+        if result.response_status is not None:
+            span.set_attribute("http.response.status_code", result.response_status)
+        if result.outcome is not AttemptOutcome.SUCCEEDED:
             span.set_status(StatusCode.ERROR)
         span.end(ended)
 

@@ -5,49 +5,13 @@ travels with the event, in the database, so that a retry after days still belong
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from domain.errors import Misconfigured
 from domain.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One attempt as its trace tells it."""
-
-    # The trace of its event, as in a W3C traceparent header; None where that has none.
-    trace: str | None
-    delivery: str
-    webhook_id: int
-    event_type: str
-    number: int
-    due_at: datetime
-    claimed_at: datetime
-    duration: timedelta
-    outcome: str
-    response_status: int | None
-    succeeded: bool
-
-
-def tried(claimed: Mapping[str, Any], duration_ms: int, outcome: str, response_status: int | None) -> Tried:
-    """An attempt of a claimed row."""
-    return Tried(
-        trace=claimed["trace"],
-        delivery=str(claimed["uuid"]),
-        webhook_id=claimed["webhook_id"],
-        event_type=claimed["event_type"],
-        number=claimed["attempt_number"],
-        due_at=claimed["due_at"],
-        claimed_at=claimed["claimed_at"],
-        duration=timedelta(milliseconds=duration_ms),
-        outcome=outcome,
-        response_status=response_status,
-        succeeded=outcome == "succeeded",
-    )
+from domain.verdicts import Result
 
 
 class Tracer(Protocol):
@@ -62,7 +26,7 @@ class Tracer(Protocol):
     def current(self) -> str | None:
         """The trace that is under way here, as in a W3C traceparent header."""
 
-    def attempts(self, tried: Sequence[Tried]) -> None:
+    def attempts(self, results: Sequence[Result]) -> None:
         """The spans of attempts that have ended."""
 
     def close(self) -> None:
@@ -83,7 +47,7 @@ class NoTraces:
         """See Tracer."""
         return None
 
-    def attempts(self, tried: Sequence[Tried]) -> None:
+    def attempts(self, results: Sequence[Result]) -> None:
         """See Tracer."""
 
     def close(self) -> None:

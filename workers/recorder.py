@@ -20,7 +20,6 @@ from domain.outcome import Outcome
 from domain.queue import Owed
 from domain.request import OutgoingRequest
 from domain.tasks import end
-from domain.tracing import tried
 from domain.unit import Domain
 from domain.verdicts import Result, result_of
 from domain.vocabulary import DeliveryStatus
@@ -157,9 +156,7 @@ class Recorder:
         if self._lines.wanted:
             self._lines.write(map(_line, results))
         if self._domain.tracer.enabled:
-            self._domain.tracer.attempts(
-                [tried(each.claimed, each.duration_ms, each.outcome, each.response_status) for each in results]
-            )
+            self._domain.tracer.attempts(results)
 
     def _hint_at_retries(self, changes: Sequence[Change]) -> None:
         for change in changes:
