@@ -13,11 +13,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from yarl import URL
 
 from domain.errors import Fault, FaultCode
+from domain.request import LONGEST_URL
+from domain.settings import Network
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
-MAX_URL_LENGTH = 2048
 # One sentence for every forbidden place: a second one would help to map the inside network.
 REFUSED = "Deliveries may not go there."
 HIGHEST_PORT = 65_535
@@ -118,7 +118,7 @@ class AddressPolicy:
 
     def permits_port(self, port: int) -> bool:
         """Whether a connection to this port may be opened."""
-        return 0 < port < 65536 and port not in DENIED_PORTS and port not in self.denied_ports
+        return 0 < port <= HIGHEST_PORT and port not in DENIED_PORTS and port not in self.denied_ports
 
     def judge(self, host: str, port: int) -> None:
         """Raises AddressRefused unless a socket may be connected to this literal address and port."""
@@ -132,8 +132,8 @@ class AddressPolicy:
 
 def check_url(url: str, policy: AddressPolicy) -> list[Fault]:
     """All that is wrong with a callback URL as text; no name is looked up. The faults carry no field path."""
-    if len(url) > MAX_URL_LENGTH:
-        return [Fault(FaultCode.TOO_LONG, f"A URL may have at most {MAX_URL_LENGTH:,} characters.")]
+    if len(url) > LONGEST_URL:
+        return [Fault(FaultCode.TOO_LONG, f"A URL may have at most {LONGEST_URL:,} characters.")]
     if message := _fault_of_text(url):
         return [_invalid(message)]
     try:

@@ -20,6 +20,7 @@ Headers = tuple[tuple[str, str], ...]
 MOST_HEADERS = 20
 LONGEST_NAME = 100
 LONGEST_VALUE = 1024
+# Of a callback URL, and of what the log keeps of it.
 LONGEST_URL = 2048
 # A document of so many characters is encoded once for all that get it next.
 LARGE = 32 * 1024

@@ -10,10 +10,11 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from domain.addresses import AddressPolicy, Network
+from domain.addresses import AddressPolicy
 from domain.guarded_socket import OPEN
 from domain.request import OutgoingRequest
 from domain.sender import Sender, SenderLimits
+from domain.settings import Network
 from domain.vocabulary import HttpMethod
 from tests.domain.hostile_receivers.hostile import Serve
 from tests.domain.name_server import NameServer
