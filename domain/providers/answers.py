@@ -25,6 +25,7 @@ AMBIGUOUS_WAIT: Final = timedelta(seconds=30)
 LONGEST_MESSAGE: Final = 300
 LONGEST_LABEL: Final = 200
 LONGEST_KEY: Final = 200
+LONGEST_ADDRESS: Final = 2048
 
 # Of a document, counted by its brackets and commas: each takes some hundred bytes of memory, and 1 MiB of the smallest
 # ones 30 MiB, for as long as the network is talked to. Twenty statuses have a few thousand.
@@ -138,9 +139,9 @@ def key(value: Any) -> str | None:
     return value if is_key else None
 
 
-def web_address(value: Any, longest: int = 2048) -> str | None:
+def web_address(value: Any) -> str | None:
     """An address that may be shown as a link or a picture; a hostile server's "javascript:" may not."""
-    is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= longest
+    is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
     return value if is_web and value.isprintable() else None
 
 

@@ -108,7 +108,7 @@ class Profile:
 class TextMeasure:
     """How long a text is as the network counts it, what it allows, and which parts would become links.
 
-    `unit` is the plural noun for a person ("characters", "graphemes").
+    `unit` is the plural noun for a person ("characters", "bytes").
     """
 
     length: int
@@ -131,10 +131,6 @@ class PublishingAccount:
     credentials: dict[str, Any] = field(repr=False)
 
 
-async def _forget(progress: dict[str, Any]) -> None:
-    """Keeps nothing: for tests and for providers without progress."""
-
-
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One post on its way to one account.
@@ -148,8 +144,8 @@ class Publication:
     text: str
     key: str
     now: datetime
+    remember: Callable[[dict[str, Any]], Awaitable[None]]
     progress: dict[str, Any] = field(default_factory=dict)
-    remember: Callable[[dict[str, Any]], Awaitable[None]] = _forget
 
 
 @dataclass(frozen=True, slots=True)

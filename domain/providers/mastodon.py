@@ -89,7 +89,7 @@ class Mastodon:
         )
 
     def measure(self, text: str, account_data: dict[str, Any]) -> TextMeasure:
-        """Characters as Mastodon counts them: a link as 23, a mention without its domain."""
+        """Characters as Mastodon counts them: a link as so many as the server says, a mention without its domain."""
         per_link = account_data.get("characters_per_link", DEFAULT_PER_LINK)
         limit = account_data.get("max_characters", DEFAULT_LIMIT)
         return TextMeasure(count(text, per_link), limit, linked(text))
