@@ -159,7 +159,7 @@ def seal_credentials(vault: Vault, account: Account, credentials: dict[str, Any]
 
 
 def opened_credentials(vault: Vault, account: Account) -> dict[str, Any]:
-    """What the network needs to publish; {} once the account is deleted."""
+    """What the network needs to publish; {} once the account is deleted. Raises CannotOpen."""
     if account.sealed_credentials is None:
         return {}
     sealed, place = account.sealed_credentials, account.workspace_id

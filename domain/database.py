@@ -106,7 +106,10 @@ def credentials(url: str, *, patient: bool = False) -> dict[str, Any]:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[None]:
-    """The database, for as long as the block lasts. Connections are made when they are first needed."""
+    """The database, for as long as the block lasts. Connections are made when they are first needed.
+
+    Raises Misconfigured.
+    """
     await Tortoise.init(config=configuration(settings), _enable_global_fallback=True)
     try:
         yield

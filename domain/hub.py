@@ -26,7 +26,7 @@ READ_COUNT = 500
 ANSWER_SECONDS = BLOCK_MS / 1000 + 1
 # How long to wait before asking a Redis that is away again.
 AWAY_SECONDS = 0.25
-# Losses are looked for as often at least: what is looked at is kept on.
+# Losses are looked for at least this often, for looking also keeps a watched stream from running out (KEPT_SECONDS).
 LOOK_SECONDS = 3600.0
 
 Found = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class Attachment:
-    """One listener's place: it hears every entry after `position`, until `close`."""
+    """One listener's place: it hears every entry after `position`, until `close` or until `on_lost` was called."""
 
     position: str
     on_entry: Callable[[Entry], None]

@@ -106,8 +106,8 @@ class Live:
         committed_until: Callable[[], Awaitable[datetime]],
         identity: Callable[[], Awaitable[str]],
     ) -> None:
-        """`committed_until` tells a time of the database's before which everything is committed, `identity` which
-        database it is."""
+        """`committed_until` tells a time, by the database's clock, before which everything is committed; `identity`
+        tells which database it is."""
         self._redis = redis
         self._committed_until = committed_until
         self._identity = identity
@@ -210,9 +210,9 @@ class Live:
             await pipe.execute()
 
     async def held(self, places: Sequence[tuple[int, str]]) -> list[bool]:
-        """Of workspaces and cursors: whether the workspace's stream still has that entry.
+        """For each workspace and cursor, whether the workspace's stream still has that entry.
 
-        Whoever asks watches the stream, so it is kept on.
+        Whoever asks watches the stream, so it is kept for another KEPT_SECONDS. Raises what redis-py raises.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             for workspace_id, cursor in places:

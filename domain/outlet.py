@@ -23,17 +23,17 @@ from domain.tasks import end
 # How long commits are gathered.
 WINDOW_SECONDS = 0.002
 SETTLE_SECONDS = 0.05
-# More than that is left to the database loop.
+# Where more changes or hints than that wait, all of them are left to the database loop; of posts, those beyond it.
 MOST_WAITING = 20_000
 CHANGES_PER_CALL = 500
 # A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what is due.
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
-# A delivery is settled once its last change stands in the stream and no other has come since. One that waits is locked:
-# a claim that is under way relies on the row here, and would end up DELIVERING without anybody to watch its lease.
-# What others hold, such as a loop that settles the same, is theirs: waiting for each other, both would deadlock.
-# Lateral, with a limit: a plan that was made of empty tables, and is kept, joins each row with all of the other.
+# A delivery is settled once its last change stands in the stream and no other has come since; then its row here goes.
+# One that waits is locked first: a claim under way relies on that row, and without it nobody would watch its lease.
+# Rows that others hold are skipped: two that settle the same, and wait for each other, would deadlock.
+# Lateral, with a limit: a plan made while the tables were empty is kept, and would join each row with a whole table.
 SETTLE = """
 WITH told AS MATERIALIZED (
     SELECT told.*, d.status FROM unnest($1::bigint[], $2::int[]) AS told (id, change) CROSS JOIN LATERAL (

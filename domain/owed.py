@@ -1,6 +1,7 @@
 """What is owed: which webhooks have deliveries that are due and which posts are, as the database loop finds them.
 
-When a delivery is due is no state of it: those change in domain/deliveries.py alone.
+When a delivery is due is no state of it: those change in domain/deliveries.py alone. Everything here raises Unavailable
+where PostgreSQL is out of reach.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,15 +29,15 @@ async def due_webhooks(limit: int) -> Sequence[Row]:
 async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
     """Have what waits to be tried again tried now; what the receiver put off by Retry-After only if `asked_for_too`.
 
-    Of more than MOST_MADE_DUE, those whose time would have come first.
+    At most MOST_MADE_DUE of them, those that are due first; the others keep their time.
     """
     await rows(_MAKE_DUE, webhook_id, asked_for_too, MOST_MADE_DUE)
 
 
 async def make_due_elsewhere(tried: Mapping[int, str]) -> set[int]:
-    """Have those of these deliveries tried again now whose webhook has another URL than the one given; returns them.
+    """Have deliveries tried again now whose webhook has another URL than that of their last attempt; returns them.
 
-    Raises Unavailable.
+    `tried` has the URL of each delivery's last attempt, by the delivery's key.
     """
     ids = sorted(tried)
     return {row["id"] for row in await rows(_MAKE_DUE_ELSEWHERE, ids, [tried[each] for each in ids])}

@@ -227,7 +227,7 @@ RETURNING post_account.id
 
 
 async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishResult) -> None:
-    """Keep how one account went, as soon as it is known. Raises LostLease."""
+    """Keep how one account went, as soon as it is known. Raises LostLease and Unavailable."""
     async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         await _held_post(claimed)
         if isinstance(result, Unauthorized) and not await accounts.lose_authorization(unit, held.account):
@@ -265,7 +265,7 @@ async def _keep_credentials(unit: Unit, account: Account, credentials: dict[str,
 
 
 async def finish(domain: Domain, claimed: Claimed) -> None:
-    """Give the post back until its next account is due, or end it with its event. Raises LostLease."""
+    """Give the post back until its next account is due, or end it with its event. Raises LostLease and Unavailable."""
     async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         post = await _held_post(claimed)
         entries = await entries_of(post)

@@ -74,7 +74,7 @@ def redis_settings(url: str) -> RedisSettings:
 def connect(url: str, answer_seconds: float | None = None) -> ArqRedis:
     """A client that connects when it is first used, and gives up soon: nobody waits for Redis.
 
-    `answer_seconds` bounds each answer; a read that blocks waits longer.
+    `answer_seconds` bounds each answer; a read that blocks waits longer. Raises Misconfigured.
     """
     found = redis_settings(url)
     place: dict[str, Any] = (

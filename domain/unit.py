@@ -54,8 +54,8 @@ class Domain:
     outlet: Outlet
     hub: Hub
     tracer: Tracer
-    # Many posts are published at once, for networks are slow. Of the connections to the database they take no more, or
-    # deliveries wait for theirs.
+    # Many posts are published at once, for networks are slow. They use no more connections to the database than these,
+    # or deliveries would wait for theirs.
     posts_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE))
 
     @asynccontextmanager
@@ -128,7 +128,7 @@ def check(settings: Settings) -> None:
 async def opened(settings: Settings) -> AsyncIterator[Domain]:
     """All that a process needs, connected for as long as the block lasts.
 
-    Neither PostgreSQL nor Redis need be there yet: each is asked when it is first needed.
+    Neither PostgreSQL nor Redis need be there yet: each is asked when it is first needed. Raises Misconfigured.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(connected(settings))

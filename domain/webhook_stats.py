@@ -35,6 +35,7 @@ async def read(webhook_ids: list[int], since: datetime | None, until: datetime |
     """How the deliveries made from `since` until before `until` fared, for every webhook asked for.
 
     Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
+    Raises Unavailable.
     """
     until = until or datetime.now(UTC)
     since = since or max(until, EPOCH) - STATS_SPAN

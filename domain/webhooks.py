@@ -78,10 +78,11 @@ async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
 
 
 async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhook:
-    """Change what is given. Switching it on again, or giving it another URL, forgets that its endpoint was failing.
+    """Change what is given. But for secret and headers, a value that it has already changes nothing.
 
-    What waits to be tried again is due at once then. What it is already changes nothing. Raises Refused with all
-    that is wrong.
+    Switching it on again, or giving it another URL, forgets that its endpoint was failing, and what waits to be tried
+    again is due at once. What the receiver put off by Retry-After stays so, unless the URL is another. Raises Refused
+    with all that is wrong.
     """
     webhook = await _locked(unit, webhook_id)
     given = {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not UNSET}
@@ -102,9 +103,9 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
 
 
 async def delete(unit: Unit, webhook_id: int) -> None:
-    """Delete a webhook: what waits is cancelled, of very many 5,000 a second; its secrets are wiped, its log stays.
+    """Delete a webhook and wipe its secrets; its log stays. Raises Refused (NOT_FOUND).
 
-    Raises Refused (NOT_FOUND).
+    What waits for it is cancelled: 5,000 deliveries with it, of more the database loop cancels as many each second.
     """
     webhook = await _locked(unit, webhook_id)
     webhook.deleted_at = datetime.now(UTC)

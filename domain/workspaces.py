@@ -50,7 +50,10 @@ class NewToken:
 
 
 async def authenticate(secret: str, now: datetime) -> Actor:
-    """Whose token this is; two indexed queries, and none for junk. Raises Unauthenticated and Unavailable."""
+    """Whose token this is. Two indexed queries, and once a minute an update; none for junk.
+
+    Raises Unauthenticated and Unavailable.
+    """
     if not _is_well_formed(secret):
         raise Unauthenticated
     tokens = await read(Token, _OPENS, _digest(secret), now)

@@ -1,7 +1,7 @@
 """Pruning: the sweeps of domain/retention.py, beside delivery and never in its way.
 
-Every worker offers to take the next page; the database lets one at a time. After each page it rests for several times
-as long as the page took, so that cleaning up takes a small, fixed share of the database.
+Every worker offers to take the next page; the database lets one at a time. Then it rests nine times as long as the page
+took, a second at most, so that cleaning up takes a small share of the database.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from domain.retention import Swept
 from domain.settings import Settings
 from workers import metrics
 
-# Of the time, at most one part in ten is spent removing (docs/decisions/0120-retention.md has the measurements).
+# One part in ten of the time is spent removing (docs/decisions/0120-retention.md has the measurements).
 REST_FACTOR = 9.0
 SHORTEST_REST_SECONDS = 0.02
-# In a worker that is busy a page takes long without any work for the database: it must not fall behind for that.
+# A page takes long where the worker is busy, without any work for the database: cleaning up must not fall behind then.
 LONGEST_REST_SECONDS = 1.0
 # When there was nothing to remove.
 IDLE_SECONDS = 60.0
@@ -63,5 +63,5 @@ class Prune:
 
 
 def rest_after(took: float) -> float:
-    """How many seconds to rest after a page of each sweep that took so many."""
+    """How many seconds to rest after a page of each sweep that took so many: REST_FACTOR times that, from 0.02 to 1."""
     return min(max(took * REST_FACTOR, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)

@@ -134,7 +134,7 @@ class Delivery(Model):
     max_attempts = fields.SmallIntField()
     # Attempts that count towards max_attempts.
     attempt_count = fields.SmallIntField(default=0)
-    # Attempts whose worker died.
+    # Attempts that ended for a reason of ours: the worker died, or could not send. They are not in attempt_count.
     interrupted_count = fields.SmallIntField(default=0)
     # The attempt under way, or the last one: the fence. A result is recorded only where this is still its number.
     attempt_number = fields.SmallIntField(default=0)
