@@ -10,9 +10,9 @@ from domain.owed import UNFINISHED
 
 # Counting more than that would cost more than it tells.
 MOST_COUNTED = 100_000
-# Of these last deliveries the recent ones are told by how they fared.
+# How many of the newest deliveries `recent` looks at.
 RECENT_DELIVERIES = 10_000
-# Of what waits for one webhook in trouble.
+# Up to which what waits for one webhook in trouble is counted.
 MOST_WAITING = 1000
 
 Row = Mapping[str, Any]
@@ -76,7 +76,7 @@ async def waiting() -> int:
 
 
 async def recent(since: timedelta) -> dict[str, int]:
-    """How the last RECENT_DELIVERIES fared, as far as they were made in `since`; by status. Raises Unavailable."""
+    """How many of the newest RECENT_DELIVERIES, if made in the last `since`, have each status. Raises Unavailable."""
     found: Sequence[Row] = await rows(_RECENT, RECENT_DELIVERIES, since)
     return {row["status"]: row["count"] for row in found}
 

@@ -81,7 +81,8 @@ FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id L
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
 # What somebody holds is left for later: whoever waits for thousands, in no order, deadlocks with claims and erasures.
-# An array, or a planner that knows of nothing unfinished finds them anew for each that is: over 30 s for 20,000.
+# An array, which is made once. Where statistics know of nothing unfinished, a planner would have run what makes it
+# once for each unfinished delivery: over 30 s for 20,000.
 _CANCEL_LEFT = _CANCEL.replace(
     "WHICH",
     """id = ANY (ARRAY(
@@ -220,7 +221,7 @@ def _ended(result: Result, row: Row) -> Change:
     return change_of({**result.claimed, **row}, row["recorded_at"], Order.NEXT, attempt)
 
 
-# A webhook's new URL has asked for no time, and nobody knows yet how it fares.
+# Where the webhook got another URL meanwhile, the next attempt is due at once: nobody knows yet how that one fares.
 _RECORD = """
 WITH o AS (
     SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::interval[], $5::bool[], $6::int[], $7::text[],
@@ -268,7 +269,7 @@ class Watch:
 
 
 # Lateral, or a planner that knows how few are DELIVERING walks the whole table of deliveries once a second.
-# A worker may have died weeks ago: more milliseconds than an integer holds.
+# A worker may have died weeks ago, and those are more milliseconds than the column holds.
 _INTERRUPT = """
 WITH looked_at AS MATERIALIZED (
     SELECT delivery_id FROM unsettled WHERE check_at <= now() AND delivery_id > $4 ORDER BY delivery_id LIMIT $5

@@ -58,7 +58,7 @@ def _leave(unit: Unit, made: Sequence[Row]) -> None:
     unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
 
 
-# One row for each delivery; one without any where there is none.
+# One row for each delivery that was made; where nobody listens, one row with the event alone.
 _MAKE = """
 WITH EVENT, made AS (
     INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id)

@@ -2,8 +2,8 @@
 
 Timeouts and failed connections in a row open its circuit: nothing is sent for a while, then one delivery as a probe,
 and so on with longer pauses until somebody answers. A webhook that only failed for days, or answered 410 Gone, is
-disabled. Of a time in which nothing was sent a day counts at most: who gets a delivery a week and was away for two of
-them may have been there in between.
+disabled. Of a pause in which nothing was sent, one day at most counts as failing: an endpoint that gets a delivery a
+week, and was away for two of them, may have been there in between.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
 OPENS_AFTER = 5
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
-# As long as the longest wait between two attempts.
+# The longest wait of the schedule (domain/retry.py).
 LONGEST_SILENCE = timedelta(days=1)
 UNREACHABLE = frozenset(
     {
@@ -37,7 +37,8 @@ class Sign:
     # Where it went: that an earlier URL failed says nothing of the present one.
     callback_url: str
     outcome: Outcome
-    # Whether it was the probe of an open circuit. A test that a person sends passes one too, and puts off nothing.
+    # Whether it was the probe of an open circuit. A person's test passes an open circuit too, but is no probe: where it
+    # fails, the pause grows no longer.
     probed: bool
     # Whether the webhook was failing, or its circuit open, when the attempt was recorded.
     was_failing: bool

@@ -3,26 +3,27 @@
 The last argument of each is our database. Where Redis serves another one, each does nothing and answers nil.
 """
 
-# Kept per workspace; about 1 kB each. A cursor older than that is told to read again.
+# Changes that a stream keeps, of about 1 kB each. Who comes with an older cursor is told to read again.
 KEPT_CHANGES = 50_000
-# Posts may be hundreds of times as large: a stream that grew beyond this loses the older half of its changes. It is
-# measured, which takes milliseconds, where changes of more than so many bytes are added: always where a script adds
-# 64 KiB of them, and else as often as their share of those; in one script again after so many more only, for Redis
-# answers nobody meanwhile.
+# Bytes that a stream keeps, for changes of posts may be hundreds of times as large: beyond these it loses the older
+# half of its changes. Measuring a stream takes milliseconds, in which Redis answers nobody. So a script measures it
+# only where it adds changes of more than LARGE_CHANGE bytes: always where those have 64 KiB together, with less as
+# often as their share of 64 KiB (one time in four with 16 KiB), and again only after MEASURED_EACH more bytes of them.
 KEPT_BYTES = 64 * 1024 * 1024
 LARGE_CHANGE = 2 * 1024
 MEASURED_EACH = 8 * 1024 * 1024
-# What is older goes too, but for so many of the last, from which the readers of a quiet workspace go on. And a stream
-# goes whole that nobody has watched or written to for as long.
+# Changes older than this go, but for the last KEPT_OLD: with those, readers of a quiet workspace can go on. A stream
+# that nobody has watched or written to for as long goes whole.
 KEPT_SECONDS = 24 * 3600
 KEPT_OLD = 1_000
-# How many changes of one workspace may have one millisecond in their ids.
+# How many changes of one workspace may have the same millisecond in their ids.
 SPAN = 2**20
-# How far the time that is recalled of a change may lie before the one at which it was committed, in microseconds.
+# In microseconds: a retry is recalled with the time at which its attempt ended, and may have been committed this much
+# later.
 DOUBT = 200_000
-# Here stands which database this Redis serves.
+# The key that says which database this Redis serves.
 SERVED = "hookline:database"
-# And here since when it has kept the streams, in milliseconds: what was added before that, it was emptied of.
+# The key that says since when it has kept the streams, in milliseconds: it was emptied of what was added before.
 BEGUN = "hookline:begun"
 # The verdicts of APPEND: held back until what comes before it is told; stands there; no stream yet.
 HELD, STANDS, NO_STREAM = range(3)
@@ -96,10 +97,11 @@ local function add(stream, workspace, ...)
 end
 """
 
-# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry. The last word
-# is "workspace id" of what the teller added last. Where that is not there, though neither trimmed nor forgotten since,
-# Redis has gone back to an older copy: a replica took over, or a crash lost the end of its file. What it lost nobody
-# tells again, and cursors from before lead past it, so all streams begin anew.
+# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry. After them
+# comes "workspace id" of the entry that this process added last. Where that entry is gone, and was neither trimmed nor
+# forgotten, Redis has gone back to an older copy: a replica took over, or a crash lost the end of its file. What it
+# lost is not told again, and who resumes from an older cursor would not notice. So all streams begin anew
+# (docs/decisions/0139-a-redis-that-went-back.md).
 APPEND = """
 local begun = tonumber(redis.call('GET', 'BEGUN') or nil)
 local home, mine, ms, place = string.match(table.remove(ARGV), '(%d+) ((%d+)-(%d+))')
@@ -158,9 +160,9 @@ return taken
 """
 
 # A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
-# missing: they read the database, where they find all that was committed before the marker was made. So the loop does
-# not tell again what happened before `since`, the time before which all had been committed by then.
-# Returns the stream's last id. An erased workspace has none, whoever still watches it or tells of it late.
+# missing: they read the database, where they find all that was committed before the marker was made. `since` is a time
+# before which everything had been committed by then, so the loop does not tell again what happened before it.
+# Returns the stream's last id. An erased workspace gets no stream, whoever still watches it or tells of it late.
 OPEN = """
 local since, workspace = ARGV[1], ARGV[2]
 local stream = 'hookline:live:' .. workspace

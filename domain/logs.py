@@ -1,6 +1,6 @@
 """Logs: one line for each thing that a person may want to know of, as JSON or for people.
 
-What is away for a while is said once a minute: a Redis that is away would be told of many times a second.
+A warning that repeats itself is written once a minute: a Redis that is away would be told of many times a second.
 
 Secrets never reach a log call; as a last line of defence, what looks like one of our tokens is blotted out here.
 """

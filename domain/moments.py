@@ -11,8 +11,8 @@ from domain.database import rows
 from domain.ids import LARGEST_KEY
 from domain.tables import Delivery, Event
 
-# A delivery has the time at which its transaction began and the id of when it was made: no transaction lasts that
-# long, nor is a clock set back by so much.
+# A row has the time at which its transaction began, but the id of the moment at which it was written. No transaction
+# lasts that long, nor is a clock set back by so much.
 DOUBT = timedelta(hours=1)
 # No row is older, and the calendar has a first day.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,9 +21,9 @@ _MADE_AT: dict[type[Model], str] = {Delivery: "created_at", Event: "occurred_at"
 
 
 async def ids_between(table: type[Model], since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """All rows made from `since` until before `until` have an id above the first number and up to the second.
+    """Where the rows made in [since, until) lie: their ids are above the first number, and up to the second.
 
-    Some others have as well: what is looked for must still be told by its time. Raises Unavailable.
+    Some other rows lie there too, so a query must still compare their times. Raises Unavailable.
     """
     after = 0 if since is None else await _last_before(table, max(since, EPOCH) - DOUBT)
     if until is None or until >= datetime.now(UTC) - DOUBT:

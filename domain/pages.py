@@ -45,9 +45,9 @@ async def page(
 
     `read` makes rows of what the query finds, rows of its table unless told; each has a `pk`.
 
-    Raises Refused (OUT_OF_RANGE, INVALID) with the field that is at fault. With a cursor, there is taken to be a row on
-    its other side: the row that the cursor came from. But who reads by `first` up to one, or by `last` from one on,
-    is told where that part ends, not the list: so has it https://relay.dev/graphql/connections.htm.
+    The row that a cursor came from counts as one beyond it: after a cursor there is a previous page, and before one a
+    next page. But `first` with `before`, and `last` with `after`, tell of the part up to that cursor alone, as
+    https://relay.dev/graphql/connections.htm has it. Raises Refused (OUT_OF_RANGE, INVALID) with the field at fault.
     """
     table = queryset.model
     size, after, before = _checked(table, request)

@@ -25,7 +25,7 @@ LONGEST_URL = 2048
 # A document of so many characters is encoded once for all that get it next.
 LARGE = 32 * 1024
 HIDDEN = "(hidden)"
-# Of a secret that a receiver sends back; shorter ones would take half of what it says with them.
+# A secret that comes back in an answer is hidden from this length on; hiding shorter ones would garble the answer.
 SHORTEST_HIDDEN = 4
 
 # Of one connection, not of the request (RFC 9110, section 7.6.1), or about where a message ends.

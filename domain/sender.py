@@ -45,8 +45,8 @@ PROVIDER_ANSWER: Final = 1024 * 1024
 KEEP_ALIVE: Final = 4.0
 # Idle connections that are kept besides those in use.
 IDLE_CONNECTIONS: Final = 1000
-# To networks: as many as a worker publishes posts (workers/publish.py), to as many accounts as a post may have. With
-# fewer, twenty posts of one workspace to a network that hangs would leave the others' none.
+# To networks: the posts that a worker publishes at once (workers/publish.py), times the accounts that a post may have
+# (post_checks.py). With fewer, twenty posts of one workspace to a network that hangs would leave others none.
 NETWORK_CONNECTIONS: Final = 40 * 50
 # A look-up may take this long per try and server; a name that is not found in so many fails the attempt.
 DNS_SECONDS: Final = 2.0

@@ -14,9 +14,12 @@ def check_text(
     required: bool = True,
     lines: bool = False,
 ) -> None:
-    """Note what is wrong with a text: blank though `required`, more than `longest` characters, or characters that
-    PostgreSQL or JSON cannot carry. Control characters are wrong too, but line ends and tabs are not where `lines`; and
-    in one line what turns the text around it: U+202A to U+202E, U+2066 to U+2069."""
+    """Note what is wrong with a text: it is blank though `required`, has more than `longest` characters, or one that is
+    not allowed: half of a surrogate pair, or a control character.
+
+    With `lines`, line ends and tabs are allowed. Without, so are none of the characters that turn the direction of the
+    text around them: U+202A to U+202E, U+2066 to U+2069.
+    """
     if required and not any(_is_seen(character) for character in value):
         faults.add(FaultCode.REQUIRED, f"{what} must not be blank.", *field)
     elif len(value) > longest:

@@ -27,8 +27,8 @@ LONGEST_LABEL: Final = 200
 LONGEST_KEY: Final = 200
 LONGEST_ADDRESS: Final = 2048
 
-# Of a document, counted by its brackets and commas: each takes some hundred bytes of memory, and 1 MiB of the smallest
-# ones 30 MiB, for as long as the network is talked to. Twenty statuses have a few thousand.
+# Values in a document, counted by brackets and commas. Each takes some hundred bytes of memory while the network is
+# talked to: 1 MiB of the smallest would take 30 MiB. Twenty statuses have a few thousand.
 MOST_VALUES: Final = 50_000
 
 NOT_AVAILABLE: Final = frozenset({408, 425, 429})
