@@ -9,13 +9,13 @@ from domain.unit import Unit
 from domain.vocabulary import EventType
 
 
-async def record(unit: Unit, event_type: EventType, data: dict[str, Any], note: Note | None = None) -> int:
+async def record(unit: Unit, event_type: EventType, data: dict[str, Any], note: Note | None = None) -> None:
     """Keep that something happened, with one delivery for each active webhook of the workspace that listens.
 
     `data` is what `payloads` made; `note` is of who did it, where that is to be kept as well. It all stands or falls
-    with the unit's transaction; nobody need listen. Returns the event's id.
+    with the unit's transaction; nobody need listen.
     """
-    return await dispatch.create_with_event(unit, event_type, payloads.document(event_type, data), note)
+    await dispatch.create_with_event(unit, event_type, payloads.document(event_type, data), note)
 
 
 async def make(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:
