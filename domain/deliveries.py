@@ -108,7 +108,8 @@ class Room:
 
 
 async def claim(delivery_ids: Iterable[int], lease: timedelta) -> Sequence[Row]:
-    """Take those of these deliveries that are due. What is claimed, finished or cancelled already falls out.
+    """Take those of these deliveries that are due. What is claimed or finished already, or whose webhook is deleted,
+    switched off or spared, falls out (but tests go to the latter two).
 
     The rows hold all that an attempt needs, event and webhook included. Raises Unavailable.
     """

@@ -28,8 +28,9 @@ class Erased:
 
 
 async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], None] = lambda _: None) -> int:
-    """Remove a workspace and everything in it; returns how many rows that were. `tell` hears of every page.
+    """Remove a workspace and everything in it. `tell` hears of every page.
 
+    Returns how many rows that were, without those of attempts, of what is unsettled and of posts on single accounts.
     Raises Unavailable where PostgreSQL or Redis is out of reach: then the workspace is still there.
     """
     await rows(_CLOSE, workspace.id)

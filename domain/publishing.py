@@ -99,7 +99,7 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
 
 
 async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
-    """Take a post that is free and, as its accounts that are to be tried, due by `now`. Raises Unavailable."""
+    """Take a post that is due and free by `now`, with its accounts that are due; None where not. Raises Unavailable."""
     begun = time.monotonic()
     async with domain.posts_at_once:
         if not (found := await read(Workspace, _WHOSE, post_id)):

@@ -17,8 +17,8 @@ from domain.vocabulary import AttemptOutcome
 FIRST_WIDTH = 10
 # How many places a lane takes before the next workspace has its turn.
 TURN = 10
-# Below this share of free places, the fewer there are, the far fewer a lane may hold: so hundreds of endpoints that
-# hang do not take the last places from those that answer.
+# Where less than this share of the places is free, a lane may hold fewer, and far fewer the scarcer they are: hundreds
+# of endpoints that hang must not take the last places from those that answer.
 SCARCE = 0.5
 # So many lanes are kept at most, for webhooks come and go.
 MOST_REMEMBERED = 10_000

@@ -148,8 +148,8 @@ def web_address(value: Any) -> str | None:
 def wait_asked_for(reply: Reply, now: datetime) -> timedelta | None:
     """How long the network asks us to wait, between one second and a day; None where it does not say.
 
-    Retry-After, X-RateLimit-Reset as a date (Mastodon) and RateLimit-Reset in unix seconds (Bluesky) or in seconds from
-    now (the IETF's draft).
+    It says so by Retry-After or, with 429 alone, by X-RateLimit-Reset as a date (Mastodon) or RateLimit-Reset, in unix
+    seconds (Bluesky) or in seconds from now (the IETF's draft).
     """
     wait = parse_retry_after(reply.headers.get("retry-after"), now)
     if wait is None and reply.status == 429:
