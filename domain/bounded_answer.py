@@ -21,7 +21,7 @@ VALUE_KEPT: Final = 4096
 _HIDDEN: Final = HIDDEN.encode()
 
 
-async def read_answer(response: ClientResponse, deadline: float, hidden: Sequence[str] = ()) -> Answer:
+async def read_answer(response: ClientResponse, deadline: float, hidden: Sequence[str]) -> Answer:
     """The answer as it is logged; `deadline` is in the loop's time. Whatever happens to the body is no failure.
 
     `hidden` are secrets of the request, which a receiver may send back; they do not stand in the answer.

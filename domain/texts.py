@@ -10,7 +10,7 @@ def check_text(
     value: str,
     *field: str,
     longest: int,
-    what: str = "This",
+    what: str,
     required: bool = True,
     lines: bool = False,
 ) -> None:
