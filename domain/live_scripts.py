@@ -12,8 +12,8 @@ KEPT_CHANGES = 50_000
 KEPT_BYTES = 64 * 1024 * 1024
 LARGE_CHANGE = 2 * 1024
 MEASURED_EACH = 8 * 1024 * 1024
-# Changes older than this go, but for the last KEPT_OLD: with those, readers of a quiet workspace can go on. A stream
-# that nobody has watched or written to for as long goes whole.
+# Changes older than this go, KEPT_OLD at a time, while a stream has more than twice as many: from what is left, readers
+# of a quiet workspace go on. A stream that nobody has watched or written to for as long goes whole.
 KEPT_SECONDS = 24 * 3600
 KEPT_OLD = 1_000
 # How many changes of one workspace may have the same millisecond in their ids.
