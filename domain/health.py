@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from domain.database import rows
 from domain.outcome import Outcome
-from domain.vocabulary import AttemptOutcome, WebhookDisabledReason
+from domain.vocabulary import AttemptOutcome
 
 OPENS_AFTER = 5
 FIRST_PAUSE = timedelta(seconds=30)
@@ -52,7 +52,8 @@ class Health:
     workspace_id: int
     active: bool
     circuit_open_until: datetime | None
-    disabled_reason: WebhookDisabledReason | None
+    # The value of a WebhookDisabledReason.
+    disabled_reason: str | None
     # Whether this very note changed it.
     was_disabled: bool
     was_opened: bool
