@@ -8,12 +8,14 @@ from typing import Any
 import asyncpg
 
 from bench.place import Place, filled, prepared
-from domain import database, deliveries, owed
+from domain import database, deliveries, delivery_log, owed
 
 HISTORY = 1_000_000
 DUE = 10_000
 LEASE = timedelta(seconds=30)
-PAGE = "SELECT * FROM delivery WHERE workspace_id = $1 ORDER BY id DESC LIMIT 51"
+PAGE = delivery_log._SEEN.replace(
+    "DELIVERIES", "SELECT * FROM delivery WHERE workspace_id = $1 ORDER BY id DESC LIMIT 51"
+)
 
 
 async def plans(place: Place) -> None:
