@@ -121,7 +121,7 @@ async def _claim(domain: Domain, actor: Actor, post_id: int, now: datetime, begu
 
 
 _WHOSE = "SELECT w.* FROM post p JOIN workspace w ON w.id = p.workspace_id WHERE p.id = $1"
-# By this machine's clock, as whatever is saved of a post: the end of its round must not seem to come before the claim.
+# `updated_at` is by this machine's clock, as where a post is saved: a round must not seem to end before its claim.
 _CLAIM = """
 WITH free AS (
     SELECT id, status FROM post

@@ -114,7 +114,7 @@ class Lanes:
         return list(rooms.values())
 
     def sated(self, webhook_id: int) -> None:
-        """The database had no more that was due for this webhook; of what came while it was asked, nobody knows."""
+        """The database had no more due for this webhook: its lane is hungry no longer, but for what came meanwhile."""
         lane = self._lanes.get(webhook_id)
         if lane is not None and not lane.hungry_again:
             waiting = self._hungry.get(lane.workspace_id, {})

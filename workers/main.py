@@ -107,7 +107,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await forget_hints(redis)
             await asyncio.sleep(AWAY_SECONDS)
         finally:
-            # It cancels the jobs that wait for Redis, trips over them and over all that broke, and leaves its
+            # arq's close cancels the jobs that wait for Redis, trips over them and over all that broke, and leaves its
             # connections open.
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await worker.close()

@@ -138,10 +138,10 @@ class Recorder:
             return {}
 
     async def _made_due_elsewhere(self, recorded: Sequence[Recorded], states: Mapping[int, Health]) -> set[int]:
-        """What is due at once after all: its webhook got another URL at that very moment.
+        """Make due at once what was tried at a URL that its webhook lost at that very moment; returns those deliveries.
 
-        Whoever changed it could not see that this waits, and the record could not see the new URL. The note of the
-        endpoint's health waited for that change, and then found no such endpoint.
+        The change of the URL did not see that they wait, and the record did not see the new URL. But the note of the
+        endpoint's health waited for that change, and then found no webhook with the old URL, so it has no state.
         """
         late = {
             each.now["id"]: each.result.claimed["callback_url"]
