@@ -203,7 +203,7 @@ async def drained(connection: asyncpg.Connection) -> None:
 
 
 async def _empty(connection: asyncpg.Connection) -> None:
-    await connection.execute("TRUNCATE workspace, delivery, attempt, unsettled RESTART IDENTITY CASCADE")
+    await connection.execute("TRUNCATE workspace, event, delivery, attempt, unsettled RESTART IDENTITY CASCADE")
 
 
 _ZERO = "00000000-0000-4000-8000-000000000000"
