@@ -48,7 +48,7 @@ IDLE_CONNECTIONS: Final = 1000
 # To networks: the posts that a worker publishes at once (workers/publish.py), times the accounts that a post may have
 # (post_checks.py). With fewer, twenty posts of one workspace to a network that hangs would leave others none.
 NETWORK_CONNECTIONS: Final = 40 * 50
-# A look-up may take this long per try and server; a name that is not found in so many fails the attempt.
+# A look-up may take this long for each try and each server. After so many tries without an answer the attempt fails.
 DNS_SECONDS: Final = 2.0
 DNS_TRIES: Final = 2
 # Of a name with hundreds of addresses no more are dialled: each could be another victim.

@@ -43,7 +43,7 @@ class Account(Model):
 
 
 class Post(Model):
-    """What is published. While it is PUBLISHING, a worker holds it by a lease."""
+    """What is published. A worker that is at it holds it by a lease; between its tries a PUBLISHING post has none."""
 
     id = fields.BigIntField(primary_key=True)
     uuid = fields.UUIDField(default=uuid4)
@@ -59,7 +59,7 @@ class Post(Model):
     published_at: datetime | None = fields.DatetimeField(null=True)
     trashed = fields.BooleanField(default=False)
     idempotency_key = fields.CharField(max_length=200, null=True)
-    # When a worker should next take it (SCHEDULED: scheduled_at; PUBLISHING: now, or when a provider's limit ends).
+    # When a worker should next take it (SCHEDULED: scheduled_at; PUBLISHING: when its next account is to be tried).
     due_at: datetime | None = fields.DatetimeField(null=True)
     leased_until: datetime | None = fields.DatetimeField(null=True)
     # Counts claims; a worker whose count is no longer the row's has lost its lease.
@@ -90,7 +90,8 @@ class PostAccount(Model):
     provider_post_id = fields.CharField(max_length=500, null=True)
     external_url = fields.CharField(max_length=2048, null=True)
     errors: list[str] = fields.JSONField(default=list)
-    # What a provider keeps between tries, so that a second try makes no second post.
+    # What is kept between tries (domain/tries.py): how often and since when it was tried, when it is next, and what the
+    # provider remembers, so that a second try makes no second post.
     progress: dict[str, Any] = fields.JSONField(default=dict)
 
     class Meta:
