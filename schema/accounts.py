@@ -59,7 +59,7 @@ class AccountAddInput:
         default=None,
         description=(
             "Mastodon: the base URL of its server. Bluesky: that of its personal data server, https://bsky.social "
-            "unless told. Sandbox: what becomes of its posts, for example ok, slow, failing or unauthorized."
+            "by default. Sandbox: what becomes of its posts, for example ok, slow, failing or unauthorized."
         ),
     )
     identifier: str | None = strawberry.field(
@@ -83,7 +83,7 @@ class AccountUpdateInput:
 @strawberry.type(description="What came of connecting an account.")
 class AccountAddPayload:
     account: Account | None = strawberry.field(default=None, description="The account; null where it was refused.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of changing an account.")
@@ -91,7 +91,7 @@ class AccountUpdatePayload:
     account: Account | None = strawberry.field(
         default=None, description="The account as it is now; null where the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of removing an account.")
@@ -99,7 +99,7 @@ class AccountDeletePayload:
     deleted_account_id: strawberry.ID | None = strawberry.field(
         default=None, description="The id that no longer leads anywhere; null where nothing was removed."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type

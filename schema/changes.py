@@ -37,7 +37,7 @@ class DeliveryStatusChange:
     cursor: str = strawberry.field(
         description="Where this change stands in the stream. Hand it to `after` to go on from here."
     )
-    occurred_at: datetime = strawberry.field(description="When it was committed.")
+    occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: DeliveryStatus = strawberry.field(description="What the status became.")
     attempt: Attempt | None = strawberry.field(description="The attempt that led to it, where one did.")
     delivery: Delivery = strawberry.field(description="The delivery as this change left it.")
@@ -99,7 +99,7 @@ class PostStatusChange:
     cursor: str = strawberry.field(
         description="Where this change stands in the stream. Hand it to `after` to go on from here."
     )
-    occurred_at: datetime = strawberry.field(description="When it was committed.")
+    occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: PostStatus = strawberry.field(description="What the status became.")
     post: Post = strawberry.field(description="The post as this change left it, and where it stood on each account.")
 

@@ -40,7 +40,7 @@ class Delivery(Node):
     created_at: datetime = strawberry.field(description="When it was created.")
     finished_at: datetime | None = strawberry.field(description="When it succeeded, failed for good or was cancelled.")
     next_attempt_at: datetime | None = strawberry.field(
-        description="When it is tried next; null where it is not waiting, or nobody can tell."
+        description="When it is tried next; null where it is not waiting, or waits for its webhook to be activated."
     )
     waiting_for: DeliveryWaitReason | None = strawberry.field(
         description="What it is waiting for; null where it is not waiting."
@@ -124,9 +124,9 @@ def _event(told: dict[str, Any]) -> Event:
 @strawberry.input(description="Which deliveries to list; what is left out does not matter.")
 class DeliveryFilter:
     webhook_id: strawberry.ID | None = strawberry.field(default=None, description="Only those to this webhook.")
-    event_types: list[EventType] | None = strawberry.field(default=None, description="Only those of these events.")
+    event_types: list[EventType] | None = strawberry.field(default=None, description="Only those of these event types.")
     statuses: list[DeliveryStatus] | None = strawberry.field(
-        default=None, description="Only those that stand like this."
+        default=None, description="Only those with one of these statuses."
     )
     event_uuid: str | None = strawberry.field(
         default=None,
@@ -182,7 +182,7 @@ class DeliveryQuery:
         row = await info.context.loaders.one(tables.Delivery, ids.key("Delivery", id))
         return cast("Delivery | None", shown(row))
 
-    @strawberry.field(description="The delivery log: what was sent and what is about to be, newest first unless told.")
+    @strawberry.field(description="The delivery log: what was sent and what is about to be, newest first by default.")
     async def deliveries(
         self,
         info: Info,

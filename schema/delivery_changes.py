@@ -51,11 +51,11 @@ class DeliveriesReplayInput:
     webhook_id: strawberry.ID = strawberry.field(description="The webhook that they went to, and go to again.")
     statuses: list[DeliveryStatus] = strawberry.field(
         default_factory=lambda: [DeliveryStatus.FAILED],
-        description="How they must have ended: SUCCEEDED, FAILED or CANCELLED. Only the failed ones unless told.",
+        description="How they must have ended: SUCCEEDED, FAILED or CANCELLED. Only the failed ones by default.",
     )
     since: datetime = strawberry.field(description="Only deliveries created at or after this instant.")
     until: datetime | None = strawberry.field(
-        default=None, description="Only deliveries created before this instant; until now unless told."
+        default=None, description="Only deliveries created before this instant; until now by default."
     )
 
 
@@ -64,7 +64,7 @@ class DeliveryRetryPayload:
     delivery: Delivery | None = strawberry.field(
         default=None, description="The new delivery of the same event; null where it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of stopping a delivery.")
@@ -72,7 +72,7 @@ class DeliveryCancelPayload:
     delivery: Delivery | None = strawberry.field(
         default=None, description="The delivery as it is now; null where it was not stopped."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of sending many deliveries again.")
@@ -80,7 +80,7 @@ class DeliveriesReplayPayload:
     replay: Replay | None = strawberry.field(
         default=None, description="The job; read it again with `node` to see how far it is. Null where it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type

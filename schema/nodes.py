@@ -18,9 +18,7 @@ T = TypeVar("T", bound=type)
 
 @strawberry.interface(description="Anything that has an id, and can be read again by it with `node`.")
 class Node:
-    id: strawberry.ID = strawberry.field(
-        description="Opaque, and unique over all types. It says nothing; keep it whole."
-    )
+    id: strawberry.ID = strawberry.field(description="Opaque, and unique across all types. Do not take it apart.")
 
 
 _types: dict[type, Any] = {}

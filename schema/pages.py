@@ -14,7 +14,7 @@ N = TypeVar("N")
 
 First = Annotated[
     int | None,
-    strawberry.argument(description="How many entries, from the start or from `after` on: 0 to 100, 50 unless told."),
+    strawberry.argument(description="How many entries, from the start or from `after` on: 0 to 100, 50 by default."),
 ]
 After = Annotated[str | None, strawberry.argument(description="A cursor: only what comes after it in the list.")]
 Last = Annotated[
@@ -27,10 +27,10 @@ Before = Annotated[str | None, strawberry.argument(description="A cursor: only w
 @strawberry.type(description="Where a page lies in its list, and how to get to the next one.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
-        description="Whether the list goes on after this page; read by `first`, only as far as `before`."
+        description="Whether the list goes on after this page; with `first` and `before`, whether it does up to there."
     )
     has_previous_page: bool = strawberry.field(
-        description="Whether something comes before this page; read by `last`, only as far as `after`."
+        description="Whether something comes before this page; with `last` and `after`, whether it does back to there."
     )
     start_cursor: str | None = strawberry.field(
         default=None, description="The cursor of the first entry; hand it to `before` to page backward."
@@ -48,8 +48,8 @@ class Edge(Generic[N]):
 
 @strawberry.type(
     description=(
-        "A page of a list. Pages hang on the entries themselves and not on counting, so nothing is shown twice or "
-        "skipped while the list grows."
+        "A page of a list. A cursor stands for an entry and not for a position, so nothing is shown twice or skipped "
+        "while the list grows."
     )
 )
 class Connection(Generic[N]):

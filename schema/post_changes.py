@@ -23,12 +23,14 @@ class PostVariantInput:
 @strawberry.input(description="A post to write.")
 class PostCreateInput:
     body: str = strawberry.field(description="Its text.")
-    account_ids: list[strawberry.ID] = strawberry.field(description="The accounts it shall go out through.")
+    account_ids: list[strawberry.ID] = strawberry.field(
+        description="The accounts it goes out through; for a draft there may be none yet."
+    )
     variants: list[PostVariantInput] | None = strawberry.field(
         default=None, description="Texts of their own for some of the accounts."
     )
     scheduled_at: datetime | None = strawberry.field(
-        default=None, description="When it shall go out by itself. Left out: it is a draft."
+        default=None, description="When it goes out by itself; it must lie in the future. Left out: it is a draft."
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
@@ -43,20 +45,22 @@ class PostCreateInput:
 class PostUpdateInput:
     body: str | None = strawberry.field(default=strawberry.UNSET, description="Its text.")
     account_ids: list[strawberry.ID] | None = strawberry.field(
-        default=strawberry.UNSET, description="The accounts it shall go out through; the whole list."
+        default=strawberry.UNSET,
+        description="The accounts it goes out through; the whole list. Those that stay keep their texts of their own, "
+        "unless `variants` is given.",
     )
     variants: list[PostVariantInput] | None = strawberry.field(
         default=strawberry.UNSET, description="Texts of their own; the whole list. With null there are none."
     )
     scheduled_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="When it shall go out by itself. With null it is a draft again."
+        default=strawberry.UNSET, description="When it goes out by itself. With null it is a draft again."
     )
 
 
 @strawberry.type(description="What came of writing a post.")
 class PostCreatePayload:
     post: Post | None = strawberry.field(default=None, description="The post; null where it was refused.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of changing a post.")
@@ -64,7 +68,7 @@ class PostUpdatePayload:
     post: Post | None = strawberry.field(
         default=None, description="The post as it is now; null where the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of scheduling a post.")
@@ -72,7 +76,7 @@ class PostSchedulePayload:
     post: Post | None = strawberry.field(
         default=None, description="The post as it is now; null where it was not scheduled."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of publishing a post.")
@@ -80,7 +84,7 @@ class PostPublishPayload:
     post: Post | None = strawberry.field(
         default=None, description="The post as it is now, on its way; null where it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of deleting posts.")
@@ -88,7 +92,7 @@ class PostDeletePayload:
     deleted_post_ids: list[strawberry.ID] = strawberry.field(
         default_factory=list, description="The posts that were deleted, or moved to the trash."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type
@@ -108,7 +112,7 @@ class PostMutation:
             row = await posts.create(unit, new)
         return PostCreatePayload(post=Post.of(row))
 
-    @mutation(Role.MEMBER, "Changes a post that is not on its way yet.")
+    @mutation(Role.MEMBER, "Changes a draft or a scheduled post; any other is refused.")
     async def post_update(
         self,
         info: Info,
@@ -119,7 +123,7 @@ class PostMutation:
             row = await posts.update(unit, ids.key("Post", id), _changes(input))
         return PostUpdatePayload(post=Post.of(row))
 
-    @mutation(Role.MEMBER, "Gives a post the time at which it goes out by itself, or another one.")
+    @mutation(Role.MEMBER, "Sets the time at which a draft or a scheduled post goes out by itself.")
     async def post_schedule(
         self,
         info: Info,
@@ -130,7 +134,10 @@ class PostMutation:
             row = await posts.schedule(unit, ids.key("Post", id), scheduled_at)
         return PostSchedulePayload(post=Post.of(row))
 
-    @mutation(Role.MEMBER, "Sends a post on its way now, whether or not it was scheduled.")
+    @mutation(
+        Role.MEMBER,
+        "Publishes a post now: a draft, a scheduled one before its time, or a failed one on the accounts that failed.",
+    )
     async def post_publish(self, info: Info, id: PostId) -> PostPublishPayload:
         async with info.context.unit() as unit:
             row = await posts.publish(unit, ids.key("Post", id))
@@ -145,7 +152,7 @@ class PostMutation:
         ],
         to_trash: Annotated[
             bool | None,
-            strawberry.argument(description="Move them to the trash instead, where all one can do is delete them."),
+            strawberry.argument(description="Move them to the trash instead. What is there can only be deleted."),
         ] = False,
     ) -> PostDeletePayload:
         async with info.context.unit() as unit:

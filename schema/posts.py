@@ -71,8 +71,10 @@ class Post(Node):
     uuid: str = strawberry.field(description="The post's name in payloads; it never changes.")
     status: PostStatus = strawberry.field(description="Where it stands.")
     body: str = strawberry.field(description="Its text, for the accounts that have none of their own.")
-    scheduled_at: datetime | None = strawberry.field(description="When it goes out by itself.")
-    published_at: datetime | None = strawberry.field(description="When it went out.")
+    scheduled_at: datetime | None = strawberry.field(
+        description="When it goes out by itself; null where no time is set."
+    )
+    published_at: datetime | None = strawberry.field(description="When it was out on every account; null until then.")
     trashed: bool = strawberry.field(description="Whether it lies in the trash.")
     created_at: datetime = strawberry.field(description="When it was written.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -141,7 +143,9 @@ class PostPreview:
 
 @strawberry.input(description="Which posts to list; what is left out does not matter.")
 class PostFilter:
-    statuses: list[PostStatus] | None = strawberry.field(default=None, description="Only posts that stand like this.")
+    statuses: list[PostStatus] | None = strawberry.field(
+        default=None, description="Only posts with one of these statuses."
+    )
     account_id: strawberry.ID | None = strawberry.field(default=None, description="Only posts with this account.")
     scheduled_after: datetime | None = strawberry.field(
         default=None, description="Only posts that are scheduled for this instant or later."

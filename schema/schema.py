@@ -77,7 +77,12 @@ async def _attempt(context: Context, text: str) -> Node | None:
     return node
 
 
-@strawberry.type(description="What can be changed. Each payload holds the thing, and what has to be mended first.")
+@strawberry.type(
+    description=(
+        "What can be changed. Each payload holds the thing, or in `errors` why nothing was changed. Accounts and posts "
+        "take a token of the role MEMBER, everything else one of the role ADMIN."
+    )
+)
 class Mutation(WebhookMutation, DeliveryMutation, AccountMutation, PostMutation, TokenMutation):
     pass
 

@@ -95,9 +95,9 @@ def _values(members: list[Any] | None) -> frozenset[str] | None:
 class Subscription:
     @strawberry.subscription(
         description=(
-            "Every change of a delivery's status, in the order in which each delivery went through them and as soon as "
-            "it is committed. With `after` you miss nothing and get nothing twice; where the changes since then are no "
-            "longer kept, it ends with the code CURSOR_EXPIRED and with a cursor to go on from."
+            "Every change of a delivery's status as soon as it is committed; those of one delivery come in their "
+            "order. With `after` you miss nothing and get nothing twice; where the changes since then are no longer "
+            "kept, it ends with the code CURSOR_EXPIRED and with a cursor to go on from."
         )
     )
     async def delivery_status_changed(
@@ -124,7 +124,10 @@ class Subscription:
                 yield DeliveryStatusChange.of(entry)
 
     @strawberry.subscription(
-        description="Every change of a post's status, with where it stands on each account. `after` works as above."
+        description=(
+            "Every change of a post's status, with where it stands on each account. `after` works as in "
+            "`deliveryStatusChanged`. Another text or time is no change of status, nor is the deletion of a post."
+        )
     )
     async def post_status_changed(
         self,

@@ -80,7 +80,7 @@ class TokenCreatePayload:
     secret: str | None = strawberry.field(
         default=None, description="What to send as `Authorization: Bearer ...`. Keep it: it is never shown again."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of revoking a token.")
@@ -88,7 +88,7 @@ class TokenRevokePayload:
     token: Token | None = strawberry.field(
         default=None, description="The token as it is now; null where nothing was revoked."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type

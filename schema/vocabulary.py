@@ -116,7 +116,7 @@ describe(
     SCHEDULED="Goes out by itself when its time comes.",
     PUBLISHING="On its way to its accounts; it can no longer be changed.",
     PUBLISHED="Out on every account.",
-    FAILED="At least one account could not publish it.",
+    FAILED="At least one account could not publish it; `postPublish` tries those again.",
 )
 describe(
     PostAccountStatus,

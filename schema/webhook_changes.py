@@ -45,10 +45,10 @@ class WebhookCreateInput:
     active: bool = strawberry.field(default=True, description="Whether events shall go to it from now on.")
     secret: str | None = strawberry.field(
         default=None,
-        description="What to sign deliveries with. Without one they are not signed, but see generateSecret.",
+        description="What to sign deliveries with. Without this or `generateSecret` they are not signed.",
     )
     generate_secret: bool = strawberry.field(
-        default=False, description="Make a good secret, and show it in the payload this once."
+        default=False, description="Make a good secret in place of giving one, and show it in the payload this once."
     )
     headers: list[HttpHeaderInput] | None = strawberry.field(
         default=None, description="Headers to send with every delivery, at most 20."
@@ -91,7 +91,7 @@ class WebhookRotateSecretInput:
     secret: str | None = strawberry.field(default=None, description="The new secret. Left out: a good one is made.")
     overlap_seconds: int = strawberry.field(
         default=86400,
-        description="For how many seconds the old secret signs beside the new one: 0 to 604800, a day unless told.",
+        description="For how many seconds the old secret signs beside the new one: 0 to 604800, a day by default.",
     )
 
 
@@ -101,7 +101,7 @@ class WebhookCreatePayload:
     secret: str | None = strawberry.field(
         default=None, description="What its deliveries are signed with; null where they are not. Shown this once."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of changing a webhook.")
@@ -109,7 +109,7 @@ class WebhookUpdatePayload:
     webhook: Webhook | None = strawberry.field(
         default=None, description="The webhook as it is now; null where the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of deleting a webhook.")
@@ -117,14 +117,14 @@ class WebhookDeletePayload:
     deleted_webhook_id: strawberry.ID | None = strawberry.field(
         default=None, description="The id that no longer leads anywhere; null where nothing was deleted."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of rotating a webhook's secret.")
 class WebhookRotateSecretPayload:
     webhook: Webhook | None = strawberry.field(default=None, description="The webhook; null where it was refused.")
     secret: str | None = strawberry.field(default=None, description="The new secret. Keep it: it is never shown again.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type(description="What came of testing a webhook.")
@@ -132,7 +132,7 @@ class WebhookTestPayload:
     delivery: Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None = strawberry.field(
         default=None, description="The delivery of the example; watch it like any other. Null where it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="What has to be mended first.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
 
 @strawberry.type

@@ -33,7 +33,7 @@ class HttpHeader:
 
 @strawberry.type(description="How a webhook fares over a span of time.")
 class WebhookStats:
-    deliveries: int = strawberry.field(description="Deliveries that were created.")
+    deliveries: int = strawberry.field(description="Deliveries that were created. Cancelled ones count here alone.")
     succeeded: int = strawberry.field(description="How many of them succeeded.")
     failed: int = strawberry.field(description="How many of them failed for good.")
     pending: int = strawberry.field(description="How many of them have not finished.")
@@ -100,7 +100,7 @@ class Webhook(Node):
         opened = webhooks.opened_headers(info.context.domain.vault, self.row)
         return [HttpHeader(name=name, value=request.hide(name, value)) for name, value in opened]
 
-    @strawberry.field(description="What was sent to it and what is about to be, newest first unless told.")
+    @strawberry.field(description="What was sent to it and what is about to be, newest first by default.")
     async def deliveries(
         self,
         info: Info,
@@ -136,10 +136,10 @@ class Webhook(Node):
         info: Info,
         since: Annotated[
             datetime | None,
-            strawberry.argument(description="The start of the span; 30 days before its end unless told."),
+            strawberry.argument(description="The start of the span; 30 days before its end by default."),
         ] = None,
         until: Annotated[
-            datetime | None, strawberry.argument(description="The end of the span, after its start; now unless told.")
+            datetime | None, strawberry.argument(description="The end of the span, after its start; now by default.")
         ] = None,
     ) -> WebhookStats:
         if since is not None and until is not None and until <= since:

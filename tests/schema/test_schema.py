@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,13 @@ def test_every_type_field_argument_and_value_is_described(export: GraphQLSchema)
 def test_a_missing_description_would_be_found() -> None:
     bare = build_schema('type Query { a(b: Int): C } enum C { D } input E { f: Int } "g" scalar G')
     assert set(undescribed(bare)) == {"Query", "Query.a", "Query.a(b)", "C", "C.D", "E", "E.f"}
+
+
+def test_no_description_leans_on_the_one_above_it() -> None:
+    # GraphiQL and editors show each alone, and the export has its own order.
+    described = re.findall(r'"""(.*?)"""', EXPORT.read_text(), re.DOTALL)
+    assert [words.strip() for words in described if re.search(r"\b(above|below)\b", words)] == []
+    assert len(described) > 400
 
 
 def test_nothing_is_deprecated_and_there_are_no_unions_so_far(export: GraphQLSchema) -> None:
