@@ -1,11 +1,11 @@
 # `make` alone lists the commands.
 SHELL := /bin/sh
-# Of later ones not every dependency has a wheel yet.
+# Of a later Python not every dependency has a wheel yet.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done),python3)
 BIN := .venv/bin
-# Test files run at once, one more than there are cores: most wait for processes that they have started.
+# Test files run at once, one more than there are cores but at most 8: most wait for processes that they have started.
 SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 # Where it is set, as in many containers, each of the processes that the tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,16 +61,16 @@ run: setup web ## Everything on this machine, at http://127.0.0.1:8000 (Ctrl-C s
 	$(BIN)/hookline up
 
 .PHONY: test
-test: setup web ## All that proves it, with real PostgreSQL, Redis and receivers
+test: setup web ## All tests, with real PostgreSQL, Redis and receivers
 	$(BIN)/pytest -m "not alone" -n $(SIDE_BY_SIDE) --dist=loadfile --no-loadscope-reorder
 	$(BIN)/pytest -m alone
 
 .PHONY: test-oldest
-test-oldest: setup ## What needs no processes, on the oldest PostgreSQL that is supported
+test-oldest: setup ## The tests of domain, schema and workers, on the oldest PostgreSQL that is supported
 	$(BIN)/pytest --postgres oldest -m "not alone" -n $(SIDE_BY_SIDE) --dist=loadfile tests/domain tests/schema tests/workers
 
 .PHONY: test-providers
-test-providers: setup ## The networks' real servers alone, and none of them may be missing
+test-providers: setup ## The tests against the networks' real servers alone; none of these may be missing
 	$(BIN)/pytest tests/providers --require-networks
 
 .PHONY: chaos
