@@ -76,7 +76,7 @@ class Measure:
         )
 
 
-# What a request may ask for. GraphiQL's introspection is 15 deep, has 1 nested list, 120 fields and some 12,000 values.
+# What a request may ask for. GraphiQL's introspection is 15 deep, nests 2 lists and selects 230 fields: 12,000 values.
 LIMITS = Measure(
     depth=20,
     fields=1_000,
