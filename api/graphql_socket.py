@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.datastructures import Headers
@@ -32,6 +31,7 @@ from api.connections import (
 from api.execution import coded, failure
 from api.facts import Facts
 from api.operation import Operation
+from api.origins import origin_allowed
 from api.outbox import WRITE_NOW, Outbox
 from api.process import Process
 from api.rates import RateLimited
@@ -71,22 +71,6 @@ async def serve(process: Process, scope: Scope, receive: Receive, send: Send) ->
         await send({"type": "websocket.close", "code": NO_SUBPROTOCOL, "reason": f"Speak {PROTOCOL}"})
     else:
         await Socket(process, scope, receive, send).serve()
-
-
-def origin_allowed(headers: Headers, scheme: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a page of this origin may speak with us. Without an origin it is no browser."""
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    secure = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    try:
-        own = urlsplit(f"{secure}://{headers.get('host', '')}")
-        found = urlsplit(origin)
-    except ValueError:  # half an IPv6 address
-        return False
-    if found.hostname and (found.scheme, found.netloc.lower()) == (own.scheme, own.netloc.lower()):
-        return True
-    return origin in allowed
 
 
 async def _refuse(send: Send, status: int, message: str, code: str) -> None:

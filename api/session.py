@@ -13,7 +13,7 @@ from api import asking
 from api.deadline import Late, within
 from api.execution import coded
 from api.facts import Facts
-from api.graphql_socket import origin_allowed
+from api.origins import origin_allowed
 from api.process import Process, process_of
 from api.rates import RateLimited
 from domain import sign_in
