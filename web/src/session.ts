@@ -1,8 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import { ofTab } from './storage';
-
-/** The only place where the token is kept: it goes with the tab. GraphiQL reads the same key. */
-export const TOKEN_KEY = 'hookline.token';
+import { ofTab, TOKEN_KEY } from './storage';
 
 /** Before the names of what people have typed and not saved. */
 const KEPT = 'hookline.kept.';

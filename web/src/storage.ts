@@ -30,3 +30,9 @@ export const ofTab = kept(() => sessionStorage);
 
 /** Stays on this machine. */
 export const ofMachine = kept(() => localStorage);
+
+/** In `ofTab`: the token. The dashboard keeps it, GraphiQL uses it too. */
+export const TOKEN_KEY = 'hookline.token';
+
+/** In `ofMachine`: the theme, of both. */
+export const THEME_KEY = 'hookline.theme';

@@ -10,7 +10,7 @@ import type {
   WebhookDisabledReason,
 } from './generated/graphql';
 
-/** In the order of the documentation: its seven first. */
+/** In the order in which the pages show them. */
 export const EVENTS: Record<EventType, string> = {
   ACCOUNT_ADDED: 'Account Added',
   ACCOUNT_UPDATED: 'Account Updated',

@@ -14,13 +14,10 @@ import '@graphiql/plugin-history/style.css';
 import 'graphiql/graphiql.css';
 import '@graphiql/plugin-explorer/style.css';
 import './graphiql.css';
-import { ofMachine, ofTab } from '../storage';
+import { ofMachine, ofTab, THEME_KEY, TOKEN_KEY } from '../storage';
 import { EXAMPLES } from './examples';
 
-/** The same keys as the dashboard's: its session and its theme hold here too. */
-const TOKEN_KEY = 'hookline.token';
-const THEME_KEY = 'hookline.theme';
-
+/** The dashboard's session and its theme hold here too. */
 const token = ofTab.getItem(TOKEN_KEY);
 const theme = ofMachine.getItem(THEME_KEY);
 /** Close code: the token is wrong, and trying again mends nothing. */

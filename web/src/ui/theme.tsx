@@ -1,15 +1,14 @@
 import { useState } from 'react';
-import { ofMachine } from '../storage';
+import { ofMachine, THEME_KEY } from '../storage';
 import { Icon, type IconName } from './icons';
 
 type Theme = 'system' | 'light' | 'dark';
 
-const KEY = 'hookline.theme';
 const NEXT: Record<Theme, Theme> = { system: 'light', light: 'dark', dark: 'system' };
 const ICONS: Record<Theme, IconName> = { system: 'system', light: 'sun', dark: 'moon' };
 
 function stored(): Theme {
-  const value = ofMachine.getItem(KEY);
+  const value = ofMachine.getItem(THEME_KEY);
   return value === 'light' || value === 'dark' ? value : 'system';
 }
 
@@ -22,7 +21,7 @@ export function ThemeButton() {
   const [theme, setTheme] = useState(stored);
   const turn = (): void => {
     const next = NEXT[theme];
-    ofMachine.setItem(KEY, next);
+    ofMachine.setItem(THEME_KEY, next);
     applyTheme(next);
     setTheme(next);
   };
