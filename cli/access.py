@@ -1,4 +1,4 @@
-"""The commands for workspaces and tokens: who has an account here, and what opens it."""
+"""The commands for workspaces, and for the tokens that open them."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ def create_token(
     workspace: Whose,
     role: Annotated[Role, typer.Option(help="What the token may do.")],
     name: Annotated[str, typer.Option(help="What people recognise the token by.")] = TOKEN_NAME,
-    expires_in: Annotated[int | None, typer.Option(min=1, max=36500, help="Days; without it the token stays.")] = None,
+    expires_in: Annotated[int | None, typer.Option(min=1, max=36500, help="Days until it ends; else never.")] = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +97,7 @@ def revoke_token(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Have a token open nothing any more, for good. Its open subscriptions end."""
+    """Revoke a token, for good. Its open subscriptions end."""
 
     async def revoke(domain: Domain) -> None:
         async with domain.unit(await _somebody(workspace)) as opened:

@@ -1,11 +1,10 @@
-"""What is known to go wrong around Hookline, in words, each with its remedy. For `hookline doctor`."""
+"""What is known to go wrong around Hookline, in words, each with its remedy."""
 
 import errno
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -215,14 +214,3 @@ def words_of(error: BaseException) -> str:
             # asyncpg's own advice is for whoever writes programs.
             return "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
     return str(error).strip().rstrip(".") or type(error).__name__
-
-
-def duration(time: timedelta) -> str:
-    """A time as people say it: 40 s, 5 min, 2 h, 3 days."""
-    if time < timedelta(seconds=10):
-        return f"{time.total_seconds():.1f} s"
-    seconds = round(time.total_seconds())
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size or (unit != "days" and seconds >= size):
-            return f"{round(seconds / size)} {unit}"
-    return f"{seconds} s"

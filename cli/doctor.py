@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import ailments, sealed
-from cli.output import Output
+from cli.output import Output, duration
 from cli.postgres import Server
 from cli.programs import is_our_api, try_port
 from domain import backlog, database, queue, tracing
@@ -245,7 +245,7 @@ def clock(ours: datetime, theirs: datetime) -> Finding:
     return Finding(
         "clock",
         Verdict.FAULT if abs(ahead) >= CLOCK_FAULT else Verdict.WARNING,
-        f"this machine's clock is {ailments.duration(abs(ahead))} {direction} the database's: receivers may refuse "
+        f"this machine's clock is {duration(abs(ahead))} {direction} the database's: receivers may refuse "
         "signatures as too old, and tokens end at the wrong time",
         "Let NTP set the clock of whichever is wrong (`timedatectl set-ntp true`).",
     )
@@ -273,7 +273,7 @@ async def work() -> Finding:
         "posts": (owed.due_posts, owed.oldest_due_post),
     }
     late = [
-        f"{what} due: {count:,}, the oldest for {ailments.duration(oldest)}"
+        f"{what} due: {count:,}, the oldest for {duration(oldest)}"
         for what, (count, oldest) in counts.items()
         if oldest > LONG_DUE
     ]

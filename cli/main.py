@@ -127,7 +127,7 @@ def listen(
     # A client's variables, which are no settings (docs/settings.md).
     url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="Where Hookline is.")] = None,
     token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
-    data: Annotated[Path, folder("Read what is not given from what `hookline up` left here.")] = Path("var"),
+    data: Annotated[Path, folder("Where `hookline up` has left URL and token, if not given.")] = Path("var"),
     events: Annotated[
         list[str] | None, typer.Option(help="Only these, for example post.published,post.created.")
     ] = None,

@@ -51,7 +51,7 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
 
 
 def status(
-    watch: Annotated[bool, typer.Option(help="Again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option(help="Show it again and again, until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two looks.")] = 2.0,
     data: Data = None,
     as_json: Json = False,
@@ -69,9 +69,9 @@ def replay(
     *,
     webhook: Annotated[str, typer.Option(help="The id of the webhook, as the API and `hookline status` show it.")],
     since: Annotated[str, typer.Option(help="Deliveries made since then: 90m, 2h, 3d, 1w or 2026-05-01T08:00:00Z.")],
-    until: Annotated[str | None, typer.Option(help="And before then; now, where it is left out.")] = None,
-    only: Annotated[list[Ended] | None, typer.Option(help="Those that ended so; may be given several times.")] = None,
-    wait: Annotated[bool, typer.Option(help="Show how far it is, up to its end.")] = True,
+    until: Annotated[str | None, typer.Option(help="And made before then; now by default.")] = None,
+    only: Annotated[list[Ended] | None, typer.Option(help="Only those that ended so. Can be repeated.")] = None,
+    wait: Annotated[bool, typer.Option(help="Show how far it has come, until it has ended.")] = True,
     data: Data = None,
     as_json: Json = False,
 ) -> None:

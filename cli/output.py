@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import IO, cast
 
 from rich.console import Console, RenderableType
@@ -112,3 +113,14 @@ def columns(*names: str) -> Table:
     for name in names:
         table.add_column(name, header_style="dim", overflow="fold", no_wrap=name == "id")
     return table
+
+
+def duration(time: timedelta) -> str:
+    """A time as people say it: 40 s, 5 min, 2 h, 3 days."""
+    if time < timedelta(seconds=10):
+        return f"{time.total_seconds():.1f} s"
+    seconds = round(time.total_seconds())
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{round(seconds / size)} {unit}"
+    return f"{seconds} s"

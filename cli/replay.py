@@ -35,7 +35,7 @@ class Wanted:
 
 
 async def run(settings: Settings, wanted: Wanted, output: Output, *, wait: bool, as_json: bool) -> None:
-    """Begin a replay and, unless told otherwise, wait for its end. Raises Refused and Unavailable."""
+    """Begin a replay and, unless told otherwise, wait for its end. Raises Refused, Misconfigured and Unavailable."""
     now = datetime.now(UTC)
     since, until = moment(wanted.since, now), moment(wanted.until, now) if wanted.until else None
     async with unit.opened(settings) as domain:

@@ -13,9 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import sentences
-from cli.ailments import duration
 from cli.opening import require_migrated
-from cli.output import Output, columns
+from cli.output import Output, columns, duration
 from domain import backlog, database, ids
 from domain.backlog import MOST_COUNTED, MOST_WAITING, RECENT_DELIVERIES, Backlog, Troubled
 from domain.errors import Misconfigured, Unavailable

@@ -56,7 +56,7 @@ class Part(Protocol):
         """Start the process."""
 
     def is_ready(self) -> bool:
-        """Whether it can be used. Raises HooklineError where the process has ended. Blocks for a moment at most."""
+        """Whether it can be used. Raises HooklineError where the process has ended. May block for some seconds."""
 
     def tidy(self) -> None:
         """Remove what the ended process has left behind."""
