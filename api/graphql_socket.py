@@ -243,7 +243,7 @@ class Socket:
         operation = Operation(self, self.actor, id_)
         if len(self.operations) >= self.process.settings.subscriptions_per_socket:
             limit = self.process.settings.subscriptions_per_socket
-            operation.refuse(f"A socket may have {limit} operations at once.", "RATE_LIMITED")
+            operation.refuse(f"A socket may have {limit} operations at once.")
             return
         self.operations[id_] = operation
         operation.start(asked)

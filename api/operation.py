@@ -78,7 +78,7 @@ class Operation:
         except BadDocument as error:
             self.fail(shown(error.errors, request_id))
         except RateLimited as error:
-            self.refuse(str(error), "RATE_LIMITED", retryAfter=error.retry_after)
+            self.refuse(str(error), retryAfter=error.retry_after)
         except Exception as error:  # noqa: BLE001 (masked and logged; the socket goes on)
             self.fail(failure(error, request_id).errors)
 
@@ -92,9 +92,9 @@ class Operation:
         body = orjson.dumps(errors).decode()
         self._finish(f'{{"id":{self._encoded_id},"type":"error","payload":{body}}}')
 
-    def refuse(self, message: str, code: str, **details: Any) -> None:
-        """End it with one error."""
-        self.fail([dict(coded(message, code, **details).formatted)])
+    def refuse(self, message: str, **details: Any) -> None:
+        """End it with one error: there are too many."""
+        self.fail([dict(coded(message, "RATE_LIMITED", **details).formatted)])
 
     async def room(self) -> None:
         """See Sink."""

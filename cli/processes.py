@@ -58,11 +58,11 @@ def unprivileged(folder: Path) -> User | None:
 def spawn(
     command: Sequence[str],
     *,
+    output: IO[bytes] | int,
     dies_with_parent: signal.Signals = signal.SIGKILL,
     user: User | None = None,
     environment: Mapping[str, str] | None = None,
     source: IO[bytes] | None = None,
-    output: IO[bytes] | int | None = None,
     folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that the terminal's Ctrl-C does not reach it.
@@ -75,7 +75,7 @@ def spawn(
         command,
         stdin=subprocess.DEVNULL if source is None else source,
         stdout=output,
-        stderr=subprocess.STDOUT if output is not None else None,
+        stderr=subprocess.STDOUT,
         env=environment,
         cwd=folder,
         start_new_session=True,

@@ -13,7 +13,7 @@ from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
 from domain.database import out_of_reach
-from domain.errors import Fault, FaultCode, Forbidden, Refused, Unauthenticated, Unavailable, reason_of
+from domain.errors import FaultCode, Forbidden, Refused, Unauthenticated, Unavailable, reason_of
 from domain.live import BadCursor, CursorExpired
 
 log = structlog.get_logger("graphql")
@@ -85,11 +85,6 @@ def _path(field: tuple[str, ...], arguments: frozenset[str]) -> list[str] | None
 def bad_input(message: str) -> GraphQLError:
     """A fault of the program that asks, as a top-level error."""
     return GraphQLError(message, extensions={"code": BAD_USER_INPUT})
-
-
-def refused(message: str, *field: str) -> Refused:
-    """A fault that only the edge can see."""
-    return Refused(Fault(FaultCode.INVALID, message, field))
 
 
 def present(error: GraphQLError, request_id: str) -> GraphQLError:
