@@ -54,13 +54,16 @@ async def require_migrated() -> None:
 
 
 def settings_of(data: Path | None) -> Settings:
-    """The settings that the environment gives, or those of the `hookline up` with a data folder. See environment_of."""
+    """The settings that the environment gives, or those of the `hookline up` with a data folder.
+
+    Raises Misconfigured, and FolderRefusedError as `unambiguous_environment`.
+    """
     if data is None:
         return Settings.from_environment()
-    return Settings.from_environment(environment_of(DataFolder(data)))
+    return Settings.from_environment(unambiguous_environment(DataFolder(data)))
 
 
-def environment_of(folder: DataFolder) -> dict[str, str]:
+def unambiguous_environment(folder: DataFolder) -> dict[str, str]:
     """What the processes of the `hookline up` with that folder are told.
 
     Raises FolderRefusedError, also where a variable names a server and the folder has its own: which is meant cannot be

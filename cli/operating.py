@@ -15,7 +15,16 @@ from cli import replay as replaying
 from cli import status as looking
 from cli import up as upping
 from cli.data_folder import DataFolder
-from cli.opening import Data, Json, environment_of, find_workspace, print_result, require_migrated, said, settings_of
+from cli.opening import (
+    Data,
+    Json,
+    find_workspace,
+    print_result,
+    require_migrated,
+    said,
+    settings_of,
+    unambiguous_environment,
+)
 from cli.output import Output
 from cli.replay import Wanted
 from domain import unit
@@ -45,7 +54,7 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
         environ = dict(os.environ)
         if data is not None:
             folder = DataFolder(data)
-            environ = upping.replaced(environment_of(folder), folder.listening())
+            environ = upping.replaced(unambiguous_environment(folder), folder.listening())
         well = asyncio.run(examining.run(environ, Output(), as_json=as_json))
     raise typer.Exit(0 if well else 1)
 
