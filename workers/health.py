@@ -3,12 +3,15 @@
 It answers from the same loop as everything else, so an answer says that the loop turns.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from domain.listening import listener
@@ -59,6 +62,7 @@ async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
     if not settings.metrics_port:
         yield
         return
+    server_logger.addFilter(_is_ours)
     runner = web.AppRunner(_application(pulse), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -66,6 +70,11 @@ async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
+
+
+def _is_ours(line: logging.LogRecord) -> bool:
+    # Whoever looks through ports sends anything: aiohttp answers with 400, and tells of most of it as an error.
+    return not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def _application(pulse: Pulse) -> web.Application:

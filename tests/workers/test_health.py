@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
@@ -116,6 +117,45 @@ async def test_it_shows_what_it_counts(url: str) -> None:
     assert "hookline_database_reached 1.0" in page
     assert "hookline_oldest_due_seconds 0.0" in page
     assert 'hookline_attempts_total{outcome="succeeded"}' in page
+
+
+STRANGE = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    "no version of it": b"GET / HTTP/9x\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "too long": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    "a header that is none": b"GET /healthz HTTP/1.1\r\nHost a\r\n\r\n",
+    "chunks that are none": b"POST /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a body that does not open": (
+        b"GET /healthz HTTP/1.1\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"
+    ),
+}
+
+
+@pytest.mark.parametrize("sent", STRANGE.values(), ids=STRANGE.keys())
+async def test_what_a_stranger_sends_there_is_no_line_in_the_log(
+    url: str, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    assert await answered(url, sent)
+    assert caplog.text == ""
+
+
+async def answered(url: str, sent: bytes) -> bytes:
+    """What comes back until the end of the connection."""
+    at = urlsplit(url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    writer.write(sent)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_what_breaks_of_ours_there_is_told(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "REGISTRY", None)
+    assert b" 500 " in await answered(url, b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert "Error handling request" in caplog.text
 
 
 async def test_the_loop_makes_the_pulse_beat_only_where_it_finds_its_tables(
