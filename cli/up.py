@@ -25,6 +25,7 @@ from cli.receiver import Receiver
 from cli.servers import PrivatePostgres, PrivateRedis
 from cli.supervisor import Supervisor
 from domain import database, tasks, unit, workspaces
+from domain.addresses import check_url
 from domain.errors import HooklineError, Misconfigured, Refused, Unauthenticated, Unavailable
 from domain.live import ForeignRedis
 from domain.settings import Settings
@@ -38,6 +39,8 @@ TOKEN_NAME = "hookline up"  # noqa: S105
 NETWORKS = "HOOKLINE_ALLOWED_NETWORKS"
 KEYS = "HOOKLINE_SECRET_KEYS"
 LOOPBACK = "127.0.0.0/8,::1/128"
+# Where the webhook leads that we print a command for: to this machine, unless deliveries may not go there.
+HERE, ELSEWHERE = "http://127.0.0.1:9000/", "https://receiver.example/"
 # After a kill -9 the processes of the instance before may take a moment to let go of the port.
 PORT_PATIENCE_SECONDS = 1.0
 # A signal comes twice where whoever stops a group of processes tells all of it, and `make` tells us too.
@@ -136,8 +139,9 @@ class _Instance:
                 await self._claim_redis(domain)
                 workspace, token = await entrance(domain, self._folder.known_token())
                 receives = await self._receives(domain, workspace)
+                callback = ELSEWHERE if check_url(HERE, domain.policy) else HERE
         await self._supervisor.start(*self._programs(environment, settings))
-        await self._announce(settings, token, receives=receives)
+        await self._announce(settings, token, callback, receives=receives)
         await self._supervisor.watch()
 
     async def _claim_redis(self, domain: Domain) -> None:
@@ -174,7 +178,7 @@ class _Instance:
         told = replaced(environment, {"HOOKLINE_READY_FILE": str(ready_file)})
         return api, Program("worker", told, settings.shutdown_deadline, worker_answers(ready_file))
 
-    async def _announce(self, settings: Settings, token: str, *, receives: bool) -> None:
+    async def _announce(self, settings: Settings, token: str, callback: str, *, receives: bool) -> None:
         url = address(settings.host, settings.port)
         self._folder.write_access(url, token)
         self._output.say("Hookline is ready.", "bold green")
@@ -188,10 +192,11 @@ class _Instance:
         another = f"{command()} signin --data {shlex.quote(str(self._place.data))}"
         self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token), ("New link", another)])
         self._output.say(f"URL and token stand in {near(self._folder.access)} too, for you alone.")
-        if not is_given(NETWORKS, self._environ):
+        if callback == HERE and not is_given(NETWORKS, self._environ):
             self._output.say(f"Deliveries may go to this machine itself ({LOOPBACK}); set {NETWORKS} to change that.")
-        self._output.say("\nTo make a webhook of your own, paste this into another terminal:")
-        self._output.say(example(url, token), "bold")
+        yours = "" if callback == HERE else f", with the URL of your receiver in the place of {ELSEWHERE}"
+        self._output.say(f"\nTo make a webhook of your own, paste this into another terminal{yours}:")
+        self._output.say(example(url, token, callback), "bold")
         self._output.say(f"\nCtrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")
 
     async def _invite(self, settings: Settings, url: str, token: str) -> None:
@@ -277,10 +282,10 @@ def address(host: str, port: int) -> str:
     return f"http://[{found}]:{port}" if ":" in found else f"http://{found}:{port}"
 
 
-def example(url: str, token: str) -> str:
+def example(url: str, token: str, callback: str) -> str:
     """A mutation to paste into a shell."""
     query = (
-        'mutation { webhookCreate(input: {name: "First", callbackUrl: "http://127.0.0.1:9000/", '
+        f'mutation {{ webhookCreate(input: {{name: "First", callbackUrl: "{callback}", '
         "events: [ACCOUNT_ADDED, POST_PUBLISHED], generateSecret: true}) "
         "{ webhook { id } secret errors { field message } } }"
     )
