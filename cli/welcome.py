@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.programs import is_our_api
 from cli.receiver import Receiver, port_in
-from domain import accounts, database, queue, sign_in, signing, webhooks, workspaces
+from cli.servers import PrivatePostgres
+from domain import accounts, database, postgres_url, queue, sign_in, signing, webhooks, workspaces
 from domain.accounts import NewAccount
 from domain.errors import Refused, Unauthenticated, Unavailable
 from domain.settings import Settings
@@ -102,11 +103,21 @@ async def another_link(settings: Settings, folder: DataFolder) -> str:
         try:
             await workspaces.authenticate(token, datetime.now(UTC))
         except Unauthenticated:
-            raise FolderRefusedError(
-                f"The token in {folder.access} was revoked, or is gone with its workspace. Sign in with another one, "
-                "or stop `hookline up` and start it again: it makes a new one."
-            ) from None
+            raise _shut_out(settings, folder) from None
     return await link(settings, url, token)
+
+
+def _shut_out(settings: Settings, folder: DataFolder) -> FolderRefusedError:
+    token, remedy = f"The token in {folder.access}", "or stop `hookline up` and start it again: it makes a new one."
+    if settings.database_url == PrivatePostgres(folder.postgres).url:
+        says = f"{token} was revoked, or is gone with its workspace. Sign in with another one, {remedy}"
+        return FolderRefusedError(says)
+    asked = postgres_url.place(settings.database_url)
+    return FolderRefusedError(
+        f"{token} opens nothing in the database {asked['database']} at {asked['host']}:{asked['port']}, which "
+        "HOOKLINE_DATABASE_URL names. Where `hookline up` runs on another one, name that, or unset the variable. Where "
+        f"it runs on this one, the token was revoked, or is gone with its workspace: sign in with another one, {remedy}"
+    )
 
 
 def _answers(url: str) -> bool:

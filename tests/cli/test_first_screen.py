@@ -14,11 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from typer.testing import CliRunner
 
 from cli import welcome
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
-from cli.main import app
 from cli.output import Output
 from cli.processes import wait_until
 from cli.receiver import Receiver, port_in
@@ -76,7 +74,7 @@ def is_shown(running: Up, line: str) -> bool:
     return wait_until(lambda: f"receiver | {line}" in running.output.splitlines(), GONE)
 
 
-def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Path) -> None:
+def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Path, database_url: str) -> None:
     data = tmp_path / "my var"
     with up(data) as first:
         access = first.until_ready().access
@@ -107,6 +105,11 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Pa
         assert port_in(moved["callbackUrl"]) not in {None, port}
         publish(access, "Again")
         assert is_shown(second, 'genuine post.published "Again"'), second.output
+        stray = hookline("signin", "--data", str(data), HOOKLINE_DATABASE_URL=database_url)
+        assert stray.stderr.startswith(f"The token in {data / 'hookline.json'} opens nothing in the database ")
+        DataFolder(data).write_access(access["url"], "hl_revoked")
+        refused = hookline("signin", "--data", str(data))
+        assert refused.stderr.startswith(f"The token in {data / 'hookline.json'} was revoked, ")
         assert second.stop() == 0
         assert not second.left()
 
@@ -160,7 +163,7 @@ def test_servers_of_ones_own_get_the_same_and_no_link_with_a_token_that_was_revo
         mine = ask(access, "{ viewer { token { id } } }")["viewer"]["token"]["id"]
         ask(access, "mutation($id: ID!) { tokenRevoke(id: $id) { errors { message } } }", id=mine)
         refused = hookline("signin", "--data", str(data), **variables)
-        assert (refused.returncode, refused.stdout, "hookline.json was revoked" in refused.stderr) == (1, "", True)
+        assert (refused.returncode, refused.stdout, "the token was revoked" in refused.stderr) == (1, "", True)
         assert running.stop() == 0
 
 
@@ -292,9 +295,3 @@ def the_rest_goes_on(tmp_path: Path, variables: dict[str, str]) -> None:
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("Redis does not answer")
         assert running.stop() == 0
-
-
-def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
-    refused = CliRunner().invoke(app, ["signin", "--data", str(tmp_path)])
-    assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"

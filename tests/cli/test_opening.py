@@ -37,6 +37,12 @@ def test_a_private_file_is_its_owners_alone_whatever_is_left_of_one_that_was_not
     assert not half.exists()
 
 
+def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["signin", "--data", str(tmp_path)])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"
+
+
 NO_KEYS = "it holds no key, nor several with commas between them"
 
 
