@@ -41,6 +41,8 @@ POLL_SECONDS = 0.005
 QUIET_AFTER_SECONDS = 1.0
 QUIET_POLL_SECONDS = 0.025
 JOB_SECONDS = 300
+# How often a word is left in Redis: one that is full, or has lost its disk or its replicas, answers and takes nothing.
+HEARTBEAT_SECONDS = 10
 AWAY_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -92,7 +94,6 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await domain.hub.live.claim()
             # What they tell of may be gone by now, and arq has a line for each of those.
             await queue.Queue(redis).forget_stale()
-            metrics.REDIS_REACHED.set(1)
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, ForeignRedis, OSError) as error:
             metrics.REDIS_REACHED.set(0)
@@ -103,6 +104,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             log.warning("worker.database_away", error=reason_of(error))
             await asyncio.sleep(AWAY_SECONDS)
         except Exception as error:  # noqa: BLE001 (arq stumbles over what a stranger wrote there, and would for ever)
+            metrics.REDIS_REACHED.set(0)
             log.warning("worker.queue_broken", error=type(error).__name__)
             await forget_hints(redis)
             await asyncio.sleep(AWAY_SECONDS)
@@ -122,7 +124,7 @@ async def forget_hints(redis: ArqRedis) -> None:
 
 
 class HintTaker(Worker):
-    """arq's worker, but it asks Redis less often while there are no jobs."""
+    """arq's worker, but it asks Redis less often while there are no jobs, and tells that it does."""
 
     _last_jobs_at = 0.0
 
@@ -133,6 +135,11 @@ class HintTaker(Worker):
             self._last_jobs_at = monotonic()
         elif monotonic() - self._last_jobs_at > QUIET_AFTER_SECONDS:
             await asyncio.sleep(QUIET_POLL_SECONDS)
+
+    async def record_health(self) -> None:
+        """Called after each look; where it is time, it writes. Raises what redis-py raises where that is not taken."""
+        await super().record_health()
+        metrics.REDIS_REACHED.set(1)
 
 
 def _hint_taker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> HintTaker:
@@ -145,6 +152,7 @@ def _hint_taker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> HintTa
         poll_delay=POLL_SECONDS,
         max_jobs=JOBS_AT_ONCE,
         job_timeout=JOB_SECONDS,
+        health_check_interval=HEARTBEAT_SECONDS,
         keep_result=0,
         max_tries=1,
         retry_jobs=False,

@@ -34,7 +34,7 @@ CIRCUITS_OPENED = Counter("hookline_circuits_opened_total", "Circuits that opene
 WEBHOOKS_DISABLED = Counter("hookline_webhooks_disabled_total", "Webhooks switched off", ["reason"], registry=REGISTRY)
 PRUNED = Counter("hookline_pruned_total", "Rows removed for their age", ["sweep"], registry=REGISTRY)
 IN_FLIGHT = Gauge("hookline_attempts_in_flight", "Attempts under way", registry=REGISTRY)
-REDIS_REACHED = Gauge("hookline_redis_reached", "Whether hints are taken from Redis", registry=REGISTRY)
+REDIS_REACHED = Gauge("hookline_redis_reached", "Whether Redis gives hints and takes changes", registry=REGISTRY)
 DATABASE_REACHED = Gauge("hookline_database_reached", "Whether the database answered last time", registry=REGISTRY)
 
 

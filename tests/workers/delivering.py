@@ -1,12 +1,19 @@
-"""Deliveries in the hands of an engine: due at once, and finished."""
+"""Deliveries in the hands of an engine: due at once, hinted at, and finished."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from domain.database import rows
 from domain.tables import Attempt, Delivery
+from domain.tasks import end
 from domain.unit import Domain
 from domain.vocabulary import DeliveryStatus
 from tests.waiting import until
 from workers import metrics
 from workers.engine import Engine
+from workers.main import take_hints
+from workers.publish import Publisher
 
 
 async def all_due_now() -> None:
@@ -27,3 +34,14 @@ async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Deliv
 def claimed(by: str) -> float:
     """How many were taken so far because this told of them, as the metrics of this process have it."""
     return metrics.REGISTRY.get_sample_value("hookline_claimed_total", {"by": by}) or 0.0
+
+
+@asynccontextmanager
+async def taking_hints(domain: Domain) -> AsyncIterator["asyncio.Task[None]"]:
+    """A worker without its database loop: what it delivers, it was told of."""
+    async with Engine(domain).running() as engine, Publisher(domain).running() as publisher:
+        task = asyncio.create_task(take_hints(domain, engine, publisher))
+        try:
+            yield task
+        finally:
+            await end(task)

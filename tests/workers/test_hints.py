@@ -4,7 +4,6 @@ import asyncio
 import json
 import pickle
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from domain.live_scripts import SERVED
 from domain.queue import QUEUE_NAME, STALE_SECONDS, Owed, Queue, connect
 from domain.settings import Settings
 from domain.tables import Delivery, Post
-from domain.tasks import end
 from domain.unit import Actor, Domain, opened
 from domain.vocabulary import DeliveryStatus, PostStatus, Role
 from tests.away import Gates, close, fall_silent, gated, reopen
@@ -26,26 +24,15 @@ from tests.domain.doing import add_account, happen, listen, publish, write
 from tests.e2e.proxy import Gate
 from tests.receiver import Receiver
 from tests.waiting import until
+from tests.workers.delivering import taking_hints
 from workers.deliver import deliver
 from workers.engine import Engine
-from workers.main import AWAY_SECONDS, QUIET_POLL_SECONDS, take_hints
+from workers.main import AWAY_SECONDS, QUIET_POLL_SECONDS
 from workers.metrics import REGISTRY
-from workers.publish import Publisher
 
 # arq 0.28 closes redis-py's connections by a name that is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 REFUSED = ("worker.redis_away", "ForeignRedis")
-
-
-@asynccontextmanager
-async def taking_hints(domain: Domain) -> AsyncIterator["asyncio.Task[None]"]:
-    """A worker without its database loop: what it delivers, it was told of."""
-    async with Engine(domain).running() as engine, Publisher(domain).running() as publisher:
-        task = asyncio.create_task(take_hints(domain, engine, publisher))
-        try:
-            yield task
-        finally:
-            await end(task)
 
 
 @pytest.fixture
