@@ -16,6 +16,7 @@ from domain.errors import Unavailable, reason_of
 from domain.live import ForeignRedis, Live
 
 ANSWER_SECONDS = 2.0
+READ_ONLY = "takes no changes"
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +27,13 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Ready: the database is there and migrated. Redis is reported and not required: we work without."""
+    """Ready: the database is there and migrated. Reported and not required are Redis, for we work without, and that
+    the database takes changes: while a standby answers, all of us would be taken out, and nobody could read."""
     process = process_of(request.scope)
     if process.connections.stopping:
         return _answer({"status": "stopping"}, 503)
     state, redis = await asyncio.gather(_database(), _redis(process.domain.hub.live))
-    ready = state == "ok"
+    ready = state in {"ok", READ_ONLY}
     return _answer(
         {"status": "ok" if ready else "unavailable", "database": state, "redis": redis}, 200 if ready else 503
     )
@@ -44,10 +46,16 @@ async def show_metrics(request: Request) -> Response:
 
 async def _database() -> str:
     try:
-        return "ok" if await within(ANSWER_SECONDS, database.is_migrated()) else "not migrated"
+        return await within(ANSWER_SECONDS, _state())
     except (Late, Unavailable) as error:
         log.warning("readyz.database_away", error=reason_of(error))
         return "out of reach"
+
+
+async def _state() -> str:
+    if not await database.is_migrated():
+        return "not migrated"
+    return "ok" if await database.takes_changes() else READ_ONLY
 
 
 async def _redis(live: Live) -> str:

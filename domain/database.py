@@ -169,6 +169,12 @@ async def is_migrated() -> bool:
     return known <= {row["name"] for row in applied}
 
 
+async def takes_changes() -> bool:
+    """Whether the connected database is no standby, and not set to be read only."""
+    ((read_only,),) = await rows("SELECT current_setting('transaction_read_only') = 'on'")
+    return not read_only
+
+
 def connection() -> BaseDBAsyncClient:
     """Where statements of our own run: the transaction that is open here, or else a connection of the pool."""
     return get_connection("default")

@@ -9,6 +9,7 @@ import secrets
 import string
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from tortoise.expressions import Q
 
 from domain import audit
 from domain.database import reached, rows, transaction
-from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, not_found, wrong_state
+from domain.errors import FaultCode, Faults, Forbidden, Unauthenticated, Unavailable, not_found, wrong_state
 from domain.ids import is_key
 from domain.reading import read
 from domain.tables import Token, Workspace
@@ -62,8 +63,10 @@ async def authenticate(secret: str, now: datetime) -> Actor:
         raise Unauthenticated
     token = tokens[0]
     if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
-        await rows("UPDATE token SET last_used_at = $2 WHERE id = $1", token.id, now)
-        token.last_used_at = now
+        # While a standby answers, whoever only reads is not kept out over this.
+        with suppress(Unavailable):
+            await rows("UPDATE token SET last_used_at = $2 WHERE id = $1", token.id, now)
+            token.last_used_at = now
     return Actor(workspace=workspaces[0], token=token, role=token.role)
 
 
