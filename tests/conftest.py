@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -137,11 +137,18 @@ def settings_of(database_url: str, redis_url: str) -> Settings:
 async def domain(settings: Settings) -> AsyncIterator[Domain]:
     """What a process holds, connected to this test's servers."""
     async with AsyncExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patient:
-            # That a Redis is not run for a second is no fault of a test's.
-            patient.setattr("domain.queue.ANSWER_SECONDS", 60.0)
+        with patient_with_redis():
             domain = await stack.enter_async_context(unit.opened(settings))
         yield domain
+
+
+@contextmanager
+def patient_with_redis() -> Iterator[None]:
+    """Whatever connects within the block waits for answers: that a Redis is not run for a second is no fault of a
+    test's."""
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr("domain.queue.ANSWER_SECONDS", 60.0)
+        yield
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
@@ -22,6 +22,7 @@ from domain.vocabulary import Role
 from domain.workspaces import NewToken
 from schema.schema import schema as hookline_schema
 from tests.api.protocol import Socket, speaking
+from tests.conftest import patient_with_redis
 
 Json = dict[str, Any]
 JSON = "application/json"
@@ -150,5 +151,7 @@ def patient_rates(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def api(settings: Settings) -> AsyncIterator[Api]:
     """A running API."""
-    async with running(settings) as found:
+    async with AsyncExitStack() as stack:
+        with patient_with_redis():
+            found = await stack.enter_async_context(running(settings))
         yield found

@@ -8,7 +8,8 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import PostStatus
 from tests.domain.doing import names
 
-SOON = datetime.now(UTC) + timedelta(hours=1)
+# Of the moment at which all tests were loaded: however long they take, it is still to come.
+SOON = datetime.now(UTC) + timedelta(hours=12)
 LATER = SOON + timedelta(hours=1)
 
 

@@ -56,6 +56,7 @@ async def test_a_whole_life_that_nobody_announced_is_told_in_order(domain: Domai
     delivery = await untold_delivery(domain, admin)
     await attempt(delivery, Failed(AttemptOutcome.INTERRUPTED, "This one does not count.", TOOK))
     await attempt(delivery, ILL)
+    await rows("UPDATE delivery SET due_at = now() + interval '1 hour'")
     assert await deliveries.claim([delivery.id], LEASE) == []
     await attempt(delivery, WELL)
     await check_now()

@@ -66,10 +66,10 @@ async def test_a_token_of_nobody_is_refused(domain: Domain) -> None:
 
 
 async def test_an_expired_token_is_refused(domain: Domain, admin: Actor) -> None:
-    _, secret = await token_of(domain, admin, NewToken("Robot", Role.MEMBER, NOW + timedelta(hours=1)))
+    _, secret = await token_of(domain, admin, NewToken("Robot", Role.MEMBER, NOW + timedelta(days=1)))
     await authenticate(secret, NOW)
     with pytest.raises(Unauthenticated):
-        await authenticate(secret, NOW + timedelta(hours=1))
+        await authenticate(secret, NOW + timedelta(days=1))
 
 
 async def test_a_revoked_token_is_refused_and_may_be_revoked_again(domain: Domain, admin: Actor) -> None:
