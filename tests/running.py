@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,15 @@ def up(data: Path, variables: Mapping[str, str] | None = None, under: tuple[str,
             with suppress(psutil.Error):
                 leftover.kill()
         assert is_gone, leftovers
+
+
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Nobody can listen on this port: we do, or who was given it meanwhile."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
 
 
 def setpriv_without_capabilities() -> tuple[str, ...]:

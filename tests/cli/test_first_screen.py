@@ -27,7 +27,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import Role
 from domain.webhooks import WebhookChanges
 from domain.workspaces import NewToken
-from tests.running import GONE, Up, ask, hookline, up
+from tests.running import GONE, Up, ask, hookline, taken, up
 
 LINK = re.compile(r"^(http://\S+)/signin#code=([\w-]{43})$", re.MULTILINE)
 SECRET = "a secret"
@@ -96,7 +96,7 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Pa
 
     port = port_in(made["callbackUrl"])
     assert port is not None
-    with socket.create_server(("127.0.0.1", port)), up(data) as second:
+    with taken(port), up(data) as second:
         access = second.until_ready().access
         (fresh,) = codes_in(second.output, access["url"])
         assert fresh not in old
