@@ -56,7 +56,7 @@ test('a webhook that is switched off while one looks at it says so', async () =>
   });
 });
 
-test('a delivery that waits for its time no longer says so once its webhook is switched off', async () => {
+test('a delivery that waits for its time no longer says so once its webhook is switched off, on its page and in the list', async () => {
   const server = createServer((_, response) => response.writeHead(503, { 'Retry-After': '3600' }).end());
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const id = await addWebhook('Waits in vain', `http://127.0.0.1:${server.address().port}/`);
@@ -76,6 +76,16 @@ test('a delivery that waits for its time no longer says so once its webhook is s
     while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
     await ask(change, { id, input: { active: false } });
     await reads(page, 'The webhook is not active', '.notice');
+  });
+  await ask(change, { id, input: { active: true } });
+  await patiently(async (page) => {
+    let readings = 0;
+    page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Deliveries(') ? 1 : 0));
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await reads(page, 'The receiver asked for a pause', '.cell-took');
+    while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
+    await ask(change, { id, input: { active: false } });
+    await reads(page, 'The webhook is not active', '.cell-took');
   });
 });
 

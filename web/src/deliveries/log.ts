@@ -11,6 +11,7 @@ import {
   type EventType,
 } from '../generated/graphql';
 import { type LiveState, useFeed } from '../live';
+import { MINUTE, useEvery } from '../time';
 
 export type Row = DeliveriesQuery['deliveries']['nodes'][number];
 export type Change = DeliveryChangesSubscription['deliveryStatusChanged'];
@@ -215,6 +216,8 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
   const [changes, setChanges] = useState(0);
   const counted = useRef(0);
   useEffect(() => void log.reread(), [log]);
+  // No stream tells that a webhook was switched off, or that an endpoint is spared or well again.
+  useEvery(state.rows.some((row) => row.waitingFor !== null) ? MINUTE : null, () => void log.reread());
   const live = useFeed(
     DeliveryChangesDocument,
     { webhookId: filter.webhookId, eventTypes: filter.eventType ? [filter.eventType] : null },
