@@ -165,6 +165,29 @@ test('the command that curl is given repeats the request to the byte, and each l
   });
 });
 
+test('what an attempt sent whose worker died is not made up, and the command is that of the one before it', async () => {
+  const sent = await testEvent(await makeWebhook('Died on the way'));
+  await delivered(sent);
+  const original = receiver.requests.at(-1);
+  await using({}, async (page) => {
+    await page.browserContext().overridePermissions(url, ['clipboard-read', 'clipboard-sanitized-write']);
+    await changing(page, 'query Delivery(', (text) => {
+      const answer = JSON.parse(text);
+      const { attempts } = answer.data.delivery;
+      attempts.push({ ...attempts[0], id: 'another', number: 2, outcome: 'INTERRUPTED', requestHeaders: [], responseStatus: null });
+      return JSON.stringify(answer);
+    });
+    await visit(page, `${url}/deliveries/${path_(sent)}`);
+    await reads(page, 'Interrupted', '.timeline');
+    await page.locator('details[open] [role=tab]:last-child').click();
+    await reads(page, 'Its headers are not known', '.timeline');
+    await click(page, 'button', 'Copy as curl');
+    await reads(page, 'Command copied', '.toasts');
+    assert.ok((await page.evaluate(() => navigator.clipboard.readText())).includes(original.headers['x-signature']));
+    assert.equal((await page.$$eval('.timeline button', (found) => found.filter(({ textContent }) => textContent === 'Copy as curl'))).length, 0);
+  });
+});
+
 test('a replay shows how far it has come', async () => {
   const id = await makeWebhook('Replayed');
   receiver.answer.status = 500;

@@ -13,7 +13,7 @@ function contentType(attempt: AttemptFullFragment | undefined, delivery: Deliver
 }
 
 /** The document on one line, which is how it is made and signed. */
-export function documentOf(delivery: Delivery): string {
+function documentOf(delivery: Delivery): string {
   return JSON.stringify(delivery.event.payload);
 }
 
@@ -25,6 +25,11 @@ export function bodyOf(attempt: AttemptFullFragment | undefined, delivery: Deliv
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Whether it is known what was sent: of an attempt whose worker died, nothing was written down. */
+export function isKnown(attempt: AttemptFullFragment): boolean {
+  return attempt.requestHeaders.length > 0;
 }
 
 /** The attempt's request as a command for a shell. */

@@ -4,7 +4,7 @@ import { duration } from '../time';
 import { Moment } from '../ui/basics';
 import { CodeBlock, CopyButton, Tabs } from '../ui/code';
 import { adviceOnStatus, OUTCOMES, type Tone } from '../words';
-import { asCurl, bodyOf } from './curl';
+import { asCurl, bodyOf, isKnown } from './curl';
 
 type Delivery = NonNullable<DeliveryQuery['delivery']>;
 
@@ -47,7 +47,11 @@ function Request({ attempt, delivery }: { attempt: AttemptFullFragment; delivery
     <>
       <CodeBlock text={`${attempt.requestMethod} ${attempt.requestUrl}\n${lines(attempt.requestHeaders)}`} what="Request headers" wrap />
       <CodeBlock text={bodyOf(attempt, delivery)} what="Request body" wrap />
-      <CopyButton text={asCurl(attempt, delivery)} what="Command" label="Copy as curl" />
+      {isKnown(attempt) ? (
+        <CopyButton text={asCurl(attempt, delivery)} what="Command" label="Copy as curl" />
+      ) : (
+        <p className="muted">Its headers are not known.</p>
+      )}
     </>
   );
 }

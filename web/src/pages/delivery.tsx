@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { run, sentence, useLast, useMay } from '../api';
-import { bodyOf, asCurl, documentOf, signatureOf } from '../deliveries/curl';
+import { asCurl, bodyOf, isKnown, signatureOf } from '../deliveries/curl';
 import { Verification } from '../deliveries/verify-panel';
 import { Timeline } from '../deliveries/timeline';
 import { DeliveryCancelDocument, DeliveryChangesDocument, DeliveryDocument, type DeliveryQuery, DeliveryRetryDocument } from '../generated/graphql';
@@ -44,7 +44,7 @@ function useVerbs(delivery: Delivery, renew: () => void) {
 function Actions({ delivery, renew }: { delivery: Delivery; renew(): void }) {
   const { busy, again, cancel } = useVerbs(delivery, renew);
   const { manageWebhooks } = useMay();
-  const attempt = delivery.attempts.at(-1);
+  const attempt = delivery.attempts.findLast(isKnown);
   return (
     <>
       {attempt && (
@@ -133,14 +133,14 @@ function Facts({ delivery }: { delivery: Delivery }) {
 }
 
 function Body({ delivery }: { delivery: Delivery }) {
-  const last = delivery.attempts.at(-1);
+  const last = delivery.attempts.findLast(isKnown);
   return (
     <Panel title="Body">
       <Tabs
         label="Body"
         tabs={[
           { key: 'pretty', label: 'Readable', body: () => <CodeBlock text={JSON.stringify(delivery.event.payload, null, 2)} what="Body" json /> },
-          { key: 'raw', label: 'As sent', body: () => <CodeBlock text={last ? bodyOf(last, delivery) : documentOf(delivery)} what="Body as sent" wrap /> },
+          { key: 'raw', label: 'As sent', body: () => <CodeBlock text={bodyOf(last, delivery)} what="Body as sent" wrap /> },
         ]}
       />
     </Panel>
