@@ -32,6 +32,9 @@ class Account(Node):
     authorized: bool = strawberry.field(
         description="Whether its credentials work. False from the moment the network turns them down."
     )
+    deleted: bool = strawberry.field(
+        description="Whether it was removed: no list has it then and its id leads nowhere, but posts still name it."
+    )
     created_at: datetime = strawberry.field(description="When it was connected.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
@@ -47,6 +50,7 @@ class Account(Node):
             image=row.image,
             data=JSON(row.data),
             authorized=row.authorized,
+            deleted=row.deleted_at is not None,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

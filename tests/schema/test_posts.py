@@ -160,8 +160,8 @@ async def test_a_text_is_measured_before_it_is_posted(viewer: Client, ask: Clien
     assert (await viewer.refused(preview, id=ids.make("Account", 999), body="x"))[0] == "BAD_USER_INPUT"
 
 
-async def test_a_post_keeps_an_account_that_was_removed(ask: Client, account: str) -> None:
+async def test_a_post_keeps_an_account_that_was_removed_and_says_so(ask: Client, account: str) -> None:
     post = await create(ask, account)
     await ask("mutation ($id: ID!) { accountDelete(id: $id) { deletedAccountId } }", id=account)
-    read = "query ($id: ID!) { post(id: $id) { accounts { account { id } } } }"
-    assert (await ask(read, id=post["id"]))["post"]["accounts"] == [{"account": {"id": account}}]
+    read = "query ($id: ID!) { post(id: $id) { accounts { account { id deleted } } } }"
+    assert (await ask(read, id=post["id"]))["post"]["accounts"] == [{"account": {"id": account, "deleted": True}}]

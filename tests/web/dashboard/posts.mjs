@@ -186,12 +186,13 @@ test('a fault of an account stands at that account, and that of the text for it 
   });
 });
 
-test('an account that was deleted after a post was written for it is there when the post is edited, to be taken out', async () => {
+test('of an account that was deleted after a post was written for it the post says so, and it can be taken out', async () => {
   const [gone, kept] = [await addAccount(`Went ${RUN}`), await addAccount(`Stayed ${RUN}`)];
   const id = await addPost({ body: 'Written for two', accountIds: [gone, kept] });
   await ask('mutation($id: ID!) { accountDelete(id: $id) { errors { message } } }', { id: gone });
   await using({}, async (page) => {
     await visit(page, `${url}/posts/${path_(id)}`);
+    await reads(page, 'It was deleted, and nothing can be published there any more', '.post-account:first-child');
     await click(page, 'button', 'Edit');
     await reads(page, 'It was deleted, and nothing can be published there any more', '.account-choice');
     await click(page, 'checkbox', `Went ${RUN} Sandbox`);

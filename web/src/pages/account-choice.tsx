@@ -9,13 +9,13 @@ import type { Draft } from './post-content';
 
 const COUNT_AFTER_MS = 250;
 
-/** An account that a post may go to; `isGone`: that it was to go to, before the account was deleted. */
+/** An account that a post may go to, or was to go to before it was deleted. */
 export interface Choice {
   id: string;
   name: string;
   provider: Provider;
-  authorized?: boolean;
-  isGone?: boolean;
+  authorized: boolean;
+  deleted?: boolean;
 }
 
 interface Count {
@@ -55,8 +55,9 @@ function Counter({ body, account }: { body: string; account: Choice }) {
   );
 }
 
-function warning({ authorized, isGone }: Choice): string | undefined {
-  if (isGone) return 'It was deleted, and nothing can be published there any more: take it out.';
+/** Why nothing can be published there as things are. */
+export function warning({ authorized, deleted }: Pick<Choice, 'authorized' | 'deleted'>): string | undefined {
+  if (deleted) return 'It was deleted, and nothing can be published there any more: take it out.';
   return authorized ? undefined : 'Refused by the network: authorise it again under Accounts.';
 }
 

@@ -147,7 +147,7 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   const planned = begun?.scheduledAt ?? null;
   // An account that was deleted since stays in the post until somebody takes it out.
   const gone = (begun?.accounts ?? []).filter(({ account }) => !accounts.some(({ id }) => id === account.id));
-  const choices: Choice[] = [...gone.map(({ account }) => ({ ...account, isGone: true })), ...accounts];
+  const choices: Choice[] = [...gone.map(({ account }) => ({ ...account, deleted: true })), ...accounts];
   // What is stored, as far as this page knows.
   const stored = useRef(begun && { id: begun.id, content: contentOfPost(begun) });
 

@@ -10,6 +10,7 @@ import { Confirm } from '../ui/dialog';
 import { LiveBadge } from '../ui/live-badge';
 import { say } from '../ui/toast';
 import { POST_ACCOUNT_STATUSES, POST_STATUSES, PROVIDERS } from '../words';
+import { warning } from './account-choice';
 import { ComposePage } from './compose';
 
 type Post = PostCoreFragment;
@@ -21,9 +22,17 @@ function safeLink(url: string): string | null {
   return /^https?:\/\//i.test(url) ? url : null;
 }
 
-function Account({ entry, variant }: { entry: Post['accounts'][number]; variant: string | undefined }) {
+interface AccountProps {
+  entry: Post['accounts'][number];
+  variant: string | undefined;
+  /** Whether it has yet to go out. */
+  isOpen: boolean;
+}
+
+function Account({ entry, variant, isOpen }: AccountProps) {
   const { label, tone } = POST_ACCOUNT_STATUSES[entry.status];
   const link = entry.externalUrl && safeLink(entry.externalUrl);
+  const obstacle = isOpen && warning(entry.account);
   return (
     <li className="post-account">
       <div className="post-account-head">
@@ -37,6 +46,7 @@ function Account({ entry, variant }: { entry: Post['accounts'][number]; variant:
           {variant}
         </p>
       )}
+      {obstacle && <p className="step-error">{obstacle}</p>}
       {entry.errors.map((error) => (
         <p key={error} className="step-error">
           {error}
@@ -149,7 +159,7 @@ function Detail({ post, renew, badge, onEdit }: { post: Post; renew(): void; bad
         {post.accounts.length === 0 && <p className="muted">It goes to no account yet.</p>}
         <ul className="post-accounts">
           {post.accounts.map((entry) => (
-            <Account key={entry.account.id} entry={entry} variant={variants.get(entry.account.id)} />
+            <Account key={entry.account.id} entry={entry} variant={variants.get(entry.account.id)} isOpen={isOpen} />
           ))}
         </ul>
       </Panel>
