@@ -22,6 +22,20 @@ test('a secret is rotated, shown once and gone after a reload', async () => {
   });
 });
 
+test('a form that is sent three times in one moment makes one webhook', async () => {
+  const name = `At once ${RUN}`;
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/new`);
+    await fill(page, 'Name', name);
+    await fill(page, 'Callback URL', receiver.url);
+    await click(page, 'button', 'Select all');
+    await page.$eval('form', (form) => [1, 2, 3].forEach(() => form.requestSubmit()));
+    await reads(page, name, 'h1');
+    const { webhooks } = await ask('query($name: String!) { webhooks(first: 9, filter: {search: $name}) { nodes { id } } }', { name });
+    assert.equal(webhooks.nodes.length, 1);
+  });
+});
+
 test('signing stops only after a question', async () => {
   const id = await makeWebhook('Signed no more');
   await using({}, async (page) => {
