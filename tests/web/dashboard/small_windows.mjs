@@ -1,7 +1,9 @@
 // Small windows, and large ones at 400 %.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { click, reads, visit } from '../browser.mjs';
+import { click, fill, reads, visit } from '../browser.mjs';
 import { makeWebhook, using } from '../stage.mjs';
 import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
@@ -46,6 +48,12 @@ test('a small window is never too narrow for a name, and shows of each delivery 
     await visit(page, `${url}/posts/${path_(post)}`);
     await reads(page, 'See it on', '.post-accounts');
     assert.equal(await tooWide(), 0);
+    await visit(page, `${url}/posts/new`);
+    await fill(page, 'Text', 'a'.repeat(501));
+    await click(page, 'checkbox', `${LONG}${RUN} Sandbox`);
+    await click(page, 'button', 'Save as a draft');
+    await reads(page, 'takes at most 500 characters', '.field-error');
+    assert.equal(await tooWide(), 0);
     await visit(page, `${url}/deliveries`);
     await reads(page, 'Short name', '.rows');
     const isWhole = await page.$$eval('.cell-webhook', (cells) => {
@@ -53,6 +61,30 @@ test('a small window is never too narrow for a name, and shows of each delivery 
       return cell.getBoundingClientRect().right <= cell.parentElement.getBoundingClientRect().right && cell.scrollWidth <= cell.clientWidth;
     });
     assert.ok(isWhole);
+  });
+});
+
+test('a name that is cut off loses its end in whichever direction it is read, and what a delivery waits for is not cut off', async () => {
+  const server = createServer((_, response) => response.writeHead(503, { 'Retry-After': '3600' }).end());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const hook = await addWebhook(`ערוץ ${'ארוך '.repeat(12)}${RUN}`, `http://127.0.0.1:${server.address().port}/`);
+  await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {maxAttempts: 2}) { errors { message } } }', { id: hook });
+  await delivered(await testEvent(hook), ['RETRYING']);
+  server.close();
+  await using({}, async (page) => {
+    await visit(page, `${url}/deliveries?status=RETRYING`);
+    await reads(page, 'The receiver asked for a pause', '.rows');
+    await page.evaluate(() => document.fonts.ready);
+    const [beginning, end, isCut] = await page.$$eval('.cell-webhook', (cells) => {
+      const cell = cells.find(({ textContent }) => textContent.startsWith('ערוץ'));
+      const range = new Range();
+      range.setStart(cell.firstChild, 0);
+      range.setEnd(cell.firstChild, 1);
+      const took = cell.closest('.row').querySelector('.cell-took');
+      return [range.getBoundingClientRect().right, cell.closest('.cell-event').getBoundingClientRect().right, took.scrollWidth > took.clientWidth];
+    });
+    assert.ok(beginning <= end, `${beginning} > ${end}`);
+    assert.equal(isCut, false);
   });
 });
 
