@@ -8,7 +8,7 @@ import pytest
 from domain import post_checks
 from domain.errors import FaultCode, Faults, Refused
 from domain.posts import Variant
-from domain.tables import Account, Post
+from domain.tables import Account, Post, PostAccount
 from domain.unit import Actor, Domain
 from tests.domain.doing import change_post, faults_of, publish, write
 from tests.domain.posting import SOON, schedule, told
@@ -103,6 +103,17 @@ async def test_a_text_too_long_for_an_account_names_it_and_its_limit(
     await write(domain, admin, account, body="x" * 501, variants=fits)
     with pytest.raises(Refused) as refused:
         await write(domain, admin, account, variants=(Variant(account.id, "x" * 501),))
+    assert faults_of(refused) == {("variants.0.body", FaultCode.TOO_LONG)}
+
+
+async def test_a_stored_text_that_fits_no_more_is_told_of_at_its_place_whatever_is_changed(
+    domain: Domain, admin: Actor, account: Account
+) -> None:
+    post = await write(domain, admin, account, variants=(Variant(account.id, "short"),))
+    # As where its network allows less than it did.
+    await PostAccount.filter(post_id=post.id).update(variant="x" * 501)
+    with pytest.raises(Refused) as refused:
+        await change_post(domain, admin, post.id, body="Another text")
     assert faults_of(refused) == {("variants.0.body", FaultCode.TOO_LONG)}
 
 
