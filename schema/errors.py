@@ -61,8 +61,8 @@ class UserError:
         default=None,
         description=(
             'Where the faulty value stands among the arguments, for example ["input", "callbackUrl"] or ["id"]; '
-            "positions in a list are strings too. What an update leaves out has the place that it has where it is "
-            "stored. Null where no single field is at fault."
+            "positions in a list are strings too. A stored value that an update did not send has the path at which it "
+            "would be sent. Null where no single field is at fault."
         ),
     )
 
