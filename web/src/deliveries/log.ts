@@ -216,8 +216,6 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
   const [changes, setChanges] = useState(0);
   const counted = useRef(0);
   useEffect(() => void log.reread(), [log]);
-  // No stream tells that a webhook was switched off, or that an endpoint is spared or well again.
-  useEvery(state.rows.some((row) => row.waitingFor !== null) ? MINUTE : null, () => void log.reread());
   const live = useFeed(
     DeliveryChangesDocument,
     { webhookId: filter.webhookId, eventTypes: filter.eventType ? [filter.eventType] : null },
@@ -233,6 +231,9 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
       },
     },
   );
+  const isWaiting = live.phase === 'live' && state.rows.some((row) => row.waitingFor !== null);
+  // No stream tells that a webhook was switched off, or that an endpoint is spared or well again.
+  useEvery(isWaiting ? MINUTE : null, () => void log.reread());
   const count = useEffectEvent(() => setChanges(counted.current));
   useEffect(() => {
     const timer = setInterval(() => count(), 2_000);
