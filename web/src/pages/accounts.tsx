@@ -6,7 +6,7 @@ import { changes } from '../changes';
 import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
 import { Ago, Badge, Button, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { OtherFaults, SelectField, setOff, showFaults, TextField } from '../ui/form';
+import { OtherFaults, SelectField, atOnce, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
 
@@ -83,7 +83,7 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    setOff(() => setBusy(true));
+    atOnce(() => setBusy(true));
     const { provider, server, identifier, credential, name } = draft;
     const input = { provider, server: server.trim() || null, identifier: identifier.trim() || null, credential: credential || null, name: name.trim() || null };
     const { data, problem } = await run(client, 'mutation', AccountAddDocument, { input });
@@ -123,7 +123,7 @@ function EditDialog({ account, onClose, onSaved }: { account: Account; onClose()
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    setOff(() => setBusy(true));
+    atOnce(() => setBusy(true));
     const input = changes(begun, draft);
     const { data, problem } = await run(client, 'mutation', AccountUpdateDocument, { id: account.id, input });
     setBusy(false);

@@ -8,7 +8,7 @@ import { fromHere, navigate, paths } from '../router';
 import { preserve, restored } from '../session';
 import { fromLocal, LATEST } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { Group, halfFilled, OtherFaults, setOff, showFaults, TextArea, TextField } from '../ui/form';
+import { Group, halfFilled, OtherFaults, atOnce, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { AccountChoice, type Choice } from './account-choice';
 import { BLANK, contentOf, contentOfPost, type Draft, draftOf, faultsOf, type Intent, isSame, ofAccount } from './post-content';
@@ -42,7 +42,7 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
   const change = (part: Partial<Draft>): void => setDraft((before) => ({ ...before, ...part }));
   const send = async (intent: Intent): Promise<void> => {
     if (busy) return;
-    setOff(() => setBusy(intent));
+    atOnce(() => setBusy(intent));
     const missing = new Map([...check(draft, intent), ...halfFilled(form.current)]);
     const found = missing.size > 0 ? missing : await save(draft, intent);
     setBusy(null);

@@ -5,7 +5,7 @@ import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus,
 import { DAY, fromLocal, LATEST, toLocal, useEvery } from '../time';
 import { Button, Notice } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
-import { CheckBox, Group, halfFilled, OtherFaults, setOff, showFaults, TextField } from '../ui/form';
+import { CheckBox, Group, halfFilled, OtherFaults, atOnce, showFaults, TextField } from '../ui/form';
 import { STATUSES } from '../words';
 
 const REPLAYABLE = ['FAILED', 'CANCELLED', 'SUCCEEDED'] as const satisfies readonly DeliveryStatus[];
@@ -43,7 +43,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
     const from = fromLocal(since);
     if (from === null) return refuse(new Map([['since', 'Say from when on.']]));
     if (found === 0) return refuse(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
-    setOff(() => setBusy(true));
+    atOnce(() => setBusy(true));
     const input = { webhookId: webhook.id, statuses: [...statuses], since: from, until: fromLocal(until) };
     const { data, problem } = await run(client, 'mutation', DeliveriesReplayDocument, { input });
     setBusy(false);

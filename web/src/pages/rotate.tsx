@@ -4,7 +4,7 @@ import { byField, type Faults, run } from '../api';
 import { type WebhookCoreFragment, WebhookRotateSecretDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { Button } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { OtherFaults, SelectField, setOff, showFaults, TextField } from '../ui/form';
+import { OtherFaults, SelectField, atOnce, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 
 const OVERLAPS = [
@@ -52,7 +52,7 @@ export function RotateDialog({ webhook, onSecret, onClose }: RotateProps) {
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    setOff(() => setBusy(true));
+    atOnce(() => setBusy(true));
     const input = { secret: secret || null, overlapSeconds: webhook.hasSecret ? Number(overlap) : 0 };
     const { data, problem } = await run(client, 'mutation', WebhookRotateSecretDocument, { id: webhook.id, input });
     setBusy(false);

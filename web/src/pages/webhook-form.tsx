@@ -6,7 +6,7 @@ import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, Webho
 import { fromHere, paths } from '../router';
 import { secrets } from '../session';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { OtherFaults, setOff, showFaults } from '../ui/form';
+import { OtherFaults, atOnce, showFaults } from '../ui/form';
 import { Details, type Draft, Events, Headers, Security } from './webhook-fields';
 
 const BLANK: Draft = {
@@ -49,7 +49,7 @@ function WebhookForm({ start, action, cancel, isNew, save }: FormProps) {
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    setOff(() => setBusy(true));
+    atOnce(() => setBusy(true));
     const local = check(draft);
     const found = local.size > 0 ? local : await save(draft, begun);
     setBusy(false);

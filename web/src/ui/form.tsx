@@ -151,9 +151,9 @@ export function halfFilled(form: HTMLFormElement | null): Faults {
   return new Map([...times].filter((time) => time.validity.badInput).map((time) => [time.name, 'Complete the date and the time, or clear them.']));
 }
 
-/** Says at once that a form is on its way: where it is sent again in the same moment, `busy` is known to be so. */
-export function setOff(begin: () => void): void {
-  flushSync(begin);
+/** Makes a form busy before this returns: sent again in the same moment, it already knows that it is. */
+export function atOnce(makeBusy: () => void): void {
+  flushSync(makeBusy);
 }
 
 /** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended, or to what has no field. */
