@@ -70,9 +70,9 @@ def next_status(claimed: Mapping[str, Any], outcome: Outcome) -> DeliveryStatus:
         return DeliveryStatus.SUCCEEDED
     if outcome.kind is AttemptOutcome.INTERRUPTED:
         # This machine's fault, not the receiver's: it costs no attempt.
-        return _unless(claimed["interrupted_count"] + 1 >= MOST_INTERRUPTIONS)
-    return _unless(outcome.gone or claimed["attempt_count"] + 1 >= claimed["max_attempts"])
+        return _retrying_unless(claimed["interrupted_count"] + 1 >= MOST_INTERRUPTIONS)
+    return _retrying_unless(outcome.gone or claimed["attempt_count"] + 1 >= claimed["max_attempts"])
 
 
-def _unless(given_up: bool) -> DeliveryStatus:
+def _retrying_unless(given_up: bool) -> DeliveryStatus:
     return DeliveryStatus.FAILED if given_up else DeliveryStatus.RETRYING

@@ -1,7 +1,8 @@
 """The engine: claims what there is room for, sends it, and hands the outcomes to the recorder."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -100,9 +101,9 @@ class Engine:
         if not rooms:
             return
         claimed = await self._begin(deliveries.claim_for(rooms, self._lease), rooms, by="database")
-        got = _count(row["webhook_id"] for row in claimed)
+        got = Counter(row["webhook_id"] for row in claimed)
         for room in rooms:
-            if got.get(room.webhook_id, 0) < room.places:
+            if got[room.webhook_id] < room.places:
                 self.lanes.sated(room.webhook_id)
 
     async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
@@ -124,9 +125,9 @@ class Engine:
 
     def _give_back(self, rooms: Sequence[Room], claimed: Sequence[Row]) -> None:
         """Give back the places that were taken for more than was claimed."""
-        empty = _count(room.webhook_id for room in rooms for _ in range(room.places))
+        empty = Counter(room.webhook_id for room in rooms for _ in range(room.places))
         for row in claimed:
-            if empty.get(row["webhook_id"]):
+            if empty[row["webhook_id"]]:
                 empty[row["webhook_id"]] -= 1
             else:
                 # A hint that names another webhook than its delivery has: a stranger wrote it.
@@ -168,10 +169,3 @@ def _unsent(claimed: Row, sentence: str) -> tuple[OutgoingRequest, Outcome]:
     """An attempt that this machine could not even begin; it costs none."""
     request = OutgoingRequest(claimed["callback_url"], HttpMethod(claimed["method"]), (), b"")
     return request, Failed(AttemptOutcome.INTERRUPTED, sentence, timedelta(0))
-
-
-def _count(webhook_ids: Iterable[int]) -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for webhook_id in webhook_ids:
-        counts[webhook_id] = counts.get(webhook_id, 0) + 1
-    return counts
