@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import regex
 
-from domain.providers.richtext import Part, PartKind, graphemes, links
+from domain.providers.richtext import Part, PartKind, apart, graphemes, links
 
 # "@name" or "@name@domain", not inside a word, an address or a link's path.
 _MENTION: Final = regex.compile(
@@ -49,11 +49,7 @@ def count(text: str, per_link: int) -> int:
 def linked(text: str) -> tuple[str, ...]:
     """The parts of the text that a server turns into links: addresses, mentions, tags."""
     found = sorted([*_shortened(text), *_tags(text)], key=lambda part: part.start)
-    clear: list[Part] = []
-    for part in found:
-        if not clear or part.start >= clear[-1].end:
-            clear.append(part)
-    return tuple(text[part.start : part.end] for part in clear)
+    return tuple(text[part.start : part.end] for part in apart(found))
 
 
 def _shortened(text: str) -> list[Part]:

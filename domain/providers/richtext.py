@@ -5,7 +5,7 @@ except that a bare "example.com" stays text: telling it from "e.g.this" needs a 
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -77,11 +77,16 @@ def graphemes(text: str) -> int:
 def parts(text: str) -> tuple[Part, ...]:
     """Links, mentions and tags in the order in which they stand; none overlaps another."""
     found = sorted([*links(text), *_mentions(text), *_tags(text)], key=lambda part: (part.start, -part.end))
-    clear: list[Part] = []
+    return tuple(apart(found))
+
+
+def apart(found: Iterable[Part]) -> Iterator[Part]:
+    """These parts, which come in their order, but for what overlaps one before."""
+    end = 0
     for part in found:
-        if not clear or part.start >= clear[-1].end:
-            clear.append(part)
-    return tuple(clear)
+        if part.start >= end:
+            end = part.end
+            yield part
 
 
 def links(text: str) -> Iterator[Part]:
