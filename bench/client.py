@@ -126,7 +126,7 @@ async def ask(client: aiohttp.ClientSession, to: Api, query: str, **variables: A
     return told["data"]
 
 
-async def account(client: aiohttp.ClientSession, to: Api, name: str = "bench") -> str:
+async def account(client: aiohttp.ClientSession, to: Api, name: str) -> str:
     """The id of a new sandbox account."""
     added: str = (await ask(client, to, ADD_ACCOUNT, name=name))["accountAdd"]["account"]["id"]
     return added
@@ -136,6 +136,16 @@ async def webhook(client: aiohttp.ClientSession, to: Api, url: str) -> str:
     """The id of a new webhook that listens to ACCOUNT_UPDATED."""
     made: str = (await ask(client, to, CREATE_WEBHOOK, url=url))["webhookCreate"]["webhook"]["id"]
     return made
+
+
+async def record_events(client: aiohttp.ClientSession, to: Api, rate: float, seconds: float, prefix: str = "a") -> None:
+    """Record so many events a second, each by renaming one of 20 new accounts, whose names begin with `prefix`."""
+    accounts = [await account(client, to, f"{prefix}{number}") for number in range(20)]
+
+    async def rename(number: int) -> None:
+        await ask(client, to, RENAME_ACCOUNT, id=accounts[number % 20], name=f"n{number}")
+
+    await steadily(rate, seconds, rename)
 
 
 async def steadily(rate: float, seconds: float, call: Any) -> None:

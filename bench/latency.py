@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.client import RENAME_ACCOUNT, Api, account, api, ask, session, steadily, subscribed, webhook
+from bench.client import Api, api, ask, record_events, session, steadily, subscribed, webhook
 from bench.figures import Figure, percentile
 from bench.place import Place, ask_receiver, connect, due_backlog, receiver, workers
 
@@ -46,12 +46,7 @@ async def _steady(place: Place, to: Api, url: str) -> tuple[list[float], list[fl
 
 
 async def _events(client: aiohttp.ClientSession, to: Api) -> None:
-    accounts = [await account(client, to, f"a{number}") for number in range(20)]
-
-    async def rename(number: int) -> None:
-        await ask(client, to, RENAME_ACCOUNT, id=accounts[number % 20], name=f"n{number}")
-
-    await steadily(RATE, SECONDS, rename)
+    await record_events(client, to, RATE, SECONDS)
     await asyncio.sleep(2)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bench.client import RENAME_ACCOUNT, Api, account, api, ask, session, steadily, webhook
+from bench.client import Api, api, record_events, session, webhook
 from bench.documents import document
 from bench.figures import Figure, percentile
 from bench.latency import arrivals, waits
@@ -50,12 +50,7 @@ async def _delivered(place: Place, to: Api, url: str, *, prunes: bool) -> list[f
         await asyncio.sleep(0.1)
     async with session(to) as client:
         made = await webhook(client, to, url)
-        accounts = [await account(client, to, f"{made} {number}") for number in range(20)]
-
-        async def rename(number: int) -> None:
-            await ask(client, to, RENAME_ACCOUNT, id=accounts[number % 20], name=f"n{number}")
-
-        await steadily(RATE, SECONDS, rename)
+        await record_events(client, to, RATE, SECONDS, prefix=f"{made} ")
         await drained(connection)
         await connection.execute("UPDATE webhook SET active = false")
     await connection.close()
