@@ -68,6 +68,7 @@ class Outlet:
         self._settled: list[Change] = []
         self._filled = asyncio.Event()
         self._sending = asyncio.Lock()
+        # How many changes and hints were left to the database loop.
         self.dropped = 0
 
     @asynccontextmanager
