@@ -15,7 +15,6 @@ import aiohttp
 
 from bench.documents import document
 from domain.request import Assignment, build
-from domain.version import VERSION
 from domain.vocabulary import EventType
 
 
@@ -37,7 +36,7 @@ async def _send(session: aiohttp.ClientSession, url: str, text: str, todo: Itera
             delivery_uuid=str(uuid4()), number=1, event_uuid=str(uuid4()), event_type=EventType.POST_PUBLISHED,
             occurred_at=datetime.now(UTC), document=text, url=url, secret="a secret of some length",
         )  # fmt: skip
-        request = build(assignment, datetime.now(UTC), VERSION)
+        request = build(assignment, datetime.now(UTC))
         async with session.post(request.url, data=request.body, headers=request.headers) as answer:
             await answer.read()
 

@@ -13,6 +13,7 @@ from yarl import URL
 from domain import signing
 from domain.errors import Fault, FaultCode
 from domain.payloads import instant
+from domain.version import USER_AGENT
 from domain.vocabulary import ContentType, EventType, HttpMethod
 
 Headers = tuple[tuple[str, str], ...]
@@ -93,14 +94,14 @@ class OutgoingRequest:
     body: bytes = field(repr=False)
 
 
-def build(assignment: Assignment, now: datetime, version: str) -> OutgoingRequest:
+def build(assignment: Assignment, now: datetime) -> OutgoingRequest:
     """The request of one attempt. `webhook-id` is the event's uuid: the same for all attempts, resends and replays."""
     body = encode(assignment.document, assignment.content_type)
     message_id = assignment.event_uuid
     timestamp = int(now.timestamp())
     headers = [
         ("Content-Type", assignment.content_type.value),
-        ("User-Agent", "Hookline/" + version),
+        ("User-Agent", USER_AGENT),
         ("X-Hookline-Event", assignment.event_type.value),
         ("X-Hookline-Occurred-At", instant(assignment.occurred_at)),
         ("X-Hookline-Delivery", assignment.delivery_uuid),

@@ -38,6 +38,7 @@ from domain.guarded_socket import (
 from domain.outcome import Answer, Blocked, Delivered, Failed, Outcome
 from domain.request import OutgoingRequest, hidden_values
 from domain.retry import parse_retry_after
+from domain.version import USER_AGENT
 from domain.vocabulary import AttemptOutcome
 
 PROVIDER_ANSWER: Final = 1024 * 1024
@@ -87,7 +88,6 @@ class Sender:
         self,
         policy: AddressPolicy,
         limits: SenderLimits,
-        version: str,
         connections: int,
         *,
         nameservers: Sequence[str] = (),
@@ -100,7 +100,6 @@ class Sender:
         """
         self._policy = policy
         self._limits = limits
-        self._version = version
         self._connections = connections
         self._nameservers = nameservers
         self._tls = tls
@@ -151,7 +150,7 @@ class Sender:
         json: Any = None,
     ) -> ProviderAnswer:
         """One request to a network, by the rules of deliveries, on a connection of its own. Raises CallFailed."""
-        own = CIMultiDict({"User-Agent": f"Hookline/{self._version}"})
+        own = CIMultiDict({"User-Agent": USER_AGENT})
         body = None
         if json is not None:
             body = json_module.dumps(json, ensure_ascii=False).encode()

@@ -23,7 +23,6 @@ from domain.settings import Settings
 from domain.tables import Token, Workspace
 from domain.tracing import Tracer
 from domain.vault import Vault
-from domain.version import VERSION
 from domain.vocabulary import Role
 
 POSTS_AT_ONCE = 3
@@ -138,7 +137,7 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         stack.push_async_callback(reader.aclose)
         policy = AddressPolicy(settings.allowed_networks, settings.denied_networks, settings.denied_ports)
         limits = SenderLimits(settings.connect_timeout, settings.request_timeout)
-        sender = await stack.enter_async_context(Sender(policy, limits, VERSION, settings.worker_concurrency))
+        sender = await stack.enter_async_context(Sender(policy, limits, settings.worker_concurrency))
         live = Live(redis, committed_until, identity)
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())

@@ -20,7 +20,6 @@ from domain.request import OutgoingRequest, build
 from domain.tasks import end
 from domain.unit import Domain
 from domain.vault import CannotOpen
-from domain.version import VERSION
 from domain.vocabulary import AttemptOutcome, HttpMethod
 from workers import metrics
 from workers.lanes import Lanes
@@ -158,7 +157,7 @@ class Engine:
 
     async def _send(self, claimed: Row) -> tuple[OutgoingRequest, Outcome]:
         try:
-            request = build(assignment_of(self._domain.vault, claimed), datetime.now(UTC), VERSION)
+            request = build(assignment_of(self._domain.vault, claimed), datetime.now(UTC))
         except CannotOpen:
             log.error("attempt.cannot_open", delivery=str(claimed["uuid"]), webhook=claimed["webhook_id"])
             return _unsent(claimed, "Nothing was sent: Hookline could not open the secrets of this webhook.")

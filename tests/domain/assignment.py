@@ -33,7 +33,7 @@ each_content_type = pytest.mark.parametrize("content_type", list(ContentType), i
 
 
 def sent(now: datetime = WHEN, **changes: Any) -> OutgoingRequest:
-    return build(replace(FIRST, **changes), now, "1.2.3")
+    return build(replace(FIRST, **changes), now)
 
 
 def lower(request: OutgoingRequest) -> dict[str, str]:

@@ -44,7 +44,7 @@ async def sending(
     policy: AddressPolicy = LOOPBACK, limits: SenderLimits = PATIENT, **options: Any
 ) -> AsyncIterator[Sender]:
     """A sender, of which no socket may be open at the end of the block."""
-    async with Sender(policy, limits, "0", 100, **options) as sender:
+    async with Sender(policy, limits, 100, **options) as sender:
         yield sender
     assert len(OPEN) == 0, "sockets were left open"
 

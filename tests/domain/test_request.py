@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from domain.request import LARGE
+from domain.version import VERSION
 from domain.vocabulary import ContentType, HttpMethod
 from tests.domain.assignment import (
     DELIVERY,
@@ -32,7 +33,7 @@ def test_a_json_request_is_the_document_and_nothing_else() -> None:
     assert (request.url, request.method) == (FIRST.url, HttpMethod.POST)
     assert request.headers == (
         ("Content-Type", "application/json"),
-        ("User-Agent", "Hookline/1.2.3"),
+        ("User-Agent", f"Hookline/{VERSION}"),
         ("X-Hookline-Event", "post.published"),
         ("X-Hookline-Occurred-At", "2026-03-02T08:30:00.999999Z"),
         ("X-Hookline-Delivery", DELIVERY),

@@ -72,7 +72,7 @@ def test_a_secret_that_is_sent_back_escaped_is_known_too(spelling: str) -> None:
 def test_neither_secrets_nor_headers_stand_in_what_is_printed() -> None:
     assignment = replace(FIRST, previous_secret=OTHER, headers=(("X-Api-Key", "abcdef"),))
 
-    printed = repr(assignment) + repr(build(assignment, WHEN, "1"))
+    printed = repr(assignment) + repr(build(assignment, WHEN))
 
     assert not [hidden for hidden in (PLAIN, OTHER, "abcdef", "Bäckerei") if hidden in printed]
 

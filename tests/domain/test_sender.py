@@ -81,7 +81,7 @@ async def test_no_connection_is_kept_while_too_many_are_open(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("domain.sender.IDLE_CONNECTIONS", 0)
-    async with receiving() as other, Sender(LOOPBACK, PATIENT, "0", 1) as sender:
+    async with receiving() as other, Sender(LOOPBACK, PATIENT, 1) as sender:
         with connections() as connected:
             for url in (receiver.url, other.url, other.url, receiver.url):
                 assert isinstance(await sender.send(request_to(url)), Delivered)
@@ -91,7 +91,7 @@ async def test_no_connection_is_kept_while_too_many_are_open(
 async def test_no_more_requests_are_under_way_at_once_than_there_may_be(receiver: Receiver) -> None:
     gate = asyncio.Event()
     receiver.answer(Answer(after=gate))
-    async with Sender(LOOPBACK, PATIENT, "0", 1) as sender:
+    async with Sender(LOOPBACK, PATIENT, 1) as sender:
         with connections() as connected:
             sent = [asyncio.create_task(sender.send(request_to(receiver.url))) for _ in range(2)]
             await receiver.wait_for(1)

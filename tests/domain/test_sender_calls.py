@@ -6,6 +6,7 @@ import pytest
 
 from domain.post_checks import MOST_ACCOUNTS
 from domain.sender import NETWORK_CONNECTIONS, CallFailed, SenderLimits
+from domain.version import VERSION
 from domain.vocabulary import AttemptOutcome
 from tests.domain.name_server import NameServer
 from tests.domain.sending import LOOPBACK, connections, sending, sending_by
@@ -26,7 +27,7 @@ async def test_a_network_is_called_with_json_or_with_nothing(receiver: Receiver)
     assert ("X-Limit", "3") in answer.headers
     assert (first.body, first.headers["Content-Type"]) == ('{"text": "ü"}'.encode(), "application/json")
     assert first.headers["Authorization"] == "Bearer x"
-    assert (second.method, second.body, second.headers["User-Agent"]) == ("GET", b"", "Hookline/0")
+    assert (second.method, second.body, second.headers["User-Agent"]) == ("GET", b"", f"Hookline/{VERSION}")
 
 
 async def test_a_call_goes_where_it_was_sent_and_nowhere_else(receiver: Receiver) -> None:

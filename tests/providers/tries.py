@@ -49,7 +49,7 @@ class Tries:
 def loopback_sender() -> Sender:
     """The one door to the outside, which here may lead to loopback."""
     policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-    return Sender(policy, SenderLimits(), version="test", connections=10)
+    return Sender(policy, SenderLimits(), connections=10)
 
 
 def account_of(profile: Profile) -> PublishingAccount:

@@ -9,7 +9,6 @@ from graphql import ExecutionResult, execute, parse
 from domain import request, tables, webhooks
 from domain.live import Entry
 from domain.request import Assignment
-from domain.version import VERSION
 from domain.vocabulary import ContentType, EventType, HttpMethod
 from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.schema import schema
@@ -165,7 +164,7 @@ def sent(world: World, webhook: tables.Webhook, content_type: ContentType) -> re
         secret="hush",
         headers=(("X-Team", "blue"), ("X-Api-Key", "planted")),
     )
-    return request.build(assignment, datetime.now(UTC), VERSION)
+    return request.build(assignment, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("content_type", ContentType)
