@@ -120,7 +120,7 @@ class _Tally:
         return self.failed or self.was_failing
 
 
-# `bad` counts the unreachable ones in a row. An open circuit is only moved by its probe.
+# `bad` counts the unreachable ones in a row. Any answer closes an open circuit; only its probe makes it last longer.
 _NOTE = """
 WITH seen AS (
     SELECT * FROM unnest($1::bigint[], $2::bool[], $3::bool[], $4::bool[], $5::int[], $6::bool[], $7::bool[],
