@@ -73,7 +73,7 @@ export function useEvery(everyMs: number | null, act: () => void): void {
 export function useNow(everyMs: number = 10 * SECOND): number {
   const [now, setNow] = useState(() => Date.now());
   useEvery(everyMs, () => setNow(Date.now()));
-  return Math.max(now, 0);
+  return now;
 }
 
 /**
