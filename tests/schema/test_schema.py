@@ -13,6 +13,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
+from domain.vocabulary import Role
 from schema.export import EXPORT, exported
 from schema.permissions import Verb
 from schema.schema import schema
@@ -76,6 +77,14 @@ def test_every_mutation_declares_a_role() -> None:
     fields = definition.fields  # type: ignore[union-attr]
     assert len(fields) == 18
     assert [each.python_name for each in fields if not any(isinstance(one, Verb) for one in each.extensions)] == []
+
+
+def test_members_change_accounts_and_posts_and_admins_the_rest_as_the_description_says() -> None:
+    definition = schema.get_type_by_name("Mutation")
+    assert definition is not None
+    for each in definition.fields:  # type: ignore[union-attr]
+        (verb,) = (one for one in each.extensions if isinstance(one, Verb))
+        assert (verb.role is Role.MEMBER) == each.python_name.startswith(("account_", "post_")), each.python_name
 
 
 async def test_the_viewer_is_the_token_and_its_workspace(ask: Client) -> None:
