@@ -37,7 +37,9 @@ TOO_OFTEN = "The query has the same names or fragments too often in one place."
 TOO_LONG = f"The query has more than {LONGEST_QUERY:,} characters. Put long values into variables."
 TOO_DEEP = f"The query is nested more than {LIMITS.depth} levels deep."
 KEPT_DOCUMENTS = 500
-# A longer one is parsed anew each time, so that what is kept stays within some 40 MiB.
+# Of all of them together. A token takes half a KiB: they stay within some 40 MiB, where 500 long ones would take 500.
+KEPT_TOKENS = 80_000
+# A longer one is parsed anew each time: it may be blanks, which are no tokens.
 LONGEST_KEPT = 16 * 1024
 KEPT_COSTS = 16
 # No argument takes as many. Each entry is turned into an object for each field that the variable is given to.
@@ -129,6 +131,7 @@ class Documents:
     def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema
         self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._kept_tokens = 0
 
     def prepare(self, text: str) -> Document:
         """Parse, measure and validate, in this order and stopping at the first that fails. Raises BadDocument."""
@@ -138,10 +141,15 @@ class Documents:
             return kept
         document = self._prepare(text)
         if len(text) <= LONGEST_KEPT:
-            self._kept[text] = document
-            if len(self._kept) > KEPT_DOCUMENTS:
-                self._kept.popitem(last=False)
+            self._keep(document)
         return document
+
+    def _keep(self, document: Document) -> None:
+        self._kept[document.text] = document
+        self._kept_tokens += document.tree.token_count
+        while len(self._kept) > KEPT_DOCUMENTS or self._kept_tokens > KEPT_TOKENS:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_tokens -= oldest.tree.token_count
 
     def _prepare(self, text: str) -> Document:
         if len(text) > LONGEST_QUERY:

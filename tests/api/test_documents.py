@@ -1,11 +1,11 @@
-"""What is wrong with variables, and where: a form shows it at the field."""
+"""What is kept of documents; and what is wrong with variables, and where: a form shows it at the field."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from api.documents import BadDocument
+from api.documents import KEPT_DOCUMENTS, KEPT_TOKENS, BadDocument, Documents
 from api.execution import Asked, Engine
 from schema.schema import schema
 from tests.api.conftest import Api
@@ -53,3 +53,28 @@ async def test_clients_get_the_place_of_a_null_that_only_the_execution_meets(api
       errors { field } } }"""
     _, answer = await api.post(query, n=None)
     assert [error["extensions"] for error in answer["errors"]] == [{"code": "BAD_USER_INPUT", "variable": ["n"]}]
+
+
+def test_large_documents_are_kept_until_they_have_too_many_tokens_together() -> None:
+    fields = "id uuid name callbackUrl method contentType maxAttempts active hasSecret events createdAt updatedAt"
+    large = "{" + " ".join(f"a{number}: webhook(id: 1) {{ {fields} }}" for number in range(30)) + "}"
+    documents = Documents(schema._schema)
+    first = documents.prepare(large)
+    fitting = KEPT_TOKENS // first.tree.token_count
+    assert fitting < KEPT_DOCUMENTS
+    others = [documents.prepare(f"{large}{' ' * number}") for number in range(1, fitting)]
+    assert documents.prepare(large) is first
+    documents.prepare(f"{large}{' ' * fitting}")
+    assert documents.prepare(large) is first
+    assert documents.prepare(others[1].text) is others[1]
+    assert documents.prepare(others[0].text) is not others[0]
+
+
+def test_small_documents_are_kept_until_there_are_too_many() -> None:
+    documents = Documents(schema._schema)
+    small = [documents.prepare(f"{{ liveCursor }}{' ' * number}") for number in range(KEPT_DOCUMENTS)]
+    assert documents.prepare(small[0].text) is small[0]
+    documents.prepare("query Another { liveCursor }")
+    assert documents.prepare(small[0].text) is small[0]
+    assert documents.prepare(small[2].text) is small[2]
+    assert documents.prepare(small[1].text) is not small[1]
