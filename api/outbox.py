@@ -10,7 +10,7 @@ MOST_FRAMES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 # A client whose connection takes nothing for so long has stalled.
 SEND_SECONDS: Final = 10.0
-# The ASGI extension of api/main.py: {"write": (text) -> whether it was written}.
+# The ASGI extension of api/uvicorn_protocols.py: {"write": (text) -> whether it was written}.
 WRITE_NOW: Final = "hookline.write_now"
 # And {"cut": () -> None} of a request: end its connection without waiting for what its client has not taken.
 CUT: Final = "hookline.cut"

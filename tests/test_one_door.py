@@ -24,7 +24,7 @@ OPENERS = {
 # Commands that people run for themselves, with what they may open besides.
 OWN_SERVERS = {
     # The type of a request that uvicorn's server side reads.
-    "api/main.py": {"websockets.http11", "websockets.http11.Request"},
+    "api/uvicorn_protocols.py": {"websockets.http11", "websockets.http11.Request"},
     "domain/listening.py": {"socket.socket"},  # what our own processes listen on
     "cli/loading.py": {"import by name"},  # `api.main`, in the command that runs it
     # Asks our own API whether it is ready, and tries whether the port to listen on is free.

@@ -124,7 +124,7 @@ async def test_an_expired_token_closes_its_sockets(api: Api) -> None:
 async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "SEND_SECONDS", 2.0)
     # It may be long until a busy machine reads on.
-    monkeypatch.setattr("api.main.FLUSH_SECONDS", 60.0)
+    monkeypatch.setattr("api.uvicorn_protocols.FLUSH_SECONDS", 60.0)
     query = "subscription { deliveryStatusChanged { attempt { error } } }"
     async with api.socket() as reader, api.socket(max_queue=1) as stalled:
         for socket in (reader, stalled):
@@ -148,7 +148,7 @@ async def test_who_asks_and_never_reads_is_closed_with_a_code(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outbox, "MOST_FRAMES", 10)
-    monkeypatch.setattr("api.main.FLUSH_SECONDS", 60.0)
+    monkeypatch.setattr("api.uvicorn_protocols.FLUSH_SECONDS", 60.0)
     # Each is refused at once, with its id.
     question = json.dumps({"id": "x" * 200, "type": "subscribe", "payload": {"query": NAME}}).encode()
     frame = b"\x81\xfe" + len(question).to_bytes(2) + bytes(4) + question

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from api import graphql_socket
-from api.main import READ_BYTES, WebSocketProtocol
+from api.uvicorn_protocols import READ_BYTES, WebSocketProtocol
 from domain.settings import Settings
 from tests.api.conftest import Api, running
 from tests.api.protocol import opened

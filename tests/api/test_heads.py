@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.main import MAX_HEAD_BYTES
+from api.uvicorn_protocols import MAX_HEAD_BYTES
 from tests.api.conftest import Api
 
 PIECE = 16 * 1024
