@@ -84,7 +84,7 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Pa
         another = hookline("signin", "--data", str(data))
         assert (another.returncode, another.stdout.count("\n")) == (0, 1), another.stderr
         signs_in_once(access, another.stdout)
-        old = first.output
+        old, token = first.output, access["token"]
         (made,) = webhooks_of(access)
         receives_what_is_genuine(first, access, made, data)
         assert first.stop() == 0
@@ -99,7 +99,7 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Pa
     with taken(port), up(data) as second:
         access = second.until_ready().access
         (fresh,) = codes_in(second.output, access["url"])
-        assert fresh not in old
+        assert (access["token"], fresh in old) == (token, False)
         (moved,) = webhooks_of(access)
         assert moved["id"] == made["id"]
         assert port_in(moved["callbackUrl"]) not in {None, port}
