@@ -32,6 +32,9 @@ BUILT = CHECKOUT / "var" / "snac" / VERSION
 PROGRAMS = ("apt-get", "dpkg-deb", "make", "cc")
 LIBRARIES = ("libcurl.so.4", "libcrypto.so.3")
 FETCHES_WITHIN = 300
+# It hands each status to its own inbox, by HTTP. Of the four threads that it has otherwise all wait for an answer then,
+# six seconds long, and none is left to give it, or to answer us.
+THREADS = 64
 STARTS_WITHIN = timedelta(seconds=20)
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
@@ -194,7 +197,7 @@ def running_snac(folder: Path) -> Iterator[Snac]:
     # It asks for address, port, host name, prefix and the administrator's address.
     _run("init", data, given=f"127.0.0.1\n{port}\n{host}\n\n\n")
     settings = data / "server.json"
-    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"protocol": "http"}))
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"protocol": "http", "num_threads": THREADS}))
     log = folder / "snac.log"
     with log.open("wb") as output:
         process = subprocess.Popen([snac_program(), "httpd", data], stdout=output, stderr=output)
