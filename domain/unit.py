@@ -8,7 +8,7 @@ from datetime import datetime
 
 import asyncpg
 from redis.asyncio import Redis
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import DoesNotExist, IntegrityError
 
 from domain import queue, tracing
 from domain.addresses import AddressPolicy
@@ -61,7 +61,7 @@ class Domain:
     async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:
         """One transaction. What it leaves behind leaves the process once it is committed, and not otherwise.
 
-        Raises Unavailable where the database is out of reach, and Unauthenticated where the workspace has been erased
+        Raises Unavailable where the database is out of reach, and Unauthenticated where the workspace is erased
         meanwhile: then nothing was acknowledged.
         """
         try:
@@ -71,11 +71,19 @@ class Domain:
                     # The event takes it from here; see domain/migrations/0003_operations.py.
                     await rows("SELECT set_config('hookline.trace', $1, true)", trace)
                 yield unit
-        except (IntegrityError, asyncpg.ForeignKeyViolationError):
-            if not await Workspace.exists(id=actor.workspace.id):
+        except (DoesNotExist, IntegrityError, asyncpg.ForeignKeyViolationError):
+            # What it refers to is gone, perhaps with all else of a workspace that is being erased.
+            if not await _is_let_in(actor):
                 raise Unauthenticated from None
             raise
         unit.leave()
+
+
+async def _is_let_in(actor: Actor) -> bool:
+    # Erasing a workspace begins with its tokens, and one of them may still be believed.
+    if actor.token is not None and not await Token.exists(id=actor.token.id, revoked_at=None):
+        return False
+    return await Workspace.exists(id=actor.workspace.id)
 
 
 class Unit:

@@ -1,20 +1,24 @@
 """The unit of work: all or nothing, and nothing leaves before it is certain."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from asyncpg import UniqueViolationError
 from structlog.testing import capture_logs
+from tortoise.exceptions import DoesNotExist
 
-from domain import audit, erasure, webhooks, workspaces
+from domain import audit, dispatch, erasure, webhooks, workspaces
 from domain.database import POOL_SIZE, rows
 from domain.errors import Unauthenticated, Unavailable
 from domain.queue import QUEUE_NAME
 from domain.settings import Settings
-from domain.tables import Delivery, Event
-from domain.unit import Actor, Domain, opened
+from domain.tables import Delivery, Event, PostAccount
+from domain.unit import Actor, Domain, Unit, opened
 from domain.vocabulary import EventType, Role
 from domain.webhooks import NewWebhook
+from domain.workspaces import NewToken
 from tests.away import close, fall_silent, gated, reopen
 from tests.domain.doing import happen, listen
 
@@ -53,6 +57,34 @@ async def test_a_workspace_that_has_been_erased_opens_to_nobody_whose_token_is_s
     with pytest.raises(Unauthenticated):
         async with domain.unit(admin) as unit:
             await audit.record(unit, "webhook.create")
+
+
+async def test_what_a_believed_token_does_in_a_workspace_that_is_being_erased_is_refused_as_the_token_is(
+    domain: Domain, admin: Actor
+) -> None:
+    async with domain.unit(admin) as unit:
+        token, _ = await workspaces.create_token(unit, NewToken("Believed", Role.ADMIN))
+    await listen(domain, admin)
+    delivery = await Delivery.get(event_id=(await happen(domain, admin)).id)
+    await rows("UPDATE delivery SET status = 'failed', finished_at = now()")
+    await rows("DELETE FROM webhook")
+
+    async def fail(error: type[Exception], refer: Callable[[Unit], Awaitable[object]]) -> None:
+        with pytest.raises(error):
+            async with domain.unit(replace(admin, token=token)) as unit:
+                await refer(unit)
+
+    def retry(unit: Unit) -> Awaitable[object]:
+        return dispatch.retry(unit, delivery.id)
+
+    def add(_unit: Unit) -> Awaitable[object]:
+        return PostAccount.create(post_id=1, account_id=1)
+
+    # While the token is good, it is a fault of ours.
+    await fail(DoesNotExist, retry)
+    await rows("UPDATE token SET revoked_at = now()")
+    await fail(Unauthenticated, retry)
+    await fail(Unauthenticated, add)
 
 
 async def test_nothing_leaves_a_transaction_that_was_rolled_back(domain: Domain, admin: Actor) -> None:
