@@ -1,4 +1,4 @@
-"""The page about errors for who writes clients: `python -m api.errors_page > docs/errors.md`."""
+"""The page about errors, for people who write clients: `python -m api.errors_page > docs/errors.md`."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,60 +12,68 @@ INTRODUCTION = """\
 
 Made from the code by `.venv/bin/python -m api.errors_page > docs/errors.md`.
 
-There are two kinds. What a person can mend is in the payload of a mutation, as `errors: [UserError!]!`: all faults
-of an input at once, each with `code`, `message` (one sentence, to show as it is) and `field` (the path to the value, as
-`["input", "callbackUrl"]`). Everything else is a top-level error of GraphQL, always with a code in `extensions.code`.
-That includes a value that is not of its type: a time without an offset, `null` where the type ends in `!`, an unknown
-value of an enum. `extensions.variable` is then the path to it from the request's variables, as
-`["input", "maxAttempts"]`. A form does not let these come so far; a field that may be left out, it leaves out.
+There are two kinds of errors:
+
+- **Faults that a person can fix** are in the payload of a mutation, as `errors: [UserError!]!`. All faults of an input
+  come at once. Each has a `code`, a `message` (one sentence, to show as it is) and a `field`: the path to the value,
+  such as `["input", "callbackUrl"]`.
+- **Everything else** is a top-level GraphQL error, always with a code in `extensions.code`. That includes a value of
+  the wrong type: a time without an offset, `null` where the type ends in `!`, an unknown value of an enum. For these,
+  `extensions.variable` is the path from the request's variables, such as `["input", "maxAttempts"]`. A form should
+  catch them before it sends anything. It should leave out an optional field that is empty.
 """
 
 OF_REQUESTS = """\
-Over HTTP the answer has the status below; over a WebSocket or an event stream the operation ends with the same error,
-and [the socket itself](subscriptions.md#when-a-websocket-is-closed) closes with a code where it cannot go on. A
-mutation that was answered with `UNAVAILABLE` or `TIMED_OUT` may have been carried out: give it an `idempotencyKey`
+Over HTTP, the response has the status below. Over a WebSocket or an event stream, the operation ends with the same
+error. If the socket cannot go on, it [closes with a code](subscriptions.md#when-a-websocket-is-closed).
+
+A mutation that was answered with `UNAVAILABLE` or `TIMED_OUT` may have been carried out. Give it an `idempotencyKey`
 where it takes one, and send it again.
 """
 
 # What each code of a top-level error means, and what a client does about it.
 CODES = {
-    "BAD_USER_INPUT": ("The request, its document or its variables cannot be understood.", "Mend the client."),
+    "BAD_USER_INPUT": ("The request, its document or its variables cannot be understood.", "Fix the client."),
     "QUERY_TOO_COMPLEX": (
-        "The query is too deep, too long, or may cost too much (`extensions.cost` of an answer says what it cost), or "
-        "its answer has more than 32 MiB; where a mutation's has, `data` is null, and it was carried out.",
+        "The query is too deep, too long, or may cost too much (`extensions.cost` of a response says what it cost), or "
+        "its response has more than 32 MiB. If a mutation's is that large, it was carried out, and `data` is null.",
         "Ask for less at once.",
     ),
     "UNAUTHENTICATED": (
         "No valid token came with the request.",
-        "Send `Authorization: Bearer hl_...`, or get another.",
+        "Send `Authorization: Bearer hl_...`, or get another token.",
     ),
     "FORBIDDEN": ("The token's role does not allow this; the message names the role that does.", "Use another token."),
     "RATE_LIMITED": (
         "Too many requests, sockets, operations on one socket or failed logins.",
-        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says; of sockets and operations, end some.",
+        "Wait as many seconds as `Retry-After` or `extensions.retryAfter` says. If it is about sockets or operations, "
+        "end some.",
     ),
     "CURSOR_EXPIRED": (
-        "The place to resume from is gone; `extensions.cursor` is the newest there is.",
-        "Read the state by a query, and subscribe from that cursor.",
+        "The changes after this cursor are no longer kept. `extensions.cursor` is the newest cursor.",
+        "Read the current state with a query, then subscribe from that cursor.",
     ),
     "UNAVAILABLE": (
-        "A server of ours is out of reach, or has as many sockets as it can hold.",
+        "One of Hookline's servers is out of reach, or has as many sockets as it can hold.",
         "Try again after a moment (`Retry-After`).",
     ),
     "TIMED_OUT": (
-        "The operation took longer than it may and was stopped. Large queries of a workspace wait for each other.",
+        "The operation took too long and was stopped. Large queries of a workspace wait for each other.",
         "Ask for less at once, or try again.",
     ),
-    "INTERNAL": ("Something went wrong on our side; `extensions.requestId` names it in our log.", "Tell us the id."),
+    "INTERNAL": (
+        "Something went wrong in Hookline. `extensions.requestId` names the request in its log.",
+        "Give the id to whoever runs Hookline.",
+    ),
 }
 
 # Where the status is not that of the one table (api/statuses.py) alone.
 OTHER_STATUSES = {
-    "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json` where nothing was executed; 400, 404, 405,"
-    " 406, 413 or 415 where the request itself is at fault",
-    "QUERY_TOO_COMPLEX": "400; 200 where a mutation was carried out",
+    "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`, if nothing was executed; 400, 404, 405,"
+    " 406, 413 or 415 if the request itself is at fault",
+    "QUERY_TOO_COMPLEX": "400; 200 if a mutation was carried out",
     "FORBIDDEN": "200; 403 for a web page whose origin is not allowed",
-    "INTERNAL": "500; 200 where `data` has the rest of the answer",
+    "INTERNAL": "500; 200 if `data` has the rest of the response",
     # Only ever told within a subscription.
     "CURSOR_EXPIRED": "",
 }
