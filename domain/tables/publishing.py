@@ -43,7 +43,7 @@ class Account(Model):
 
 
 class Post(Model):
-    """What is published. A worker that is at it holds it by a lease; between its tries a PUBLISHING post has none."""
+    """What is published. While it is PUBLISHING, a worker holds it by a lease."""
 
     id = fields.BigIntField(primary_key=True)
     uuid = fields.UUIDField(default=uuid4)
@@ -61,6 +61,7 @@ class Post(Model):
     idempotency_key = fields.CharField(max_length=200, null=True)
     # When a worker should next take it (SCHEDULED: scheduled_at; PUBLISHING: when its next account is to be tried).
     due_at: datetime | None = fields.DatetimeField(null=True)
+    # Between its tries a PUBLISHING post has no lease.
     leased_until: datetime | None = fields.DatetimeField(null=True)
     # Counts claims; a worker whose count is no longer the row's has lost its lease.
     claim = fields.IntField(default=0)
