@@ -124,7 +124,7 @@ async def forget_hints(redis: ArqRedis) -> None:
 
 
 class HintTaker(Worker):
-    """arq's worker, but it asks Redis less often while there are no jobs, and tells that it does."""
+    """arq's worker, but it asks Redis less often while there are no jobs, and keeps the gauge of Redis."""
 
     _last_jobs_at = 0.0
 
@@ -137,7 +137,8 @@ class HintTaker(Worker):
             await asyncio.sleep(QUIET_POLL_SECONDS)
 
     async def record_health(self) -> None:
-        """Called after each look; where it is time, it writes. Raises what redis-py raises where that is not taken."""
+        """Called after each look at the queue. Writes each HEARTBEAT_SECONDS; raises what redis-py raises where Redis
+        takes no changes."""
         await super().record_health()
         metrics.REDIS_REACHED.set(1)
 

@@ -1,81 +1,28 @@
-"""Everything but GraphQL: health, metrics, pages, headers, and servers that are away."""
+"""Everything but GraphQL: metrics, pages, headers, and servers that are away."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from starlette.requests import Request
 from structlog.testing import capture_logs
 
 from api import metrics
-from api.app import create
-from api.health import readyz
 from domain import database
-from domain.live_scripts import SERVED
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
 from tests.api.protocol import pipe
+from tests.api.test_health import get
 from tests.databases import connected
 
 
 async def test_a_query_is_answered(api: Api) -> None:
     answer = await api.ask("{ viewer { workspace { name } token { role } } }")
     assert answer == {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}}
-
-
-@pytest.fixture
-def patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers that are asked whether they are well are waited for: that one is not run for seconds is no fault here."""
-    monkeypatch.setattr("api.health.ANSWER_SECONDS", 60.0)
-
-
-@pytest.mark.usefixtures("patient_health")
-async def test_it_is_alive_and_ready(api: Api) -> None:
-    assert await get(api, "/healthz") == (200, {"status": "ok"})
-    assert await get(api, "/readyz") == (200, {"status": "ok", "database": "ok", "redis": "ok"})
-
-
-async def get(api: Api, path: str) -> tuple[int, object]:
-    """Status and JSON."""
-    async with api.http.get(f"{api.url}{path}") as answer:
-        # What keeps it would go on saying so.
-        assert answer.headers["cache-control"] == "no-store"
-        return answer.status, await answer.json()
-
-
-@pytest.mark.usefixtures("patient_health")
-async def test_without_redis_it_is_ready_and_says_so(settings: Settings) -> None:
-    async with running(replace(settings, redis_url="unix:///nowhere/redis.sock")) as api:
-        assert await get(api, "/readyz") == (200, {"status": "ok", "database": "ok", "redis": "out of reach"})
-        async with api.socket() as socket:
-            await socket.subscribe("1", "subscription { deliveryStatusChanged { cursor } }")
-            message = await socket.receive()
-            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "UNAVAILABLE")
-
-
-@pytest.mark.usefixtures("patient_health")
-async def test_a_redis_that_serves_another_hookline_is_as_good_as_none(api: Api) -> None:
-    await api.process.domain.redis.set(SERVED, "another")
-    answer = {"status": "ok", "database": "ok", "redis": "another Hookline's"}
-    assert await get(api, "/readyz") == (200, answer)
-    _, refused = await api.post("{ liveCursor }")
-    assert refused["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-    await api.process.domain.redis.delete(SERVED)
-    assert await get(api, "/readyz") == (200, {**answer, "redis": "ok"})
-
-
-async def test_without_tables_it_is_not_ready(settings: Settings, empty_database_url: str) -> None:
-    app: Any = create(replace(settings, database_url=empty_database_url))
-    async with app.router.lifespan_context(app) as state:
-        scope = {"type": "http", "state": state, "method": "GET", "path": "/readyz", "headers": []}
-        answer = await readyz(Request(scope))
-    assert (answer.status_code, b"not migrated" in bytes(answer.body)) == (503, True)
 
 
 @pytest.mark.parametrize("table", ["token", "account"])
@@ -89,27 +36,6 @@ async def test_a_table_that_is_missing_is_a_503_and_a_line_that_says_so(
         await owner.execute(f"ALTER TABLE apart RENAME TO {table}")
     assert (status, answer["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
     assert [line["error"] for line in lines if line["log_level"] == "warning"] == ["UndefinedTableError"]
-
-
-async def test_while_it_ends_it_is_not_ready(api: Api) -> None:
-    api.process.connections.stopping = True
-    assert await get(api, "/readyz") == (503, {"status": "stopping"})
-
-
-async def test_neither_a_database_nor_a_redis_that_says_nothing_holds_up_what_asks_whether_it_is_ready(
-    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api.health.ANSWER_SECONDS", 0.2)
-    async with running(settings) as api, connected(database_url) as connection, connection.transaction():
-        await connection.execute("LOCK TABLE tortoise_migrations IN ACCESS EXCLUSIVE MODE")
-        redis = api.process.domain.redis
-        await redis.client_pause(60_000, all=False)
-        answer = {"status": "unavailable", "database": "out of reach", "redis": "out of reach"}
-        try:
-            async with asyncio.timeout(10):
-                assert await get(api, "/readyz") == (503, answer)
-        finally:
-            await redis.client_unpause()
 
 
 class Door:

@@ -6,7 +6,7 @@ import { changes } from '../changes';
 import { AccountAddDocument, type AccountCoreFragment, AccountDeleteDocument, AccountUpdateDocument, type Provider } from '../generated/graphql';
 import { Ago, Badge, Button, Empty, Loading, PageHead, Problem } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { OtherFaults, SelectField, atOnce, showFaults, TextField } from '../ui/form';
+import { atOnce, OtherFaults, SelectField, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { PROVIDERS } from '../words';
 

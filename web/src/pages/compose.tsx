@@ -8,7 +8,7 @@ import { fromHere, navigate, paths } from '../router';
 import { preserve, restored } from '../session';
 import { fromLocal, LATEST } from '../time';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { Group, halfFilled, OtherFaults, atOnce, showFaults, TextArea, TextField } from '../ui/form';
+import { atOnce, Group, halfFilled, OtherFaults, showFaults, TextArea, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 import { AccountChoice, type Choice } from './account-choice';
 import { BLANK, contentOf, contentOfPost, type Draft, draftOf, faultsOf, type Intent, isSame, ofAccount } from './post-content';

@@ -5,7 +5,7 @@ import { DeliveriesCountDocument, DeliveriesReplayDocument, type DeliveryStatus,
 import { DAY, fromLocal, LATEST, toLocal, useEvery } from '../time';
 import { Button, Notice } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
-import { CheckBox, Group, halfFilled, OtherFaults, atOnce, showFaults, TextField } from '../ui/form';
+import { atOnce, CheckBox, Group, halfFilled, OtherFaults, showFaults, TextField } from '../ui/form';
 import { STATUSES } from '../words';
 
 const REPLAYABLE = ['FAILED', 'CANCELLED', 'SUCCEEDED'] as const satisfies readonly DeliveryStatus[];

@@ -4,7 +4,7 @@ import { byField, type Faults, run } from '../api';
 import { type WebhookCoreFragment, WebhookRotateSecretDocument, WebhookUpdateDocument } from '../generated/graphql';
 import { Button } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialog';
-import { OtherFaults, SelectField, atOnce, showFaults, TextField } from '../ui/form';
+import { atOnce, OtherFaults, SelectField, showFaults, TextField } from '../ui/form';
 import { say } from '../ui/toast';
 
 const OVERLAPS = [

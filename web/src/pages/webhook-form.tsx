@@ -6,7 +6,7 @@ import { WebhookCreateDocument, type WebhookCoreFragment, WebhookDocument, Webho
 import { fromHere, paths } from '../router';
 import { secrets } from '../session';
 import { Button, ButtonLink, Empty, Loading, PageHead, Problem } from '../ui/basics';
-import { OtherFaults, atOnce, showFaults } from '../ui/form';
+import { atOnce, OtherFaults, showFaults } from '../ui/form';
 import { Details, type Draft, Events, Headers, Security } from './webhook-fields';
 
 const BLANK: Draft = {
