@@ -87,7 +87,7 @@ def from_query_string(query_string: bytes) -> Asked:
         raise Malformed("The URL's parameters cannot be read as UTF-8.") from None
     parameters: dict[str, Any] = dict(pairs)
     if len(parameters) < len(pairs):
-        raise Malformed("A parameter stands twice in the URL.")
+        raise Malformed("A parameter is in the URL twice.")
     for name in ("variables", "extensions"):
         if parameters.get(name):
             parameters[name] = decoded(parameters[name].encode(), f"The parameter {name}")
@@ -103,7 +103,7 @@ def decoded(text: bytes | str, what: str) -> Any:
     except (orjson.JSONDecodeError, RecursionError) as error:
         if "surrogate in string" in str(error):
             # JSON.stringify() writes down what slice() leaves of an emoji: to whoever sent it, it looks like JSON.
-            raise Malformed(f"{what} has a text with half a character in it, cut within an emoji perhaps.") from None
+            raise Malformed(f"{what} contains half of a character, perhaps from a text cut inside an emoji.") from None
         raise Malformed(f"{what} is not JSON in UTF-8.") from None
 
 

@@ -36,7 +36,7 @@ MAX_COERCION_ERRORS = 5
 LONGEST_ANSWER = 32 * 1024 * 1024
 # Shorter texts without any letter of another script are counted by their characters.
 SHORT = 64
-TOO_LONG: Final = "The answer would have more than 32 MiB. Ask for less at once."
+TOO_LONG: Final = "The response would be larger than 32 MiB. Ask for less at once."
 # What costs more than LARGE holds up others for a tenth of a second and longer, more than MEDIUM for some milliseconds
 # each: so many of each workspace are executed at a time.
 LARGE, LARGE_AT_ONCE = 1_000, 1

@@ -37,7 +37,7 @@ def create_workspace(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Make a workspace and print its id."""
+    """Create a workspace and print its id."""
 
     async def create(_domain: Domain) -> None:
         made = await workspaces.create(name)
@@ -63,12 +63,14 @@ def create_token(
     *,
     workspace: Whose,
     role: Annotated[Role, typer.Option(help="What the token may do.")],
-    name: Annotated[str, typer.Option(help="What people recognise the token by.")] = TOKEN_NAME,
-    expires_in: Annotated[int | None, typer.Option(min=1, max=36500, help="Days until it ends; else never.")] = None,
+    name: Annotated[str, typer.Option(help="A name by which people recognise the token.")] = TOKEN_NAME,
+    expires_in: Annotated[
+        int | None, typer.Option(min=1, max=36500, help="Days until it expires; never by default.")
+    ] = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Make a token and print it. It cannot be shown again."""
+    """Create a token and print it. It cannot be shown again."""
     now = datetime.now(UTC)
     new = NewToken(name, role, None if expires_in is None else now + timedelta(days=expires_in))
 

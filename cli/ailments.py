@@ -35,7 +35,7 @@ ANSWERS = (
     ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
     (
         "not currently accepting connections",
-        "Where the work that it was closed for is done: `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
+        "Once the work it was closed for is done, run `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
     ),
     ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
 )
@@ -47,18 +47,18 @@ MIB = 1024 * 1024
 # What all keys of ours begin with; the last are those of `limits`.
 REDIS_PLACES = ("hookline:", "arq:", "LIMITS:")
 REDIS_SETTINGS = (
-    ("appendonly", "yes", "what it holds is lost with it; live updates then begin anew"),
+    ("appendonly", "yes", "what it holds is lost when Redis stops, and live updates start over"),
     ("maxmemory-policy", "noeviction", "it may throw away what is still needed"),
 )
 
-WITHOUT_REDIS = "deliveries go on, later, and live updates do not"
+WITHOUT_REDIS = "deliveries are delayed, and live updates stop"
 FOREIGN = (
     f"Redis serves another Hookline: {WITHOUT_REDIS}",
-    "Have HOOKLINE_REDIS_URL name one of its own, or another number in it (redis://host:6379/1). Where the other "
-    "Hookline is no more, empty this one: `redis-cli -u URL FLUSHDB`.",
+    "Have HOOKLINE_REDIS_URL name one of its own, or another number in it (redis://host:6379/1). If the other "
+    "Hookline no longer exists, empty this one: `redis-cli -u URL FLUSHDB`.",
 )
 TRUSTS_NOBODY = (
-    "no authority is trusted here: every delivery over HTTPS will fail",
+    "no certificate authority is trusted on this machine: every delivery over HTTPS will fail",
     "Install the system's (a package `ca-certificates`), or have SSL_CERT_FILE name a file of them that can be read.",
 )
 ALLOW_IT = "Allow it: `ACL SETUSER name ~hookline:* ~arq:* ~LIMITS:* +@all -@admin -@dangerous +info` is enough."
@@ -73,8 +73,8 @@ def remedy_for_name(variable: str) -> str:
     """What to do about a HOOKLINE_* variable that is no setting."""
     wrong = variable.removeprefix(variable_of("")).removesuffix("_FILE").lower()
     meant = get_close_matches(wrong, [field.name for field in fields(Settings)], n=1, cutoff=0.7)
-    listed = "docs/settings.md lists all that there are."
-    return f"Perhaps {variable_of(meant[0])} is meant; {listed}" if meant else f"Remove it; {listed}"
+    listed = "docs/settings.md lists all settings."
+    return f"Did you mean {variable_of(meant[0])}? {listed}" if meant else f"Remove it; {listed}"
 
 
 def remedy_for_listening(error: OSError) -> str:
@@ -132,7 +132,7 @@ def of_redis_away(error: Exception) -> tuple[str, str]:
     return (
         f"Redis does not answer ({words_of(error)}): {WITHOUT_REDIS}",
         "Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL: host, user and number, and rediss:// "
-        "where it wants TLS.",
+        "where it requires TLS.",
     )
 
 
@@ -154,7 +154,7 @@ def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
     if unchanging := _takes_no_changes(about):
         return unchanging
     if about.get("cluster_enabled"):
-        return f"Redis is a cluster: {WITHOUT_REDIS}", "Name one that is no cluster; replicas of it may stand by."
+        return f"Redis is a cluster: {WITHOUT_REDIS}", "Use a Redis without cluster mode. It may have replicas."
     version = tuple(int(number) for number in re.findall(r"\d+", str(about["redis_version"]))[:2])
     if version < OLDEST_REDIS:
         oldest = ".".join(map(str, OLDEST_REDIS))
@@ -173,9 +173,9 @@ def _takes_no_changes(about: Mapping[str, Any]) -> tuple[str, str] | None:
     # Told only where there have to be some.
     if about.get("min_slaves_good_slaves") == 0:
         remedy = "Bring them back, or lower min-replicas-to-write."
-        return f"Redis misses its replicas and takes no changes: {WITHOUT_REDIS}", remedy
+        return f"Redis is missing its replicas and takes no changes: {WITHOUT_REDIS}", remedy
     if _is_full(about):
-        remedy = "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
+        remedy = "Raise its maxmemory; docs/scaling.md says how much Hookline needs."
         return f"Redis is full ({about['maxmemory'] / MIB:,.0f} MiB): {WITHOUT_REDIS}", remedy
     return None
 
@@ -207,7 +207,7 @@ def words_of(error: BaseException) -> str:
     """What an error says of itself, or else what it is; without a full stop."""
     match error:
         case ConnectionRefusedError() | FileNotFoundError():
-            return "nobody listens there"
+            return "nothing is listening there"
         case OSError(strerror=str(words)):
             return words
         case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():

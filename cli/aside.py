@@ -76,7 +76,7 @@ class Aside:
             self._changed.wait_for(lambda: self._waiting)
             texts, self._waiting, self._characters = self._waiting, [], 0
             if self._left_out:
-                texts.append(f"... {self._left_out:,} lines were left out here: nobody read on.\n")
+                texts.append(f"... {self._left_out:,} lines were dropped here: the output was not being read.\n")
                 self._left_out = 0
             self._is_writing = True
             return "".join(texts)

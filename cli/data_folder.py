@@ -91,13 +91,13 @@ class DataFolder:
         except FileNotFoundError:
             raise FolderRefusedError(
                 f"{self.key} is missing, and what was kept with {self.path} was sealed with a key. Put the file back, "
-                "set HOOKLINE_SECRET_KEYS to the key that was used, or start anew with another --data."
+                "set HOOKLINE_SECRET_KEYS to the key that was used, or start fresh with another --data."
             ) from None
         except (OSError, ValueError) as error:
             why = (
                 error.strerror
                 if isinstance(error, OSError)
-                else "it holds no key, nor several with commas between them"
+                else "it must contain a key, or several separated by commas"
             )
             raise FolderRefusedError(
                 f"{self.key} cannot be used: {why}. Make it readable, put it back from a backup, or set "

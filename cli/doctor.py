@@ -91,7 +91,9 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     values, faults = reading.read(environ)
     settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
     for name in reading.unread(environ):
-        yield Finding("settings", Verdict.WARNING, f"nobody reads {name}", ailments.remedy_for_name(name))
+        yield Finding(
+            "settings", Verdict.WARNING, f"{name} is not a setting of Hookline", ailments.remedy_for_name(name)
+        )
     for finding in told(settings, faults):
         yield finding
     yield files(settings)
@@ -131,7 +133,7 @@ def files(settings: Settings) -> Finding:
         return Finding(
             "files",
             Verdict.WARNING,
-            f"a process may open {most} files, and {name} wants {sockets}",
+            f"a process may open {most} files, and {name} needs {sockets}",
             f"Raise the limit (ulimit -Hn {needed}), or lower {name}.",
         )
     return Finding("files", Verdict.OK, "enough files may be open at once")

@@ -215,13 +215,17 @@ def source_of(url: str | None, token: str | None, access: Path, events: Iterable
 def receiver_of(text: str) -> URL:
     """Where to forward to. Raises BadOptionError."""
     found = _web_address(text)
-    return found if found is not None else _refuse(f"{text} is no address to forward to: http://localhost:3000/hook.")
+    return (
+        found
+        if found is not None
+        else _refuse(f"{text} is not a URL to forward to. Use one like http://localhost:3000/hook.")
+    )
 
 
 def _endpoint(text: str) -> URL:
     found = _web_address(text)
     if found is None:
-        _refuse(f"{text} is no address of Hookline: it looks like http://127.0.0.1:8000.")
+        _refuse(f"{text} is not a URL of Hookline. Use one like http://127.0.0.1:8000.")
     return found if found.path != "/" else found / "graphql"
 
 
@@ -240,7 +244,7 @@ def _events(names: Iterable[str]) -> tuple[EventType, ...]:
         try:
             found.append(EventType[name.upper().replace(".", "_")])
         except KeyError:
-            _refuse(f"There is no event {name}; there are {', '.join(event.value for event in EventType)}.")
+            _refuse(f"There is no event {name}. The events are {', '.join(event.value for event in EventType)}.")
     return tuple(dict.fromkeys(found))
 
 

@@ -25,9 +25,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 workspace_commands = typer.Typer(no_args_is_help=True)
 token_commands = typer.Typer(no_args_is_help=True)
 key_commands = typer.Typer(no_args_is_help=True)
-app.add_typer(workspace_commands, name="workspace", help="Make, list and erase workspaces.")
-app.add_typer(token_commands, name="token", help="Make, list and revoke tokens, which open a workspace.")
-app.add_typer(key_commands, name="keys", help="Make and change the keys that seal secrets at rest.")
+app.add_typer(workspace_commands, name="workspace", help="Create, list and erase workspaces.")
+app.add_typer(token_commands, name="token", help="Create, list and revoke tokens, which give access to a workspace.")
+app.add_typer(key_commands, name="keys", help="Create and rotate the keys that encrypt secrets at rest.")
 
 
 def show_version(asked: bool) -> None:
@@ -75,7 +75,7 @@ def signin(
 
 @app.command()
 def api() -> None:
-    """Answer GraphQL over HTTP and WebSocket, as HOOKLINE_* variables say."""
+    """Serve GraphQL over HTTP and WebSocket, configured by HOOKLINE_* variables."""
     with said():
         settings = Settings.from_environment()
         finish_well()
@@ -102,14 +102,14 @@ def migrate(data: Data = None, as_json: Json = False) -> None:
 
 @key_commands.command("generate")
 def generate_key(as_json: Json = False) -> None:
-    """Make a key for HOOKLINE_SECRET_KEYS and print it."""
+    """Create a key for HOOKLINE_SECRET_KEYS and print it."""
     with said():
         print_result("key", new_key(), as_json=as_json)
 
 
 @key_commands.command("rotate")
 def rotate_keys(data: Data = None, as_json: Json = False) -> None:
-    """Seal everything with the first of HOOKLINE_SECRET_KEYS, so that the others may go. Safe while Hookline runs."""
+    """Re-encrypt all secrets with the first of HOOKLINE_SECRET_KEYS, so the others can go. Safe while Hookline runs."""
 
     async def rotate(settings: Settings) -> bool:
         async with database.connected(settings):
@@ -125,9 +125,9 @@ def listen(
     *,
     forward_to: Annotated[str, typer.Option(help="Your receiver, for example http://localhost:3000/hook.")],
     # A client's variables, which are no settings (docs/settings.md).
-    url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="Where Hookline is.")] = None,
+    url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="The URL of Hookline.")] = None,
     token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
-    data: Annotated[Path, folder("Where `hookline up` has left URL and token, if not given.")] = Path("var"),
+    data: Annotated[Path, folder("Folder of a `hookline up` to read URL and token from, if not given.")] = Path("var"),
     events: Annotated[
         list[str] | None, typer.Option(help="Only these, for example post.published,post.created.")
     ] = None,

@@ -34,8 +34,8 @@ def folder(words: str) -> Any:
 Data = Annotated[
     Path | None,
     folder(
-        "Work on the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name "
-        "those that it does not keep there, and hold for all other settings."
+        "Use the PostgreSQL and Redis that `hookline up` keeps in this folder. HOOKLINE_* variables name those that "
+        "it does not keep there, and give all other settings."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
@@ -82,7 +82,7 @@ def print_result(name: str, value: object, *, as_json: bool) -> None:
     output = Output()
     output.say(json.dumps({name: value}) if as_json else str(value))
     if not output.is_read:
-        raise NotWrittenError("What came of it was read by nobody.")
+        raise NotWrittenError("The result could not be shown: the output was closed.")
 
 
 @contextmanager

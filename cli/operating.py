@@ -49,7 +49,7 @@ def register(app: typer.Typer, workspaces: typer.Typer) -> None:
 
 
 def doctor(data: Data = None, as_json: Json = False) -> None:
-    """Say what is configured, reachable and migrated, what is wrong, and what to do. Changes nothing that stays."""
+    """Check settings, servers and tables, and say what is wrong and what to do. Changes nothing permanently."""
     with said():
         environ = dict(os.environ)
         if data is not None:
@@ -60,8 +60,8 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
 
 
 def status(
-    watch: Annotated[bool, typer.Option(help="Show it again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two looks.")] = 2.0,
+    watch: Annotated[bool, typer.Option(help="Keep refreshing until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between updates.")] = 2.0,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -79,12 +79,12 @@ def replay(
     webhook: Annotated[str, typer.Option(help="The id of the webhook, as the API and `hookline status` show it.")],
     since: Annotated[str, typer.Option(help="Deliveries made since then: 90m, 2h, 3d, 1w or 2026-05-01T08:00:00Z.")],
     until: Annotated[str | None, typer.Option(help="And made before then; now by default.")] = None,
-    only: Annotated[list[Ended] | None, typer.Option(help="Only those that ended so. Can be repeated.")] = None,
+    only: Annotated[list[Ended] | None, typer.Option(help="Only deliveries with this status. Can be repeated.")] = None,
     wait: Annotated[bool, typer.Option(help="Show how far it has come, until it has ended.")] = True,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Send finished deliveries of one webhook again: the failed ones, unless --only says others."""
+    """Send finished deliveries of one webhook again: the failed ones, unless --only names others."""
     wanted = Wanted(webhook, tuple(DeliveryStatus(each) for each in only or (Ended.FAILED,)), since, until)
     with said():
         settings = settings_of(data)

@@ -104,7 +104,7 @@ class Output:
             console.on_broken_pipe()
             # EIO: the terminal is gone.
             if console is self._console and not self._goes_on and error.errno != errno.EIO:
-                raise NotWrittenError(f"What came of it could not be written: {error.strerror}.") from None
+                raise NotWrittenError(f"The result could not be written: {error.strerror}.") from None
 
 
 def columns(*names: str) -> Table:

@@ -105,5 +105,5 @@ def moment(text: str, now: datetime) -> datetime:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Misconfigured(
-            f"{text!r} is no time: write 90m, 2h, 3d or 1w for so long ago, or 2026-05-01T08:00:00Z."
+            f"{text!r} is not a time. Write 90m, 2h, 3d or 1w for so long ago, or 2026-05-01T08:00:00Z."
         ) from None

@@ -64,10 +64,10 @@ def _tell_programs(rotation: Rotation, output: Output, *, finished: bool) -> Non
 
 def _tell_people(rotation: Rotation, output: Output, *, finished: bool) -> None:
     if not finished:
-        output.say(f"{rotation.resealed:,} sealed anew, {rotation.left:,} left", "dim")
+        output.say(f"{rotation.resealed:,} sealed again, {rotation.left:,} left", "dim")
         return
     if rotation.resealed or rotation.left:
-        output.say(f"{rotation.resealed:,} sealed anew.")
+        output.say(f"{rotation.resealed:,} sealed again.")
     if not rotation.done:
         _say_why_not(rotation, output)
         return
@@ -84,7 +84,7 @@ def _say_what_may_go(vault: Vault, output: Output) -> None:
             "Once every process runs with the first key in front, the others may be removed from HOOKLINE_SECRET_KEYS."
         )
     else:
-        output.say("There is no other key that could be removed.")
+        output.say("There is no other key to remove.")
 
 
 def _say_why_not(rotation: Rotation, output: Output) -> None:
@@ -96,7 +96,7 @@ def _say_why_not(rotation: Rotation, output: Output) -> None:
         )
         return
     output.fail(
-        f"{len(unopened):,} values open with none of HOOKLINE_SECRET_KEYS. Keep the old keys; add the one lost."
+        f"{len(unopened):,} values open with none of HOOKLINE_SECRET_KEYS. Keep the old keys, and add the missing one."
     )
     for value in unopened[:MOST_NAMED]:
         output.fail(f"  {value}")

@@ -12,7 +12,7 @@ from domain.vault import Vault
 LOOK_FOR = timedelta(seconds=5)
 REMEDY = (
     "Put the key that was used back into HOOKLINE_SECRET_KEYS, behind the first one; without it what it sealed must be "
-    "made anew."
+    "made again."
 )
 
 

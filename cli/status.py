@@ -184,5 +184,5 @@ def _count(number: int, most: int = MOST_COUNTED) -> str:
 def _fared(recent: dict[str, int]) -> str:
     told = [f"{recent[status]:,} {status.value}" for status in DeliveryStatus if recent.get(status)]
     if sum(recent.values()) == RECENT_DELIVERIES:
-        told.append(f"of the last {RECENT_DELIVERIES:,} alone")
+        told.append(f"of the last {RECENT_DELIVERIES:,} only")
     return ", ".join(told) or "nothing"

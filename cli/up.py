@@ -191,10 +191,10 @@ class _Instance:
         self._output.say("")
         another = f"{command()} signin --data {shlex.quote(str(self._place.data))}"
         self._output.pairs([("URL", url), ("GraphiQL", f"{url}/graphiql"), ("Token", token), ("New link", another)])
-        self._output.say(f"URL and token stand in {near(self._folder.access)} too, for you alone.")
+        self._output.say(f"The URL and token are also in {near(self._folder.access)}, readable only by you.")
         if callback == HERE and not is_given(NETWORKS, self._environ):
             self._output.say(f"Deliveries may go to this machine itself ({LOOPBACK}); set {NETWORKS} to change that.")
-        yours = "" if callback == HERE else f", with the URL of your receiver in the place of {ELSEWHERE}"
+        yours = "" if callback == HERE else f", with the URL of your receiver in place of {ELSEWHERE}"
         self._output.say(f"\nTo make a webhook of your own, paste this into another terminal{yours}:")
         self._output.say(example(url, token, callback), "bold")
         self._output.say(f"\nCtrl-C stops everything. The data stays in {near(self._folder.path)} for the next start.")

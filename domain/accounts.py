@@ -219,7 +219,7 @@ async def _checked(
     try:
         profile = await providers.client_for(provider).check(domain.sender, credentials)
         if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
-            raise ProviderUnreachable("The network's answer makes no sense.")
+            raise ProviderUnreachable("The network's answer could not be understood. Trying again may help.")
     except ProviderFault as fault:
         _refuse(fault, asked_for)
     return profile

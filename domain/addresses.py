@@ -143,7 +143,7 @@ def check_url(url: str, policy: AddressPolicy) -> list[Fault]:
     except ValueError:
         return [_invalid(_NO_NAME)]
     if not host or port is None:
-        return [_invalid("The URL names no host.")]
+        return [_invalid("The URL has no host.")]
     return list(_faults_of_place(host, port, policy))
 
 
@@ -159,7 +159,7 @@ def _fault_of_text(url: str) -> str | None:
     if (port := _PORT.search(authority)) and not (port[1].isdecimal() and 0 < int(port[1]) <= HIGHEST_PORT):
         return f"The URL's port must be a number from 1 to {HIGHEST_PORT}."
     if not _AUTHORITY.fullmatch(authority):
-        return _NO_NAME if authority else "The URL names no host."
+        return _NO_NAME if authority else "The URL has no host."
     return None
 
 

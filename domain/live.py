@@ -34,7 +34,7 @@ Kind = Literal["delivery", "post"]
 
 
 class BadCursor(HooklineError):
-    """That is no cursor: hand in one that a change came with, or "0" for the oldest that is kept."""
+    """This is not a valid cursor. Pass the cursor of a change, or "0" for the oldest change that is kept."""
 
 
 class CursorExpired(HooklineError):

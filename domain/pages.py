@@ -81,7 +81,7 @@ def cursor_of(table: type[Model], row_id: int) -> str:
 def _checked(table: type[Model], request: PageRequest) -> tuple[int, int | None, int | None]:
     faults = Faults()
     if request.first is not None and request.last is not None:
-        faults.add(FaultCode.INVALID, "Ask for the first or for the last rows, not for both.", "last")
+        faults.add(FaultCode.INVALID, "Give first or last, not both.", "last")
     for field, size in (("first", request.first), ("last", request.last)):
         if size is not None and not 0 <= size <= LARGEST_SIZE:
             faults.add(FaultCode.OUT_OF_RANGE, f"A page has 0 to {LARGEST_SIZE} rows.", field)
@@ -98,5 +98,5 @@ def _place(faults: Faults, field: str, table: type[Model], cursor: str | None) -
         return None
     row_id = ids.key(table.__name__, cursor)
     if row_id == ids.NOWHERE:
-        faults.add(FaultCode.INVALID, f"What {field} says is no cursor of this list.", field)
+        faults.add(FaultCode.INVALID, f"{field} is not a cursor of this list.", field)
     return row_id

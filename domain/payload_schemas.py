@@ -121,12 +121,12 @@ def _post_schema(status: Json, scheduled_at: Json, published_at: Json) -> Json:
         scheduled_at=scheduled_at,
         published_at=published_at,
         created_at=_time("When the post was written."),
-        trashed=_boolean("Whether the post lies in the trash."),
+        trashed=_boolean("Whether the post is in the trash."),
     )
 
 
 def _status(*possible: PostStatus) -> Json:
-    return _string("Where the post stands.", enum=[status.value for status in possible])
+    return _string("The state of the post.", enum=[status.value for status in possible])
 
 
 _SCHEDULED_AT = _time("When the post is to be published; null where that is not planned.")

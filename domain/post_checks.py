@@ -87,7 +87,7 @@ async def check_content(
 def check_time(faults: Faults, scheduled_at: datetime, now: datetime) -> None:
     """Note a time that is not ahead, or more than five years ahead."""
     if scheduled_at <= now:
-        faults.add(FaultCode.OUT_OF_RANGE, "This time has passed; choose one that is ahead.", "scheduled_at")
+        faults.add(FaultCode.OUT_OF_RANGE, "This time has passed. Choose a time in the future.", "scheduled_at")
     elif scheduled_at > now + FURTHEST_AHEAD:
         faults.add(FaultCode.OUT_OF_RANGE, "A post can be scheduled at most five years ahead.", "scheduled_at")
 

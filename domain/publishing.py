@@ -175,7 +175,7 @@ async def _publish_on(domain: Domain, claimed: Claimed, held: Held) -> None:
     elif not held.account.authorized:
         result = Unauthorized("This account must be authorised again.")
     elif held.tries.count > MOST_TRIES:
-        result = Rejected("Publishing to this account was begun too often without an end.")
+        result = Rejected("Publishing to this account was interrupted too many times.")
     else:
         result = await _ask(domain, claimed, held)
     await record(domain, claimed, held, result)

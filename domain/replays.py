@@ -73,9 +73,9 @@ def _check(new: NewReplay, webhook: Webhook | None, moment: datetime) -> None:
             message = "Only finished deliveries can be sent again: SUCCEEDED, FAILED or CANCELLED."
             faults.add(FaultCode.INVALID, message, "statuses", str(new.statuses.index(status)))
     if new.since > moment:
-        faults.add(FaultCode.OUT_OF_RANGE, "The beginning lies in the future.", "since")
+        faults.add(FaultCode.OUT_OF_RANGE, "The start must not be in the future.", "since")
     if new.until is not None and new.until <= new.since:
-        faults.add(FaultCode.OUT_OF_RANGE, "The end must come after the beginning.", "until")
+        faults.add(FaultCode.OUT_OF_RANGE, "The end must be after the start.", "until")
     faults.raise_if_any()
 
 

@@ -206,7 +206,7 @@ def _check_name(name: str, seen: set[str], path: tuple[str, ...]) -> list[Fault]
     if len(name) > LONGEST_NAME:
         return [Fault(FaultCode.TOO_LONG, f"A header's name may have at most {LONGEST_NAME} characters.", path)]
     if not _TOKEN.fullmatch(name):
-        return [Fault(FaultCode.INVALID, "A header's name may hold letters, digits and !#$%&'*+-.^_`|~ alone.", path)]
+        return [Fault(FaultCode.INVALID, "A header's name may contain only letters, digits and !#$%&'*+-.^_`|~.", path)]
     if _is_reserved(name):
         return [Fault(FaultCode.INVALID, f"The header {name} cannot be set by a webhook.", path)]
     if name.lower() in seen:
@@ -216,7 +216,9 @@ def _check_name(name: str, seen: set[str], path: tuple[str, ...]) -> list[Fault]
 
 def _check_value(value: str, path: tuple[str, ...]) -> list[Fault]:
     if value == HIDDEN:
-        message = f"No secret is stored under this name that {HIDDEN} could stand for; give the value itself."
+        message = (
+            f"No secret value is stored for a header of this name, so {HIDDEN} cannot keep one. Give the value itself."
+        )
         return [Fault(FaultCode.INVALID, message, path)]
     if len(value) > LONGEST_VALUE:
         return [Fault(FaultCode.TOO_LONG, f"A header's value may have at most {LONGEST_VALUE:,} characters.", path)]

@@ -25,7 +25,7 @@ _NO_WORKSPACE = 0
 
 
 class BadCode(Unauthenticated):
-    """This code was used already, is too old, or never was one."""
+    """This code is invalid, expired, or already used."""
 
 
 async def make(redis: Redis, vault: Vault, token: str, now: datetime) -> str:

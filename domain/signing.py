@@ -60,7 +60,7 @@ def check_secret(secret: str) -> list[Fault]:
         message = "The secret must consist of printable characters, with no space at either end."
         return [Fault(FaultCode.INVALID, message)]
     if secret.startswith(PREFIX) and not _is_base64(secret.removeprefix(PREFIX)):
-        return [Fault(FaultCode.INVALID, f"After {PREFIX} a secret must go on in base64.")]
+        return [Fault(FaultCode.INVALID, f"A secret that starts with {PREFIX} must continue in base64.")]
     return []
 
 

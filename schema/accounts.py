@@ -33,7 +33,7 @@ class Account(Node):
         description="Whether its credentials work. False from the moment the network turns them down."
     )
     deleted: bool = strawberry.field(
-        description="Whether it was removed: no list has it then and its id leads nowhere, but posts still name it."
+        description="Whether it was removed. Then no list has it and its id is not found, but posts still refer to it."
     )
     created_at: datetime = strawberry.field(description="When it was connected.")
     updated_at: datetime = strawberry.field(description="When it last changed.")

@@ -28,7 +28,7 @@ class AuditEvent(Node):
     subject_id: strawberry.ID | None = strawberry.field(
         description="The id of that thing, which may be gone by now. Null where it was done to no single thing."
     )
-    detail: JSON = strawberry.field(description="What else a person wants to know of it. It holds no secrets.")
+    detail: JSON = strawberry.field(description="Details of the action. They contain no secrets.")
     occurred_at: datetime = strawberry.field(description="When it was done.")
     token_key: strawberry.Private[int | None]
 

@@ -35,7 +35,7 @@ class DeliveryRequest:
 @strawberry.type(description="A change of a delivery's status, and the delivery as it was right after it.")
 class DeliveryStatusChange:
     cursor: str = strawberry.field(
-        description="Where this change stands in the stream. Hand it to `after` to go on from here."
+        description="The position of this change in the stream. Pass it as `after` to continue from here."
     )
     occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: DeliveryStatus = strawberry.field(description="What the status became.")
@@ -59,7 +59,7 @@ class DeliveryStatusChange:
         description=(
             "What the first attempt sent, on the change that this attempt led to; null on every other change, for "
             "everybody but admins, and once the webhook has been deleted or the attempt is no longer kept. An attempt "
-            "whose worker died does not count: nobody logged what it sent."
+            "whose worker died does not count, because what it sent was not logged."
         )
     )
     async def request(self, info: Info) -> DeliveryRequest | None:
@@ -97,7 +97,7 @@ def _unhidden(logged: Iterable[tuple[str, str]], own: dict[str, str]) -> list[Ht
 @strawberry.type(description="A change of a post's status, and the post as it was right after it.")
 class PostStatusChange:
     cursor: str = strawberry.field(
-        description="Where this change stands in the stream. Hand it to `after` to go on from here."
+        description="The position of this change in the stream. Pass it as `after` to continue from here."
     )
     occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: PostStatus = strawberry.field(description="What the status became.")

@@ -34,7 +34,7 @@ class Delivery(Node):
     uuid: str = strawberry.field(
         description="A name for it that never changes. Its requests carry it as `X-Hookline-Delivery`."
     )
-    status: DeliveryStatus = strawberry.field(description="Where it stands.")
+    status: DeliveryStatus = strawberry.field(description="Its state.")
     attempt_count: int = strawberry.field(description="How many attempts have counted so far.")
     max_attempts: int = strawberry.field(description="How many attempts there may be in all.")
     created_at: datetime = strawberry.field(description="When it was created.")

@@ -50,8 +50,8 @@ _GIVEN: Final = re.compile(
 
 @strawberry.type(
     description=(
-        "Something in an input that a person can mend. All of them are told at once. Faults of a program or of the "
-        "system are top-level errors instead, with a code in their extensions."
+        "A problem with an input that a person can fix. All of them are reported at once. Faults of a program or of "
+        "the system are top-level errors instead, with a code in their extensions."
     )
 )
 class UserError:
@@ -60,7 +60,7 @@ class UserError:
     field: list[str] | None = strawberry.field(
         default=None,
         description=(
-            'Where the faulty value stands among the arguments, for example ["input", "callbackUrl"] or ["id"]; '
+            'The path to the faulty value in the arguments, for example ["input", "callbackUrl"] or ["id"]; '
             "positions in a list are strings too. A stored value that an update did not send has the path at which it "
             "would be sent. Null where no single field is at fault."
         ),

@@ -24,7 +24,7 @@ Last = Annotated[
 Before = Annotated[str | None, strawberry.argument(description="A cursor: only what comes before it in the list.")]
 
 
-@strawberry.type(description="Where a page lies in its list, and how to get to the next one.")
+@strawberry.type(description="The position of a page in its list, and how to get to the next one.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
         description="Whether the list goes on after this page; with `first` and `before`, whether it does up to there."
@@ -54,7 +54,7 @@ class Edge(Generic[N]):
 )
 class Connection(Generic[N]):
     nodes: list[N] = strawberry.field(description="The entries of this page.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
+    page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
     rows: strawberry.Private[list[Any]]
     whole: strawberry.Private[QuerySet[Any]]
 

@@ -28,7 +28,7 @@ class PostVariant:
         return await _account(info.context, self.account_key)
 
 
-@strawberry.type(description="Where a post stands on one of its accounts.")
+@strawberry.type(description="The state of a post on one of its accounts.")
 class PostAccount:
     status: PostAccountStatus = strawberry.field(description="Whether it is out there.")
     provider_post_id: str | None = strawberry.field(description="What the network calls the post, once it is out.")
@@ -37,7 +37,7 @@ class PostAccount:
     account_key: strawberry.Private[int]
     variant: strawberry.Private[str | None]
 
-    @strawberry.field(description="The account, though it may have been removed since; its id then leads nowhere.")
+    @strawberry.field(description="The account. It may have been removed since; then its id is not found.")
     async def account(self, info: Info) -> Account:
         return await _account(info.context, self.account_key)
 
@@ -69,13 +69,13 @@ class PostAccount:
 @strawberry.type(description="A text that goes out through one or more accounts.")
 class Post(Node):
     uuid: str = strawberry.field(description="The post's name in payloads; it never changes.")
-    status: PostStatus = strawberry.field(description="Where it stands.")
+    status: PostStatus = strawberry.field(description="Its state.")
     body: str = strawberry.field(description="Its text, for the accounts that have none of their own.")
     scheduled_at: datetime | None = strawberry.field(
         description="When it goes out by itself; null where no time is set."
     )
     published_at: datetime | None = strawberry.field(description="When it was out on every account; null until then.")
-    trashed: bool = strawberry.field(description="Whether it lies in the trash.")
+    trashed: bool = strawberry.field(description="Whether it is in the trash.")
     created_at: datetime = strawberry.field(description="When it was written.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
     key: strawberry.Private[int]
@@ -97,7 +97,7 @@ class Post(Node):
             key=row.id,
         )
 
-    @strawberry.field(description="Its accounts, and where it stands on each.")
+    @strawberry.field(description="Its accounts, and its state on each.")
     def accounts(self, info: Info) -> list[PostAccount]:
         if self.known is not None:
             return self.known

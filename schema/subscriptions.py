@@ -125,7 +125,7 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "Every change of a post's status, with where it stands on each account. `after` works as in "
+            "Every change of a post's status, with its state on each account. `after` works as in "
             "`deliveryStatusChanged`. Another text or time is no change of status, nor is the deletion of a post."
         )
     )

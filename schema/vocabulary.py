@@ -60,7 +60,7 @@ describe(
 )
 describe(
     ContentType,
-    "How the JSON document stands in the body of a request.",
+    "How the JSON document is encoded in the body of a request.",
     JSON="The body is the document itself, as `application/json`.",
     FORM="The body is a form with one field, `payload=` and the document, as `application/x-www-form-urlencoded`.",
 )
@@ -72,7 +72,7 @@ describe(
 )
 describe(
     DeliveryStatus,
-    "Where a delivery stands on its way.",
+    "The state of a delivery.",
     PENDING="Recorded, and not tried yet.",
     DELIVERING="A worker is sending it right now.",
     RETRYING="The last attempt failed and another one is planned.",
@@ -111,7 +111,7 @@ describe(
 )
 describe(
     PostStatus,
-    "Where a post stands.",
+    "The state of a post.",
     DRAFT="Being written; it has no time at which it goes out.",
     SCHEDULED="Goes out by itself when its time comes.",
     PUBLISHING="On its way to its accounts; it can no longer be changed.",
@@ -120,7 +120,7 @@ describe(
 )
 describe(
     PostAccountStatus,
-    "Where a post stands on one of its accounts.",
+    "The state of a post on one of its accounts.",
     PENDING="Not published there yet.",
     PUBLISHED="Out on this account.",
     FAILED="This account could not publish it; its errors say why.",
@@ -139,5 +139,5 @@ describe(
     WRONG_STATE="What it is about is in a state that does not allow this.",
     LIMIT_REACHED="There would be more of these than are allowed, in the workspace or in what was sent.",
     UNAUTHORIZED_BY_PROVIDER="The provider turned the credentials down.",
-    PROVIDER_UNREACHABLE="The provider did not answer, or made no sense; trying again may help.",
+    PROVIDER_UNREACHABLE="The provider did not answer, or its answer could not be understood. Trying again may help.",
 )

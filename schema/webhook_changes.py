@@ -40,7 +40,7 @@ class WebhookCreateInput:
         default=ContentType.JSON, description="How the document shall stand in the body."
     )
     max_attempts: int = strawberry.field(
-        default=10, description="How often to try in all, 1 to 20. With 1 there is no second try."
+        default=10, description="The number of attempts in all, 1 to 20. With 1 there is no retry."
     )
     active: bool = strawberry.field(default=True, description="Whether events shall go to it from now on.")
     secret: str | None = strawberry.field(
@@ -86,7 +86,7 @@ class WebhookUpdateInput:
     )
 
 
-@strawberry.input(description="How to put a new secret in the place of a webhook's old one.")
+@strawberry.input(description="How to replace a webhook's secret with a new one.")
 class WebhookRotateSecretInput:
     secret: str | None = strawberry.field(default=None, description="The new secret. Left out: a good one is made.")
     overlap_seconds: int = strawberry.field(

@@ -47,15 +47,13 @@ class WebhookStats:
 
 
 @shows(tables.Webhook)
-@strawberry.type(
-    description="Somewhere that wants to be told what happens: a callback URL and the events it listens to."
-)
+@strawberry.type(description="A receiver of events: a callback URL, and the events it listens to.")
 class Webhook(Node):
     uuid: str = strawberry.field(description="A name for it that never changes.")
     name: str = strawberry.field(description="What people call it.")
     callback_url: str = strawberry.field(description="Where its deliveries go.")
     method: HttpMethod = strawberry.field(description="The method of its requests.")
-    content_type: ContentType = strawberry.field(description="How the document stands in the body of its requests.")
+    content_type: ContentType = strawberry.field(description="How the document is encoded in the body of its requests.")
     max_attempts: int = strawberry.field(description="How often a delivery is tried in all, the first time included.")
     active: bool = strawberry.field(description="Whether new events go to it, and waiting deliveries go on.")
     disabled_reason: WebhookDisabledReason | None = strawberry.field(
@@ -93,7 +91,7 @@ class Webhook(Node):
     @strawberry.field(
         description=(
             "What goes with each of its requests. Values that look like secrets are hidden. Empty where the key that "
-            "sealed them is missing: then nothing is sent until that is back, or they are given anew."
+            "sealed them is missing: then nothing is sent until that is back, or new ones are given."
         )
     )
     def headers(self, info: Info) -> list[HttpHeader]:
@@ -144,7 +142,7 @@ class Webhook(Node):
     ) -> WebhookStats:
         if since is not None and until is not None and until <= since:
             # As a replay says it. Figures of nothing would look like those of a webhook that gets nothing.
-            raise bad_input("The end must come after the beginning.")
+            raise bad_input("The end must be after the start.")
         stats = await info.context.loaders.stats.load((self.row.id, since, until))
         return WebhookStats(**asdict(stats))
 

@@ -189,7 +189,7 @@ _REASONS: Final = {
     AttemptOutcome.DNS_FAILED: "has a name that cannot be found",
     AttemptOutcome.TLS_FAILED: "has no valid certificate",
     AttemptOutcome.CONNECTION_FAILED: "cannot be reached",
-    AttemptOutcome.ADDRESS_REFUSED: "stands at an address that is not allowed",
+    AttemptOutcome.ADDRESS_REFUSED: "has an address that is not allowed",
     AttemptOutcome.HTTP_ERROR: "is not working just now",
     AttemptOutcome.INVALID_RESPONSE: "did not answer as a web server should",
 }

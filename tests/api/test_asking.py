@@ -79,7 +79,7 @@ def test_json_is_known_however_it_is_written(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("half", [r"\ud83d", r"\ud83d!", r"\ude00"])
 def test_half_an_emoji_is_named_for_what_it_is(half: str) -> None:
-    with pytest.raises(Malformed, match="The body has a text with half a character in it"):
+    with pytest.raises(Malformed, match="The body contains half of a character"):
         from_body(f'{{"query": "{{ a }}", "variables": {{"name": "{half}"}}}}'.encode())
 
 

@@ -55,7 +55,7 @@ async def test_a_code_is_worth_its_token_once(api: Api) -> None:
         assert (await answer.json())["data"] == {"viewer": {"workspace": {"name": "Test"}}}
     status, body = await exchange(api, code)
     assert (status, code_of(body)) == (401, "UNAUTHENTICATED")
-    assert body["errors"][0]["message"] == "This code was used already, is too old, or never was one."
+    assert body["errors"][0]["message"] == "This code is invalid, expired, or already used."
 
 
 async def test_of_many_who_send_a_code_at_once_one_gets_the_token(settings: Settings) -> None:

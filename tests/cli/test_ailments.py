@@ -33,7 +33,7 @@ CORRECT = "Correct the user and the password in HOOKLINE_DATABASE_URL."
         (
             asyncpg.ObjectNotInPrerequisiteStateError('database "db" is not currently accepting connections'),
             'database "db" is not currently accepting connections',
-            "Where the work that it was closed for is done: `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
+            "Once the work it was closed for is done, run `ALTER DATABASE name ALLOW_CONNECTIONS true`.",
         ),
     ],
     ids=[

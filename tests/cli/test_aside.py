@@ -69,10 +69,10 @@ def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, T
         aside.write(LINE)
     # For which there would be room.
     aside.write("short\n")
-    text = read(near, file, "lines were left out here: nobody read on.\n")
+    text = read(near, file, "lines were dropped here: the output was not being read.\n")
     *shown, told = text.splitlines()
     assert set(shown) == {LINE.strip()}
-    assert told == f"... {lines - len(shown):,} lines were left out here: nobody read on."
+    assert told == f"... {lines - len(shown):,} lines were dropped here: the output was not being read."
     assert MOST_WAITING // len(LINE) <= len(shown) < lines
     aside.write("and on\n")
     assert read(near, file, "and on\n") == "and on\n"

@@ -77,7 +77,7 @@ async def test_where_nothing_is_wrong_it_finds_nothing(told: dict[str, str], dom
 
 async def test_a_database_that_is_down(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_DATABASE_URL": "postgresql://h:s3cret@127.0.0.1:1/h"}, "database")
-    assert finding.says == "PostgreSQL does not answer at 127.0.0.1:1 (nobody listens there)"
+    assert finding.says == "PostgreSQL does not answer at 127.0.0.1:1 (nothing is listening there)"
     remedy = "Start it (`hookline up` starts its own), or correct host and port in HOOKLINE_DATABASE_URL."
     assert finding.remedy == remedy
     assert "s3cret" not in str(finding)
@@ -99,7 +99,7 @@ async def test_an_address_that_is_none(told: dict[str, str], name: str, check: s
 
 async def test_a_redis_that_is_down(told: dict[str, str]) -> None:
     finding = await fault(told | {"HOOKLINE_REDIS_URL": "redis://127.0.0.1:1"}, "redis")
-    assert finding.says.endswith("deliveries go on, later, and live updates do not")
+    assert finding.says.endswith("deliveries are delayed, and live updates stop")
     assert finding.remedy.startswith("Start it (`hookline up` starts its own), or correct HOOKLINE_REDIS_URL")
 
 
@@ -214,7 +214,7 @@ async def test_more_sockets_than_a_process_may_open(
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     told |= {name: str(most)}
     finding = (await found(told))["files"]
-    assert (finding.verdict, f"and {name} wants {most}" in finding.says) == (Verdict.WARNING, True)
+    assert (finding.verdict, f"and {name} needs {most}" in finding.says) == (Verdict.WARNING, True)
     assert finding.remedy.endswith(f"or lower {name}.")
     # A warning is no fault; both ways it is shown with what to do.
     assert await doctor.run(told, Output(), as_json=True)

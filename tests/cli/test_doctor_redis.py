@@ -49,7 +49,7 @@ async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing:
         (found,) = await findings(few)
     assert (found.verdict, found.remedy) == (Verdict.FAULT, ailments.ALLOW_IT)
     assert f"'{missing[1:]}' command" in found.says
-    assert found.says.endswith("deliveries go on, later, and live updates do not")
+    assert found.says.endswith("deliveries are delayed, and live updates stop")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ async def test_one_that_is_full(settings: Settings) -> None:
         finally:
             await redis.config_set("maxmemory", 0)
     assert found.verdict is Verdict.FAULT
-    assert found.says == "Redis is full (1 MiB): deliveries go on, later, and live updates do not"
-    assert found.remedy == "Raise its maxmemory; docs/scaling.md says how much Hookline wants."
+    assert found.says == "Redis is full (1 MiB): deliveries are delayed, and live updates stop"
+    assert found.remedy == "Raise its maxmemory; docs/scaling.md says how much Hookline needs."
 
 
 WELL = {"role": "master", "cluster_enabled": 0, "redis_version": "6.2.14"}
@@ -103,7 +103,7 @@ WELL = {"role": "master", "cluster_enabled": 0, "redis_version": "6.2.14"}
 def test_a_cluster() -> None:
     says, remedy = ailments.of_redis(WELL | {"cluster_enabled": 1}) or ("", "")
     assert says.startswith("Redis is a cluster: ")
-    assert remedy.startswith("Name one that is no cluster")
+    assert remedy.startswith("Use a Redis without cluster mode")
     assert ailments.of_redis(WELL) is None
 
 

@@ -79,7 +79,7 @@ def test_keys_rotate_and_the_old_one_may_go(database_url: str, secrets: list[int
     assert rotated.exit_code == 0, rotated.stderr
     assert rotated.stdout.splitlines() == [
         "5 values are sealed with another key than the first.",
-        "5 sealed anew.",
+        "5 sealed again.",
         "All of them are sealed with the first key now.",
         "Once every process runs with the first key in front, the others may be removed from HOOKLINE_SECRET_KEYS.",
     ]
@@ -88,7 +88,7 @@ def test_keys_rotate_and_the_old_one_may_go(database_url: str, secrets: list[int
     again = run(database_url, fresh, SECRET_KEY)
     assert (again.exit_code, again.stdout.splitlines()[0]) == (0, "Everything is sealed with the first key.")
     alone = run(database_url, fresh)
-    assert alone.stdout.splitlines()[-1] == "There is no other key that could be removed."
+    assert alone.stdout.splitlines()[-1] == "There is no other key to remove."
 
 
 def test_without_the_old_key_nothing_is_touched_and_the_values_are_named(
@@ -111,7 +111,7 @@ def test_what_others_seal_with_an_old_key_meanwhile_keeps_it(database_url: str, 
 
     asyncio.run(hold_on())
     rotated = run(database_url, fresh_key(), SECRET_KEY)
-    assert (rotated.exit_code, rotated.stdout.splitlines()[-1]) == (1, "5 sealed anew.")
+    assert (rotated.exit_code, rotated.stdout.splitlines()[-1]) == (1, "5 sealed again.")
     assert rotated.stderr.startswith("5 values were sealed with an old key meanwhile")
     assert opened(database_url, secrets, SECRET_KEY) == [f"secret-{number}" for number in range(5)]
 

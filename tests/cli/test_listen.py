@@ -242,7 +242,7 @@ def test_what_is_given_goes_before_what_up_has_left(tmp_path: Path) -> None:
     assert found.events == (EventType.POST_PUBLISHED, EventType.ACCOUNT_ADDED)
     found = source_of(None, " given\n", access, (), "w")
     assert (str(found.url), found.token, found.webhook) == ("http://left:1/graphql", "given", "w")
-    with pytest.raises(BadOptionError, match="is no address of Hookline"):
+    with pytest.raises(BadOptionError, match="is not a URL of Hookline"):
         source_of("http://given:port", "t", access, (), None)
 
 

@@ -43,7 +43,7 @@ def test_a_folder_that_up_never_ran_with_is_a_sentence(tmp_path: Path) -> None:
     assert refused.stderr == f"{tmp_path} is not the data folder of a `hookline up`.\n"
 
 
-NO_KEYS = "it holds no key, nor several with commas between them"
+NO_KEYS = "it must contain a key, or several separated by commas"
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,11 @@ async def test_where_there_is_nothing_to_send_it_says_so(domain: Domain, admin: 
     ("arguments", "sentence"),
     [
         (("--since", "1h"), "There is no such webhook."),
-        (("--since", "yesterday"), "'yesterday' is no time: write 90m,"),
-        (("--since", "0001-01-01T00:00:00+14:00"), "'0001-01-01T00:00:00+14:00' is no time: write 90m,"),
+        (("--since", "yesterday"), "'yesterday' is not a time. Write 90m,"),
+        (("--since", "0001-01-01T00:00:00+14:00"), "'0001-01-01T00:00:00+14:00' is not a time. Write 90m,"),
         (
             ("--since", "1h", "--until", "9999-12-31T23:59:59-14:00"),
-            "'9999-12-31T23:59:59-14:00' is no time: write 90m,",
+            "'9999-12-31T23:59:59-14:00' is not a time. Write 90m,",
         ),
     ],
     ids=["an unknown webhook", "a time that is none", "a time before all others", "a time after all others"],
@@ -142,7 +142,7 @@ async def test_the_end_of_a_replay_is_told_though_all_was_copied_before_and_so_i
 
 
 def test_a_time_that_is_none_is_refused() -> None:
-    with pytest.raises(Misconfigured, match="is no time"):
+    with pytest.raises(Misconfigured, match="is not a time"):
         moment("5 minutes", NOW)
 
 

@@ -101,7 +101,7 @@ def test_a_standard_file_that_is_closed_is_no_reason_to_break(closed: str) -> No
 )
 def test_what_could_not_be_written_is_a_sentence(arguments: tuple[str, ...]) -> None:
     told = sh(f">{FULL}", arguments, **variables(NOWHERE))
-    assert (told.returncode, told.stderr) == (1, "What came of it could not be written: No space left on device.\n")
+    assert (told.returncode, told.stderr) == (1, "The result could not be written: No space left on device.\n")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a file that is always full")
@@ -159,7 +159,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
 
 
 def test_a_result_that_nobody_read_is_said_to_be_lost() -> None:
-    assert read_by_nobody("keys", "generate").stderr == "What came of it was read by nobody.\n"
+    assert read_by_nobody("keys", "generate").stderr == "The result could not be shown: the output was closed.\n"
 
 
 def test_what_watches_ends_once_nobody_reads(database_url: str) -> None:

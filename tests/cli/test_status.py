@@ -126,7 +126,7 @@ def test_what_is_not_counted_or_shown_whole_is_said_not_to_be() -> None:
     troubled = [replace(each, waiting=MOST_WAITING) for each in EXAMPLE.troubled]
     cut = replace(EXAMPLE, recent=recent, in_trouble=1_204, troubled=troubled)
     Console(file=page, width=200).print(shown(cut))
-    assert re.search(r"last hour +9,996 succeeded, 4 failed, of the last 10,000 alone", page.getvalue())
+    assert re.search(r"last hour +9,996 succeeded, 4 failed, of the last 10,000 only", page.getvalue())
     assert re.search(r"Webhooks in trouble \(3 of 1,204\)", page.getvalue())
     assert re.search(r"failing +1,000 or more", page.getvalue())
 
@@ -264,5 +264,5 @@ def test_a_database_that_is_away_is_a_sentence() -> None:
     }
     done = CliRunner().invoke(app, ["status"], env=variables)
     assert (done.exit_code, done.stdout) == (1, "")
-    said = "The database cannot be used: nobody listens there. `hookline doctor` says what to do.\n"
+    said = "The database cannot be used: nothing is listening there. `hookline doctor` says what to do.\n"
     assert done.stderr == said

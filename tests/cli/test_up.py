@@ -151,12 +151,12 @@ async def test_named_servers_are_used_instead_of_private_ones_and_a_token_that_o
         with up(tmp_path / "var", variables) as running:
             running.until_ready()
             assert redis.get(SERVED) == b"another"
-            assert "live updates do not. Have HOOKLINE_REDIS_URL name one of its own" in running.output
+            assert "live updates stop. Have HOOKLINE_REDIS_URL name one of its own" in running.output
             assert set(running.parts()) == {"api", "worker"}
             assert await workspaces_in(empty_database_url) == ["My workspace"]
             assert "Deliveries may go to this machine itself" not in running.output
             assert running.access["token"] != "hl_junk"
-            assert f"with the URL of your receiver in the place of {ELSEWHERE}:" in running.output
+            assert f"with the URL of your receiver in place of {ELSEWHERE}:" in running.output
             assert (await paste(running.output))["data"]["webhookCreate"]["errors"] == []
             faults = (await paste(running.output.replace(ELSEWHERE, HERE)))["data"]["webhookCreate"]["errors"]
             assert [fault["field"] for fault in faults] == [["input", "callbackUrl"]]

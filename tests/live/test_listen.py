@@ -265,11 +265,11 @@ async def test_what_the_server_refuses_is_a_sentence(
     [
         pytest.param(("--url", "http://127.0.0.1:1", "--token", "t"), "cannot be reached", id="nobody there"),
         pytest.param(("--url", "http://nowhere.invalid", "--token", "t"), "cannot be", id="an unknown host"),
-        pytest.param(("--url", "ftp://x", "--token", "t"), "is no address of Hookline", id="no address"),
+        pytest.param(("--url", "ftp://x", "--token", "t"), "is not a URL of Hookline", id="no address"),
         pytest.param(("--data", "/nonexistent"), "Say where to listen, with --url and --token", id="no address at all"),
         pytest.param(("--url", "x", "--token", "t", "--events", "a.b"), "There is no event a.b", id="an unknown event"),
         pytest.param(
-            ("--url", "x", "--token", "t", "--forward-to", "ftp://x"), "is no address to forward to", id="no receiver"
+            ("--url", "x", "--token", "t", "--forward-to", "ftp://x"), "is not a URL to forward to", id="no receiver"
         ),
     ],
 )

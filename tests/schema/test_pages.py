@@ -109,12 +109,12 @@ async def test_a_cursor_of_another_list_is_refused(ask: Client) -> None:
     await furnish(ask)
     webhooks = (await ask("{ webhooks { pageInfo { endCursor } } }"))["webhooks"]
     code, message = await ask.refused(PAGE, after=webhooks["pageInfo"]["endCursor"])
-    assert (code, message) == ("BAD_USER_INPUT", "What after says is no cursor of this list.")
+    assert (code, message) == ("BAD_USER_INPUT", "after is not a cursor of this list.")
 
 
 async def test_all_that_is_wrong_with_a_page_is_told_in_sentences_that_name_the_argument(ask: Client) -> None:
     _, message = await ask.refused(PAGE, first=101, before="")
-    assert message == "A page has 0 to 100 rows. What before says is no cursor of this list."
+    assert message == "A page has 0 to 100 rows. before is not a cursor of this list."
 
 
 async def test_the_whole_is_counted_only_where_that_is_asked_for(ask: Client) -> None:

@@ -295,4 +295,4 @@ async def test_a_span_of_stats_that_ends_before_it_begins_is_refused(ask: Client
     query = "query ($t: DateTime!) { webhooks { nodes { stats(since: $t, until: UNTIL) { failed } } } }"
     await create(ask)
     refused = await ask.refused(query.replace("UNTIL", f'"{until}"'), t="2030-01-31T00:00:00Z")
-    assert refused == ("BAD_USER_INPUT", "The end must come after the beginning.")
+    assert refused == ("BAD_USER_INPUT", "The end must be after the start.")

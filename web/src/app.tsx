@@ -51,8 +51,8 @@ function NotFound() {
   return (
     <>
       <PageHead title="There is no such page" />
-      <Empty title="The address leads nowhere" action={<ButtonLink href={paths.webhooks}>To the webhooks</ButtonLink>}>
-        It may have been mistyped, or what it showed was deleted.
+      <Empty title="Check the address" action={<ButtonLink href={paths.webhooks}>To the webhooks</ButtonLink>}>
+        It may be mistyped, or what it showed was deleted.
       </Empty>
     </>
   );

@@ -52,7 +52,7 @@ export const WAITS: Record<DeliveryWaitReason, { label: string; advice: string }
   QUEUED: { label: 'Waiting for a worker', advice: 'It goes out as soon as a worker is free, usually within a second.' },
   BACKOFF: {
     label: 'Waiting to try again',
-    advice: 'The last attempt failed. Mend the receiver and it recovers by itself, or cancel this delivery and send it again once it is mended.',
+    advice: 'The last attempt failed. Fix the receiver and the delivery recovers by itself, or cancel it and send it again once the receiver is fixed.',
   },
   RETRY_AFTER: {
     label: 'The receiver asked for a pause',
@@ -60,7 +60,7 @@ export const WAITS: Record<DeliveryWaitReason, { label: string; advice: string }
   },
   CIRCUIT_OPEN: {
     label: 'Sparing the endpoint',
-    advice: 'The endpoint could not be reached several times in a row, so it gets only a probe now and then. Once it answers, whatever it says, all that waits goes out.',
+    advice: 'The endpoint could not be reached several times in a row, so it gets only a probe now and then. Once it answers, with any status, all waiting deliveries go out.',
   },
   WEBHOOK_INACTIVE: {
     label: 'The webhook is not active',
@@ -72,7 +72,7 @@ export const DISABLED: Record<WebhookDisabledReason, { label: string; advice: st
   FAILING: {
     label: 'Switched off: it kept failing',
     advice:
-      'No delivery has succeeded for five days, or as long as the operator allows. Look at the failed deliveries below, mend the receiver, then activate the webhook. What failed meanwhile can be replayed.',
+      'No delivery has succeeded for five days, or as long as the operator allows. Look at the failed deliveries below, fix the receiver, then activate the webhook. What failed meanwhile can be replayed.',
   },
   GONE: {
     label: 'Switched off: the receiver answered 410 Gone',
@@ -83,26 +83,26 @@ export const DISABLED: Record<WebhookDisabledReason, { label: string; advice: st
 export const OUTCOMES: Record<AttemptOutcome, { label: string; advice: string | null }> = {
   SUCCEEDED: { label: 'Succeeded', advice: null },
   HTTP_ERROR: { label: 'Not a 2xx answer', advice: null },
-  TIMED_OUT: { label: 'Timed out', advice: 'Where no connection was accepted, look for a firewall in between. Otherwise answer first and do the work afterwards: a receiver has 15 seconds for the whole request, or as long as the operator allows.' },
+  TIMED_OUT: { label: 'Timed out', advice: 'If no connection was accepted, look for a firewall in between. Otherwise answer first and do the work afterwards: a receiver has 15 seconds for the whole request, or as long as the operator allows.' },
   CONNECTION_FAILED: { label: 'No connection', advice: 'Check that the server runs, listens on this port, and that no firewall is in between.' },
   DNS_FAILED: { label: 'Name not found', advice: 'Check the host name in the callback URL for a typo, and that its DNS record is public.' },
   TLS_FAILED: { label: 'No secure connection', advice: 'Check that the certificate is valid, complete with its chain, and made out to this host name.' },
   ADDRESS_REFUSED: { label: 'Address refused', advice: 'Deliveries go to public addresses only. Use one, or ask the operator to allow this network.' },
-  INVALID_RESPONSE: { label: 'Not understood', advice: 'What answered does not speak HTTP as it should. Check the port and the proxy in front of the receiver.' },
+  INVALID_RESPONSE: { label: 'Not understood', advice: 'What came back was not a usable HTTP response. Check the port and the proxy in front of the receiver.' },
   INTERRUPTED: { label: 'Interrupted', advice: 'The worker died, or could not send, so it may or may not have arrived. It does not count as an attempt.' },
 };
 
 /** What to do about an answer that is not 2xx. */
 export function adviceOnStatus(status: number): string {
   if (status >= 300 && status < 400) return 'Redirects are not followed. Put the final address into the callback URL.';
-  if (status === 401 || status === 403) return 'The receiver wants credentials, or its check of the signature failed. Compare the secrets, or send a header it accepts.';
+  if (status === 401 || status === 403) return 'The receiver requires credentials, or its check of the signature failed. Compare the secrets, or send a header it accepts.';
   if (status === 404) return 'There is nothing at this path. Check the callback URL.';
   if (status === 405) return 'The receiver does not take this method. Choose the one that it expects.';
   if (status === 410) return 'The receiver said that it is gone for good, so the webhook was switched off.';
-  if (status === 413) return 'The receiver finds the body too large. Raise its limit.';
+  if (status === 413) return 'The body is too large for the receiver. Raise its limit.';
   if (status === 415 || status === 400 || status === 422) return 'The receiver did not understand the body. Check the content type that it expects.';
-  if (status === 429) return 'The receiver gets more than it wants. It can say for how long to pause with Retry-After.';
-  if (status >= 500) return 'The receiver broke while it handled the request. Its own log knows more.';
+  if (status === 429) return 'The receiver gets more requests than it accepts. It can say for how long to pause with Retry-After.';
+  if (status >= 500) return 'The receiver failed while it handled the request. Check its own log.';
   return 'The receiver has to answer with a status from 200 to 299.';
 }
 

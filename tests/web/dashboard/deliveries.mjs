@@ -40,7 +40,7 @@ test('a delivery page explains a failure, and sends again once the receiver is m
     await visit(page, `${url}/deliveries/${path_(failed)}`);
     await reads(page, 'Given up', '.timeline');
     await reads(page, '503', '.timeline');
-    await reads(page, 'The receiver broke while it handled the request', '.timeline');
+    await reads(page, 'The receiver failed while it handled the request', '.timeline');
     const shown = await page.$eval('[aria-label="Response body"]', (block) => block.textContent);
     assert.equal(shown, '{\n  "id": 12345678901234567890,\n  "a": 1.0,\n  "a": 2,\n  "none": [],\n  "some": [\n    "}"\n  ]\n}');
     await click(page, 'button', 'Send again');
@@ -92,7 +92,7 @@ test('the deliveries of a message are found by the webhook-id that its receiver 
     await page.reload();
     await shown(page, deliveryRetry.delivery.id, sought);
     await fill(page, 'Find by webhook-id', 'no webhook-id');
-    await reads(page, 'Nothing fits this filter');
+    await reads(page, 'Nothing matches this filter');
   });
 });
 
@@ -196,7 +196,7 @@ test('a replay shows how far it has come', async () => {
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
     await click(page, 'button', 'Replay');
-    await reads(page, '3 deliveries fit', 'dialog');
+    await reads(page, '3 deliveries match', 'dialog');
     await page.locator('dialog button[type=submit]').click();
     await reads(page, 'Replayed 3 deliveries', '.notice');
     await page.waitForFunction(() => document.querySelectorAll('.rows .tone-good').length === 3);
@@ -209,7 +209,7 @@ test('a replay counts what is chosen now, and says where that cannot be told', a
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
     await click(page, 'button', 'Replay');
-    await reads(page, '0 deliveries fit', 'dialog');
+    await reads(page, '0 deliveries match', 'dialog');
     const said = () => page.$eval('dialog [role=status]', ({ textContent }) => textContent);
     const wire = await page.createCDPSession();
     await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql' }] });
@@ -219,7 +219,7 @@ test('a replay counts what is chosen now, and says where that cannot be told', a
     assert.equal(await said(), 'Counting…');
     await wire.send('Fetch.continueRequest', { requestId });
     await wire.detach();
-    await reads(page, '1 delivery fits', 'dialog');
+    await reads(page, '1 delivery matches', 'dialog');
     const found = await losing(page, (body) => body.includes('query DeliveriesCount'));
     await click(page, 'checkbox', 'Cancelled');
     await reads(page, 'cannot be told', 'dialog');

@@ -34,7 +34,7 @@ test('a page that breaks says so and leaves the others usable', async () => {
     });
     // Its heading may be gone before anybody sees it.
     await go(page, `${url}/webhooks/${path_(id)}`);
-    await reads(page, 'This page has a fault');
+    await reads(page, 'Something went wrong on this page');
     page.faults.length = 0;
     await click(page, 'link', 'Accounts');
     await reads(page, 'Sandbox', 'table');

@@ -97,7 +97,7 @@ test('the keyboard stays in a filter while the list of another one is read, and 
     };
     await visit(page, `${url}/webhooks`);
     await fill(page, 'Find by name or URL', 'fits none');
-    await reads(page, 'No webhook fits');
+    await reads(page, 'No webhook matches');
     isHeld = true;
     for (const _ of 'fits none') await page.keyboard.press('Backspace');
     assert.equal(await asked(), 'Find by name or URL');

@@ -122,7 +122,7 @@ test('the last 15 minutes go on being the last 15 minutes', async () => {
     await visit(page, `${url}/webhooks/${path_(id)}?time=15m`);
     await reads(page, 'Succeeded', '.rows');
     await pass(HOUR / 2);
-    await reads(page, 'Nothing fits this filter');
+    await reads(page, 'Nothing matches this filter');
   });
 });
 

@@ -125,7 +125,7 @@ test('a list that changes all the time does not say its length aloud each time, 
     }
     assert.ok(!(await aloud()).includes('2 in all'));
     await choose(page, 'Event', 'ACCOUNT_DELETED');
-    await reads(page, 'Nothing fits this filter');
+    await reads(page, 'Nothing matches this filter');
     assert.ok((await aloud()).includes('No deliveries'));
   });
 });

@@ -177,8 +177,8 @@ export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListPr
       {log.problem && <Problem message={log.problem} retry={log.retry} />}
       {rows.length > 0 && <Table log={log} rows={rows} withWebhook={webhookId === null} />}
       {rows.length === 0 && (log.hasMore === false || log.rows.length > 0) && (
-        <Empty title={isFiltered ? 'Nothing fits this filter' : 'No deliveries yet'} icon="deliveries" action={isFiltered ? <Button onClick={filters.clear}>Show all deliveries</Button> : firstStep}>
-          {isFiltered ? 'New ones that fit appear here as they happen.' : 'They appear here the moment something happens.'}
+        <Empty title={isFiltered ? 'Nothing matches this filter' : 'No deliveries yet'} icon="deliveries" action={isFiltered ? <Button onClick={filters.clear}>Show all deliveries</Button> : firstStep}>
+          {isFiltered ? 'New ones that match appear here as they happen.' : 'They appear here the moment something happens.'}
           {!isFiltered && firstStep && ' A test event is the quickest way to see one.'}
         </Empty>
       )}

@@ -67,7 +67,7 @@ function ProviderFields({ draft, faults, change }: { draft: Draft; faults: Fault
         <>
           <TextField label="Handle" placeholder="you.bsky.social" {...identifier} />
           <TextField label="App password" {...credential} hint="From Bluesky's settings, under App passwords. Never your real password." />
-          <TextField label="Server" type="url" placeholder="https://bsky.social" {...server} onChange={(event) => change({ server: event.target.value })} hint="Empty: bsky.social" />
+          <TextField label="Server" type="url" placeholder="https://bsky.social" {...server} onChange={(event) => change({ server: event.target.value })} hint="Leave empty for bsky.social." />
         </>
       );
   }
@@ -100,7 +100,7 @@ function AddDialog({ onClose, onAdded }: { onClose(): void; onAdded(): void }) {
         <OtherFaults faults={faults} known={FIELDS} />
         <SelectField label="Network" value={draft.provider} options={PROVIDER_OPTIONS} error={faults.get('provider')} onChange={(provider) => change({ provider, server: '', identifier: '', credential: '' })} />
         <ProviderFields draft={draft} faults={faults} change={change} />
-        <TextField label="Name shown here" value={draft.name} error={faults.get('name')} onChange={(event) => change({ name: event.target.value })} hint="Empty: the name it has on the network" />
+        <TextField label="Name shown here" value={draft.name} error={faults.get('name')} onChange={(event) => change({ name: event.target.value })} hint="Leave empty to use its name on the network." />
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button kind="primary" type="submit" busy={busy}>
@@ -144,7 +144,7 @@ function EditDialog({ account, onClose, onSaved }: { account: Account; onClose()
           value={draft.credential}
           error={faults.get('credential')}
           onChange={(event) => change({ credential: event.target.value })}
-          hint="Empty: stays as it is. A new one authorises the account again."
+          hint="Leave empty to keep the current one. A new one authorises the account again."
         />
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>

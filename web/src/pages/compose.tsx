@@ -21,7 +21,7 @@ function check(draft: Draft, intent: Intent): Faults {
   const found = new Map<string, string>();
   if (draft.body.trim() === '') found.set('body', 'The text must not be blank.');
   if (intent !== 'draft' && draft.chosen.length === 0) found.set('accountIds', 'Choose at least one account.');
-  if (intent === 'schedule' && fromLocal(draft.scheduledAt) === null) found.set('scheduledAt', 'Say when.');
+  if (intent === 'schedule' && fromLocal(draft.scheduledAt) === null) found.set('scheduledAt', 'Choose a time.');
   return found;
 }
 
@@ -73,7 +73,7 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
           value={draft.scheduledAt}
           error={faults.get('scheduledAt')}
           onChange={(event) => change({ scheduledAt: event.target.value })}
-          hint={`Empty: now. In your time zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`}
+          hint={`Leave empty to publish now. Your time zone is ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`}
         />
       </Group>
       <div className="form-end">
@@ -127,7 +127,7 @@ export function ComposePage(props: ComposePageProps) {
       {!publish && <Empty title="Your token may only read" icon="posts">Ask an administrator of the workspace.</Empty>}
       {publish && accounts?.length === 0 && (
         <Empty title="There is no account to publish to" icon="accounts" action={<ButtonLink href={paths.accounts} kind="primary">To the accounts</ButtonLink>}>
-          Add one first; a sandbox account will do for a try.
+          Add one first. To try it out, add a sandbox account.
         </Empty>
       )}
       {publish && accounts && accounts.length > 0 && <Writing accounts={accounts} {...props} />}

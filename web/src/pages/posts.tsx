@@ -126,7 +126,7 @@ export function PostsPage() {
             !list.problem && <Loading />
           ) : (
             <Empty title={chosen ? 'No post has this status' : 'No posts yet'} icon="posts" action={chosen ? <Button onClick={() => choose('')}>Show all posts</Button> : write}>
-              {!chosen && publish && 'Publish one and see the webhooks that listen hear of it.'}
+              {!chosen && publish && 'Publish one and watch the webhooks that listen get it.'}
             </Empty>
           )}
         </section>

@@ -41,7 +41,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
     const unfinished = halfFilled(form.current);
     if (unfinished.size > 0) return refuse(unfinished);
     const from = fromLocal(since);
-    if (from === null) return refuse(new Map([['since', 'Say from when on.']]));
+    if (from === null) return refuse(new Map([['since', 'Choose a start time.']]));
     if (found === 0) return refuse(new Map([['', 'There is nothing to send again: choose another time, or other deliveries.']]));
     atOnce(() => setBusy(true));
     const input = { webhookId: webhook.id, statuses: [...statuses], since: from, until: fromLocal(until) };
@@ -61,7 +61,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
         <OtherFaults faults={faults} known={['since', 'until', 'statuses']} />
         <div className="field-columns">
           <TextField label="From" name="since" type="datetime-local" max={LATEST} value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
-          <TextField label="Until" name="until" type="datetime-local" max={LATEST} value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Empty: until now" />
+          <TextField label="Until" name="until" type="datetime-local" max={LATEST} value={until} onChange={(event) => setUntil(event.target.value)} error={faults.get('until')} hint="Leave empty for now." />
         </div>
         <Group title="Which" error={faults.get('statuses')}>
           <div className="check-row">
@@ -76,7 +76,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
           </div>
         </Group>
         <p role="status" className="field-hint">
-          {found !== undefined ? `${counted(found)} ${found === 1 ? 'fits' : 'fit'}.` : error && !fetching ? 'How many fit cannot be told at the moment.' : 'Counting…'}
+          {found !== undefined ? `${counted(found)} ${found === 1 ? 'matches' : 'match'}.` : error && !fetching ? 'They cannot be counted at the moment.' : 'Counting…'}
         </p>
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>

@@ -29,7 +29,7 @@ function StopSigning({ webhook, onClose }: { webhook: WebhookCoreFragment; onClo
   };
   return (
     <Confirm title="Stop signing?" action="Stop signing" busy={busy} problem={fault} onConfirm={() => void stop()} onClose={onClose}>
-      <p>The secret is deleted here. A receiver that checks signatures refuses what it gets from now on.</p>
+      <p>The secret is deleted here. A receiver that checks signatures will refuse every delivery from now on.</p>
     </Confirm>
   );
 }

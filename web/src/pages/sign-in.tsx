@@ -89,7 +89,7 @@ export function SignInPage({ refusal }: { refusal: string | null }) {
           value={token}
           onChange={(event) => setToken(event.target.value)}
           error={problem ?? undefined}
-          hint="It stays in this tab alone and is forgotten when you close it."
+          hint="It stays in this tab only, and is forgotten when you close it."
         />
         <Button kind="primary" type="submit" busy={busy}>
           Sign in

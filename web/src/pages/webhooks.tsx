@@ -173,7 +173,7 @@ export function WebhooksPage() {
   );
   return (
     <>
-      <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and at once." actions={create} />
+      <PageHead title="Webhooks" badge={<LiveBadge state={live} />} lead="Tell other systems what happens here, signed and in real time." actions={create} />
       {list.problem && <Problem message={list.problem} retry={list.reload} />}
       {(webhooks.length > 5 || typed || search || isBetween) && (
         <div className="search">
@@ -192,7 +192,7 @@ export function WebhooksPage() {
       )}
       {isEmpty && search !== '' && (
         <div className="panel">
-          <Empty title="No webhook fits" action={<Button onClick={() => setTyped('')}>Show all webhooks</Button>}>
+          <Empty title="No webhook matches" action={<Button onClick={() => setTyped('')}>Show all webhooks</Button>}>
             Neither a name nor a callback URL has “<bdi>{search}</bdi>” in it.
           </Empty>
         </div>

@@ -18,8 +18,8 @@ export class Broken extends Component<BrokenProps, { page: string | null }> {
   override render(): ReactNode {
     if (this.state.page !== this.props.page) return this.props.children;
     return (
-      <Notice tone="bad" urgent title="This page has a fault" actions={<Button onClick={() => location.reload()}>Load it again</Button>}>
-        It is none of yours, and nothing was lost. If it stays, the browser's console says what an engineer needs to know.
+      <Notice tone="bad" urgent title="Something went wrong on this page" actions={<Button onClick={() => location.reload()}>Load it again</Button>}>
+        This is not your fault, and nothing was lost. If it happens again, the browser's console has the details for an engineer.
       </Notice>
     );
   }
