@@ -222,7 +222,7 @@ test('a replay counts what is chosen now, and says where that cannot be told', a
     await reads(page, '1 delivery matches', 'dialog');
     const found = await losing(page, (body) => body.includes('query DeliveriesCount'));
     await click(page, 'checkbox', 'Cancelled');
-    await reads(page, 'cannot be told', 'dialog');
+    await reads(page, 'cannot be counted', 'dialog');
     await found();
   });
 });

@@ -76,7 +76,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
           </div>
         </Group>
         <p role="status" className="field-hint">
-          {found !== undefined ? `${counted(found)} ${found === 1 ? 'matches' : 'match'}.` : error && !fetching ? 'They cannot be counted at the moment.' : 'Counting…'}
+          {found !== undefined ? `${counted(found)} ${found === 1 ? 'matches' : 'match'}.` : error && !fetching ? 'The deliveries cannot be counted at the moment.' : 'Counting…'}
         </p>
         <div className="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
