@@ -73,10 +73,10 @@ class AccountAddInput:
         default=None,
         description="Mastodon: an access token. Bluesky: an app password. It is kept sealed and never shown again.",
     )
-    name: str | None = strawberry.field(default=None, description="A name of your own in place of the network's.")
+    name: str | None = strawberry.field(default=None, description="A name of your own, instead of the network's.")
 
 
-@strawberry.input(description="What shall be different about an account. What is left out stays as it is.")
+@strawberry.input(description="Changes to an account. What is left out stays as it is.")
 class AccountUpdateInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="The name that people see.")
     credential: str | None = strawberry.field(
@@ -84,31 +84,37 @@ class AccountUpdateInput:
     )
 
 
-@strawberry.type(description="What came of connecting an account.")
+@strawberry.type(description="The result of connecting an account.")
 class AccountAddPayload:
-    account: Account | None = strawberry.field(default=None, description="The account; null where it was refused.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    account: Account | None = strawberry.field(default=None, description="The account; null if it was refused.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of changing an account.")
+@strawberry.type(description="The result of changing an account.")
 class AccountUpdatePayload:
     account: Account | None = strawberry.field(
-        default=None, description="The account as it is now; null where the change was refused."
+        default=None, description="The account as it is now; null if the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of removing an account.")
+@strawberry.type(description="The result of removing an account.")
 class AccountDeletePayload:
     deleted_account_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The id that no longer leads anywhere; null where nothing was removed."
+        default=None, description="The id of the removed account; null if nothing was removed."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
 @strawberry.type
 class AccountQuery:
-    @strawberry.field(description="One account; null where the id leads to none.")
+    @strawberry.field(description="One account; null if there is none with this id.")
     async def account(self, info: Info, id: AccountId) -> Account | None:
         row = await info.context.loaders.one(tables.Account, ids.key("Account", id))
         return None if row is None or row.deleted_at is not None else Account.of(row)

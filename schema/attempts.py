@@ -23,9 +23,9 @@ class Attempt(Node):
     duration_ms: int = strawberry.field(description="How long it took, in milliseconds.")
     outcome: AttemptOutcome = strawberry.field(description="How it ended.")
     error: str | None = strawberry.field(
-        description="What went wrong, in a sentence for a person; null where nothing did."
+        description="What went wrong, in a sentence for a person; null if nothing did."
     )
-    response_status: int | None = strawberry.field(description="The status of the answer; null where none came.")
+    response_status: int | None = strawberry.field(description="The status of the answer; null if none came.")
     delivery_key: strawberry.Private[int]
     row: strawberry.Private[tables.Attempt | None] = None
 
@@ -80,8 +80,8 @@ class Attempt(Node):
         return self._read(info.context, lambda row: _headers(row.answered))
 
     @strawberry.field(
-        description="How the body of the answer begins: its first 16 KiB at most. Null where no answer came, and once "
-        "it is older than bodies are kept (7 days, unless whoever runs Hookline says otherwise)."
+        description="How the body of the answer begins: its first 16 KiB at most. Null if no answer came, and once "
+        "it is older than bodies are kept (7 days, unless the operator sets another time)."
     )
     def response_body(self, info: Info) -> str | None:
         return self._read(info.context, lambda row: row.response_body)

@@ -26,7 +26,7 @@ class AuditEvent(Node):
     )
     subject_type: str = strawberry.field(description="What kind of thing it was done to, for example `webhook`.")
     subject_id: strawberry.ID | None = strawberry.field(
-        description="The id of that thing, which may be gone by now. Null where it was done to no single thing."
+        description="The id of that thing, which may be gone by now. Null if it was done to no single thing."
     )
     detail: JSON = strawberry.field(description="Details of the action. They contain no secrets.")
     occurred_at: datetime = strawberry.field(description="When it was done.")

@@ -40,10 +40,10 @@ class Delivery(Node):
     created_at: datetime = strawberry.field(description="When it was created.")
     finished_at: datetime | None = strawberry.field(description="When it succeeded, failed for good or was cancelled.")
     next_attempt_at: datetime | None = strawberry.field(
-        description="When it is tried next; null where it is not waiting, or waits for its webhook to be activated."
+        description="When it is tried next; null if it is not waiting, or waits for its webhook to be activated."
     )
     waiting_for: DeliveryWaitReason | None = strawberry.field(
-        description="What it is waiting for; null where it is not waiting."
+        description="What it is waiting for; null if it is not waiting."
     )
     key: strawberry.Private[int]
     event_key: strawberry.Private[int]
@@ -96,7 +96,7 @@ class Delivery(Node):
             return self.told
         return cast("Event", events.load(info.context, self.event_key))
 
-    @strawberry.field(description="Where it goes; null where the webhook has been deleted since.")
+    @strawberry.field(description="Where it goes; null if the webhook has been deleted since.")
     async def webhook(self, info: Info) -> Webhook | None:
         return await webhooks.load(info.context, self.webhook_key)
 
@@ -121,7 +121,7 @@ def _event(told: dict[str, Any]) -> Event:
     )
 
 
-@strawberry.input(description="Which deliveries to list; what is left out does not matter.")
+@strawberry.input(description="Which deliveries to list. What is left out does not restrict the list.")
 class DeliveryFilter:
     webhook_id: strawberry.ID | None = strawberry.field(default=None, description="Only those to this webhook.")
     event_types: list[EventType] | None = strawberry.field(default=None, description="Only those of these event types.")
@@ -177,7 +177,7 @@ class DeliveryOrder:
 
 @strawberry.type
 class DeliveryQuery:
-    @strawberry.field(description="One delivery; null where the id leads to none.")
+    @strawberry.field(description="One delivery; null if there is none with this id.")
     async def delivery(self, info: Info, id: DeliveryId) -> Delivery | None:
         row = await info.context.loaders.one(tables.Delivery, ids.key("Delivery", id))
         return cast("Delivery | None", shown(row))

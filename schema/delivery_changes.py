@@ -41,7 +41,7 @@ class Replay(Node):
             webhook_key=row.webhook_id,
         )
 
-    @strawberry.field(description="Whose deliveries they are; null where the webhook has been deleted since.")
+    @strawberry.field(description="Whose deliveries they are; null if the webhook has been deleted since.")
     async def webhook(self, info: Info) -> Webhook | None:
         return await webhooks.load(info.context, self.webhook_key)
 
@@ -59,28 +59,34 @@ class DeliveriesReplayInput:
     )
 
 
-@strawberry.type(description="What came of sending a delivery again.")
+@strawberry.type(description="The result of sending a delivery again.")
 class DeliveryRetryPayload:
     delivery: Delivery | None = strawberry.field(
-        default=None, description="The new delivery of the same event; null where it was refused."
+        default=None, description="The new delivery of the same event; null if it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of stopping a delivery.")
+@strawberry.type(description="The result of stopping a delivery.")
 class DeliveryCancelPayload:
     delivery: Delivery | None = strawberry.field(
-        default=None, description="The delivery as it is now; null where it was not stopped."
+        default=None, description="The delivery as it is now; null if it was not stopped."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of sending many deliveries again.")
+@strawberry.type(description="The result of sending many deliveries again.")
 class DeliveriesReplayPayload:
     replay: Replay | None = strawberry.field(
-        default=None, description="The job; read it again with `node` to see how far it is. Null where it was refused."
+        default=None, description="The job; read it again with `node` to see how far it is. Null if it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
 @strawberry.type

@@ -62,7 +62,7 @@ class UserError:
         description=(
             'The path to the faulty value in the arguments, for example ["input", "callbackUrl"] or ["id"]; '
             "positions in a list are strings too. A stored value that an update did not send has the path at which it "
-            "would be sent. Null where no single field is at fault."
+            "would be sent. Null if no single field is at fault."
         ),
     )
 

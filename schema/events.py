@@ -99,7 +99,7 @@ class EventTypeInfo:
     )
 
 
-@strawberry.input(description="Which events to list; what is left out does not matter.")
+@strawberry.input(description="Which events to list. What is left out does not restrict the list.")
 class EventFilter:
     types: list[EventType] | None = strawberry.field(default=None, description="Only events of these types.")
     occurred_after: datetime | None = strawberry.field(
@@ -123,7 +123,7 @@ class EventFilter:
 
 @strawberry.type
 class EventQuery:
-    @strawberry.field(description="One event; null where the id leads to none.")
+    @strawberry.field(description="One event; null if there is none with this id.")
     async def event(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
     ) -> Event | None:

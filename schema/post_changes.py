@@ -17,7 +17,7 @@ from schema.posts import Post, PostId
 @strawberry.input(description="A text of its own for one of a post's accounts.")
 class PostVariantInput:
     account_id: strawberry.ID = strawberry.field(description="The account; it must be one of the post's.")
-    body: str = strawberry.field(description="What it says in place of the post's text.")
+    body: str = strawberry.field(description="What it says instead of the post's text.")
 
 
 @strawberry.input(description="A post to write.")
@@ -30,7 +30,8 @@ class PostCreateInput:
         default=None, description="Texts of their own for some of the accounts."
     )
     scheduled_at: datetime | None = strawberry.field(
-        default=None, description="When it goes out by itself; it must lie in the future. Left out: it is a draft."
+        default=None,
+        description="When it goes out by itself; it must be in the future. Without it, the post is a draft.",
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
@@ -41,7 +42,7 @@ class PostCreateInput:
     )
 
 
-@strawberry.input(description="What shall be different about a post. What is left out stays as it is.")
+@strawberry.input(description="Changes to a post. What is left out stays as it is.")
 class PostUpdateInput:
     body: str | None = strawberry.field(default=strawberry.UNSET, description="Its text.")
     account_ids: list[strawberry.ID] | None = strawberry.field(
@@ -57,42 +58,52 @@ class PostUpdateInput:
     )
 
 
-@strawberry.type(description="What came of writing a post.")
+@strawberry.type(description="The result of writing a post.")
 class PostCreatePayload:
-    post: Post | None = strawberry.field(default=None, description="The post; null where it was refused.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    post: Post | None = strawberry.field(default=None, description="The post; null if it was refused.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of changing a post.")
+@strawberry.type(description="The result of changing a post.")
 class PostUpdatePayload:
     post: Post | None = strawberry.field(
-        default=None, description="The post as it is now; null where the change was refused."
+        default=None, description="The post as it is now; null if the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of scheduling a post.")
+@strawberry.type(description="The result of scheduling a post.")
 class PostSchedulePayload:
     post: Post | None = strawberry.field(
-        default=None, description="The post as it is now; null where it was not scheduled."
+        default=None, description="The post as it is now; null if it was not scheduled."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of publishing a post.")
+@strawberry.type(description="The result of publishing a post.")
 class PostPublishPayload:
     post: Post | None = strawberry.field(
-        default=None, description="The post as it is now, on its way; null where it was refused."
+        default=None, description="The post as it is now, on its way; null if it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of deleting posts.")
+@strawberry.type(description="The result of deleting posts.")
 class PostDeletePayload:
     deleted_post_ids: list[strawberry.ID] = strawberry.field(
         default_factory=list, description="The posts that were deleted, or moved to the trash."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
 @strawberry.type

@@ -18,7 +18,7 @@ from schema.pages import After, Before, Connection, First, Last
 PostId = Annotated[strawberry.ID, strawberry.argument(description="The post's id.")]
 
 
-@strawberry.type(description="What one account says in place of the post's text.")
+@strawberry.type(description="What one account says instead of the post's text.")
 class PostVariant:
     body: str = strawberry.field(description="The text for this account.")
     account_key: strawberry.Private[int]
@@ -71,9 +71,7 @@ class Post(Node):
     uuid: str = strawberry.field(description="The post's name in payloads; it never changes.")
     status: PostStatus = strawberry.field(description="Its state.")
     body: str = strawberry.field(description="Its text, for the accounts that have none of their own.")
-    scheduled_at: datetime | None = strawberry.field(
-        description="When it goes out by itself; null where no time is set."
-    )
+    scheduled_at: datetime | None = strawberry.field(description="When it goes out by itself; null if no time is set.")
     published_at: datetime | None = strawberry.field(description="When it was out on every account; null until then.")
     trashed: bool = strawberry.field(description="Whether it is in the trash.")
     created_at: datetime = strawberry.field(description="When it was written.")
@@ -141,7 +139,7 @@ class PostPreview:
     links: list[str] = strawberry.field(description="What in the text would become a link.")
 
 
-@strawberry.input(description="Which posts to list; what is left out does not matter.")
+@strawberry.input(description="Which posts to list. What is left out does not restrict the list.")
 class PostFilter:
     statuses: list[PostStatus] | None = strawberry.field(
         default=None, description="Only posts with one of these statuses."
@@ -154,7 +152,7 @@ class PostFilter:
         default=None, description="Only posts that are scheduled for before this instant."
     )
     trashed: bool | None = strawberry.field(
-        default=None, description="Only posts in the trash, or only the others. Left out: all."
+        default=None, description="Only posts in the trash, or only the others; all by default."
     )
 
     def applied_to(self, rows: QuerySet[tables.Post]) -> QuerySet[tables.Post]:
@@ -172,7 +170,7 @@ class PostFilter:
 
 @strawberry.type
 class PostQuery:
-    @strawberry.field(description="One post; null where the id leads to none.")
+    @strawberry.field(description="One post; null if there is none with this id.")
     async def post(self, info: Info, id: PostId) -> Post | None:
         row = await info.context.loaders.one(tables.Post, ids.key("Post", id))
         return None if row is None else Post.of(row)

@@ -40,15 +40,13 @@ MOST_NODES = 100
 
 @strawberry.type(description="What can be read.")
 class Query(ViewerQuery, WebhookQuery, DeliveryQuery, EventQuery, AccountQuery, PostQuery, AuditQuery):
-    @strawberry.field(description="Anything that has an id; null where the id leads to nothing.")
+    @strawberry.field(description="Any object by its id; null if nothing has this id.")
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of anything.")]
     ) -> Node | None:
         return await _node(info.context, id)
 
-    @strawberry.field(
-        description="Many things by their ids, in the same order, with null for an id that leads to nothing."
-    )
+    @strawberry.field(description="Objects by their ids, in the same order, with null for each id that is not found.")
     async def nodes(
         self,
         info: Info,

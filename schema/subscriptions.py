@@ -33,7 +33,7 @@ Since = Annotated[
     strawberry.argument(
         description=(
             'The cursor of the last change you have seen: you get everything since, and then go on live. "0" begins '
-            "with the oldest change that is kept. Left out: only what happens from now on."
+            "with the oldest change that is kept. By default you get only what happens from now on."
         )
     ),
 ]

@@ -16,18 +16,16 @@ from schema.permissions import mutation
 
 
 @shows(tables.Token)
-@strawberry.type(description="A key to a workspace. The key itself is shown once, when it is made.")
+@strawberry.type(description="A key to a workspace. The key itself is shown once, when it is created.")
 class Token(Node):
     name: str = strawberry.field(description="What people call it, for example the program that uses it.")
     role: Role = strawberry.field(description="What it may do.")
     prefix: str = strawberry.field(description="How the token begins, so that people can tell which one it is.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
     last_used_at: datetime | None = strawberry.field(
-        description="When it last opened the workspace, to the minute; null where it never did."
+        description="When it last opened the workspace, to the minute; null if it never did."
     )
-    expires_at: datetime | None = strawberry.field(
-        description="When it stops working by itself; null where it does not."
-    )
+    expires_at: datetime | None = strawberry.field(description="When it expires; null if it does not.")
     revoked_at: datetime | None = strawberry.field(description="When somebody made it stop working.")
 
     @classmethod
@@ -48,7 +46,7 @@ class Token(Node):
 @strawberry.type(description="What everything belongs to. Nothing of one workspace can be seen from another.")
 class Workspace(Node):
     name: str = strawberry.field(description="What people call it.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
     key: strawberry.Private[int]
 
     @classmethod
@@ -65,30 +63,32 @@ class Workspace(Node):
         return await Connection[Token].of(rows, PageRequest(first, after, last, before))
 
 
-@strawberry.input(description="A token to make.")
+@strawberry.input(description="A token to create.")
 class TokenCreateInput:
     name: str = strawberry.field(description="What to call it.")
     role: Role = strawberry.field(description="What it may do.")
-    expires_at: datetime | None = strawberry.field(
-        default=None, description="When it shall stop working by itself. Left out: never."
-    )
+    expires_at: datetime | None = strawberry.field(default=None, description="When it expires; never by default.")
 
 
-@strawberry.type(description="What came of making a token.")
+@strawberry.type(description="The result of creating a token.")
 class TokenCreatePayload:
-    token: Token | None = strawberry.field(default=None, description="The token; null where it was refused.")
+    token: Token | None = strawberry.field(default=None, description="The token; null if it was refused.")
     secret: str | None = strawberry.field(
         default=None, description="What to send as `Authorization: Bearer ...`. Keep it: it is never shown again."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of revoking a token.")
+@strawberry.type(description="The result of revoking a token.")
 class TokenRevokePayload:
     token: Token | None = strawberry.field(
-        default=None, description="The token as it is now; null where nothing was revoked."
+        default=None, description="The token as it is now; null if nothing was revoked."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
 @strawberry.type

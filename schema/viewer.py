@@ -9,7 +9,7 @@ from schema.context import Info
 from schema.tokens import Token, Workspace
 
 
-@strawberry.type(description="Whoever sent this request.")
+@strawberry.type(description="The sender of this request.")
 class Viewer:
     workspace: Workspace = strawberry.field(description="The workspace that the token opens.")
     token: Token = strawberry.field(description="The token that came with the request.")
@@ -17,7 +17,7 @@ class Viewer:
 
 @strawberry.type
 class ViewerQuery:
-    @strawberry.field(description="Whoever sent this request: the token and the workspace that it opens.")
+    @strawberry.field(description="The sender of this request: the token and the workspace that it opens.")
     def viewer(self, info: Info) -> Viewer:
         actor = info.context.actor
         if actor.token is None:

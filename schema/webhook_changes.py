@@ -32,49 +32,49 @@ class HttpHeaderInput:
 class WebhookCreateInput:
     name: str = strawberry.field(description="What to call it.")
     callback_url: str = strawberry.field(
-        description="Where deliveries shall go: http or https, without user name and password."
+        description="Where deliveries go: http or https, without user name and password."
     )
-    events: list[EventType] = strawberry.field(description="What it shall listen to; at least one.")
+    events: list[EventType] = strawberry.field(description="What it listens to; at least one.")
     method: HttpMethod = strawberry.field(default=HttpMethod.POST, description="The method of its requests.")
     content_type: ContentType = strawberry.field(
-        default=ContentType.JSON, description="How the document shall stand in the body."
+        default=ContentType.JSON, description="How the document is encoded in the body."
     )
     max_attempts: int = strawberry.field(
         default=10, description="The number of attempts in all, 1 to 20. With 1 there is no retry."
     )
-    active: bool = strawberry.field(default=True, description="Whether events shall go to it from now on.")
+    active: bool = strawberry.field(default=True, description="Whether events are delivered to it from now on.")
     secret: str | None = strawberry.field(
         default=None,
         description="What to sign deliveries with. Without this or `generateSecret` they are not signed.",
     )
     generate_secret: bool = strawberry.field(
-        default=False, description="Make a good secret in place of giving one, and show it in the payload this once."
+        default=False, description="Generate a strong secret instead of giving one. The payload shows it once."
     )
     headers: list[HttpHeaderInput] | None = strawberry.field(
         default=None, description="Headers to send with every delivery, at most 20."
     )
 
 
-@strawberry.input(description="What shall be different about a webhook. What is left out stays as it is.")
+@strawberry.input(description="Changes to a webhook. What is left out stays as it is.")
 class WebhookUpdateInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="What to call it.")
     callback_url: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Where deliveries shall go. The waiting ones go there at once."
+        default=strawberry.UNSET, description="Where deliveries go. The waiting ones go there at once."
     )
     events: list[EventType] | None = strawberry.field(
-        default=strawberry.UNSET, description="What it shall listen to; the whole list, at least one."
+        default=strawberry.UNSET, description="What it listens to; the whole list, at least one."
     )
     method: HttpMethod | None = strawberry.field(default=strawberry.UNSET, description="The method of its requests.")
     content_type: ContentType | None = strawberry.field(
-        default=strawberry.UNSET, description="How the document shall stand in the body."
+        default=strawberry.UNSET, description="How the document is encoded in the body."
     )
     max_attempts: int | None = strawberry.field(
         default=strawberry.UNSET, description="How often to try new deliveries in all, 1 to 20."
     )
     active: bool | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Whether events shall go to it. Switching it on again sends what waits at once, but for what the "
-        "receiver put off by Retry-After, and forgives what the system disabled it for.",
+        description="Whether events are delivered to it. Activating it again sends at once what waits, except what the "
+        "receiver put off by Retry-After, and clears the reason for which the system switched it off.",
     )
     secret: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -88,51 +88,63 @@ class WebhookUpdateInput:
 
 @strawberry.input(description="How to replace a webhook's secret with a new one.")
 class WebhookRotateSecretInput:
-    secret: str | None = strawberry.field(default=None, description="The new secret. Left out: a good one is made.")
+    secret: str | None = strawberry.field(
+        default=None, description="The new secret. By default a strong one is generated."
+    )
     overlap_seconds: int = strawberry.field(
         default=86400,
         description="For how many seconds the old secret signs beside the new one: 0 to 604800, a day by default.",
     )
 
 
-@strawberry.type(description="What came of creating a webhook.")
+@strawberry.type(description="The result of creating a webhook.")
 class WebhookCreatePayload:
-    webhook: Webhook | None = strawberry.field(default=None, description="The webhook; null where it was refused.")
+    webhook: Webhook | None = strawberry.field(default=None, description="The webhook; null if it was refused.")
     secret: str | None = strawberry.field(
-        default=None, description="What its deliveries are signed with; null where they are not. Shown this once."
+        default=None, description="What its deliveries are signed with; null if they are not. Shown only this once."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of changing a webhook.")
+@strawberry.type(description="The result of changing a webhook.")
 class WebhookUpdatePayload:
     webhook: Webhook | None = strawberry.field(
-        default=None, description="The webhook as it is now; null where the change was refused."
+        default=None, description="The webhook as it is now; null if the change was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of deleting a webhook.")
+@strawberry.type(description="The result of deleting a webhook.")
 class WebhookDeletePayload:
     deleted_webhook_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The id that no longer leads anywhere; null where nothing was deleted."
+        default=None, description="The id of the deleted webhook; null if nothing was deleted."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of rotating a webhook's secret.")
+@strawberry.type(description="The result of rotating a webhook's secret.")
 class WebhookRotateSecretPayload:
-    webhook: Webhook | None = strawberry.field(default=None, description="The webhook; null where it was refused.")
+    webhook: Webhook | None = strawberry.field(default=None, description="The webhook; null if it was refused.")
     secret: str | None = strawberry.field(default=None, description="The new secret. Keep it: it is never shown again.")
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
-@strawberry.type(description="What came of testing a webhook.")
+@strawberry.type(description="The result of testing a webhook.")
 class WebhookTestPayload:
     delivery: Annotated["Delivery", strawberry.lazy("schema.deliveries")] | None = strawberry.field(
-        default=None, description="The delivery of the example; watch it like any other. Null where it was refused."
+        default=None, description="The delivery of the example; watch it like any other. Null if it was refused."
     )
-    errors: list[UserError] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty if it was not."
+    )
 
 
 @strawberry.type
@@ -174,7 +186,7 @@ class WebhookMutation:
         id: WebhookId,
         input: Annotated[
             WebhookRotateSecretInput | None,
-            strawberry.argument(description="How to do it; left out: a generated secret and an overlap of one day."),
+            strawberry.argument(description="How to do it. By default: a generated secret and an overlap of one day."),
         ] = None,
     ) -> WebhookRotateSecretPayload:
         wanted = input or WebhookRotateSecretInput()

@@ -31,7 +31,7 @@ class HttpHeader:
     )
 
 
-@strawberry.type(description="How a webhook fares over a span of time.")
+@strawberry.type(description="Statistics of a webhook over a span of time.")
 class WebhookStats:
     deliveries: int = strawberry.field(description="Deliveries that were created. Cancelled ones count here alone.")
     succeeded: int = strawberry.field(description="How many of them succeeded.")
@@ -57,7 +57,7 @@ class Webhook(Node):
     max_attempts: int = strawberry.field(description="How often a delivery is tried in all, the first time included.")
     active: bool = strawberry.field(description="Whether new events go to it, and waiting deliveries go on.")
     disabled_reason: WebhookDisabledReason | None = strawberry.field(
-        description="Why the system switched it off; null where it did not."
+        description="Why the system switched it off; null if it did not."
     )
     disabled_at: datetime | None = strawberry.field(description="When the system switched it off.")
     has_secret: bool = strawberry.field(
@@ -125,8 +125,8 @@ class Webhook(Node):
 
     @strawberry.field(
         description=(
-            "How it fares: counts, success rate and response times of the deliveries created in a span, as far as they "
-            "are still kept (90 days from their end, unless whoever runs Hookline says otherwise)."
+            "Its statistics: counts, success rate and response times of the deliveries created in a span, as far as "
+            "they are still kept (90 days from their end, unless the operator sets another time)."
         )
     )
     async def stats(
@@ -153,7 +153,7 @@ async def load(context: Context, key: int) -> Webhook | None:
     return None if row is None or row.deleted_at is not None else Webhook.of(row)
 
 
-@strawberry.input(description="Which webhooks to list; what is left out does not matter.")
+@strawberry.input(description="Which webhooks to list. What is left out does not restrict the list.")
 class WebhookFilter:
     active: bool | None = strawberry.field(default=None, description="Only active ones, or only the others.")
     event_type: EventType | None = strawberry.field(default=None, description="Only those that listen to this.")
@@ -175,7 +175,7 @@ class WebhookFilter:
 
 @strawberry.type
 class WebhookQuery:
-    @strawberry.field(description="One webhook; null where the id leads to none.")
+    @strawberry.field(description="One webhook; null if there is none with this id.")
     async def webhook(self, info: Info, id: WebhookId) -> Webhook | None:
         return await load(info.context, ids.key("Webhook", id))
 
