@@ -216,8 +216,8 @@ async def _find(
     home: _Home, account_id: str, page: list[dict[str, Any]], seen: set[str], publication: Publication
 ) -> PublishResult | None:
     """What an earlier try has posted, if it has."""
-    looked_at = set(seen)
-    for _ in range(MOST_PAGES):
+    looked_at, pages = set(seen), 1
+    while True:
         new = [status for status in _since(page, seen) if status["id"] not in looked_at]
         for status in new:
             ours = await _is_ours(home, status, publication)
@@ -226,14 +226,13 @@ async def _find(
             if ours:
                 return _published(status)
         # A page that ends in what was there before, or repeats itself (snac knows no pages), is the last.
-        if not new or any(status["id"] in seen for status in page):
+        if not new or pages == MOST_PAGES or any(status["id"] in seen for status in page):
             return None
         looked_at.update(status["id"] for status in new)
         older = await _statuses(home, account_id, publication.now, before=page[-1]["id"])
         if not isinstance(older, list):
             return older
-        page = older
-    return None
+        page, pages = older, pages + 1
 
 
 def _since(page: list[dict[str, Any]], seen: set[str]) -> list[dict[str, Any]]:

@@ -72,6 +72,15 @@ async def test_the_look_goes_back_page_by_page_to_what_was_there_before(sender: 
     assert "max_id=21" in [each.path for each in receiver.requests if each.path.startswith(LIST)][-1]
 
 
+async def test_the_look_asks_for_no_page_that_it_would_not_look_at(sender: Sender, receiver: Receiver) -> None:
+    way = on_its_way(sender, receiver)
+    pages = [said([status(number, "Other")]) for number in (5, 4, 3)]
+    receiver.answer(said([status(1, "Before")]), *pages, said({}, 429), path=LIST)
+    receiver.answer(503, said(status(6)), path=POST)
+    await way.once()
+    assert await way.once() == Published("6", "https://social.example/@alice/6")
+
+
 async def test_a_server_without_pages_is_not_asked_for_the_same_ones_again_and_again(
     sender: Sender, receiver: Receiver
 ) -> None:
