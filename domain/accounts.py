@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -60,7 +60,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
     The network is asked before the unit opens: no transaction waits for a stranger. Raises Refused.
     """
     faults = Faults()
-    given = {name: _stripped(getattr(new, name)) for name in LONGEST}
+    given = {name: _stripped(getattr(new, name) or "") or None for name in LONGEST}
     for name, value in given.items():
         if value is not None:
             check_text(faults, value, name, longest=LONGEST[name], what=f"The {name}", required=False)
@@ -89,6 +89,8 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
     The name that it has changes nothing. Raises Refused.
     """
+    if isinstance(changes.credential, str):
+        changes = replace(changes, credential=_stripped(changes.credential))
     _check_changes(changes)
     profile = None
     if isinstance(changes.credential, str):
@@ -226,7 +228,7 @@ async def _checked(
 
 
 async def _checked_again(domain: Domain, account: Account, credential: str) -> Profile:
-    credentials = NewCredentials(account.data.get("server"), account.username, credential.strip(), account.provider_id)
+    credentials = NewCredentials(account.data.get("server"), account.username, credential, account.provider_id)
     profile = await _checked(domain, account.provider, credentials, ("credential",))
     if profile.provider_id != account.provider_id:
         message = "This credential belongs to another account; add that one instead."
@@ -271,7 +273,7 @@ async def _save_once(account: Account, says_whose: str) -> None:
         raise Refused(Fault(FaultCode.TAKEN, message, (says_whose,))) from None
 
 
-def _stripped(value: str | None) -> str | None:
+def _stripped(value: str) -> str:
     # Bluesky's app puts U+202A and U+202C around handles, and they are copied with them:
     # https://github.com/bluesky-social/social-app/issues/8451
-    return (value.strip().strip("\u202a\u202c").strip() or None) if value is not None else None
+    return value.strip().strip("\u202a\u202c").strip()

@@ -56,8 +56,11 @@ async def test_an_added_account_is_described_by_its_network_and_told_of(domain: 
     assert await delivered_to(hook) == ["account.added"]
 
 
-async def test_a_handle_is_taken_as_bluesky_s_app_has_it_copied(domain: Domain, admin: Actor) -> None:
-    assert (await add_account(domain, admin, identifier=" \u202aann.bsky.social\u202c\n")).username == "ann.bsky.social"
+async def test_what_is_pasted_is_taken_as_bluesky_s_app_has_it_copied(domain: Domain, admin: Actor) -> None:
+    account = await add_account(domain, admin, identifier=" \u202aann.bsky.social\u202c\n")
+    assert account.username == "ann.bsky.social"
+    account = await update(domain, admin, account.id, credential=" \u202afresh\u202c\n")
+    assert accounts.opened_credentials(domain.vault, account) == {"credential": "fresh"}
 
 
 async def test_no_credential_stands_in_the_database_in_clear(domain: Domain, admin: Actor) -> None:
