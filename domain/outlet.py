@@ -23,7 +23,7 @@ from domain.tasks import end
 # How long commits are gathered.
 WINDOW_SECONDS = 0.002
 SETTLE_SECONDS = 0.05
-# Where more changes or hints than that wait, all of them are left to the database loop; of posts, those beyond it.
+# Where more of a kind than that wait, all of them are left to the database loop.
 MOST_WAITING = 20_000
 CHANGES_PER_CALL = 500
 # A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what is due.
@@ -102,14 +102,11 @@ class Outlet:
             self._notice()
 
     def _notice(self) -> None:
-        if (changes := len(self._changes)) > MOST_WAITING:
-            self.dropped += changes
-            self._changes.clear()
-        if (hints := sum(map(len, self._owed.values()))) > MOST_WAITING:
-            self.dropped += hints
-            self._owed.clear()
-        self.dropped += len(self._posts[MOST_WAITING:])
-        del self._posts[MOST_WAITING:]
+        owed = sum(map(len, self._owed.values()))
+        for kind, waiting in ((self._changes, len(self._changes)), (self._owed, owed), (self._posts, len(self._posts))):
+            if waiting > MOST_WAITING:
+                self.dropped += waiting
+                kind.clear()
         self._filled.set()
 
     async def _send_forever(self) -> None:

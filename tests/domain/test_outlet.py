@@ -104,14 +104,14 @@ async def test_what_is_due_much_later_is_left_to_the_database(outlet: Outlet, re
     assert outlet.dropped == 0
 
 
-async def test_no_more_than_so_much_waits_and_the_rest_is_counted(outlet: Outlet) -> None:
+async def test_where_too_much_of_a_kind_waits_all_of_it_is_dropped_and_counted(outlet: Outlet) -> None:
     outlet.announce(change(number) for number in range(MOST_WAITING + 1))
     outlet.deliver(Owed(number, 1, 1) for number in range(MOST_WAITING + 1))
     for number in range(MOST_WAITING + 1):
         outlet.publish(number)
 
-    assert outlet.dropped == 2 * (MOST_WAITING + 1) + 1
-    assert (outlet._changes, outlet._owed, len(outlet._posts)) == ([], {}, MOST_WAITING)
+    assert outlet.dropped == 3 * (MOST_WAITING + 1)
+    assert (outlet._changes, outlet._owed, outlet._posts) == ([], {}, [])
 
 
 async def test_what_redis_does_not_take_is_dropped_and_the_next_goes_out(settings: Settings, redis: ArqRedis) -> None:
