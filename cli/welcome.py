@@ -4,20 +4,23 @@ The account and the webhook are made at the first start on a data folder. Later 
 port to port for as long as it is there; what a person has deleted or pointed elsewhere is left as it is.
 """
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from cli.data_folder import DataFolder, FolderRefusedError, KnownReceiver
 from cli.programs import is_our_api
 from cli.receiver import Receiver, port_in
-from cli.servers import PrivatePostgres
+from cli.servers import PrivatePostgres, PrivateRedis
 from domain import accounts, database, postgres_url, queue, sign_in, signing, webhooks, workspaces
 from domain.accounts import NewAccount
 from domain.errors import Refused, Unauthenticated, Unavailable
+from domain.live_scripts import SERVED
 from domain.settings import Settings
 from domain.tables import Webhook, Workspace
 from domain.unit import Actor, Domain
@@ -84,13 +87,8 @@ async def _make(domain: Domain, actor: Actor, folder: DataFolder, receiver: Rece
 
 async def link(settings: Settings, url: str, token: str) -> str:
     """A link that opens the dashboard at `url` signed in, once, within 15 minutes. Raises Unavailable without Redis."""
-    redis = queue.connect(settings.redis_url)
-    try:
+    async with _redis(settings) as redis:
         code = await sign_in.make(redis, Vault(settings.secret_keys), token, datetime.now(UTC))
-    except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("Redis does not answer, so there is no link that signs in; use the token.") from error
-    finally:
-        await redis.aclose()
     return f"{url}{SIGN_IN_PAGE}{code}"
 
 
@@ -104,7 +102,30 @@ async def another_link(settings: Settings, folder: DataFolder) -> str:
             await workspaces.authenticate(token, datetime.now(UTC))
         except Unauthenticated:
             raise _shut_out(settings, folder) from None
+        if settings.redis_url != PrivateRedis(folder.redis).url:
+            await _check_redis(settings)
     return await link(settings, url, token)
+
+
+async def _check_redis(settings: Settings) -> None:
+    async with _redis(settings) as redis:
+        served = await redis.get(SERVED)
+    if served is None or served.decode() != await database.identity():
+        raise FolderRefusedError(
+            "The Redis that HOOKLINE_REDIS_URL names is not the one that `hookline up` runs with: no link made there "
+            "would lead in. Name that one, or unset the variable."
+        )
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+    redis = queue.connect(settings.redis_url)
+    try:
+        yield redis
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("Redis does not answer, so there is no link that signs in; use the token.") from error
+    finally:
+        await redis.aclose()
 
 
 def _shut_out(settings: Settings, folder: DataFolder) -> FolderRefusedError:

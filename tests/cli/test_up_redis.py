@@ -7,7 +7,7 @@ from redis import Redis
 from cli.processes import wait_until
 from cli.servers import PrivateRedis
 from domain.live_scripts import SERVED, stream_of
-from tests.running import READY, up
+from tests.running import READY, hookline, up
 
 
 def test_a_redis_that_is_killed_and_cannot_read_its_file_comes_back_empty(tmp_path: Path, database_url: str) -> None:
@@ -36,4 +36,21 @@ def test_a_redis_of_its_own_that_served_another_database_is_emptied(tmp_path: Pa
             assert not redis.exists("left")
             assert b"another" not in [fields.get(b"of") for _, fields in redis.xrange(stream_of(1))]
         assert "serves another Hookline" not in running.output
+        assert running.stop() == 0
+
+
+def test_no_link_is_made_in_a_redis_that_the_running_one_knows_nothing_of(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    data, variables = tmp_path / "var", {"HOOKLINE_DATABASE_URL": database_url}
+    with up(data, variables) as running, Redis.from_url(redis_url) as stray:
+        running.until_ready()
+        for served in (None, "another"):
+            if served:
+                stray.set(SERVED, served)
+            refused = hookline("signin", "--data", str(data), **variables, HOOKLINE_REDIS_URL=redis_url)
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr.startswith("The Redis that HOOKLINE_REDIS_URL names is not the one")
+            assert stray.keys("hookline:signin:*") == []
+        assert hookline("signin", "--data", str(data), **variables).returncode == 0
         assert running.stop() == 0
