@@ -177,6 +177,10 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
                 return
             for place in ailments.REDIS_PLACES:
                 await client.set(f"{place}doctor", "", ex=1)
+            # Streams, and the sets in an order that arq's queue is. There are none of these names, and none are made.
+            await client.xadd("hookline:doctor:none", {"e": ""}, nomkstream=True)
+            await client.xread({"hookline:doctor:none": 0})
+            await client.zadd("arq:doctor:none", {"e": 0}, xx=True)
             yield Finding("redis", Verdict.OK, f"{ailments.name_of_redis(about)} answers")
             async for finding in _kept(client):
                 yield finding

@@ -38,12 +38,13 @@ async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) 
     assert (answered.verdict, hidden.verdict) == (Verdict.OK, Verdict.OK)
     async with Redis.from_url(settings.redis_url) as redis:
         stay = [await redis.pttl(f"{place}doctor") for place in ailments.REDIS_PLACES]
+        assert not await redis.exists("hookline:doctor:none", "arq:doctor:none")
     # A second at most, or (-2) it is over.
     assert all(left == -2 or 0 <= left <= 1000 for left in stay)
     assert hidden.says.startswith("it does not show its configuration")
 
 
-@pytest.mark.parametrize("missing", ["-info", "-dbsize", "-evalsha"])
+@pytest.mark.parametrize("missing", ["-info", "-dbsize", "-evalsha", "-xadd", "-xread", "-zadd"])
 async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing: str) -> None:
     async with user(settings, *ENOUGH, missing) as few:
         (found,) = await findings(few)
@@ -55,8 +56,8 @@ async def test_a_user_who_may_not_do_what_is_needed(settings: Settings, missing:
 @pytest.mark.parametrize(
     "rights",
     [[right for right in ENOUGH if right != place] for place in ("~hookline:*", "~arq:*", "~LIMITS:*")]
-    + [[*ENOUGH, "-@write"]],
-    ids=["not live", "not the queue", "not the limits", "nowhere"],
+    + [[*ENOUGH, right] for right in ("-@write", "-@stream", "-@sortedset")],
+    ids=["not live", "not the queue", "not the limits", "nowhere", "no streams", "no sets in an order"],
 )
 async def test_a_user_who_may_not_write_where_it_is_needed(settings: Settings, rights: list[str]) -> None:
     async with user(settings, *rights) as few:
