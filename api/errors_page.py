@@ -54,7 +54,8 @@ CODES = {
         "Read the current state with a query, then subscribe from that cursor.",
     ),
     "UNAVAILABLE": (
-        "One of Hookline's servers is out of reach, or has as many sockets as it can hold.",
+        "One of Hookline's servers is out of reach, or has as many sockets as it can hold; or what was asked for was "
+        "removed while it was read.",
         "Try again after a moment (`Retry-After`).",
     ),
     "TIMED_OUT": (

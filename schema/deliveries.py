@@ -18,7 +18,7 @@ from domain.pages import PageRequest
 from domain.vocabulary import DeliveryStatus, DeliveryWaitReason, EventType
 from schema import events, webhooks
 from schema.attempts import Attempt
-from schema.context import Info
+from schema.context import Context, Info
 from schema.events import Event
 from schema.nodes import Node, shown, shows
 from schema.pages import After, Before, Connection, First, Last
@@ -94,7 +94,7 @@ class Delivery(Node):
     def event(self, info: Info) -> Event:
         if self.told is not None:
             return self.told
-        return cast("Event", events.load(info.context, self.event_key))
+        return cast("Event", _loaded_event(info.context, self.event_key))
 
     @strawberry.field(description="Where it goes; null if the webhook has been deleted since.")
     async def webhook(self, info: Info) -> Webhook | None:
@@ -109,6 +109,10 @@ class Delivery(Node):
     @strawberry.field(description="Every try of it so far, in their order.")
     async def attempts(self, info: Info) -> list[Attempt]:
         return [Attempt.of(row) for row in await info.context.loaders.attempts.load(self.key)]
+
+
+async def _loaded_event(context: Context, key: int) -> Event:
+    return Event.of(await context.loaders.referred(tables.Event, key))
 
 
 def _event(told: dict[str, Any]) -> Event:

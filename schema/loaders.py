@@ -10,11 +10,16 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from domain import tables, webhook_stats
+from domain.errors import Unavailable
 from domain.reading import select
 from schema.nodes import reader
 
 Row = TypeVar("Row", bound=Model)
 Span = tuple[int, datetime | None, datetime | None]
+
+
+class Removed(Unavailable):
+    """Some of this was removed while it was read; ask again."""
 
 
 class Loaders:
@@ -47,6 +52,13 @@ class Loaders:
         if not key:
             return None
         row: Row | None = await self._of(table).load(key)
+        return row
+
+    async def referred(self, table: type[Row], key: int) -> Row:
+        """The row that one which was read refers to. Raises Removed where both are gone meanwhile."""
+        row = await self.one(table, key)
+        if row is None:
+            raise Removed
         return row
 
     def _of(self, table: type[Model]) -> DataLoader[int, Any]:

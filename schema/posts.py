@@ -108,12 +108,9 @@ class Post(Node):
         return cast("list[PostVariant]", _loaded_variants(info.context, self.key))
 
 
-# An account always is there: deleted ones stay for the posts that went out through them.
+# Deleted accounts stay for the posts that went out through them.
 async def _account(context: Context, key: int) -> Account:
-    row = await context.loaders.one(tables.Account, key)
-    if row is None:
-        raise LookupError(f"account {key} of a post is gone")
-    return Account.of(row)
+    return Account.of(await context.loaders.referred(tables.Account, key))
 
 
 async def _accounts(context: Context, key: int) -> list[PostAccount]:

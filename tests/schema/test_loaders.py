@@ -1,7 +1,9 @@
 import pytest
+from tortoise.transactions import in_transaction
 
 from domain import accounts, ids, tables, workspaces
 from domain.accounts import NewAccount
+from domain.database import rows
 from domain.vocabulary import PostAccountStatus, Provider
 from schema.loaders import Loaders
 from tests.schema.conftest import Client
@@ -97,6 +99,24 @@ async def test_nothing_of_another_workspace_is_read_whatever_the_key(ask: Client
     assert await loaders.one(tables.Workspace, world.workspace.id) is None
     assert await loaders.attempts.load(world.delivery.id) == []
     assert await loaders.post_accounts.load(world.post.id) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "document"),
+    [
+        ("event", "{ deliveries { nodes { event { type } } } }"),
+        ("account", "{ posts { nodes { accounts { account { name } } } } }"),
+    ],
+)
+async def test_what_is_removed_after_what_refers_to_it_was_read_is_no_fault_of_ours(
+    ask: Client, table: str, document: str
+) -> None:
+    await furnish(ask)
+    async with in_transaction():
+        # As if the rest had gone a moment later, after it was read.
+        await rows("SET LOCAL session_replication_role = replica")
+        await rows(f"DELETE FROM {table}")
+    assert await ask.refused(document) == ("UNAVAILABLE", "Some of this was removed while it was read; ask again.")
 
 
 async def test_a_document_with_two_mutations_sees_what_the_first_has_changed(ask: Client) -> None:
