@@ -3,12 +3,11 @@
 import time
 from typing import Any, Final
 
-import orjson
 import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.execution import coded
+from api.execution import lone
 from api.facts import Facts
 from api.metrics import Metrics
 
@@ -91,8 +90,7 @@ class Edge:
 
 def _failure(facts: Facts) -> Response:
     facts.codes = {"INTERNAL"}
-    message = f"Something went wrong on our side (request {facts.request_id})."
-    body = orjson.dumps({"errors": [coded(message, "INTERNAL").formatted]})
+    body = lone(f"Something went wrong on our side (request {facts.request_id}).", "INTERNAL")
     return Response(body, 500, media_type="application/json")
 
 

@@ -111,6 +111,11 @@ def coded(message: str, code: str, **details: Any) -> GraphQLError:
     return GraphQLError(message, extensions={"code": code, **details})
 
 
+def lone(message: str, code: str) -> bytes:
+    """The whole answer, as JSON, where it is nothing but this error."""
+    return orjson.dumps({"errors": [coded(message, code).formatted]})
+
+
 def shown(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
     """The errors as clients see them; unexpected ones are masked and logged under the request's id."""
     found: list[dict[str, Any]] = []

@@ -9,7 +9,6 @@ import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
@@ -28,7 +27,7 @@ from api.connections import (
     TRY_AGAIN,
     UNAUTHORIZED,
 )
-from api.execution import coded, failure
+from api.execution import failure, lone
 from api.facts import Facts
 from api.operation import Operation
 from api.origins import origin_allowed
@@ -74,12 +73,11 @@ async def serve(process: Process, scope: Scope, receive: Receive, send: Send) ->
 
 
 async def _refuse(send: Send, status: int, message: str, code: str) -> None:
-    body = orjson.dumps({"errors": [coded(message, code).formatted]})
     headers = [(b"content-type", b"application/json; charset=utf-8")]
     if status == 503:
         headers.append((b"retry-after", b"1"))
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": body})
+    await send({"type": "websocket.http.response.body", "body": lone(message, code)})
 
 
 class Socket:

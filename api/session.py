@@ -1,7 +1,7 @@
 """POST /session: a one-time code (domain/sign_in.py), exchanged for the token that it is worth."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from redis.exceptions import RedisError
@@ -11,11 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 from api import asking
 from api.deadline import Late, within
-from api.execution import coded
+from api.execution import lone
 from api.facts import Facts
 from api.origins import origin_allowed
 from api.process import Process, process_of
 from api.rates import RateLimited
+from api.statuses import REFUSED
 from domain import sign_in
 from domain.errors import HooklineError, Unavailable
 from domain.sign_in import BadCode
@@ -31,7 +32,7 @@ class SessionEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            response = _answer(200, {"token": await _token(scope, receive)})
+            response = _answer(200, orjson.dumps({"token": await _token(scope, receive)}))
         except asking.GoneAway:
             return
         except HooklineError as error:
@@ -77,27 +78,27 @@ async def _exchanged(process: Process, code: str) -> str:
 
 
 def _refused(error: HooklineError, facts: Facts) -> Response:
-    status, code, headers = _meaning(error)
+    code, headers = _meaning(error)
     facts.codes = {code}
-    return _answer(status, {"errors": [coded(str(error), code).formatted]}, headers)
+    status = error.status if isinstance(error, asking.Malformed) else REFUSED[code]
+    return _answer(status, lone(str(error), code), headers)
 
 
-def _meaning(error: HooklineError) -> tuple[int, str, dict[str, str]]:
+def _meaning(error: HooklineError) -> tuple[str, dict[str, str]]:
     match error:
         case asking.Malformed():
-            return error.status, "BAD_USER_INPUT", {"allow": "POST"} if error.status == 405 else {}
+            return "BAD_USER_INPUT", {"allow": "POST"} if error.status == 405 else {}
         case _ForeignOrigin():
-            return 403, "FORBIDDEN", {}
+            return "FORBIDDEN", {}
         case RateLimited():
-            return 429, "RATE_LIMITED", {"retry-after": str(error.retry_after)}
+            return "RATE_LIMITED", {"retry-after": str(error.retry_after)}
         case BadCode():
-            return 401, "UNAUTHENTICATED", {"www-authenticate": 'Bearer realm="hookline"'}
+            return "UNAUTHENTICATED", {"www-authenticate": 'Bearer realm="hookline"'}
         case Unavailable():
-            return 503, "UNAVAILABLE", {"retry-after": "1"}
+            return "UNAVAILABLE", {"retry-after": "1"}
         case _:
             raise error
 
 
-def _answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    told = {"cache-control": "no-store", **(headers or {})}
-    return Response(orjson.dumps(body), status, told, "application/json")
+def _answer(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, {"cache-control": "no-store", **(headers or {})}, "application/json")
