@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -80,14 +80,10 @@ async def speaking(url: str, token: str, **options: Any) -> AsyncIterator[Socket
         yield socket
 
 
-async def pipe(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: Callable[[], bool] = lambda: False
-) -> None:
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Carry bytes one way until either side ends."""
     try:
         while data := await reader.read(65_536):
-            while silent():
-                await asyncio.sleep(0.01)
             writer.write(data)
     except OSError:
         pass

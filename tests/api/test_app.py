@@ -1,11 +1,8 @@
 """Everything but GraphQL: metrics, pages, headers, and servers that are away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,8 +12,8 @@ from domain import database
 from domain.settings import Settings
 from tests.api.changes import announce, some_changes
 from tests.api.conftest import Api, running
-from tests.api.protocol import pipe
 from tests.api.test_health import get
+from tests.away import close, fall_silent, gated, reopen
 from tests.databases import connected
 
 
@@ -38,56 +35,14 @@ async def test_a_table_that_is_missing_is_a_503_and_a_line_that_says_so(
     assert [line["error"] for line in lines if line["log_level"] == "warning"] == ["UndefinedTableError"]
 
 
-class Door:
-    """The way to PostgreSQL, which can be shut."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.silent = False
-        self.host, self.port = "127.0.0.1", 0
-        self._server: asyncio.Server | None = None
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def open(self) -> None:
-        """Let through whoever comes."""
-        self._server = await asyncio.start_server(self._carry, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def shut(self) -> None:
-        """Cut all off, and let nobody through."""
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_unix_connection(self.path)
-        self._writers += [writer, there_writer]
-        await asyncio.gather(pipe(reader, there_writer, lambda: self.silent), pipe(there_reader, writer))
-
-
-@asynccontextmanager
-async def behind_a_door(settings: Settings) -> AsyncIterator[tuple[Settings, Door]]:
-    """The same settings, with PostgreSQL behind a door."""
-    parts = urlsplit(settings.database_url)
-    door = Door(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432")
-    await door.open()
-    url = f"postgresql://{parts.username}@{door.host}:{door.port}{parts.path}"
-    try:
-        yield replace(settings, database_url=url), door
-    finally:
-        await door.shut()
-
-
 async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.gate.BELIEVED_SECONDS", 3600.0)
     mutation = "mutation($n: String!) { tokenCreate(input: {name: $n, role: VIEWER}) { token { name } } }"
-    async with behind_a_door(settings) as (proxied, door), running(proxied) as api:
+    async with gated(settings) as gates, running(gates.settings) as api:
         assert (await api.post(mutation, n="before"))[0] == 200
-        await door.shut()
+        close(gates.postgres)
         for looked_up in (False, False, True):
             if looked_up:
                 api.process.gate.forget_tokens()
@@ -103,7 +58,7 @@ async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(
         assert (await get(api, "/healthz"))[0] == 200
         async with api.http.get(f"{api.url}/metrics") as answer:
             assert (answer.status, answer.headers["content-type"]) == (200, metrics.CONTENT_TYPE)
-        await door.open()
+        reopen(gates.postgres)
         status, body = await api.post(mutation, n="after")
         assert (status, "errors" in body) == (200, False), body
         answer_ = await api.ask("{ viewer { workspace { tokens { nodes { name } } } } }")
@@ -113,15 +68,15 @@ async def test_a_database_that_goes_away_is_a_503_and_never_an_acknowledgement(
 
 async def test_a_database_that_says_nothing_is_a_503_in_time(settings: Settings) -> None:
     quick = replace(settings, query_timeout=timedelta(seconds=0.5))
-    async with behind_a_door(quick) as (proxied, door), running(proxied) as api:
+    async with gated(quick) as gates, running(gates.settings) as api:
         assert (await api.post("{ viewer { token { id } } }"))[0] == 200
-        door.silent = True
+        fall_silent(gates.postgres)
         started = asyncio.get_running_loop().time()
         status, body = await api.post("{ webhooks { nodes { id } } }")
         # Which of the two depends on whether the token had to be looked up again.
         assert (status, body["errors"][0]["extensions"]["code"] in {"UNAVAILABLE", "TIMED_OUT"}) == (503, True)
         assert asyncio.get_running_loop().time() - started < 25
-        door.silent = False
+        reopen(gates.postgres)
 
 
 async def test_metrics_have_labels_that_nobody_chooses(api: Api) -> None:
