@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,13 @@ NAMES = "viewer { workspace { name } }"
 PAGE = "posts(first: 1) { nodes { id uuid body status scheduledAt publishedAt trashed createdAt updatedAt } }"
 # Some thirty milliseconds of reading, on the machine where this was written.
 LARGE_AND_ALLOWED = "{ " + f"{PAGE} " * 30 + "}"
+
+
+@pytest.fixture
+def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Queries may wait for a lock that a test holds, however long the machine stands still meanwhile."""
+    monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MS", 60_000)
+    return replace(settings, query_timeout=timedelta(minutes=1))
 
 
 def refusal(query: str) -> tuple[str, str]:
