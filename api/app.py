@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from api.edge import Edge
-from api.execution import lone
+from api.execution import error_body
 from api.graphql_http import GraphQLEndpoint
 from api.health import healthz, readyz, show_metrics
 from api.metrics import Metrics
@@ -77,5 +77,5 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
 async def _refused(request: Request, error: Exception) -> Response:
     """404, 405 and the like, as JSON."""
     assert isinstance(error, HTTPException)
-    body = lone(f"{error.detail}: GraphQL is at /graphql.", "BAD_USER_INPUT")
+    body = error_body(f"{error.detail}: GraphQL is at /graphql.", "BAD_USER_INPUT")
     return Response(body, error.status_code, dict(error.headers or {}), "application/json")

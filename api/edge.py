@@ -7,7 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.execution import lone
+from api.execution import error_body
 from api.facts import Facts
 from api.metrics import Metrics
 
@@ -90,7 +90,7 @@ class Edge:
 
 def _failure(facts: Facts) -> Response:
     facts.codes = {"INTERNAL"}
-    body = lone(f"Something went wrong on our side (request {facts.request_id}).", "INTERNAL")
+    body = error_body(f"Something went wrong on our side (request {facts.request_id}).", "INTERNAL")
     return Response(body, 500, media_type="application/json")
 
 

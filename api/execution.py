@@ -111,7 +111,7 @@ def coded(message: str, code: str, **details: Any) -> GraphQLError:
     return GraphQLError(message, extensions={"code": code, **details})
 
 
-def lone(message: str, code: str) -> bytes:
+def error_body(message: str, code: str) -> bytes:
     """The whole answer, as JSON, where it is nothing but this error."""
     return orjson.dumps({"errors": [coded(message, code).formatted]})
 

@@ -27,7 +27,7 @@ from api.connections import (
     TRY_AGAIN,
     UNAUTHORIZED,
 )
-from api.execution import failure, lone
+from api.execution import error_body, failure
 from api.facts import Facts
 from api.operation import Operation
 from api.origins import origin_allowed
@@ -77,7 +77,7 @@ async def _refuse(send: Send, status: int, message: str, code: str) -> None:
     if status == 503:
         headers.append((b"retry-after", b"1"))
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": lone(message, code)})
+    await send({"type": "websocket.http.response.body", "body": error_body(message, code)})
 
 
 class Socket:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import asking
 from api.deadline import Late, within
-from api.execution import lone
+from api.execution import error_body
 from api.facts import Facts
 from api.origins import origin_allowed
 from api.process import Process, process_of
@@ -81,7 +81,7 @@ def _refused(error: HooklineError, facts: Facts) -> Response:
     code, headers = _meaning(error)
     facts.codes = {code}
     status = error.status if isinstance(error, asking.Malformed) else REFUSED[code]
-    return _answer(status, lone(str(error), code), headers)
+    return _answer(status, error_body(str(error), code), headers)
 
 
 def _meaning(error: HooklineError) -> tuple[str, dict[str, str]]:
