@@ -1,6 +1,6 @@
-"""PostgreSQL, where the truth is: connecting, and bringing the tables up to date.
+"""PostgreSQL, the source of truth: connecting to it, and migrating its tables.
 
-Tortoise reads and writes where people read; the hot statements are SQL of our own over the same connections.
+Tortoise does the ordinary reads and writes. The hot statements are our own SQL, over the same connections.
 """
 
 import asyncio
@@ -33,33 +33,33 @@ from domain.settings import Settings
 
 ENCODING = "UTF8"
 POOL_SIZE = 10
-# Of those, how many an operation of a client may use at once.
+# How many of them one operation of a client may use at once.
 CONNECTIONS_OF_ONE = 2
-# What asyncpg and the socket raise where the server is away, starting, stopping or full.
+# What asyncpg and the socket raise if the server is down, starting, stopping or full.
 OUT_OF_REACH = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    # What a statement meets on a connection that breaks at that moment ("cannot switch to state").
+    # Raised for a statement if its connection breaks at that moment ("cannot switch to state").
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
-    # It is there, and lets nobody in, or not under this name: a person is changing that, or has to.
+    # The server is up, but it rejects the login or has no such database: a person is changing that, or has to.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    # It has not been migrated yet, or does not let us do all that we do: the same holds.
+    # The database has not been migrated yet, or our role lacks a privilege: the same holds.
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
     asyncpg.InsufficientPrivilegeError,
-    # A migration has added a column to what a transaction reads whole: on that connection it is known from now on.
+    # A migration added a column to a table that a transaction reads whole. The connection knows the column from now on.
     asyncpg.InvalidCachedStatementError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,
-    # Deadlocks: the same statement a moment later goes through.
+    # Deadlocks: the same statement succeeds a moment later.
     asyncpg.exceptions.TransactionRollbackError,
-    # A lock that is waited for too long, or a database that lets nobody in while somebody works on it.
+    # A statement waited too long for a lock, or the database accepts no connections during maintenance.
     asyncpg.ObjectNotInPrerequisiteStateError,
-    # A standby, or a transaction that was too slow for its server; the second is what Tortoise makes of either.
+    # A standby, or a transaction that was too slow for its server. Tortoise turns them into the last of these.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.TransactionTimeoutError,
@@ -68,7 +68,7 @@ OUT_OF_REACH = (
 
 
 def configuration(settings: Settings, *, patient: bool = False) -> dict[str, Any]:
-    """Tortoise's configuration for the database of these settings; a patient one waits for every statement."""
+    """Tortoise's configuration for the database of these settings; if `patient`, statements have no timeout."""
     return {
         "connections": {
             "default": {
@@ -83,18 +83,18 @@ def configuration(settings: Settings, *, patient: bool = False) -> dict[str, Any
 
 
 async def _keep(connection: asyncpg.Connection) -> None:
-    """What asyncpg does to a connection that goes back to the pool, beyond ending its transaction: next to nothing.
+    """The reset that asyncpg runs when a connection returns to the pool, after ending its transaction.
 
-    Its own RESET ALL costs a round trip each time; no statement of ours changes a session.
+    It replaces asyncpg's own RESET ALL, which costs a round trip each time: no statement of ours changes a session.
     """
-    # PostgreSQL tells these unasked. By now another one may take the writes, behind the same name.
+    # PostgreSQL reports these settings unasked. The name may lead to another server by now, one that accepts writes.
     told = connection.get_settings()
     if "on" in (getattr(told, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")):
         connection.terminate()
 
 
 def credentials(url: str, *, patient: bool = False) -> dict[str, Any]:
-    """What Tortoise wants to know of a server, from its URL. Raises Misconfigured."""
+    """Tortoise's connection parameters for the server at this URL. Raises Misconfigured."""
     timeout_ms = 0 if patient else STATEMENT_TIMEOUT_MS
     return {
         **place(url, timeout_ms),
@@ -106,7 +106,7 @@ def credentials(url: str, *, patient: bool = False) -> dict[str, Any]:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[None]:
-    """The database, for as long as the block lasts. Connections are made when they are first needed.
+    """The database, for as long as the block lasts. Connections are opened when they are first needed.
 
     Raises Misconfigured.
     """
@@ -118,9 +118,9 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
 
 
 async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Bring the tables up to date. Two processes may do so at once: the second waits for the first, however long.
+    """Bring the tables up to date. If two processes do so at once, the second waits for the first, however long.
 
-    `tell` hears the name of each migration as it begins. Raises Misconfigured where the database cannot hold all text.
+    `tell` is called with the name of each migration as it begins. Raises Misconfigured if the database is not in UTF8.
     """
 
     def progress(event: str, _app: str, name: str) -> None:
@@ -134,8 +134,8 @@ async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: No
                 f"The database keeps text as {encoding}, which has no room for all that people write; "
                 f"make one with `createdb --template template0 --encoding {ENCODING}`."
             )
-        # In a transaction: behind a pooler a session that is let go of would keep it. Any constant will do, so long as
-        # it is ours.
+        # The lock belongs to a transaction: a session's lock would stay behind in a pooler. Its key is arbitrary, but
+        # only Hookline uses it.
         async with lock.transaction():
             await lock.execute(_LOCK)
             await run_migrations(config=configuration(settings, patient=True), progress=progress)
@@ -144,7 +144,7 @@ async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: No
         await lock.close()
 
 
-# It may wait long, and then do nothing for long, whatever the server and the role say of that.
+# Overrides timeouts of the server and of the role: the wait may be long, and so is the idle time during the migrations.
 _LOCK = """
 SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT pg_advisory_xact_lock(724855);
@@ -152,8 +152,8 @@ SELECT pg_advisory_xact_lock(724855);
 
 
 def encoding_of(connection: asyncpg.Connection) -> str:
-    """What a database keeps its text as."""
-    # PostgreSQL tells it unasked.
+    """The encoding in which a database stores its text."""
+    # PostgreSQL reports it unasked.
     return str(connection.get_settings().server_encoding)
 
 
@@ -170,20 +170,20 @@ async def is_migrated() -> bool:
 
 
 async def takes_changes() -> bool:
-    """Whether the connected database is no standby, and not set to be read only."""
+    """Whether the connected database accepts writes: it is no standby, and not set to read only."""
     ((read_only,),) = await rows("SELECT current_setting('transaction_read_only') = 'on'")
     return not read_only
 
 
 def connection() -> BaseDBAsyncClient:
-    """Where statements of our own run: the transaction that is open here, or else a connection of the pool."""
+    """The client that runs our own statements: on the transaction that is open in this context, or else on the pool."""
     return get_connection("default")
 
 
 @contextmanager
 def taking_turns() -> Iterator[None]:
-    """Whatever the block begins uses at most CONNECTIONS_OF_ONE at once, so that its statements, however many there
-    are, leave connections to others."""
+    """Limits the statements of the block, and of tasks that it starts, to CONNECTIONS_OF_ONE at once, so that others
+    have connections left."""
     before = _turns.set(asyncio.Semaphore(CONNECTIONS_OF_ONE))
     try:
         yield
@@ -192,7 +192,7 @@ def taking_turns() -> Iterator[None]:
 
 
 def turn() -> AbstractAsyncContextManager[None]:
-    """For a statement, where turns are taken; `rows` waits for one by itself."""
+    """Hold it around a statement, to obey `taking_turns` if that is in force. `rows` does so by itself."""
     return _turns.get() or nullcontext()
 
 
@@ -203,16 +203,17 @@ _turns: ContextVar[asyncio.Semaphore | None] = ContextVar("turns", default=None)
 async def transaction() -> AsyncIterator[None]:
     """One transaction that all statements of the block are part of; within another one, a savepoint.
 
-    Raises Unavailable where the server is out of reach.
+    Raises Unavailable if the server is out of reach.
     """
     outside = connection()
     with reached():
-        # Tortoise's own way keeps the connection where beginning or ending it fails, and leaves the task within it.
+        # Tortoise's own transaction leaks the connection if BEGIN fails. It leaves the task inside the transaction if
+        # that fails, or the release.
         async with outside.acquire_connection() as raw, AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(raw.transaction())
             except BaseException:
-                # Who gives up at a BEGIN would leave a connection behind that is silent for as long as a statement may.
+                # If a BEGIN is cancelled, its connection may stay silent for as long as a statement may take.
                 with suppress(asyncpg.InterfaceError):  # it is closed already
                     raw.terminate()
                 raise
@@ -226,7 +227,7 @@ async def transaction() -> AsyncIterator[None]:
 
 
 async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None = None) -> Sequence[Any]:
-    """Run one statement of our own; returns its records. Raises Unavailable where the server is out of reach."""
+    """Run one statement of our own and return its records. Raises Unavailable if the server is out of reach."""
     with reached():
         # Tortoise would copy each record into a dictionary.
         client = connection()
@@ -238,7 +239,7 @@ async def rows(sql: str, *values: Any, record_class: type[asyncpg.Record] | None
 
 @contextmanager
 def reached() -> Iterator[None]:
-    """Raises Unavailable where what the block asks of the server is out of reach."""
+    """Raises Unavailable if the block finds the server out of reach."""
     try:
         yield
     except Exception as error:
@@ -249,14 +250,14 @@ def reached() -> Iterator[None]:
 
 
 def out_of_reach(error: BaseException) -> BaseException | None:
-    """What says that the server is out of reach; None where the error is another."""
-    # Tortoise makes an error of its own of some of them.
+    """The error that says that the server is out of reach; None if this is an error of another kind."""
+    # Tortoise wraps some of them in an error of its own.
     found = error.__cause__ if isinstance(error, OperationalError) else error
     return found if isinstance(found, OUT_OF_REACH) else None
 
 
 async def committed_until() -> datetime:
-    """A time before which nothing is still to be committed: the beginning of the oldest open transaction, or now.
+    """A time before which everything is committed: the beginning of the oldest open transaction, or now.
 
     Raises Unavailable.
     """
@@ -264,7 +265,7 @@ async def committed_until() -> datetime:
     return moment
 
 
-# The time before the look, not the one after it: what begins meanwhile is not seen.
+# now() is the time before the scan, not after it: transactions that begin during the scan are not seen.
 _COMMITTED_UNTIL = """
 SELECT least(now(), min(xact_start)) AS moment FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -272,7 +273,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 async def identity() -> str:
-    """What tells this database from any other that is not a copy of it: when its first table was made, in microseconds.
+    """What distinguishes this database from all but its copies: when its first migration was applied, in microseconds.
 
     Raises Unavailable, also before there are tables.
     """
@@ -286,6 +287,6 @@ _BORN = "SELECT extract(epoch FROM applied_at) * 1000000 AS born FROM tortoise_m
 
 
 async def now() -> datetime:
-    """The time by the database's clock, the one that counts. Raises Unavailable."""
+    """The time by the database's clock, which is the one that counts. Raises Unavailable."""
     moment: datetime = (await rows("SELECT clock_timestamp() AS now"))[0]["now"]
     return moment

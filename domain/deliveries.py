@@ -4,8 +4,8 @@
     RETRYING -> DELIVERING
     PENDING, RETRYING -> CANCELLED
 
-Drawn in docs/life-of-a-delivery.md. Nothing else writes these states. A worker claims, acts and records; each claim
-counts up `attempt_number`, and a result is recorded only under the number it was claimed with, so a worker that lost
+Drawn in docs/life-of-a-delivery.md. No other module changes these states. A worker claims, acts and records. Each claim
+increments `attempt_number`, and a result is recorded only under the number it was claimed with, so a worker that lost
 its lease changes nothing. Due times and leases come from the database's clock.
 """
 
@@ -24,7 +24,7 @@ from domain.unit import Unit
 from domain.verdicts import MOST_INTERRUPTIONS, Result
 from domain.vocabulary import FINISHED, DeliveryStatus
 
-# How many are cancelled by one statement: a fifth of a second's work.
+# The most that one statement cancels: a fifth of a second's work.
 MOST_CANCELLED = 5_000
 MOST_WATCHED = 10_000
 INTERRUPTED = "The worker stopped during this attempt; the request may have arrived."
@@ -36,7 +36,7 @@ Row = Mapping[str, Any]
 
 
 async def cancel(unit: Unit, delivery_id: int) -> Delivery:
-    """Stop a delivery that is waiting. Raises Refused."""
+    """Cancel a delivery that is waiting. Raises Refused."""
     delivery = await locked(unit, delivery_id)
     if delivery.status in FINISHED:
         wrong_state("This delivery has already finished.")
@@ -48,21 +48,21 @@ async def cancel(unit: Unit, delivery_id: int) -> Delivery:
 
 
 async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
-    """Stop what waits for a webhook that has just been deleted. Of very many, the loop stops and announces the rest."""
+    """Cancel what waits for a webhook just deleted. If very many wait, the loop cancels and announces the rest."""
     cancelled = await rows(_CANCEL_LEFT, [webhook_id], MOST_CANCELLED)
     unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in cancelled)
 
 
 async def cancel_left(webhook_ids: Sequence[int]) -> None:
-    """Stop some of what waits for those of these webhooks that are deleted; the loop announces it. Raises Unavailable.
+    """Cancel some of what waits for these webhooks, if they are deleted; the loop announces it. Raises Unavailable.
 
-    Such a delivery was one of very many, or was made, held or under way while its webhook was being deleted.
+    `cancel_all_of` leaves a delivery if very many wait, or if it is created, locked or under way at that moment.
     """
     await rows(_CANCEL_LEFT, webhook_ids, MOST_CANCELLED)
 
 
 async def locked(unit: Unit, delivery_id: int) -> Delivery:
-    """A delivery of the unit's workspace, locked until the unit ends. Raises Refused where there is none."""
+    """A delivery of the unit's workspace, locked until the unit ends. Raises Refused if there is none."""
     delivery = await Delivery.filter(id=delivery_id, workspace_id=unit.workspace.id).select_for_update().get_or_none()
     return delivery or not_found("delivery")
 
@@ -80,9 +80,9 @@ SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
 FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id LIMIT 1000
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
-# What somebody holds is left for later: whoever waits for thousands, in no order, deadlocks with claims and erasures.
-# An array, which is made once. Where statistics know of nothing unfinished, a planner would have run what makes it
-# once for each unfinished delivery: over 30 s for 20,000.
+# Rows locked by others are skipped: waiting for thousands of locks in no fixed order would deadlock with claims and
+# erasures. The ids come from an ARRAY, which is computed once. With statistics that show nothing unfinished, a planner
+# would run a plain subquery once for each unfinished delivery: over 30 s for 20,000.
 _CANCEL_LEFT = _CANCEL.replace(
     "WHICH",
     """id = ANY (ARRAY(
@@ -100,7 +100,7 @@ _CANCEL_LEFT = _CANCEL.replace(
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many deliveries of one webhook a worker has a place for. A probe may pass an open circuit."""
+    """How many more deliveries of one webhook a worker has room for. A probe may pass an open circuit."""
 
     webhook_id: int
     places: int
@@ -108,8 +108,8 @@ class Room:
 
 
 async def claim(delivery_ids: Iterable[int], lease: timedelta) -> Sequence[Row]:
-    """Take those of these deliveries that are due. What is claimed or finished already, or whose webhook is deleted,
-    switched off or spared, falls out (but tests go to the latter two).
+    """Claim those of these deliveries that are due. Skips deliveries that are claimed or finished already, or whose
+    webhook is deleted, switched off or spared by an open circuit. Tests are claimed in the last two cases too.
 
     The rows hold all that an attempt needs, event and webhook included. Raises Unavailable.
     """
@@ -117,7 +117,7 @@ async def claim(delivery_ids: Iterable[int], lease: timedelta) -> Sequence[Row]:
 
 
 async def claim_for(room: Sequence[Room], lease: timedelta) -> Sequence[Row]:
-    """Take what is due longest for each of these webhooks, as far as there is room. Raises Unavailable."""
+    """Claim what has been due longest for each of these webhooks, as far as it has room. Raises Unavailable."""
     return await rows(
         _CLAIM_FOR, lease, [r.webhook_id for r in room], [r.places for r in room], [r.probe for r in room]
     )
@@ -128,9 +128,9 @@ def begun(claimed: Sequence[Row]) -> list[Change]:
     return [change_of(row, row["claimed_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in claimed]
 
 
-# The update does not say `finished_at IS NULL`, or a planner with old statistics may walk the whole index of what is
-# owed (1.8 s instead of 5 ms for 500 of 20,000). The event is found laterally, with a limit: a plan that was made of
-# empty tables, and is kept, reads all events for each row.
+# The UPDATE does not say `finished_at IS NULL`: with old statistics, a planner might then scan the whole index of
+# unfinished deliveries (1.8 s instead of 5 ms for 500 of 20,000). The event comes from a LATERAL with a LIMIT: a cached
+# plan that was made while the tables were empty would otherwise read all events for each row.
 _CLAIM = """
 WITH picked AS (PICKED), d AS (
     UPDATE delivery d
@@ -178,16 +178,16 @@ _CLAIM_FOR = _CLAIM.replace(
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A result that counts; `now` is its delivery and its webhook's health as they stand since."""
+    """A result that was accepted. `now` holds the new state of its delivery, and its webhook's health."""
 
     result: Result
     now: Row
 
 
 async def record(results: Sequence[Result]) -> list[Recorded]:
-    """Log these attempts and move their deliveries on, all in one statement. Raises Unavailable.
+    """Log these attempts and set the next state of their deliveries, all in one statement. Raises Unavailable.
 
-    A result whose lease was lost is left out, of the log and of what is returned.
+    A result whose lease was lost is neither logged nor returned.
     """
     columns = zip(*(_columns(result) for result in sorted(results, key=lambda r: r.claimed["id"])), strict=True)
     done = await rows(_RECORD, *(list(column) for column in columns))
@@ -196,7 +196,7 @@ async def record(results: Sequence[Result]) -> list[Recorded]:
 
 
 def ended(recorded: Sequence[Recorded]) -> list[Change]:
-    """The live changes of what was recorded."""
+    """The live changes of these results."""
     return [_ended(each.result, each.now) for each in recorded]
 
 
@@ -222,7 +222,7 @@ def _ended(result: Result, row: Row) -> Change:
     return change_of({**result.claimed, **row}, row["recorded_at"], Order.NEXT, attempt)
 
 
-# Where the webhook got another URL meanwhile, the next attempt is due at once: nobody knows yet how that one fares.
+# If the webhook's URL changed during the attempt, the next attempt is due at once: the new URL has not been tried yet.
 _RECORD = """
 WITH o AS (
     SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::interval[], $5::bool[], $6::int[], $7::text[],
@@ -258,19 +258,19 @@ SELECT * FROM done
 
 
 class Watch:
-    """Looks for attempts whose lease ran out, a page at a time: after hours without Redis millions are unsettled."""
+    """Looks for attempts whose lease ran out, page by page: after hours without Redis, millions are unsettled."""
 
     after = 0
 
     async def interrupt_expired(self, limit: int, page: int = MOST_WATCHED) -> int:
-        """End those of the next page; they do not count, and are due again at once. Returns how many."""
+        """Interrupt those of the next page. They do not count, and are due again at once. Returns how many."""
         ended, reached = (await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED, self.after, page))[0]
         self.after = reached if len(ended) < limit else self.after
         return len(ended)
 
 
-# Lateral, or a planner that knows how few are DELIVERING walks the whole table of deliveries once a second.
-# A worker may have died weeks ago, and those are more milliseconds than the column holds.
+# LATERAL: a planner that knows how few are DELIVERING would otherwise scan all deliveries once a second. The duration
+# is capped: if the worker died weeks ago, it is more milliseconds than the column holds.
 _INTERRUPT = """
 WITH looked_at AS MATERIALIZED (
     SELECT delivery_id FROM unsettled WHERE check_at <= now() AND delivery_id > $4 ORDER BY delivery_id LIMIT $5

@@ -1,4 +1,4 @@
-"""Dispatch: the deliveries that come with an event, and those that a person asks for."""
+"""Dispatch: creating deliveries, with an event or because a person asks for one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,16 +18,16 @@ Row = Mapping[str, Any]
 
 
 async def create_with_event(unit: Unit, event_type: EventType, document: str, note: Note | None = None) -> None:
-    """Keep an event with one delivery for each active webhook that listens, in one statement.
+    """Store an event with one delivery for each active webhook that listens to it, in one statement.
 
-    The same statement keeps the note of who did it, where there is one: a round trip costs more than a row.
+    The same statement stores the audit note, if there is one: a round trip costs more than a row.
     """
     made = await rows(_CREATE_WITH_EVENT, unit.workspace.id, event_type, document, *(note or _NOTHING))
     _leave(unit, [row for row in made if row["id"] is not None])
 
 
 async def create_test(unit: Unit, webhook: Webhook, event: Event) -> Delivery:
-    """One delivery of this event to this webhook, whether or not it is active and whatever it listens to."""
+    """Create a test delivery of this event, even if the webhook is inactive or does not listen to such events."""
     made = await rows(_CREATE, event.id, webhook.id, webhook.max_attempts, True, None)
     _leave(unit, made)
     return await Delivery.get(id=made[0]["id"])
@@ -56,7 +56,7 @@ def _leave(unit: Unit, made: Sequence[Row]) -> None:
     unit.deliver(Owed(row["id"], row["webhook_id"], row["workspace_id"]) for row in made)
 
 
-# One row for each delivery that was made; where nobody listens, one row with the event alone.
+# Returns one row for each delivery; if no webhook listens, one row with only the event.
 _MAKE = """
 WITH EVENT, made AS (
     INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id)
@@ -69,7 +69,8 @@ SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
 FROM e LEFT JOIN made d ON true LEFT JOIN webhook w ON w.id = d.webhook_id
 """.replace("STATE", STATE)
 
-# Not when the transaction began: whoever waited for a lock would have the older time, and the newer state.
+# clock_timestamp() and not now(), which is when the transaction began: a transaction that waited for a lock would stamp
+# a newer state with an older time.
 _CREATE_WITH_EVENT = _MAKE.replace(
     "EVENT",
     """e AS (
