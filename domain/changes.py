@@ -14,7 +14,7 @@ AnyRow = Row | Record
 
 _UNTIL_SOMEBODY_ACTS = (None, DeliveryWaitReason.WEBHOOK_INACTIVE)
 
-# What a change needs to know of a delivery `d` and its webhook `w`, beside `event_uuid` and `event_occurred_at`.
+# The columns of a delivery `d` and its webhook `w` that a change needs, besides `event_uuid` and `event_occurred_at`.
 STATE = """
     d.id, d.uuid, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.status, d.is_test, d.max_attempts,
     d.attempt_count, d.interrupted_count, d.attempt_number, d.due_at, d.retry_after, d.claimed_at, d.change,
@@ -23,7 +23,7 @@ STATE = """
 
 
 def waiting_for(row: AnyRow, now: datetime) -> DeliveryWaitReason | None:
-    """Why a delivery is not being sent right now; None where it is not waiting.
+    """Why a delivery is not being sent right now; None if it is not waiting.
 
     `row` holds status, is_test, due_at and retry_after of the delivery, and active and circuit_open_until of its
     webhook.
@@ -41,7 +41,7 @@ def waiting_for(row: AnyRow, now: datetime) -> DeliveryWaitReason | None:
 
 
 def next_attempt_at(row: AnyRow, reason: DeliveryWaitReason | None) -> datetime | None:
-    """When a delivery that waits for this is tried next; None where nobody knows. `row` as above."""
+    """When a delivery that waits for `reason` is tried next; None if unknown. `row` is as in `waiting_for`."""
     if reason in _UNTIL_SOMEBODY_ACTS:
         return None
     due: datetime = row["due_at"]
@@ -104,7 +104,7 @@ def recalled(row: Row, attempts: Sequence[Row], from_change: int) -> list[Change
         latest = number == row["change"]
         was = {"status": status, "attempt_count": counted, "change": number, "finished_at": None, "due_at": at}
         if number >= from_change:
-            # Of a retry the database keeps when the attempt ended, not when that was recorded.
+            # For a retry, the database knows when the attempt ended, but not when that was recorded.
             rough = latest and row["status"] == DeliveryStatus.RETRYING
             order = Order.ROUGHLY if rough else Order.RECALLED
             when = row["finished_at"] or at if latest else at

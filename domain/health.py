@@ -1,9 +1,9 @@
 """The health of an endpoint: when to spare it, and when to give up on it.
 
 Timeouts and failed connections in a row open its circuit: nothing is sent for a while, then one delivery as a probe,
-and so on with longer pauses until somebody answers. A webhook that only failed for days, or answered 410 Gone, is
-disabled. Of a pause in which nothing was sent, one day at most counts as failing: an endpoint that gets a delivery a
-week, and was away for two of them, may have been there in between.
+and so on with longer pauses until the endpoint answers. A webhook that did nothing but fail for days, or answered 410
+Gone, is disabled. A period in which nothing was sent counts as at most one day of failing: an endpoint that gets a
+delivery a week, and was down for two of them, may have been up in between.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ class Sign:
     """What one attempt that counts says about its endpoint."""
 
     webhook_id: int
-    # Where it went: that an earlier URL failed says nothing of the present one.
+    # Where it was sent: the failure of an earlier URL says nothing about the present one.
     callback_url: str
     outcome: Outcome
-    # Whether it was the probe of an open circuit. A person's test passes an open circuit too, but is no probe: where it
-    # fails, the pause grows no longer.
+    # Whether it was the probe of an open circuit. A person's test passes an open circuit too, but is no probe: if it
+    # fails, the pause does not grow.
     probed: bool
     # Whether the webhook was failing, or its circuit open, when the attempt was recorded.
     was_failing: bool
@@ -46,7 +46,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A webhook's state after signs of it were noted."""
+    """A webhook's state after signs of its health were noted."""
 
     webhook_id: int
     workspace_id: int
@@ -54,7 +54,7 @@ class Health:
     circuit_open_until: datetime | None
     # The value of a WebhookDisabledReason.
     disabled_reason: str | None
-    # Whether this very note changed it.
+    # Whether this note disabled the webhook, or opened its circuit.
     was_disabled: bool
     was_opened: bool
 
@@ -120,7 +120,7 @@ class _Tally:
         return self.failed or self.was_failing
 
 
-# `bad` counts the unreachable ones in a row. Any answer closes an open circuit; only its probe makes it last longer.
+# `bad` counts UNREACHABLE outcomes in a row. Any answer closes an open circuit; only its failed probe prolongs it.
 _NOTE = """
 WITH seen AS (
     SELECT * FROM unnest($1::bigint[], $2::bool[], $3::bool[], $4::bool[], $5::int[], $6::bool[], $7::bool[],

@@ -1,7 +1,7 @@
-"""The hub: one reader of Redis for all who watch live changes in this process.
+"""The hub: one reader of Redis for all subscribers to live changes in this process.
 
 It reads the streams of all watched workspaces in one blocking call, and calls each listener in the order of the
-stream, once per entry. Where Redis lost a stream, the listeners are told to read again.
+stream, once per entry. If Redis lost a stream, its listeners are told to read again.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from domain.live_scripts import LARGE_CHANGE, stream_of
 
 BLOCK_MS = 5000
 READ_COUNT = 500
-# How long its connection waits for an answer: one that broke without a word never brings any.
+# How long the reader's connection waits for an answer: a connection that broke silently never brings one.
 ANSWER_SECONDS = BLOCK_MS / 1000 + 1
-# How long to wait before asking a Redis that is away again.
+# The pause after a failed read.
 AWAY_SECONDS = 0.25
-# Losses are looked for at least this often, for looking also keeps a watched stream from running out (KEPT_SECONDS).
+# Losses are looked for at least this often, which also keeps watched streams from expiring (KEPT_SECONDS).
 LOOK_SECONDS = 3600.0
 
 Found = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class Attachment:
-    """One listener's place: it hears every entry after `position`, until `close` or until `on_lost` was called."""
+    """One listener. It hears every entry after `position`, until `close` or `on_lost` is called."""
 
     position: str
     on_entry: Callable[[Entry], None]
@@ -102,10 +102,10 @@ class Hub:
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("live.redis_away", error=type(error).__name__)
             except Unavailable as error:
-                # What a stream has lost cannot be told without the database's clock.
+                # A stream that was lost cannot be opened again without the database's clock.
                 log.warning("live.database_away", error=reason_of(error))
             except Exception:
-                # Whatever it is, the subscribers of this process have no other reader.
+                # Keep reading whatever happens: the subscribers of this process have no other reader.
                 log.exception("live.broke")
             else:
                 continue
@@ -124,17 +124,17 @@ class Hub:
         found = await self._read_or_wake()
         for key, entries in found or []:
             stream = self._streams[key]
-            # So far behind, entries may have been trimmed before they were read.
+            # After many or large entries, older ones may have been trimmed before they were read.
             if not _may_be_trimmed(entries) or await self._is_held(stream):
                 self._hand_out(stream, entries)
             else:
                 stream.position = entries[-1][0].decode()
                 _tell_lost(stream)
-        # A Redis that was emptied, and whose clock runs behind, would stay silent.
+        # If Redis was emptied and its clock runs behind, its new ids are below our positions, and reads find nothing.
         self._doubtful = found == [] or monotonic() > self._looked + LOOK_SECONDS
 
     async def _read_or_wake(self) -> Found | None:
-        """What is new in the watched streams; empty after BLOCK_MS; None where another stream is to be watched too."""
+        """What is new in the watched streams; empty after BLOCK_MS; None if another stream is to be watched too."""
         positions: Any = {key: stream.position for key, stream in self._streams.items()}
         read = asyncio.ensure_future(self._reader.xread(positions, count=READ_COUNT, block=BLOCK_MS))
         woken = asyncio.ensure_future(self._woken.wait())
@@ -142,7 +142,7 @@ class Hub:
             await asyncio.wait({read, woken}, return_when=asyncio.FIRST_COMPLETED)
             return read.result() if read.done() else None
         finally:
-            # Cancelled once, a read that has just been sent may go on until it blocks no longer.
+            # Cancelling once is not enough: a read that has just been sent may go on until it no longer blocks.
             await tasks.end(read, woken)
 
     def _hand_out(self, stream: _Stream, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
@@ -156,9 +156,9 @@ class Hub:
                     listener.on_entry(entry)
 
     async def _look_for_losses(self) -> None:
-        """Tells the listeners of streams that no longer hold the place where they were read."""
+        """Tells the listeners of streams that no longer have the entry that was read last."""
         self._looked = monotonic()
-        # Others may be opened meanwhile.
+        # More streams may be opened meanwhile.
         streams = tuple(self._streams.values())
         held = await self.live.held([(stream.workspace_id, stream.position) for stream in streams])
         for stream, is_held in zip(streams, held, strict=True):
@@ -171,7 +171,8 @@ class Hub:
 
 
 def _may_be_trimmed(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
-    # For its length a stream is trimmed far behind its end, for its size where a large change is added, which stays.
+    # Trimming for length stays far behind the end of a stream. Trimming for size happens only when a large change is
+    # added, and keeps that change.
     return len(entries) >= READ_COUNT or any(len(fields.get(b"e", b"")) > LARGE_CHANGE for _, fields in entries)
 
 

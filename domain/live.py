@@ -1,10 +1,10 @@
-"""The live stream: every change of a status, in Redis, for whoever watches.
+"""The live stream: every change of a status, in Redis, for subscribers.
 
-One stream per workspace; the id of an entry is a subscriber's cursor. `append` takes each change once and in order:
-it remembers the last change of each thing, takes the next one only, and leaves the rest to the database loop, which
-tells what is missing in its right order (docs/decisions/0003-live-changes.md).
+There is one stream per workspace; the id of an entry is a subscriber's cursor. `append` takes each change once and in
+order: it remembers the last change of each delivery or post, takes only the next one, and leaves the rest to the
+database loop, which announces what is missing in the right order (docs/decisions/0003-live-changes.md).
 
-Workspaces have the same numbers in every Hookline, so one Redis serves one database, and says which
+Workspaces have the same numbers in every Hookline. So a Redis serves one database only, and records which
 (docs/decisions/0133-whose-redis-it-is.md).
 """
 
@@ -22,9 +22,9 @@ from redis.exceptions import RedisError
 from domain.errors import HooklineError, Unavailable
 from domain.live_scripts import APPEND, CLAIM, KEPT_SECONDS, NO_STREAM, OPEN, SPAN, STANDS, script, stream_of
 
-# How long the last change of a thing is remembered, once nothing of it is open; the loop has settled it long before.
+# How long the last change of a delivery is remembered once nothing of it is open; the loop settles it long before that.
 MEMORY_SECONDS = 600
-# How long while something is open: Redis may be away for hours, and then the loop tells all from the first open change.
+# The same while something is open: Redis may be away for hours; then the loop announces all from the first open change.
 OPEN_MEMORY_SECONDS = 24 * 3600
 ERASED_SECONDS = 24 * 3600
 PAGE = 500
@@ -54,39 +54,39 @@ class ForeignRedis(RedisError):
 
 
 class Order(IntEnum):
-    """How sure the teller is that nothing before this change is missing from the stream."""
+    """How sure the sender is that nothing before this change is missing from the stream."""
 
-    # Take it only right after the change before it.
+    # Added only directly after the change before it.
     NEXT = 0
-    # All before it has been told: take it whatever came last, if it is newer.
+    # Everything before it has been announced: added if it is newer than the last one, even if numbers are skipped.
     CLEAR = 1
-    # The loop tells it from the database, in order: not what happened before the stream began.
+    # The loop announces it from the database, in order. Not added if it happened before the stream began.
     RECALLED = 2
-    # The same, of a time that is not known exactly: told again in doubt, so that nobody misses it.
+    # The same, but its time is not known exactly: in doubt it is announced again rather than missed.
     ROUGHLY = 3
 
 
 @dataclass(slots=True)
 class Change:
-    """One change of a delivery or a post, as it goes into the stream; not frozen, for thousands are made a second."""
+    """One change of a delivery or a post, as it goes into the stream. Not frozen: thousands are made per second."""
 
     kind: Kind
     workspace_id: int
     subject_id: int
-    # By this one it is remembered: a database that was restored from a backup gives ids once more.
+    # The key under which the last change is remembered: a database restored from a backup issues the same ids again.
     subject_uuid: str
     # Counts the subject's changes from 1.
     number: int
     order: Order
     occurred_at: datetime
     data: dict[str, Any]
-    # Whether nothing of the subject stays open once this stands in the stream.
+    # Whether nothing of the subject is open once this change is in the stream.
     settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change of a delivery or a post, as it is read from the stream. `data` must not be changed: all share it."""
+    """One change of a delivery or a post, as read from the stream. `data` must not be changed: all readers share it."""
 
     cursor: str
     kind: Kind
@@ -106,13 +106,13 @@ class Live:
         committed_until: Callable[[], Awaitable[datetime]],
         identity: Callable[[], Awaitable[str]],
     ) -> None:
-        """`committed_until` tells a time, by the database's clock, before which everything is committed; `identity`
-        tells which database it is."""
+        """`committed_until` returns a time, by the database's clock, before which everything is committed; `identity`
+        returns which database it is."""
         self._redis = redis
         self._committed_until = committed_until
         self._identity = identity
         self._database: str | None = None
-        # What was added last, and to which workspace's stream: a Redis that lacks it has gone back to an older copy.
+        # The workspace and the id of the entry added last: a Redis that lost it has gone back to an older copy.
         self._newest = b""
         self._claim = redis.register_script(script(CLAIM))
         self._append = redis.register_script(script(APPEND))
@@ -121,8 +121,8 @@ class Live:
     async def claim(self) -> None:
         """Make sure that this Redis serves our database and no other.
 
-        Raises ForeignRedis where it serves another, what redis-py raises where it is out of reach, and Unavailable
-        where the database is.
+        Raises ForeignRedis if it serves another one, what redis-py raises if Redis is out of reach, and Unavailable if
+        the database is.
         """
         await self._run(self._claim)
 
@@ -135,7 +135,7 @@ class Live:
         return answer
 
     async def append(self, changes: Sequence[Change]) -> list[bool]:
-        """Add changes; tells of each whether it stands in the stream now (or need not).
+        """Add changes; returns for each whether it is in the stream now (or need not be).
 
         Raises as `claim`.
         """
@@ -145,7 +145,7 @@ class Live:
         if homeless:
             for workspace_id in homeless:
                 await self.open(workspace_id)
-            # What stands there already is known by its number, and not told twice.
+            # Changes that are in a stream already are recognized by their numbers, and not added twice.
             verdicts = await self._tell(changes)
         return [verdict == STANDS for verdict in verdicts]
 
@@ -170,10 +170,10 @@ class Live:
         return last.decode()
 
     async def history(self, workspace_id: int, after: str, until: str) -> AsyncIterator[list[Entry]]:
-        """What the stream keeps after one cursor up to and with another, in pages. "0" is before the oldest kept.
+        """The kept entries after one cursor, up to and including another, in pages. "0" is before the oldest kept.
 
-        Raises BadCursor where `after` is no cursor, CursorExpired where the workspace's stream does not hold it, or
-        loses what comes next before it is read; and as `claim`.
+        Raises BadCursor if `after` is no cursor of this workspace, CursorExpired if the stream does not hold it, or
+        loses the entries after it before they are read; and as `claim`.
         """
         if after != OLDEST and (not _is_stream_id(after) or order_of(after)[1] // SPAN != workspace_id):
             raise BadCursor
@@ -185,20 +185,20 @@ class Live:
                 return
 
     async def _page(self, workspace_id: int, position: str, until: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        # From its own place on: while that is kept, nothing after it has been trimmed.
+        # Includes the entry at `position`: as long as it is kept, nothing after it has been trimmed.
         ahead = order_of(position) < order_of(until)
         found: list[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrange(
             stream_of(workspace_id), position, until if ahead else position, count=PAGE + 1
         )
         if position != OLDEST and not (found and found[0][0] == position.encode()):
-            # Trimmed, or lost with Redis: whoever holds it reads the list again.
+            # Trimmed, or lost with Redis: a client with this cursor has to read the list again.
             newest = await self._redis.xrevrange(stream_of(workspace_id), count=1)
-            # Not "0": who resumes from there gets what this process still remembers of before.
+            # Not "0": a client that resumes from there gets what this process still remembers from before the loss.
             raise CursorExpired(newest[0][0].decode() if newest else await self.open(workspace_id))
         return found if position == OLDEST else found[1:]
 
     async def erase(self, workspace_id: int) -> None:
-        """Forget a workspace's stream, and begin none for a day: who was writing in it may tell of that late.
+        """Delete a workspace's stream, and begin none for a day: processes may still announce changes of it late.
 
         Raises as `claim`.
         """
@@ -212,7 +212,7 @@ class Live:
     async def held(self, places: Sequence[tuple[int, str]]) -> list[bool]:
         """For each workspace and cursor, whether the workspace's stream still has that entry.
 
-        Whoever asks watches the stream, so it is kept for another KEPT_SECONDS. Raises what redis-py raises.
+        The caller watches these streams, so they are kept for another KEPT_SECONDS. Raises what redis-py raises.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             for workspace_id, cursor in places:
@@ -223,13 +223,13 @@ class Live:
 
 
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:
-    """An entry as Redis gives it; None for the marker that a stream begins with."""
+    """The entry that Redis returned; None for the marker that a stream begins with."""
     kind = _KINDS.get(fields.get(b"k", b""))
     return Entry(entry_id.decode(), kind, orjson.loads(fields[b"e"])) if kind else None
 
 
 def order_of(cursor: str) -> tuple[int, int]:
-    """What cursors are compared by."""
+    """The key by which cursors are compared."""
     milliseconds, _, count = cursor.partition("-")
     return int(milliseconds), int(count or 0)
 

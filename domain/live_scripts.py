@@ -1,31 +1,30 @@
-"""What Redis does for the live streams, each in one step: the scripts of domain/live.py.
+"""The Lua scripts of domain/live.py; Redis runs each in one step.
 
-The last argument of each is our database. Where Redis serves another one, each does nothing and answers nil.
+The last argument of each identifies our database. If Redis serves another one, a script does nothing and returns nil.
 """
 
-# Changes that a stream keeps, of about 1 kB each. Who comes with an older cursor is told to read again.
+# How many changes a stream keeps, of about 1 kB each. A client with an older cursor is told to read again.
 KEPT_CHANGES = 50_000
-# Bytes that a stream keeps, for changes of posts may be hundreds of times as large: beyond these it loses the older
+# How many bytes a stream keeps, as changes of posts may be hundreds of times as large. Beyond that it loses the older
 # half of its changes. Measuring a stream takes milliseconds, in which Redis answers nobody. So a script measures it
-# only where it adds changes of more than LARGE_CHANGE bytes: always where those have 64 KiB together, with less as
-# often as their share of 64 KiB (one time in four with 16 KiB), and again only after MEASURED_EACH more bytes of them.
+# only if it adds changes of more than LARGE_CHANGE bytes: always if those have 64 KiB together, and otherwise in
+# proportion (one time in four with 16 KiB). It measures again only after MEASURED_EACH more bytes of them.
 KEPT_BYTES = 64 * 1024 * 1024
 LARGE_CHANGE = 2 * 1024
 MEASURED_EACH = 8 * 1024 * 1024
-# Changes older than this go, KEPT_OLD at a time, while a stream has more than twice as many: from what is left, readers
-# of a quiet workspace go on. A stream that nobody has watched or written to for as long goes whole.
+# Changes older than this are removed, KEPT_OLD at a time, while a stream has more than twice as many: readers of a
+# quiet workspace resume from the rest. A stream that was neither watched nor written to for this long is removed whole.
 KEPT_SECONDS = 24 * 3600
 KEPT_OLD = 1_000
 # How many changes of one workspace may have the same millisecond in their ids.
 SPAN = 2**20
-# In microseconds: a retry is recalled with the time at which its attempt ended, and may have been committed this much
-# later.
+# In microseconds. A retry is recalled with the time at which its attempt ended; its commit may be this much later.
 DOUBT = 200_000
 # The key that says which database this Redis serves.
 SERVED = "hookline:database"
-# The key that says since when it has kept the streams, in milliseconds: it was emptied of what was added before.
+# The key that says since when this Redis has kept streams, in milliseconds. Entries from before that time are gone.
 BEGUN = "hookline:begun"
-# The verdicts of APPEND: held back until what comes before it is told; stands there; no stream yet.
+# The verdicts of APPEND: held back until the change before it is announced; in the stream; no stream yet.
 HELD, STANDS, NO_STREAM = range(3)
 
 
@@ -34,7 +33,7 @@ def stream_of(workspace_id: int) -> str:
     return f"hookline:live:{workspace_id}"
 
 
-# Before each of the others. A Redis that is new, or was emptied, serves whoever comes first.
+# Runs before each of the others. A Redis that is new, or was emptied, serves the first database that comes.
 _OWN = """
 local ours = table.remove(ARGV)
 local serves = redis.call('GET', 'SERVED')
@@ -47,9 +46,9 @@ end
 
 CLAIM = "return 1"
 
-# The second part of an id begins with the workspace's, so that no cursor of one workspace is one of another's, and then
-# counts the changes of its millisecond. Redis does not count for us: before 7.2 time goes on within a script, and its
-# count begins anew. Where the clock was set back, ids go on from the last.
+# The second part of an entry's id consists of the workspace's id, so that no cursor is valid in two workspaces, and of
+# a count within the millisecond. We count because Redis cannot: before 7.2, time goes on within a script, and its count
+# begins anew. If the clock was set back, ids continue from the last one.
 _ADD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -97,11 +96,11 @@ local function add(stream, workspace, ...)
 end
 """
 
-# Each change comes as two words: a head of "workspace seen number order occurred memory", and the entry. After them
-# comes "workspace id" of the entry that this process added last. Where that entry is gone, and was neither trimmed nor
-# forgotten, Redis has gone back to an older copy: a replica took over, or a crash lost the end of its file. What it
-# lost is not told again, and who resumes from an older cursor would not notice. So all streams begin anew
-# (docs/decisions/0139-a-redis-that-went-back.md).
+# Each change takes two arguments: a head of "workspace seen number order occurred memory", and the entry. After the
+# changes comes "workspace id" of the entry that this process added last. If that entry is gone, but was not trimmed,
+# expired or erased, Redis has gone back to an older copy: a replica took over, or a crash lost the end of its file.
+# The lost changes are not announced again, and a client that resumes from an older cursor would not notice. So all
+# streams begin anew (docs/decisions/0139-a-redis-that-went-back.md).
 APPEND = """
 local begun = tonumber(redis.call('GET', 'BEGUN') or nil)
 local home, mine, ms, place = string.match(table.remove(ARGV), '(%d+) ((%d+)-(%d+))')
@@ -159,10 +158,10 @@ taken[#taken + 1] = newest
 return taken
 """
 
-# A stream begins with a marker. Where Redis lost a stream, its readers meet a new marker and know that something may be
-# missing: they read the database, where they find all that was committed before the marker was made. `since` is a time
-# before which everything had been committed by then, so the loop does not tell again what happened before it.
-# Returns the stream's last id. An erased workspace gets no stream, whoever still watches it or tells of it late.
+# A stream begins with a marker. If Redis lost a stream, its readers meet a new marker and know that something may be
+# missing. They read the database, which has all that was committed before the marker was made. `since` is a time before
+# which everything had been committed by then, so the loop does not announce again what happened before it.
+# Returns the stream's last id. An erased workspace gets no stream, even if somebody watches it or announces a change.
 OPEN = """
 local since, workspace = ARGV[1], ARGV[2]
 local stream = 'hookline:live:' .. workspace
@@ -179,7 +178,7 @@ return redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1]
 
 
 def script(text: str) -> str:
-    """One of the scripts as Redis runs it."""
+    """The whole script that Redis runs for one of the above."""
     whole = _OWN + _ADD + text
     for name in (
         "KEPT_CHANGES", "KEPT_BYTES", "LARGE_CHANGE", "MEASURED_EACH", "KEPT_SECONDS", "KEPT_OLD", "DOUBT", "SPAN",
