@@ -37,7 +37,7 @@ MOST_ACCOUNTS = 500
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What a person asks for; without a name, it is called as its network calls it."""
+    """What a person asks for. Without a name, the account gets the name that it has on its network."""
 
     provider: Provider
     server: str | None = None
@@ -48,14 +48,14 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanges:
-    """What is to be different; UNSET stays as it is, None is a fault."""
+    """What to change. UNSET leaves a field as it is; None is a fault."""
 
     name: str | Unset | None = UNSET
     credential: str | Unset | None = field(default=UNSET, repr=False)
 
 
 async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
-    """Connect an account once its network has taken the credentials; account.added.
+    """Connect an account once its network has accepted the credentials; account.added.
 
     The network is asked before the unit opens: no transaction waits for a stranger. Raises Refused.
     """
@@ -77,7 +77,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
         account = Account(workspace_id=actor.workspace.id, provider=new.provider)
         _describe(domain.vault, account, profile)
         account.name = new.name.strip() if new.name else cleaned(profile.name, LONGEST_NAME).strip() or "?"
-        # A token alone says whose it is: with Mastodon there is no other field that could be at fault.
+        # With Mastodon the token alone says whose the account is, so no other field can be at fault.
         await _save_once(account, "identifier" if credentials.identifier else "credential")
         note = audit.note(unit, "account.add", account, name=account.name, provider=account.provider.value)
         await events.record(unit, EventType.ACCOUNT_ADDED, payloads.account_data(record_of(account)), note)
@@ -87,7 +87,7 @@ async def add(domain: Domain, actor: Actor, new: NewAccount) -> Account:
 async def update(domain: Domain, actor: Actor, account_id: int, changes: AccountChanges) -> Account:
     """Rename an account, or authorise it again with a new credential of the same identity; account.updated.
 
-    The name that it has changes nothing. Raises Refused.
+    Setting the name that it already has changes nothing. Raises Refused.
     """
     if isinstance(changes.credential, str):
         changes = replace(changes, credential=_stripped(changes.credential))
@@ -109,7 +109,7 @@ async def update(domain: Domain, actor: Actor, account_id: int, changes: Account
 
 
 async def delete(unit: Unit, account_id: int) -> None:
-    """Disconnect an account and wipe its credentials; account.deleted. Posts that wait for it fail on it alone.
+    """Disconnect an account and wipe its credentials; account.deleted. Waiting posts fail on this account only.
 
     Raises Refused (NOT_FOUND).
     """
@@ -124,7 +124,7 @@ async def delete(unit: Unit, account_id: int) -> None:
 async def lose_authorization(unit: Unit, tried: Account) -> bool:
     """Note that the network refused the credentials an account was tried with; account.unauthorized, once.
 
-    False where the account has newer ones, or is deleted, meanwhile: the refusal says nothing of it as it is now.
+    Returns False if the account has newer ones by now, or was deleted: then the refusal says nothing about it.
     """
     same = Account.filter(id=tried.id, sealed_credentials=tried.sealed_credentials, deleted_at=None)
     account = await same.select_for_update(no_key=True).first()
@@ -140,7 +140,7 @@ async def lose_authorization(unit: Unit, tried: Account) -> bool:
 
 
 def record_of(account: Account) -> AccountRecord:
-    """The account as payloads tell of it."""
+    """The account as payloads show it."""
     return AccountRecord(
         id=account.id,
         uuid=account.uuid,
@@ -155,7 +155,7 @@ def record_of(account: Account) -> AccountRecord:
 
 
 def seal_credentials(vault: Vault, account: Account, credentials: dict[str, Any]) -> bytes:
-    """What the network needs to publish, as it is stored."""
+    """What the network needs to publish, sealed for storage."""
     plain = json.dumps(credentials)
     return vault.seal(plain, workspace_id=account.workspace_id, row=str(account.uuid), field="sealed_credentials")
 
@@ -183,7 +183,7 @@ async def _locked(unit: Unit, account_id: int) -> Account:
 
 
 async def _renamed(unit: Unit, account_id: int, name: str) -> Account | None:
-    """The account with its new name, locked until the unit ends; None where it has that name, or there is none."""
+    """The account with its new name, locked until the unit ends; None if it has that name already, or is not there."""
     found = await read(Account, _RENAME, unit.workspace.id, account_id, name) if is_key(account_id) else []
     return found[0] if found else None
 
@@ -208,7 +208,7 @@ def _check_changes(changes: AccountChanges) -> None:
 
 
 async def _check_room(unit: Unit) -> None:
-    # Whoever adds another account to this workspace at the same time waits here, so that the count holds.
+    # Others that add an account to this workspace at the same time wait here, so that the count holds.
     await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
     if await Account.filter(workspace_id=unit.workspace.id, deleted_at=None).count() >= MOST_ACCOUNTS:
         raise Refused(Fault(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_ACCOUNTS:,} accounts."))
@@ -217,7 +217,7 @@ async def _check_room(unit: Unit) -> None:
 async def _checked(
     domain: Domain, provider: Provider, credentials: NewCredentials, asked_for: Collection[str] = tuple(LONGEST)
 ) -> Profile:
-    """What the network says of these credentials, of which a person was `asked_for` some. Raises Refused."""
+    """What the network says about these credentials. Raises Refused, which names only a field that is `asked_for`."""
     try:
         profile = await providers.client_for(provider).check(domain.sender, credentials)
         if not profile.provider_id or profile.provider_id != cleaned(profile.provider_id, LONGEST_TEXT):
@@ -253,7 +253,7 @@ _DESCRIBED = ("provider_id", "username", "image", "data", "authorized", "sealed_
 
 
 def _describe(vault: Vault, account: Account, profile: Profile) -> None:
-    """Take over what a stranger says of the account, as far as it can be kept."""
+    """Take over what the network says about the account, as far as it can be stored."""
     image = profile.image or ""
     account.provider_id = profile.provider_id
     account.username = cleaned(profile.username, LONGEST_TEXT) if profile.username else None
@@ -274,6 +274,6 @@ async def _save_once(account: Account, says_whose: str) -> None:
 
 
 def _stripped(value: str) -> str:
-    # Bluesky's app puts U+202A and U+202C around handles, and they are copied with them:
+    # Bluesky's app puts U+202A and U+202C around handles, and people copy them along:
     # https://github.com/bluesky-social/social-app/issues/8451
     return value.strip().strip("\u202a\u202c").strip()

@@ -1,8 +1,8 @@
 """Where deliveries may go.
 
-Two checks with different ends. `check_url` looks at the text of a URL when somebody saves it, and gives a clear answer
-at once. `AddressPolicy.judge` decides: `domain/sender.py` asks it about every address and port as they are dialled, so
-that no resolver, redirect or spelling can lead elsewhere. See docs/security.md.
+Two checks with different purposes. `check_url` looks at the text of a URL when somebody saves it, and gives a clear
+answer at once. `AddressPolicy.judge` decides: `domain/sender.py` asks it about every address and port as they are
+dialled, so that no resolver, redirect or spelling can lead elsewhere. See docs/security.md.
 """
 
 import re
@@ -18,7 +18,7 @@ from domain.settings import Network
 
 Address = IPv4Address | IPv6Address
 
-# One sentence for every forbidden place: a second one would help to map the inside network.
+# One sentence for every forbidden place: a second one would help to map the internal network.
 REFUSED = "Deliveries may not go there."
 HIGHEST_PORT = 65_535
 _NO_NAME = "The URL's host is neither a name that can be looked up nor an address."
@@ -37,7 +37,7 @@ _FORBIDDEN_V4 = tuple(
         "172.16.0.0/12",  # private
         "192.0.0.0/24",  # protocol assignments; Oracle's metadata service
         "192.0.2.0/24",  # documentation
-        "192.31.196.0/24",  # AS112: sinkholes for reverse look-ups, served by whoever is near
+        "192.31.196.0/24",  # AS112: sinkholes for reverse look-ups, served by the nearest of many operators
         "192.52.193.0/24",  # multicast tunnels (AMT)
         "192.88.99.0/24",  # 6to4 relays
         "192.168.0.0/16",  # private
@@ -98,7 +98,7 @@ class AddressRefused(OSError):
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """What an operator has said about destinations.
+    """What the operator has configured about destinations.
 
     `denied` wins over all; `allowed` opens networks that are closed by default; everything else is the public Internet.
     `denied_ports` are closed besides DENIED_PORTS, which no setting opens.
@@ -137,7 +137,7 @@ def check_url(url: str, policy: AddressPolicy) -> list[Fault]:
     if message := _fault_of_text(url):
         return [_invalid(message)]
     try:
-        # The parser that the sender dials with: two parsers that disagree are a hole.
+        # The same parser that the sender dials with: two parsers that disagree are a hole.
         parsed = URL(url)
         host, port = parsed.raw_host, parsed.port
     except ValueError:

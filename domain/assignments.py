@@ -11,7 +11,7 @@ from domain.vocabulary import ContentType, EventType, HttpMethod
 
 
 def assignment_of(vault: Vault, claimed: Mapping[str, Any]) -> Assignment:
-    """All that the attempt needs. Raises CannotOpen where a key is missing."""
+    """All that the attempt needs. Raises CannotOpen if a key is missing."""
     return Assignment(
         delivery_uuid=str(claimed["uuid"]),
         number=claimed["attempt_number"],

@@ -1,4 +1,4 @@
-"""Who did what: rows that are only ever added, in the transaction of what they tell of."""
+"""Who did what: rows that are only ever added, in the transaction of the change that they describe."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from domain.unit import Unit
 
 
 class Note(NamedTuple):
-    """A row to be: the values of COLUMNS."""
+    """A row to insert: the values of COLUMNS."""
 
     workspace_id: int
     token_id: int | None
@@ -24,7 +24,7 @@ COLUMNS = ", ".join(Note._fields)
 
 
 def note(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -> Note:
-    """That the unit's actor did `action` ("webhook.create") to `subject`, for a statement that keeps it.
+    """A note that the unit's actor did `action` ("webhook.create") to `subject`, for a statement that stores it.
 
     `detail` is JSON-able and for people to read: names, numbers, which fields changed; never a secret.
     """
@@ -39,7 +39,7 @@ def note(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -
 
 
 async def record(unit: Unit, action: str, subject: Model | None = None, **detail: Any) -> None:
-    """Keep a note by itself; see `note`."""
+    """Store a note in a statement of its own; see `note`."""
     await rows(_KEEP, *note(unit, action, subject, **detail))
 
 

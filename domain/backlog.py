@@ -1,4 +1,4 @@
-"""The backlog: what is due and for how long, and which webhooks are in trouble. For those who watch."""
+"""The backlog: what is due and for how long, and which webhooks are in trouble. For monitoring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any
 from domain.database import rows
 from domain.owed import UNFINISHED
 
-# Counting more than that would cost more than it tells.
+# Counting more than this would cost more than it tells.
 MOST_COUNTED = 100_000
 # How many of the newest deliveries `recent` looks at.
 RECENT_DELIVERIES = 10_000
-# Up to which what waits for one webhook in trouble is counted.
+# For a webhook in trouble, waiting deliveries are counted up to this.
 MOST_WAITING = 1000
 
 Row = Mapping[str, Any]
@@ -20,11 +20,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is owed at this moment, in all workspaces. Counts stop at MOST_COUNTED, or after looking at so many."""
+    """What is owed at this moment, in all workspaces. Counts stop at MOST_COUNTED, or after looking at that many."""
 
-    # Could be sent now; those for which an endpoint is spared or switched off are not among them.
+    # Deliveries that could be sent now. If the endpoint is spared or switched off, these are its tests only.
     due: int
-    # How long the oldest of them has been; zero where there is none.
+    # How long the oldest of them has been due; zero if there is none.
     oldest_due: timedelta
     in_flight: int
     # Webhooks that are being spared.
@@ -56,7 +56,7 @@ class Troubled:
 
 
 async def troubled_webhooks(limit: int) -> list[Troubled]:
-    """Webhooks that fail, the ones that have for longest first; then those that are switched off, the last one first.
+    """Webhooks that fail, the longest-failing first; then those that are switched off, the most recent first.
 
     Raises Unavailable.
     """
@@ -64,7 +64,7 @@ async def troubled_webhooks(limit: int) -> list[Troubled]:
 
 
 async def in_trouble() -> int:
-    """How many webhooks fail or were switched off for it. Raises Unavailable."""
+    """How many webhooks fail, or were switched off because they did. Raises Unavailable."""
     counted: int = (await rows(_IN_TROUBLE))[0]["count"]
     return counted
 
@@ -76,13 +76,16 @@ async def waiting() -> int:
 
 
 async def recent(since: timedelta) -> dict[str, int]:
-    """How many of the newest RECENT_DELIVERIES, if made in the last `since`, have each status. Raises Unavailable."""
+    """How many deliveries of the last `since`, among the newest RECENT_DELIVERIES, have each status.
+
+    Raises Unavailable.
+    """
     found: Sequence[Row] = await rows(_RECENT, RECENT_DELIVERIES, since)
     return {row["status"]: row["count"] for row in found}
 
 
-# Of a webhook that is spared or switched off only tests are due: its backlog is not read. Lateral, with a limit, or a
-# planner without statistics joins what is unsettled with the whole table.
+# If a webhook is spared or switched off, only its tests are due, and its backlog is not read. LATERAL with a LIMIT: a
+# planner without statistics would otherwise join `unsettled` with all deliveries.
 _MEASURE = """
 UNFINISHED, lane AS MATERIALIZED (
     SELECT w.id, w.active AND w.circuit_open_until IS NULL AS open
@@ -117,7 +120,7 @@ SELECT
                 AND d.status IN ('pending', 'retrying')""",
 )
 
-# What was switched off stays so until somebody mends or deletes it, so there is ever more of that.
+# Webhooks that are switched off come last: they stay so until a person corrects or deletes them, so they accumulate.
 _TROUBLED = """
 SELECT w.id AS webhook_id, s.name AS workspace, w.name, w.active, w.failing_since, w.circuit_open_until,
     w.disabled_reason,

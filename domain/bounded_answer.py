@@ -22,9 +22,9 @@ _HIDDEN: Final = HIDDEN.encode()
 
 
 async def read_answer(response: ClientResponse, deadline: float, hidden: Sequence[str]) -> Answer:
-    """The answer as it is logged; `deadline` is in the loop's time. Whatever happens to the body is no failure.
+    """The answer as it is logged; `deadline` is in the loop's time. Whatever goes wrong with the body is no failure.
 
-    `hidden` are secrets of the request, which a receiver may send back; they do not stand in the answer.
+    `hidden` are secrets of the request, which a receiver may send back; they are replaced in the answer.
     """
     if response.content.is_eof() and response.content.exception() is None:
         body, whole = response.content.read_nowait(READ_AT_MOST), True
@@ -43,7 +43,7 @@ async def _read_slowly(response: ClientResponse, deadline: float) -> tuple[bytes
     body = bytearray()
     content = response.content
     try:
-        # Exception, not a list of them: a broken body may raise anything, and the status has decided.
+        # Any Exception: a broken body may raise anything, and the status has decided already.
         with contextlib.suppress(Exception):
             async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + BODY_WAIT)):
                 while len(body) < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - len(body))):

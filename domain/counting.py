@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 
 class Kept(Collector):
-    """Asks for the number whenever Prometheus does: for what must not know of Prometheus."""
+    """Reads the number whenever Prometheus asks: for code that must not know of Prometheus."""
 
     def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """`name` ends in _total."""

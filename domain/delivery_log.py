@@ -1,7 +1,7 @@
 """The delivery log: deliveries as people see them, each with the state of its webhook, which says what it waits for.
 
-A page of the log is the list that is read most. It is one statement, of no more columns than somebody sees, and its
-records are taken as asyncpg gives them.
+A page of the log is the list that is read most. So it is one statement with only the columns that are shown, and
+asyncpg's records are used as they are.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ class LoggedDelivery(Record):
 
     @classmethod
     async def read(cls, sql: str, *values: Any) -> Sequence[Self]:
-        """What a statement that returns whole rows of deliveries finds, in any order. Raises Unavailable."""
+        """The deliveries whose whole rows a statement returns, in any order. Raises Unavailable."""
         return await rows(_SEEN.replace("DELIVERIES", sql), *values, record_class=cls)
 
 
 async def one(key: int) -> LoggedDelivery:
-    """A delivery that is there, as the transaction that is open sees it. Raises Unavailable."""
+    """A delivery that exists, as the open transaction sees it. Raises Unavailable."""
     return (await LoggedDelivery.read("SELECT * FROM delivery WHERE id = $1", key))[0]
 
 
