@@ -1,7 +1,7 @@
 """Erasure: one workspace goes whole, with all that was ever delivered for it.
 
 It is closed first, so that nothing new is made and nothing more is sent; then its rows are removed a page at a time,
-and the workspace itself last. Whoever is interrupted does it again: what is gone is gone, the rest follows.
+and the workspace itself last. An interrupted erasure can be started again, and removes the rest.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How far one table has come: `rows` of the `of` that it had at the beginning are gone."""
+    """The progress in one table: of the `of` rows that it had at the beginning, `rows` are gone."""
 
     table: str
     rows: int
@@ -28,10 +28,10 @@ class Erased:
 
 
 async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], None] = lambda _: None) -> int:
-    """Remove a workspace and everything in it. `tell` hears of every page.
+    """Remove a workspace and everything in it. `tell` is called after every page.
 
-    Returns how many rows that were, without those of attempts, of what is unsettled and of posts on single accounts.
-    Raises Unavailable where PostgreSQL or Redis is out of reach: then the workspace is still there.
+    Returns how many rows were removed, not counting those of `attempt`, `unsettled` and `post_account`.
+    Raises Unavailable if PostgreSQL or Redis is out of reach: then the workspace is still there.
     """
     await rows(_CLOSE, workspace.id)
     removed = await _remove_with_parts("delivery", workspace.id, tell)
@@ -39,7 +39,7 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
     for table in _TABLES:
         removed += await _remove(table, workspace.id, tell)
     async with transaction():
-        # Waits for whoever is still writing in it. What refers to its row goes with it, but for these two.
+        # Waits for transactions that still write in it. Rows that refer to it go with it, but not those of two tables.
         await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
         removed += await _remove_with_parts("delivery", workspace.id, tell)
         removed += await _remove("event", workspace.id, tell)
@@ -67,7 +67,8 @@ async def _remove_with_parts(table: str, workspace_id: int, tell: Callable[[Eras
 
 async def _remove_page_with_parts(table: str, workspace_id: int) -> list[int]:
     async with transaction():
-        # A worker may be recording an attempt, or a post: once we hold it, it no longer can, and we see what it wrote.
+        # A worker may be recording an attempt, or a post. Once we hold the rows it no longer can, and we see what it
+        # wrote.
         ids = [row["id"] for row in await rows(_LOCK.replace("TABLE", table), workspace_id, PAGE)]
         for part, column in (*_PARTS[table], (table, "id")):
             await rows(f"DELETE FROM {part} WHERE {column} = ANY ($1)", ids)  # noqa: S608 (names of ours)
@@ -96,10 +97,10 @@ posts AS (UPDATE post SET due_at = NULL WHERE workspace_id = $1 AND due_at IS NO
 UPDATE webhook SET active = false, deleted_at = now() WHERE workspace_id = $1 AND deleted_at IS NULL
 """
 
-# Each after those that refer to it.
+# Each table comes after those that refer to it.
 _TABLES = ("event", "replay", "post_change", "account", "webhook", "audit_event", "token")
 
-# What belongs to rows of these tables, and is only written by who holds its row.
+# Rows of these parts belong to a row of the table, and are written only by transactions that hold that row.
 _PARTS = {
     "delivery": (("attempt", "delivery_id"), ("unsettled", "delivery_id")),
     "post": (("post_account", "post_id"),),

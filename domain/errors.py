@@ -34,7 +34,7 @@ class Fault:
     """One thing that is wrong with what was asked.
 
     `field` is the path from the verb's input, in our own names: ("callback_url",), ("headers", "0", "name"), ("id",);
-    empty where no single field is at fault.
+    empty if no single field is at fault.
     """
 
     code: FaultCode
@@ -74,7 +74,7 @@ class Misconfigured(HooklineError):
 
 
 def reason_of(error: BaseException) -> str:
-    """The class of what lies at the bottom of an error, for the log: it names the fault and repeats nothing."""
+    """The class of an error's root cause, for the log: it names the fault and quotes nothing."""
     while error.__cause__ is not None:
         error = error.__cause__
     return type(error).__name__
@@ -103,7 +103,7 @@ class Faults:
         self._faults.extend(replace(fault, field=(*prefix, *fault.field)) for fault in faults)
 
     def raise_if_any(self) -> None:
-        """Raises Refused with all that was noted; does nothing where nothing was."""
+        """Raises Refused with all faults that were noted, if there are any."""
         if self._faults:
             raise Refused(*self._faults)
 

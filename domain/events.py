@@ -10,15 +10,15 @@ from domain.vocabulary import EventType
 
 
 async def record(unit: Unit, event_type: EventType, data: dict[str, Any], note: Note | None = None) -> None:
-    """Keep that something happened, with one delivery for each active webhook of the workspace that listens.
+    """Store an event, with one delivery for each active webhook of the workspace that listens to it, if any.
 
-    `data` is what `payloads` made; `note` is of who did it, where that is to be kept as well. It all stands or falls
-    with the unit's transaction; nobody need listen.
+    `data` comes from `payloads`; `note`, if given, is an audit note to store as well. All of it is committed with the
+    unit's transaction, or none of it.
     """
     await dispatch.create_with_event(unit, event_type, payloads.document(event_type, data), note)
 
 
 async def make(unit: Unit, event_type: EventType, data: dict[str, Any]) -> Event:
-    """Keep an event that goes to nobody by itself: the example that a test delivery carries."""
+    """Store an event without deliveries: the example that a test delivery carries."""
     document = payloads.document(event_type, data)
     return await Event.create(workspace_id=unit.workspace.id, type=event_type, document=document)

@@ -1,6 +1,6 @@
 """What went wrong with a request, as a kind and one sentence for a person.
 
-No text of a library reaches anybody: it tells addresses, ports and file names of the inside network.
+Texts of libraries are shown to nobody: they reveal addresses, ports and file names of the internal network.
 """
 
 import errno
@@ -43,7 +43,7 @@ _CERTIFICATE_FAULTS: Final = {
 
 
 def classify(error: BaseException) -> Failure:
-    """The kind of a failed request and a sentence about it; for anything that can come out of aiohttp."""
+    """The kind of a failed request and a sentence about it, for anything that aiohttp can raise."""
     chain = tuple(_chain(error))
     if any(isinstance(each, AddressRefused) for each in chain):
         return AttemptOutcome.ADDRESS_REFUSED, REFUSED
@@ -73,7 +73,7 @@ def _without_answer(error: BaseException) -> Failure:
         case aiohttp.ClientConnectionError() | OSError():
             return AttemptOutcome.CONNECTION_FAILED, "The connection broke before there was an answer."
         case _:
-            # aiohttp lets AssertionError, UnicodeDecodeError and ValueError through where an answer is garbage.
+            # aiohttp lets AssertionError, UnicodeDecodeError and ValueError through if an answer is garbage.
             return AttemptOutcome.INVALID_RESPONSE, NO_HTTP
 
 
@@ -86,7 +86,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _tls_sentence(faults: Sequence[BaseException]) -> str:
-    # aiohttp's certificate error is one of the ssl module's by name, but without its attributes.
+    # aiohttp's certificate error is a subclass of the ssl module's, but without its attributes.
     codes = [code for fault in faults if (code := getattr(fault, "verify_code", None)) is not None]
     if codes:
         return _CERTIFICATE_FAULTS.get(codes[0], "The receiver's certificate is not valid.")
@@ -102,7 +102,7 @@ def _timeout_sentence(error: TimeoutError) -> str:
 def _numbers(error: OSError) -> set[int]:
     if error.errno is not None:
         return {error.errno}
-    # Where several addresses failed, each in its own way, only the text tells how.
+    # If several addresses failed in different ways, only the text says how.
     return {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
 
 

@@ -1,8 +1,8 @@
-"""What bounds a stranger below HTTP: sockets that count what they receive, and requests that renew the count.
+"""Bounds on a stranger below HTTP: sockets that count what they receive, and requests that renew their budget.
 
 Nothing in aiohttp bounds a flood of `100 Continue` answers or of chunk extensions, so the bytes are counted where they
-come in. asyncio's own loop reads through `socket.recv` and `recv_into`; uvloop does not, and there the budget is not
-kept: processes that call strangers run on asyncio's loop.
+come in. asyncio's own loop reads through `socket.recv` and `recv_into`. uvloop does not, so it would not enforce the
+budget: processes that call strangers run on asyncio's loop.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-# Before the first request only a TLS handshake has any business to send us something.
+# Before the first request, only a TLS handshake has a reason to send us something.
 HANDSHAKE_BUDGET: Final = 128 * 1024
 # From the request to the end of the answer's headers.
 HEAD_BUDGET: Final = 32 * 1024
-# What comes in at once is parsed at once, and a chunk of one byte costs as much as one of a thousand.
+# What one read returns is parsed without a pause, and a chunk of one byte costs as much as one of a thousand.
 AT_ONCE: Final = 8 * 1024
-# For a receiver that has answered to take the rest of its request.
+# How long a receiver that has answered may take to read the rest of its request.
 PARTING_SECONDS: Final = 2.0
 
 
@@ -71,48 +71,48 @@ class GuardedSocket(socket.socket):
         super().close()
 
 
-# The sockets to strangers by file number, which is what asyncio's transports give away of theirs. Weak, because uvloop
-# closes a socket without telling it.
+# The sockets to strangers by file number, the only thing that asyncio's transports reveal of theirs. Weak, because
+# uvloop closes a socket without calling `close`.
 OPEN: Final[WeakValueDictionary[int, GuardedSocket]] = WeakValueDictionary()
 
 
 class GuardedResponse(ClientResponse):
     """A response whose body may be `body_budget` bytes longer on the wire than what was read of it.
 
-    That is one record of TLS, of which nothing is read before all of it is here, and the frames of chunks.
+    That is room for one TLS record, which cannot be read before it is complete, and for the framing of chunks.
     """
 
     body_budget = 24 * 1024
-    # aiohttp lets go of a connection as soon as the answer is whole. Who sees it out needs this of one with TLS,
+    # aiohttp releases a connection as soon as the answer is complete. `part` needs the transport of one with TLS,
     _tls: asyncio.WriteTransport | None = None
-    # and these of one whose receiver answered before it had taken its whole request.
+    # and these of one whose receiver answered before it had read its whole request.
     _untaken: "tuple[asyncio.WriteTransport, ResponseHandler] | None" = None
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body. Raises BrokenConnection."""
         wire, handler = connection.transport, connection.protocol
-        # Asked now: a TLS transport that was closed twice answers nothing any more.
+        # Asked now, because a TLS transport that was closed twice no longer says so.
         is_tls = wire is not None and wire.get_extra_info("sslcontext") is not None
         try:
             await super().start(connection)
         except (ClientOSError, ServerDisconnectedError) as error:
-            # By these aiohttp knows that it should send PUT and DELETE once more, without a word to anybody.
+            # On these errors aiohttp would silently send PUT and DELETE once more.
             raise BrokenConnection from error
         if self.connection is not None:
             allow(self.connection, self.body_budget)
         if is_tls:
             self._tls = wire
         elif wire is not None and handler is not None and wire.get_write_buffer_size():
-            # What comes next on it would wait behind the rest of this.
+            # The next request on this connection would wait behind the rest of this one.
             handler.force_close()
             self._untaken = wire, handler
         return self
 
     async def part(self, deadline: float) -> None:
-        """Let go of a connection whose answer is whole: two seconds at most for what it has not taken of its request.
+        """Release a connection whose answer is complete; the receiver may take two seconds more to read its request.
 
-        A plain close would wait for a receiver that reads nothing for as long as it likes, and half a minute for one
-        that says no goodbye below TLS.
+        A plain close would wait without limit for a receiver that reads nothing, and half a minute for one that sends
+        no close_notify over TLS.
         """
         if self._tls is not None and self._tls.is_closing():
             self._tls.abort()
@@ -120,7 +120,7 @@ class GuardedResponse(ClientResponse):
             await _abort_unless_gone(*self._untaken, deadline)
 
     def close(self) -> None:
-        """Drop the connection. A plain close would wait for a receiver that reads nothing, for as long as it likes."""
+        """Drop the connection. A plain close would wait without limit for a receiver that reads nothing."""
         connection = self.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
@@ -128,7 +128,7 @@ class GuardedResponse(ClientResponse):
 
 
 class GuardedProviderResponse(GuardedResponse):
-    """A response whose body has one budget, never renewed: as much as a network's longest answer."""
+    """A response whose body has one budget that is never renewed: enough for a network's longest answer."""
 
     body_budget = 1280 * 1024
 
@@ -139,7 +139,7 @@ def request_class(most_open: int) -> type[ClientRequest]:
     class GuardedRequest(ClientRequest):
         async def send(self, conn: "Connection") -> ClientResponse:
             protocol = conn.protocol
-            # https://github.com/aio-libs/aiohttp/issues/13656: it would be taken for the answer to this request.
+            # https://github.com/aio-libs/aiohttp/issues/13656: what came in would be taken for this request's answer.
             if protocol is None or protocol.should_close:
                 raise UnaskedAnswer
             allow(conn, HEAD_BUDGET)
@@ -160,20 +160,20 @@ async def _abort_unless_gone(wire: asyncio.WriteTransport, handler: "ResponseHan
         await asyncio.wait({gone}, timeout=patience)
     finally:
         if gone.done():
-            gone.exception()  # or asyncio complains that nobody looked
+            gone.exception()  # or asyncio logs that it was never retrieved
         else:
             wire.abort()
 
 
 def allow(connection: "Connection", budget: int) -> None:
-    """Let this connection receive so many bytes from now on."""
+    """Let this connection receive this many bytes from now on."""
     guarded = _guarded(connection)
     if guarded is not None:
         guarded.budget = budget
 
 
 def allow_more(response: ClientResponse, read: int) -> None:
-    """Let as many bytes in again as were read of this response's body."""
+    """Give back the part of the budget that was read of this response's body."""
     guarded = None if response.connection is None else _guarded(response.connection)
     if guarded is not None:
         guarded.budget += read

@@ -1,7 +1,7 @@
 """Integer keys inside, opaque ids outside: unpadded base64url of a noun and its key, "Webhook:12".
 
-What cannot be read, names another noun or was never given out becomes the key NOWHERE. No row has it, so a malformed
-id, an unknown one and another workspace's one take the same way and get the same answer.
+An id that cannot be read, names another noun or is none of ours becomes the key NOWHERE. No row has it, so a malformed
+id, an unknown one and another workspace's one take the same path and get the same answer.
 """
 
 import base64
@@ -17,18 +17,18 @@ _SHAPE = re.compile(r"([A-Za-z]+):([1-9][0-9]{0,18}(?:\.[1-9][0-9]{0,4})?)")
 
 
 def is_key(value: int) -> bool:
-    """Whether a number can be a row's key: PostgreSQL takes no other as a bigint, so any other leads nowhere."""
+    """Whether a number can be a row's key: it is positive, and no larger than PostgreSQL's bigint."""
     return NOWHERE < value <= LARGEST_KEY
 
 
 def make(noun: str, key: int | str) -> str:
     """The id that clients know a thing by."""
-    # No letter, digit, colon or dot leads to the two characters in which base64url differs from base64.
+    # Letters, digits, colons and dots never lead to the two characters in which base64url differs from base64.
     return binascii.b2a_base64(f"{noun}:{key}".encode(), newline=False).rstrip(b"=").decode()
 
 
 def parse(text: str) -> tuple[str, str] | None:
-    """The noun and the key of an id; None for anything that `make` has not made."""
+    """The noun and the key of an id; None for anything that `make` cannot have made."""
     if len(text) > LONGEST_ID or not text.isascii():
         return None
     try:
@@ -52,7 +52,7 @@ def key(noun: str, text: str) -> int:
 
 
 def keys(noun: str, texts: Sequence[str]) -> list[int]:
-    """The keys of ids of this noun, in their order, with NOWHERE for what is none."""
+    """The keys of ids of this noun, in their order, with NOWHERE for those that are not valid."""
     return [key(noun, text) for text in texts]
 
 

@@ -1,8 +1,8 @@
-"""Logs: one line for each thing that a person may want to know of, as JSON or for people.
+"""Logs: one line for each thing that a person may want to know, as JSON or as text for people.
 
-A warning that repeats itself is written once a minute: a Redis that is away would be told of many times a second.
+A repeated warning is written once a minute: a Redis that is away would be reported many times a second.
 
-Secrets never reach a log call; as a last line of defence, what looks like one of our tokens is blotted out here.
+Secrets never reach a log call; as a last line of defence, what looks like one of our tokens is masked here.
 """
 
 import logging
@@ -41,7 +41,7 @@ def configure(settings: Settings) -> None:
     if settings.log_format == "text":
         shared.append(_tame)
     structlog.configure(
-        # What nobody sees is not made first: that took 25 us of each request.
+        # The filter comes first: building lines that nobody sees took 25 us of each request.
         processors=[
             structlog.stdlib.filter_by_level,
             _Seldom(),
@@ -69,15 +69,15 @@ def hush() -> None:
     # A line for every job and statement helps nobody.
     for name in ("arq", "tortoise", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns, with the whole stack, each time that a database that is away is still away. We say so ourselves.
+    # It warns, with the whole stack, each time that it finds the database still away. We report that ourselves.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
 
 
 class Lines:
     """Lines of one kind that come by the thousand, written together.
 
-    A line on its way through structlog and logging costs 21 us, an eighth of what a delivery does; these cost 0.3
-    (docs/decisions/0123-attempt-lines.md). Nothing is blotted out here: only facts of our own may go in.
+    A line through structlog and logging costs 21 us, an eighth of what a delivery costs; these cost 0.3 us
+    (docs/decisions/0123-attempt-lines.md). Nothing is masked here: only facts of our own may go in.
     """
 
     def __init__(self, settings: Settings, event: str) -> None:
@@ -87,14 +87,14 @@ class Lines:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody sees them; who asks first saves itself making them."""
+        """Whether the lines are written at all; callers that ask first need not build them in vain."""
         return self._wanted
 
     def write(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Write them to standard error. What is None is left out of lines for people."""
+        """Write them to standard error. Values that are None are left out of text for people."""
         now = datetime.now(UTC)
         text = self._as_json(lines, now) if self._is_json else self._as_text(lines, now)
-        # As logging does, nobody stops working because nobody reads.
+        # As with logging, a standard error that cannot be written to stops nobody's work.
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
@@ -115,10 +115,10 @@ class Lines:
 
 
 class _Seldom:
-    """Leaves out a warning of an error that was told of in the last minute; the next one tells how often it was."""
+    """Drops a warning of an error that was reported in the last minute; the next one says how many were dropped."""
 
     def __init__(self) -> None:
-        # By event and error: until when it is left out, and how often it was.
+        # By event and error: until when it is dropped, and how often it was.
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -141,5 +141,5 @@ def _blot_out(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
 
 
 def _tame(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # Anybody can ask for a path that would clear the screen; JSON writes such characters out by itself.
+    # Anybody can request a path that would clear the screen; JSON escapes such characters by itself.
     return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
