@@ -1,4 +1,4 @@
-"""Erasure: one workspace goes whole, with all that was ever delivered for it.
+"""Erasure: removes a whole workspace, with all that was ever delivered for it.
 
 It is closed first, so that nothing new is made and nothing more is sent; then its rows are removed a page at a time,
 and the workspace itself last. An interrupted erasure can be started again, and removes the rest.
@@ -39,7 +39,7 @@ async def erase(domain: Domain, workspace: Workspace, tell: Callable[[Erased], N
     for table in _TABLES:
         removed += await _remove(table, workspace.id, tell)
     async with transaction():
-        # Waits for transactions that still write in it. Rows that refer to it go with it, but not those of two tables.
+        # Waits for transactions that still write in it. Rows that refer to it go with it, except in these two tables.
         await rows("DELETE FROM workspace WHERE id = $1", workspace.id)
         removed += await _remove_with_parts("delivery", workspace.id, tell)
         removed += await _remove("event", workspace.id, tell)
@@ -100,7 +100,7 @@ UPDATE webhook SET active = false, deleted_at = now() WHERE workspace_id = $1 AN
 # Each table comes after those that refer to it.
 _TABLES = ("event", "replay", "post_change", "account", "webhook", "audit_event", "token")
 
-# Rows of these parts belong to a row of the table, and are written only by transactions that hold that row.
+# Tables whose rows belong to a row of the named one, and are written only by transactions that hold that row.
 _PARTS = {
     "delivery": (("attempt", "delivery_id"), ("unsettled", "delivery_id")),
     "post": (("post_account", "post_id"),),

@@ -109,7 +109,7 @@ class GuardedResponse(ClientResponse):
         return self
 
     async def part(self, deadline: float) -> None:
-        """Release a connection whose answer is complete; the receiver may take two seconds more to read its request.
+        """Release a connection whose answer is complete. The receiver gets two seconds at most to read the request.
 
         A plain close would wait without limit for a receiver that reads nothing, and half a minute for one that sends
         no close_notify over TLS.

@@ -31,7 +31,7 @@ UNREACHABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What one attempt that counts says about its endpoint."""
+    """What one recorded attempt says about its endpoint."""
 
     webhook_id: int
     # Where it was sent: the failure of an earlier URL says nothing about the present one.

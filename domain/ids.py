@@ -17,7 +17,7 @@ _SHAPE = re.compile(r"([A-Za-z]+):([1-9][0-9]{0,18}(?:\.[1-9][0-9]{0,4})?)")
 
 
 def is_key(value: int) -> bool:
-    """Whether a number can be a row's key: it is positive, and no larger than PostgreSQL's bigint."""
+    """Whether a number can be a row's key: positive, and no larger than PostgreSQL's bigint. Others lead nowhere."""
     return NOWHERE < value <= LARGEST_KEY
 
 

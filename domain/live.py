@@ -54,7 +54,7 @@ class ForeignRedis(RedisError):
 
 
 class Order(IntEnum):
-    """How sure the sender is that nothing before this change is missing from the stream."""
+    """How certain it is that nothing before this change is missing from the stream."""
 
     # Added only directly after the change before it.
     NEXT = 0

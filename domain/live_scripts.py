@@ -5,7 +5,7 @@ The last argument of each identifies our database. If Redis serves another one, 
 
 # How many changes a stream keeps, of about 1 kB each. A client with an older cursor is told to read again.
 KEPT_CHANGES = 50_000
-# How many bytes a stream keeps, as changes of posts may be hundreds of times as large. Beyond that it loses the older
+# How many bytes a stream keeps: changes of posts may be hundreds of times as large. Beyond that it loses the older
 # half of its changes. Measuring a stream takes milliseconds, in which Redis answers nobody. So a script measures it
 # only if it adds changes of more than LARGE_CHANGE bytes: always if those have 64 KiB together, and otherwise in
 # proportion (one time in four with 16 KiB). It measures again only after MEASURED_EACH more bytes of them.

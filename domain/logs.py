@@ -118,7 +118,7 @@ class _Seldom:
     """Drops a warning of an error that was reported in the last minute; the next one says how many were dropped."""
 
     def __init__(self) -> None:
-        # By event and error: until when it is dropped, and how often it was.
+        # By event and error: until when it is dropped, and how many were.
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
