@@ -61,6 +61,7 @@ test('dialogs pass axe-core, hold the keyboard and give it back', async () => {
       ['Send a test event', 'Send a test event'],
       ['Replay', 'Replay deliveries'],
       ['Rotate the secret', 'Rotate the secret'],
+      ['Deactivate', 'Deactivate Dialogs?'],
       ['Delete', 'Delete Dialogs?'],
     ]) {
       await click(page, 'button', button);

@@ -1,7 +1,7 @@
 // Changing webhooks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { changing, click, fill, losing, reads, visit } from '../browser.mjs';
+import { changing, click, fill, focused, losing, press, reads, visit } from '../browser.mjs';
 import { makeWebhook, receiver, using } from '../stage.mjs';
 import { addAccount, ask, delivered, path_, RUN, testEvent, url } from '../workspace.mjs';
 
@@ -69,6 +69,24 @@ test('a webhook is edited and keeps what is hidden, and is deleted only after a 
     await reads(page, 'Webhooks', 'h1');
     const { webhook } = await ask(`query($id: ID!) { webhook(id: $id) { id } }`, { id });
     assert.equal(webhook, null);
+  });
+});
+
+test('a webhook is deactivated on its page after a question, gets nothing of what happens then, and is activated again', async () => {
+  const id = await makeWebhook('Paused');
+  await using({}, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await press(page, 'button', 'Deactivate');
+    await reads(page, 'never delivered to it', 'dialog');
+    await page.locator('dialog .button-danger').click();
+    await reads(page, 'This webhook is not active', 'main > .notice');
+    await focused(page, 'Copy callback URL');
+    await addAccount(`Unheard of ${RUN}`);
+    await click(page, 'button', 'Activate');
+    await reads(page, 'Active', '.page-title');
+    await page.waitForSelector('::-p-aria([name="Deactivate"][role="button"])');
+    const { deliveries } = await ask('query($id: ID!) { deliveries(first: 1, filter: {webhookId: $id}) { nodes { id } } }', { id });
+    assert.deepEqual(deliveries.nodes, []);
   });
 });
 

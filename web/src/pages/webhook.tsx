@@ -18,30 +18,35 @@ import { TestDialog } from './test-event';
 import { WebhookState } from './webhooks';
 
 type Webhook = WebhookCoreFragment;
-type Open = 'test' | 'rotate' | 'replay' | 'delete' | null;
+type Open = 'test' | 'rotate' | 'replay' | 'deactivate' | 'delete' | null;
 
-function useActivate(webhook: Webhook) {
+/** Switches it on or off. Gives why that was not done, or null. */
+function useSwitch(webhook: Webhook) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
-  const activate = async (active: boolean): Promise<void> => {
+  const turn = async (active: boolean): Promise<string | null> => {
     setBusy(true);
     const { data, problem } = await run(client, 'mutation', WebhookUpdateDocument, { id: webhook.id, input: { active } });
     setBusy(false);
-    const fault = problem ?? data?.webhookUpdate.errors[0]?.message;
-    if (fault) say(fault, true);
-    else say(active ? 'The webhook is active' : 'The webhook is not active any more');
+    const fault = problem ?? data?.webhookUpdate.errors[0]?.message ?? null;
+    if (fault === null) say(active ? 'The webhook is active' : 'The webhook is not active any more');
+    return fault;
   };
-  return { busy, activate };
+  return { busy, turn };
 }
 
 /** Why nothing goes out, and what to do about it. */
 function StateNotice({ webhook }: { webhook: Webhook }) {
-  const { busy, activate } = useActivate(webhook);
+  const { busy, turn } = useSwitch(webhook);
   const { manageWebhooks } = useMay();
   if (webhook.active) return null;
+  const activate = async (): Promise<void> => {
+    const fault = await turn(true);
+    if (fault !== null) say(fault, true);
+  };
   const reason = webhook.disabledReason && DISABLED[webhook.disabledReason];
   const button = manageWebhooks && (
-    <Button kind="primary" busy={busy} onClick={() => void activate(true)}>
+    <Button kind="primary" busy={busy} onClick={() => void activate()}>
       Activate
     </Button>
   );
@@ -116,6 +121,21 @@ function Facts({ webhook, onRotate }: { webhook: Webhook; onRotate(): void }) {
   );
 }
 
+function DeactivateDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void }) {
+  const { busy, turn } = useSwitch(webhook);
+  const [fault, setFault] = useState<string | null>(null);
+  const deactivate = async (): Promise<void> => {
+    const found = await turn(false);
+    if (found !== null) return setFault(found);
+    onClose();
+  };
+  return (
+    <Confirm title={<>Deactivate <bdi>{webhook.name}</bdi>?</>} action="Deactivate" keep="Keep it active" busy={busy} problem={fault} onConfirm={() => void deactivate()} onClose={onClose}>
+      <p>Events that happen while it is not active are never delivered to it. Deliveries that already wait go out once it is active again.</p>
+    </Confirm>
+  );
+}
+
 function DeleteDialog({ webhook, onClose }: { webhook: Webhook; onClose(): void }) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
@@ -151,6 +171,11 @@ function Actions({ webhook, open }: { webhook: Webhook; open(dialog: Open): void
       <ButtonLink href={paths.editWebhook(webhook.id)} icon="edit">
         Edit
       </ButtonLink>
+      {webhook.active && (
+        <Button icon="pause" onClick={() => open('deactivate')}>
+          Deactivate
+        </Button>
+      )}
       <Button kind="danger" icon="trash" onClick={() => open('delete')}>
         Delete
       </Button>
@@ -203,6 +228,7 @@ function Detail({ webhook, renew }: { webhook: Webhook; renew(): void }) {
       {dialog === 'test' && <TestDialog webhook={webhook} onClose={close} />}
       {dialog === 'rotate' && <RotateDialog webhook={webhook} onSecret={show} onClose={close} />}
       {dialog === 'replay' && <ReplayDialog webhook={webhook} onStarted={setReplay} onClose={close} />}
+      {dialog === 'deactivate' && <DeactivateDialog webhook={webhook} onClose={close} />}
       {dialog === 'delete' && <DeleteDialog webhook={webhook} onClose={close} />}
     </>
   );

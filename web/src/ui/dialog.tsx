@@ -44,6 +44,7 @@ interface ConfirmProps {
   title: ReactNode;
   children: ReactNode;
   action: string;
+  keep?: string;
   busy: boolean;
   /** Why it was not done, said here: what is said beside a dialog is neither seen nor heard. */
   problem?: string | null;
@@ -51,13 +52,13 @@ interface ConfirmProps {
   onClose(): void;
 }
 
-export function Confirm({ title, children, action, busy, problem = null, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({ title, children, action, keep = 'Keep it', busy, problem = null, onConfirm, onClose }: ConfirmProps) {
   return (
     <Dialog title={title} onClose={onClose}>
       <div className="dialog-text">{children}</div>
       {problem !== null && <Notice tone="bad" urgent title={problem} />}
       <div className="dialog-actions">
-        <Button onClick={onClose}>Keep it</Button>
+        <Button onClick={onClose}>{keep}</Button>
         <Button kind="danger" busy={busy} onClick={onConfirm}>
           {action}
         </Button>

@@ -16,6 +16,7 @@ const SHAPES = {
   minus: 'M6 12h12',
   moon: 'M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5',
   out: 'M14 4h5v16h-5M4 12h11M11 8l4 4-4 4',
+  pause: 'M9 5v14M15 5v14',
   plus: 'M12 5v14M5 12h14',
   posts: 'M5 4h14v16H5zM9 9h6M9 13h6',
   replay: 'M4 5v5h5M4.6 10A8 8 0 1 1 4 14',
