@@ -125,6 +125,16 @@ test('a list hides none of its columns, however narrow they have to be and howev
   });
 });
 
+test('the dialog that sends a test event has its button in sight, however long the callback URL is', async () => {
+  const hook = await addWebhook('Far away', `http://127.0.0.1:9999/${LONG.repeat(16)}`);
+  await using({ width: 360, height: 740 }, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    await click(page, 'button', 'Send a test event');
+    await reads(page, 'http://127.0.0.1:9999/', 'dialog');
+    assert.equal(await page.$eval('dialog', ({ scrollHeight, clientHeight }) => scrollHeight - clientHeight), 0);
+  });
+});
+
 test('letters twice as large fit a phone, and names in its bar do not lie over each other', async () => {
   await addAccount(`Written large ${RUN}`);
   await using({ width: 360, height: 740 }, async (page) => {

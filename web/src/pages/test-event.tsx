@@ -55,8 +55,10 @@ export function TestDialog({ webhook, onClose }: { webhook: WebhookCoreFragment;
   return (
     <Dialog title="Send a test event" onClose={onClose}>
       <p className="dialog-text">
-        Sends the example of an event to {webhook.callbackUrl}
-        {webhook.hasSecret && ', signed like a real one'}, whether or not the webhook listens to it.
+        Sends the example of an event{webhook.hasSecret && ', signed like a real one'}, whether or not the webhook listens to it, to
+        <code className="callback" title={webhook.callbackUrl}>
+          {webhook.callbackUrl}
+        </code>
       </p>
       <SelectField label="Event" value={eventType} options={OPTIONS} onChange={setEventType} />
       {problem && <Notice tone="bad" urgent title={problem} />}
