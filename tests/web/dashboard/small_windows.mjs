@@ -135,6 +135,21 @@ test('the dialog that sends a test event has its button in sight, however long t
   });
 });
 
+test('a field of a small window says all that it is for', async () => {
+  await using({ width: 360, height: 740 }, async (page) => {
+    for (const address of ['deliveries', 'webhooks/new']) {
+      await visit(page, `${url}/${address}`);
+      await page.waitForSelector('input[placeholder]');
+      await page.evaluate(() => document.fonts.ready);
+      const cut = await page.$$eval('input[placeholder]', (fields) => {
+        for (const field of fields) field.value = field.placeholder;
+        return fields.filter((field) => field.scrollWidth > field.clientWidth).map(({ placeholder }) => placeholder);
+      });
+      assert.deepEqual(cut, []);
+    }
+  });
+});
+
 test('letters twice as large fit a phone, and names in its bar do not lie over each other', async () => {
   await addAccount(`Written large ${RUN}`);
   await using({ width: 360, height: 740 }, async (page) => {
