@@ -193,6 +193,8 @@ test('of an account that was deleted after a post was written for it the post sa
   await using({}, async (page) => {
     await visit(page, `${url}/posts/${path_(id)}`);
     await reads(page, 'It was deleted, and nothing can be published there any more', '.post-account:first-child');
+    const states = await page.$$eval('.post-account .badge', (badges) => badges.map(({ textContent }) => textContent));
+    assert.deepEqual(states, ['Account deleted', 'Pending']);
     await click(page, 'button', 'Edit');
     await reads(page, 'It was deleted, and nothing can be published there any more', '.account-choice');
     await click(page, 'checkbox', `Went ${RUN} Sandbox`);

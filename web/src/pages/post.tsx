@@ -17,6 +17,8 @@ type Post = PostCoreFragment;
 
 const TAB_LENGTH = 60;
 const POLL_MS = 3_000;
+/** In place of Pending, which it would stay for ever. */
+const DELETED = { label: 'Account deleted', tone: 'off' } as const;
 
 function safeLink(url: string): string | null {
   return /^https?:\/\//i.test(url) ? url : null;
@@ -30,7 +32,7 @@ interface AccountProps {
 }
 
 function Account({ entry, variant, isOpen }: AccountProps) {
-  const { label, tone } = POST_ACCOUNT_STATUSES[entry.status];
+  const { label, tone } = entry.account.deleted && entry.status === 'PENDING' ? DELETED : POST_ACCOUNT_STATUSES[entry.status];
   const link = entry.externalUrl && safeLink(entry.externalUrl);
   const obstacle = isOpen && warning(entry.account);
   return (
