@@ -89,6 +89,31 @@ test('a delivery that waits for its time no longer says so once its webhook is s
   });
 });
 
+test('what a delivery waits for is read again however far down the list it is', async () => {
+  let status = 503;
+  const server = createServer((_, response) => response.writeHead(status, { 'Retry-After': '3600' }).end());
+  await once(server.listen(0, '127.0.0.1').unref(), 'listening');
+  const id = await addWebhook('Waits far down', `http://127.0.0.1:${server.address().port}/`);
+  const change = 'mutation($id: ID!, $input: WebhookUpdateInput!) { webhookUpdate(id: $id, input: $input) { errors { message } } }';
+  await ask(change, { id, input: { maxAttempts: 2 } });
+  await addAccount(`Far down ${RUN}`);
+  const { deliveries } = await ask('query($id: ID!) { deliveries(first: 1, filter: {webhookId: $id}) { nodes { id } } }', { id });
+  await delivered(deliveries.nodes[0].id, ['RETRYING']);
+  status = 200;
+  const tests = Array.from({ length: 10 }, (_, number) => `t${number}: webhookTest(id: $id, eventType: POST_PUBLISHED) { errors { message } }`);
+  for (let round = 0; round < 11; round++) await ask(`mutation($id: ID!) { ${tests.join(' ')} }`, { id });
+  await patiently(async (page) => {
+    await visit(page, `${url}/webhooks/${path_(id)}`);
+    await page.waitForFunction(() => {
+      scrollTo(0, document.body.scrollHeight);
+      return document.querySelector('.rows')?.textContent.includes('The receiver asked for a pause');
+    });
+    await ask(change, { id, input: { active: false } });
+    await reads(page, 'The webhook is not active', '.rows');
+  });
+  server.close();
+});
+
 test('a post says where it is out already while another account still waits', async () => {
   // Takes any token, and whoever posts is to come back later.
   let isOpen = false;

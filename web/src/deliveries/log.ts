@@ -2,6 +2,7 @@ import { useEffect, useEffectEvent, useMemo, useRef, useState, useSyncExternalSt
 import { type Client, useClient } from 'urql';
 import { run } from '../api';
 import {
+  DeliveriesAgainDocument,
   type DeliveriesQuery,
   DeliveriesDocument,
   type DeliveryChangesSubscription,
@@ -67,6 +68,21 @@ class DeliveryLog {
   /** Reads the first page: at the start, and again where changes may have been missed. Where they are lost, anew: then what is known behind that page may be old, and have a hole before it. */
   async reread(anew = false): Promise<void> {
     await this.read({ after: null, anew });
+  }
+
+  /** Reads again all that waits: no stream tells that a webhook was switched off, or that an endpoint is spared or well again. */
+  async renew(): Promise<void> {
+    const beginning = this.beginnings;
+    const waiting = this.order.filter((row) => row.waitingFor !== null).map(({ id }) => id);
+    for (let at = 0; at < waiting.length; at += PAGE) {
+      const asked = this.clock;
+      const { data } = await run(this.client, 'query', DeliveriesAgainDocument, { ids: waiting.slice(at, at + PAGE) });
+      if (data === null || beginning !== this.beginnings) return;
+      for (const row of data.nodes) {
+        if (row?.__typename === 'Delivery' && this.byId.has(row.id) && (this.touched.get(row.id) ?? 0) <= asked) this.replace(row);
+      }
+      this.publish();
+    }
   }
 
   async more(): Promise<void> {
@@ -232,8 +248,7 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
     },
   );
   const isWaiting = live.phase === 'live' && state.rows.some((row) => row.waitingFor !== null);
-  // No stream tells that a webhook was switched off, or that an endpoint is spared or well again.
-  useEvery(isWaiting ? MINUTE : null, () => void log.reread());
+  useEvery(isWaiting ? MINUTE : null, () => void log.renew());
   const count = useEffectEvent(() => setChanges(counted.current));
   useEffect(() => {
     const timer = setInterval(() => count(), 2_000);
