@@ -135,6 +135,22 @@ test('the dialog that sends a test event has its button in sight, however long t
   });
 });
 
+test('a secret that is shown once comes into sight, and the keyboard to it, however far down the page it was asked for', async () => {
+  const hook = await makeWebhook('Rotated far down');
+  await using({ width: 360, height: 640 }, async (page) => {
+    await visit(page, `${url}/webhooks/${path_(hook)}`);
+    const button = await page.waitForSelector('.facts .button:not([aria-label])');
+    await button.evaluate((element) => element.scrollIntoView({ block: 'start' }));
+    await button.press('Enter');
+    await reads(page, 'New secret', 'dialog');
+    await click(page, 'button', 'Rotate');
+    await page.waitForFunction(() => {
+      const box = document.querySelector('.secret-once');
+      return box?.contains(document.activeElement) && box.getBoundingClientRect().top >= 0 && box.getBoundingClientRect().bottom <= innerHeight;
+    });
+  });
+});
+
 test('a field of a small window says all that it is for', async () => {
   await using({ width: 360, height: 740 }, async (page) => {
     for (const address of ['deliveries', 'webhooks/new']) {

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { secrets } from '../session';
 import { Button } from '../ui/basics';
 import { CodeBlock } from '../ui/code';
@@ -19,9 +19,12 @@ export function useSecret(webhookId: string): { secret: string | null; show(secr
   };
 }
 
+/** Takes the keyboard, and with it comes into sight: it may have been asked for far below. */
 export function SecretOnce({ secret, onDone }: { secret: string; onDone(): void }) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => place.current?.focus(), [secret]);
   return (
-    <section className="panel secret-once" aria-label="Secret">
+    <section ref={place} tabIndex={-1} className="panel secret-once" aria-label="Secret">
       <h2>Keep the secret now</h2>
       <p>Your server checks signatures with it. It is shown here this once and cannot be looked up later, only replaced.</p>
       <CodeBlock text={secret} what="Secret" wrap />
