@@ -1,7 +1,7 @@
 """What leaves a process after its commits: live changes and hints for workers, in that order.
 
-Nobody waits for it. It gathers a few milliseconds of commits, so that a busy process makes few large calls, and drops
-what Redis does not take: the database loop makes up for all of it.
+No caller waits for it. It gathers a few milliseconds of commits, so that a busy process makes few large calls, and
+drops what Redis does not take: the database loop makes up for all of it.
 """
 
 import asyncio
@@ -23,16 +23,18 @@ from domain.tasks import end
 # How long commits are gathered.
 WINDOW_SECONDS = 0.002
 SETTLE_SECONDS = 0.05
-# Where more of a kind than that wait, all of them are left to the database loop.
+# If more of one kind wait, all of that kind are dropped: the database loop finds them again.
 MOST_WAITING = 20_000
 CHANGES_PER_CALL = 500
-# A hint for later than that is not worth its place in Redis, where it would lie until then: the loop finds what is due.
+# Hints further ahead than this are not sent: they would take up space in Redis until then, and the database loop finds
+# what is due anyway.
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
-# A delivery is settled once its last change stands in the stream and no other has come since; then its row here goes.
-# One that waits is locked first: a claim under way relies on that row, and without it nobody would watch its lease.
-# Rows that others hold are skipped: two that settle the same, and wait for each other, would deadlock.
+# A delivery is settled once the stream has its last change and no other has come since. Its row in `unsettled` is then
+# deleted.
+# A waiting delivery is locked first: a claim in progress relies on that row, and without it nothing watches its lease.
+# Rows locked by others are skipped: two processes that settle the same deliveries would deadlock.
 # Lateral, with a limit: a plan made while the tables were empty is kept, and would join each row with a whole table.
 SETTLE = """
 WITH told AS MATERIALIZED (
@@ -68,12 +70,12 @@ class Outlet:
         self._settled: list[Change] = []
         self._filled = asyncio.Event()
         self._sending = asyncio.Lock()
-        # How many changes and hints were left to the database loop.
+        # How many changes and hints were dropped, and so left to the database loop.
         self.dropped = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Outlet"]:
-        """Sends for as long as the block lasts, and the rest at its end."""
+        """Sends while the block runs. At its end it sends the rest, for CLOSE_SECONDS at most."""
         tasks = [asyncio.create_task(self._send_forever()), asyncio.create_task(self._settle_forever())]
         try:
             yield self
@@ -116,7 +118,7 @@ class Outlet:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what waits now, after what is being sent already."""
+        """Wait for a send in progress, then send what has been collected."""
         async with self._sending:
             await self._send()
 
@@ -140,7 +142,7 @@ class Outlet:
         except (RedisError, OSError, TimeoutError, Unavailable) as error:
             log.warning("outlet.dropped", error=type(error).__name__)
         except Exception:
-            # Whatever it is, nobody else sends what the commits of this process leave behind.
+            # Carry on after any error: nothing else sends what the commits of this process leave behind.
             log.exception("outlet.broke")
         self.dropped += left
 
@@ -157,7 +159,7 @@ class Outlet:
         settled, self._settled = self._settled, []
         if not settled:
             return
-        # What stays unsettled, the loop looks at again.
+        # If this fails, the database loop settles them.
         try:
             await rows(SETTLE, [change.subject_id for change in settled], [change.number for change in settled])
         except Unavailable:
@@ -171,5 +173,5 @@ def _is_near(at: datetime | None) -> bool:
 
 
 def _by_the_second(at: datetime | None) -> datetime | None:
-    # Retries are spread by jitter; one job for those of a second is enough.
+    # Jitter spreads retries; one job for all that are due in the same second is enough.
     return datetime.fromtimestamp(math.ceil(at.timestamp()), UTC) if at else None

@@ -1,7 +1,7 @@
-"""What is owed: which webhooks have deliveries that are due and which posts are, as the database loop finds them.
+"""What is owed: which webhooks have due deliveries, and which posts are due, as the database loop finds them.
 
-When a delivery is due is no state of it: those change in domain/deliveries.py alone. Everything here raises Unavailable
-where PostgreSQL is out of reach.
+Being due is not a state of a delivery: states change only in domain/deliveries.py. Everything here raises Unavailable
+if PostgreSQL is out of reach.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,52 +18,52 @@ Row = Mapping[str, Any]
 
 
 async def due_webhooks(limit: int) -> Sequence[Row]:
-    """Webhooks that may be sent to and have something due, in random order: webhook_id, workspace_id and deleted.
+    """Webhooks with a due delivery that may be sent, in random order: webhook_id, workspace_id and deleted.
 
-    Nothing is sent to those that are deleted: what still waits for them, due or not, is to be cancelled.
-    Costs an index probe for each webhook with unfinished deliveries, however many of them wait.
+    A deleted webhook is included if anything waits for it, due or not: that must be cancelled, not sent.
+    Costs a few index probes for each webhook with unfinished deliveries, however many of them wait.
     """
     return await rows(_DUE_WEBHOOKS, limit)
 
 
 async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
-    """Have what waits to be tried again tried now; what the receiver put off by Retry-After only if `asked_for_too`.
+    """Make waiting deliveries due now; those that the receiver put off by Retry-After only if `asked_for_too`.
 
-    At most MOST_MADE_DUE of them, those that are due first; the others keep their time.
+    At most MOST_MADE_DUE of them, in the order of their due times; the others keep theirs.
     """
     await rows(_MAKE_DUE, webhook_id, asked_for_too, MOST_MADE_DUE)
 
 
 async def make_due_elsewhere(tried: Mapping[int, str]) -> set[int]:
-    """Have deliveries tried again now whose webhook has another URL than that of their last attempt; returns them.
+    """Make retries due now if their webhook's URL has changed since the last attempt. Returns the deliveries' ids.
 
-    `tried` has the URL of each delivery's last attempt, by the delivery's key.
+    `tried` maps the id of each delivery to the URL of its last attempt.
     """
     ids = sorted(tried)
     return {row["id"] for row in await rows(_MAKE_DUE_ELSEWHERE, ids, [tried[each] for each in ids])}
 
 
 async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
-    """Webhooks whose circuit may be tried by one delivery now. Each is handed out once in `lease`."""
+    """Webhooks whose open circuit may be probed by one delivery now. Each is returned at most once per `lease`."""
     return await rows(_TAKE_PROBES, limit, lease)
 
 
 async def due_posts(limit: int, now: datetime | None = None) -> dict[int, int]:
-    """Posts whose time has come and that no worker holds, with their workspaces.
+    """Due posts that no worker holds, with their workspaces.
 
-    One of each workspace comes before a second of any, and its oldest first.
+    Workspaces take turns: the longest due post of each comes before a second one of any.
     """
     found = await rows(_DUE_POSTS, limit, now or await database.now())
     return {row["id"]: row["workspace_id"] for row in found}
 
 
 async def workspace_of_due_post(post_id: int) -> int | None:
-    """Whose post this is; None where it is not due."""
+    """The workspace of a post; None if the post is not due."""
     found = await rows("SELECT workspace_id FROM post WHERE id = $1 AND due_at <= now()", post_id)
     return found[0]["workspace_id"] if found else None
 
 
-# Walks from one webhook with unfinished deliveries to the next, an index probe each.
+# Walks from one webhook with unfinished deliveries to the next, with one index probe each.
 UNFINISHED = """WITH RECURSIVE unfinished AS (
     (SELECT webhook_id FROM delivery WHERE finished_at IS NULL ORDER BY webhook_id LIMIT 1)
     UNION ALL
@@ -90,7 +90,7 @@ ORDER BY random() LIMIT $1
     "WAITING", "d.webhook_id = w.id AND d.finished_at IS NULL AND d.status IN ('pending', 'retrying')"
 )
 
-# Held in the order in which a claim takes them: whoever claims what comes due meanwhile would deadlock with this one.
+# Locked by id, the order of claims: otherwise this would deadlock with a claim of deliveries that come due meanwhile.
 _MAKE_DUE = """
 UPDATE delivery SET due_at = now() WHERE id = ANY (ARRAY(
     SELECT id FROM delivery
@@ -126,8 +126,9 @@ WHERE id IN (
 RETURNING id AS webhook_id, workspace_id
 """
 
-# Mostly there are no more than can be taken, and those are all. Otherwise it walks from one workspace with planned
-# posts to the next, two index probes each, and reads more than the first of each only where they are few.
+# Usually no more posts are due than the limit, and all of them are returned. Otherwise this walks from one workspace
+# with planned posts to the next, with two index probes each. It reads more than the first post of each only if fewer
+# workspaces than the limit have due posts.
 _DUE_POSTS = """
 WITH RECURSIVE earliest AS MATERIALIZED (
     SELECT id, workspace_id, due_at FROM post WHERE DUE ORDER BY due_at LIMIT $1 + 1

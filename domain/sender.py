@@ -1,7 +1,7 @@
-"""The one door to strangers: no other file opens a socket to the outside (tests/test_one_door.py).
+"""The one door to the outside: no other file opens a socket to a third party (tests/test_one_door.py).
 
-What a receiver does is a value (`Outcome`). The destination is judged where it is dialled; the answer is bounded in
-time, size and CPU. docs/security.md tells what each line here holds off.
+What a receiver does is a value (`Outcome`). The destination is checked when it is dialled; the answer is bounded in
+time, size and CPU. docs/security.md says what each line here protects against.
 """
 
 import asyncio
@@ -42,17 +42,17 @@ from domain.version import USER_AGENT
 from domain.vocabulary import AttemptOutcome
 
 PROVIDER_ANSWER: Final = 1024 * 1024
-# Node closes idle connections after 5 s: being first avoids sending into a connection that is just being closed.
+# Node closes idle connections after 5 s: closing ours first avoids sending on one that is just being closed.
 KEEP_ALIVE: Final = 4.0
-# Idle connections that are kept besides those in use.
+# How many idle connections are kept, in addition to those in use.
 IDLE_CONNECTIONS: Final = 1000
-# To networks: the posts that a worker publishes at once (workers/publish.py), times the accounts that a post may have
-# (post_checks.py). With fewer, twenty posts of one workspace to a network that hangs would leave others none.
+# Connections to networks: the posts that a worker publishes at once (workers/publish.py), times the accounts that a
+# post may have (post_checks.py). With fewer, twenty posts of one workspace to a network that hangs could take them all.
 NETWORK_CONNECTIONS: Final = 40 * 50
-# A look-up may take this long for each try and each server. After so many tries without an answer the attempt fails.
+# How long a DNS look-up may take for each try and each server, and after how many unanswered tries the attempt fails.
 DNS_SECONDS: Final = 2.0
 DNS_TRIES: Final = 2
-# Of a name with hundreds of addresses no more are dialled: each could be another victim.
+# How many addresses of a name are dialled: if a name has hundreds, each could be another victim.
 ADDRESSES_PER_NAME: Final = 8
 
 
@@ -96,7 +96,8 @@ class Sender:
         """At most `connections` requests are under way at once on kept connections, and as many on fresh ones; calls
         have connections of their own.
 
-        `nameservers` ("192.0.2.1", "127.0.0.1:5353") stand in for those of the system, `tls` for its authorities.
+        `nameservers` ("192.0.2.1", "127.0.0.1:5353") replace those of the system, and `tls` its certificate
+        authorities.
         """
         self._policy = policy
         self._limits = limits
@@ -134,9 +135,9 @@ class Sender:
                 response = await self._request(request)
         except Exception as error:  # noqa: BLE001 - classified, whatever a stranger can make aiohttp raise
             return _failure(error, timedelta(seconds=monotonic() - started))
-        # The status has decided by now; the body is only read.
+        # The status alone decides; the body is only read.
         answer = await read_answer(response, deadline, hidden_values(request))
-        # As it came: of an answer with very many headers the log keeps the first ones, and hides what sounds secret.
+        # From the headers as received: the log keeps only the first ones of very many, and hides what sounds secret.
         outcome = _judge(answer, response.headers.get("Retry-After"), timedelta(seconds=monotonic() - started))
         await response.part(deadline)
         return outcome
@@ -209,7 +210,7 @@ class Sender:
             # A bomb of some kilobytes would become gigabytes.
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_timeout.total_seconds()),
-            # The socket bounds all of them together, and so each of them.
+            # The socket bounds all headers together, and so each of these.
             max_line_size=HEAD_BUDGET,
             max_field_size=HEAD_BUDGET,
             max_headers=HEAD_BUDGET,
@@ -226,9 +227,9 @@ class Sender:
 
 
 def _has_way(address: tuple[Any, ...]) -> bool:
-    """Whether this machine knows a way to an IPv6 address; many a container has IPv4 alone. Sends nothing.
+    """Whether this machine has a route to an IPv6 address; many containers have only IPv4. Sends nothing.
 
-    Without one, to connect fails as it does where no port of our own is left (EADDRNOTAVAIL).
+    Without a route, connecting fails with EADDRNOTAVAIL, as it does if no local port is left.
     """
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
         return trial.connect_ex(address) == 0

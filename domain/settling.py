@@ -1,4 +1,4 @@
-"""Settling: the loop's part in telling the live stream what a dying process, or a Redis that was away, left untold."""
+"""Settling: the database loop adds to the live stream what a process that died, or a Redis that was away, left out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,16 +11,16 @@ from domain.live import Change, Live, Order
 from domain.outlet import SETTLE
 from domain.vocabulary import DeliveryStatus
 
-# Of posts that are told in one go: Redis may have been away for hours, and a post may have half a megabyte.
+# About how much of posts is sent at once: Redis may have been away for hours, and a post may have half a megabyte.
 MOST_BYTES = 8 * 1024 * 1024
 
 Row = Mapping[str, Any]
 
 
 async def settle(live: Live, limit: int) -> int:
-    """Tell the stream what it may lack of up to `limit` deliveries, in order, and forget those at rest.
+    """Send the changes of up to `limit` deliveries that the stream may lack, in order, and forget deliveries at rest.
 
-    Two processes may do so at once: the stream takes each change once. Returns how many deliveries were looked at.
+    Two processes may do this at once: the stream takes each change once. Returns how many deliveries were looked at.
     Raises Unavailable, or what redis-py raises.
     """
     unsettled = await rows(_TAKE_UNSETTLED, limit)
@@ -40,7 +40,10 @@ async def settle(live: Live, limit: int) -> int:
 
 
 async def settle_posts(live: Live, limit: int) -> int:
-    """The same for changes of posts, of which each is kept whole until the stream has it; of large ones fewer."""
+    """The same for posts. Each change is kept whole until the stream has it; fewer are sent at once if they are large.
+
+    Returns how many were sent. Raises the same.
+    """
     untold = await rows(_UNTOLD_POSTS, limit, MOST_BYTES)
     changes = [
         Change(
@@ -69,7 +72,7 @@ async def _attempts_of(delivery_ids: Sequence[int]) -> dict[int, list[Row]]:
     return found
 
 
-# Taking them puts them off, so that no other process tells the same at the same time.
+# Taking a row postpones its next check, so that no other process sends the same changes at the same time.
 _TAKE_UNSETTLED = """
 WITH taken AS (
     UPDATE unsettled SET check_at = now() + interval '5 seconds'
