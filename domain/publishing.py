@@ -1,8 +1,8 @@
 """The worker's side of a post: claim it, publish it on each of its accounts, record how each of them went.
 
-A claim counts up `post.claim` and holds a lease. Whatever is written later is written under that count, so a worker
-that lost its lease changes nothing. The lease is renewed while networks are talked to; when the worker dies it runs
-out, and the post is taken again: what a provider had remembered before its call keeps that from making a second post.
+A claim increments `post.claim` and holds a lease. All later writes are made under that number, so a worker that lost
+its lease changes nothing. The lease is renewed while networks are called. If the worker dies, the lease runs out and
+the post is claimed again; what a provider remembered before its call prevents a second post.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ from domain.tries import MOST_TRIES, SHORTEST_WAIT, Tries
 from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import EventType, PostAccountStatus, PostStatus, Role
 
-# All that one account may take: its network is asked more than once (session, look-up, post).
+# For all calls of one account together: its network is asked more than once (session, look-up, post).
 ACCOUNT_DEADLINE = timedelta(minutes=2)
 RENEWALS_PER_LEASE = 3
-# What is kept of a stranger's words.
+# How many characters are kept of what a network says.
 LONGEST_ID = 500
 LONGEST_URL = 2048
 LONGEST_MESSAGE = 1000
@@ -62,25 +62,25 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A post that this worker holds, under the count of its claim."""
+    """A post that this worker holds, with the number of its claim."""
 
     actor: Actor
     post_id: int
     claim: int
     now: datetime
     held: tuple[Held, ...]
-    # When `now` was, by a clock that only goes on.
+    # When `now` was, by the monotonic clock.
     begun: float
 
     def moment(self) -> datetime:
-        """The time it is now: that of the claim, and what has passed since. Networks may take minutes."""
+        """The current time: that of the claim plus what has passed since. Networks may take minutes."""
         return self.now + timedelta(seconds=time.monotonic() - self.begun)
 
 
 async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> bool:
-    """One round of a post that is due: claim, act, record. False where it is not due, or another worker holds it.
+    """One round of a post that is due: claim, act, record. False if it is not due, or another worker holds it.
 
-    Raises Unavailable where it could not even be claimed.
+    Raises Unavailable if it could not even be claimed.
     """
     claimed = await claim(domain, post_id, now or await database.now())
     if claimed is None:
@@ -93,13 +93,13 @@ async def publish(domain: Domain, post_id: int, now: datetime | None = None) -> 
     except* LostLease:
         log.warning("post.lease_lost", post_id=post_id, claim=claimed.claim)
     except* Unavailable:
-        # The lease runs out, and the post is taken again.
+        # The lease runs out, and the post is claimed again.
         log.warning("post.database_away", post_id=post_id)
     return True
 
 
 async def claim(domain: Domain, post_id: int, now: datetime) -> Claimed | None:
-    """Take a post that is due and free by `now`, with its accounts that are due; None where not. Raises Unavailable."""
+    """Take a post that is due and free at `now`, with its due accounts; None if it is not. Raises Unavailable."""
     begun = time.monotonic()
     async with domain.posts_at_once:
         if not (found := await read(Workspace, _WHOSE, post_id)):
@@ -121,7 +121,7 @@ async def _claim(domain: Domain, actor: Actor, post_id: int, now: datetime, begu
 
 
 _WHOSE = "SELECT w.* FROM post p JOIN workspace w ON w.id = p.workspace_id WHERE p.id = $1"
-# `updated_at` is by this machine's clock, as where a post is saved: a round must not seem to end before its claim.
+# `updated_at` is by this machine's clock, as when a post is saved: a round must not seem to end before its claim.
 _CLAIM = """
 WITH free AS (
     SELECT id, status FROM post
@@ -149,7 +149,7 @@ async def _begin(post: Post, entry: PostAccount, now: datetime) -> Held:
 
 @asynccontextmanager
 async def _kept(domain: Domain, claimed: Claimed) -> AsyncIterator[None]:
-    """Renews the lease for as long as the block lasts; ends it with LostLease where another worker has the post."""
+    """Renews the lease while the block runs; ends the block with LostLease if another worker has the post."""
     async with asyncio.TaskGroup() as group:
         keeper = group.create_task(_renew_forever(domain, claimed))
         yield
@@ -197,7 +197,7 @@ async def _ask(domain: Domain, claimed: Claimed, held: Held) -> PublishResult:
 
 def _publication(domain: Domain, claimed: Claimed, held: Held) -> Publication:
     account = held.account
-    # Raises CannotOpen where a key is missing: that holds up this account alone.
+    # Raises CannotOpen if a key is missing: that holds up only this account.
     credentials = accounts.opened_credentials(domain.vault, account)
     return Publication(
         account=PublishingAccount(account.provider_id, account.username, account.data, credentials),
@@ -227,13 +227,13 @@ RETURNING post_account.id
 
 
 async def record(domain: Domain, claimed: Claimed, held: Held, result: PublishResult) -> None:
-    """Keep how one account went, as soon as it is known. Raises LostLease and Unavailable."""
+    """Record how one account went, as soon as that is known. Raises LostLease and Unavailable."""
     async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         await _held_post(claimed)
         if isinstance(result, Unauthorized) and not await accounts.lose_authorization(unit, held.account):
-            # A person has authorised it again, or another post has renewed the session: the newer ones are tried too.
+            # A person has authorised it again, or another post has renewed the session: try the newer credentials too.
             result = TryLater(SHORTEST_WAIT, "The network refused credentials that the account no longer has.")
-        # Read again: what the provider had remembered meanwhile stays.
+        # Read again, to keep what the provider has remembered meanwhile.
         entry = await PostAccount.get(id=held.entry_id)
         _note(entry, result, claimed.moment())
         await entry.save()
@@ -259,13 +259,13 @@ def _note(entry: PostAccount, result: PublishResult, now: datetime) -> None:
 
 async def _keep_credentials(unit: Unit, account: Account, credentials: dict[str, Any]) -> None:
     sealed = accounts.seal_credentials(unit.domain.vault, account, credentials)
-    # Not where a person, or another post, has put newer ones there meanwhile.
+    # Only if no person and no other post has stored newer credentials meanwhile.
     unchanged = Account.filter(id=account.id, sealed_credentials=account.sealed_credentials)
     await unchanged.update(sealed_credentials=sealed)
 
 
 async def finish(domain: Domain, claimed: Claimed) -> None:
-    """Give the post back until its next account is due, or end it with its event. Raises LostLease and Unavailable."""
+    """Release the post until its next account is due, or end it with its event. Raises LostLease and Unavailable."""
     async with domain.posts_at_once, domain.unit(claimed.actor) as unit:
         post = await _held_post(claimed)
         entries = await entries_of(post)

@@ -1,7 +1,7 @@
-"""What a process is told from outside: the only reader of the environment, but for options of `hookline listen`.
+"""The settings of a process: the only reader of the environment, except for options of `hookline listen`.
 
-Read once, when a process starts, and handed down. Every variable stands in .env.example and docs/settings.md. Any of
-them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names one that holds HOOKLINE_SECRET_KEYS.
+They are read once, when a process starts, and handed down. .env.example and docs/settings.md list every variable. Any
+of them may be given as a file instead: HOOKLINE_SECRET_KEYS_FILE names a file that holds HOOKLINE_SECRET_KEYS.
 """
 
 import base64
@@ -21,12 +21,12 @@ Network = IPv4Network | IPv6Network
 KEY_BYTES = 32
 # What a worker needs beyond the longest attempt to record its result before the lease runs out.
 LEASE_MARGIN = timedelta(seconds=5)
-# What `hookline listen` reads, which is a client.
+# Read by `hookline listen`, which is a client.
 OF_A_CLIENT = frozenset({"HOOKLINE_URL", "HOOKLINE_TOKEN"})
 REQUIRED = ("database_url", "redis_url", "secret_keys")
 LONGEST = timedelta(days=3650)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
-# Of 32 bytes, in either alphabet.
+# Base64 of 32 bytes, in either alphabet.
 _KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _IMPLIED_PORT = re.compile(r"http://.*:80|https://.*:443")
 
@@ -35,17 +35,17 @@ _IMPLIED_PORT = re.compile(r"http://.*:80|https://.*:443")
 class Settings:
     """The settings of one process; the field `lease` is read from HOOKLINE_LEASE, and so on."""
 
-    # Where the truth and the work are kept.
+    # The servers that hold the data and the work.
     database_url: str
     redis_url: str
-    # The first seals; all open. 32 bytes each.
+    # The first key seals; all of them open. 32 bytes each.
     secret_keys: tuple[bytes, ...]
 
     # What the API listens on.
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_origins: tuple[str, ...] = ()
-    # Proxies that are believed who a client is, and whether it came over TLS.
+    # Proxies that are trusted to say who a client is, and whether it came over TLS.
     trusted_proxies: tuple[Network, ...] = (IPv4Network("127.0.0.1"), IPv6Network("::1"))
 
     # Where deliveries may go.
@@ -71,18 +71,18 @@ class Settings:
     sockets_per_token: int = 1000
     subscriptions_per_socket: int = 100
 
-    # How long what is done with is kept.
+    # How long things are kept once they are done with.
     keep_attempt_bodies: timedelta = timedelta(days=7)
     keep_deliveries: timedelta = timedelta(days=90)
 
-    # What is told about it.
+    # Logs, health and metrics, traces.
     log_format: str = "json"
     log_level: str = "info"
     # Touched by a worker each second once it is ready.
     ready_file: str = ""
-    # Where a worker serves /healthz, /readyz and /metrics on `host`; 0 is nowhere.
+    # The port on `host` at which a worker serves /healthz, /readyz and /metrics; 0 for none.
     metrics_port: int = 0
-    # Where spans go, by OTLP over HTTP; nowhere where this is empty.
+    # Where spans are sent, by OTLP over HTTP; none are if this is empty.
     traces_endpoint: str = ""
 
     @classmethod
@@ -96,12 +96,12 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raises Misconfigured where one setting contradicts another."""
+        """Raises Misconfigured if one setting contradicts another."""
         for contradiction in self.contradictions():
             raise contradiction
 
     def contradictions(self) -> Iterator[Misconfigured]:
-        """Where one setting contradicts another."""
+        """A fault for each setting that contradicts another."""
         if self.lease < self.request_timeout + LEASE_MARGIN:
             yield Misconfigured(
                 f"HOOKLINE_LEASE ({self.lease.total_seconds():g} s) must be at least "
@@ -120,7 +120,7 @@ class Settings:
 
 
 def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured]]:
-    """The values that HOOKLINE_* variables give, by field, and all that is wrong with single ones of them."""
+    """The values that HOOKLINE_* variables give, by field, and everything that is wrong with single variables."""
     values: dict[str, Any] = {}
     faults: list[Misconfigured] = []
     for field in fields(Settings):
@@ -138,7 +138,7 @@ def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Misconfigured
 
 
 def unread(environ: Mapping[str, str]) -> list[str]:
-    """The HOOKLINE_* variables that are none, for a misspelt one is as good as none."""
+    """The HOOKLINE_* variables that nothing reads: a misspelt one has no effect."""
     known = {variable_of(field.name) for field in fields(Settings)}
     return sorted(
         name for name in environ
@@ -210,7 +210,7 @@ def _ports(text: str) -> frozenset[int]:
 def host_of(text: str) -> str:
     """The name or the address of a host. Raises ValueError for what is neither."""
     try:
-        # As looking the name up begins; there it would raise what nobody expects of a lookup.
+        # A look-up begins with this encoding, and its callers do not expect a UnicodeError.
         text.encode("idna")
     except UnicodeError:
         raise ValueError(f"{text!r} is not the name or the address of a host") from None
@@ -218,7 +218,7 @@ def host_of(text: str) -> str:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    # As browsers write one (RFC 6454, section 6.2); in any other form it would never be met.
+    # As browsers write an origin (RFC 6454, section 6.2); any other form would never match.
     origins = tuple(_parts(text))
     for origin in origins:
         if not _ORIGIN.fullmatch(origin) or _IMPLIED_PORT.fullmatch(origin):
@@ -236,7 +236,7 @@ def _web_address(text: str) -> str:
             return text
     except ValueError:
         pass
-    # There may be a password in it, so the sentence does not repeat it.
+    # It may contain a password, so the message does not repeat it.
     raise ValueError("it must look like http://host:4318/v1/traces")
 
 
@@ -250,16 +250,16 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def keys_of(text: str) -> tuple[bytes, ...]:
-    """The keys that HOOKLINE_SECRET_KEYS lists, at least one. Raises ValueError, which repeats nothing of them."""
+    """The keys that HOOKLINE_SECRET_KEYS lists, at least one. Raises ValueError, which contains nothing of them."""
     parts = _parts(text)
-    # base64 ends at the first "=", and so would leave out whatever another sign than a comma sets apart.
+    # base64 stops at the first "=": keys separated by anything but a comma would be left out silently.
     if not parts or not all(map(_KEY.fullmatch, parts)):
-        # The value itself is a secret, so the sentence does not repeat it.
+        # The value itself is a secret, so the message does not repeat it.
         raise ValueError("each key must be 32 random bytes in URL-safe base64, with a comma between two of them")
     return tuple(map(base64.urlsafe_b64decode, parts))
 
 
-# By the name of a field where its type does not say enough.
+# By a field's name if its type does not say enough, otherwise by its type.
 _READERS: dict[str, Callable[[str], Any]] = {
     "host": host_of,
     "allowed_origins": _origins,

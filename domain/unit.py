@@ -37,13 +37,13 @@ class Actor:
     role: Role
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether the token has stopped working by itself."""
+        """Whether the token's expiry has passed."""
         return self.token is not None and self.token.expires_at is not None and self.token.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What a process holds to do the product's work."""
+    """The resources of a process."""
 
     settings: Settings
     vault: Vault
@@ -53,26 +53,26 @@ class Domain:
     outlet: Outlet
     hub: Hub
     tracer: Tracer
-    # Many posts are published at once, for networks are slow. They use no more connections to the database than these,
-    # or deliveries would wait for theirs.
+    # Networks are slow, so many posts are published at once. This bounds how many connections to the database they use:
+    # deliveries need connections too.
     posts_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE))
 
     @asynccontextmanager
     async def unit(self, actor: Actor) -> AsyncIterator["Unit"]:
-        """One transaction. What it leaves behind leaves the process once it is committed, and not otherwise.
+        """One transaction. What it collects is handed to the outlet after the commit, and only then.
 
-        Raises Unavailable where the database is out of reach, and Unauthenticated where the workspace is erased
-        meanwhile: then nothing was acknowledged.
+        Raises Unavailable if the database is out of reach, and Unauthenticated if the workspace is erased meanwhile:
+        then nothing was acknowledged.
         """
         try:
             async with transaction():
                 unit = Unit(self, actor)
                 if trace := self.tracer.current():
-                    # The event takes it from here; see domain/migrations/0003_operations.py.
+                    # The default of event.trace reads this; see domain/migrations/0003_operations.py.
                     await rows("SELECT set_config('hookline.trace', $1, true)", trace)
                 yield unit
         except (DoesNotExist, IntegrityError, asyncpg.ForeignKeyViolationError):
-            # What it refers to is gone, perhaps with all else of a workspace that is being erased.
+            # A row that it refers to is gone, perhaps because the workspace is being erased.
             if not await _is_let_in(actor):
                 raise Unauthenticated from None
             raise
@@ -80,14 +80,14 @@ class Domain:
 
 
 async def _is_let_in(actor: Actor) -> bool:
-    # Erasing a workspace begins with its tokens, and one of them may still be believed.
+    # Erasing a workspace begins with revoking its tokens, but this process may still accept one for a moment.
     if actor.token is not None and not await Token.exists(id=actor.token.id, revoked_at=None):
         return False
     return await Workspace.exists(id=actor.workspace.id)
 
 
 class Unit:
-    """One transaction: verbs write through it and tell it what is to leave after the commit."""
+    """One transaction: verbs write through it and tell it what to send after the commit."""
 
     def __init__(self, domain: Domain, actor: Actor) -> None:
         self.domain = domain
@@ -98,19 +98,19 @@ class Unit:
 
     @property
     def workspace(self) -> Workspace:
-        """Where all of it happens."""
+        """The workspace that the actor acts in."""
         return self.actor.workspace
 
     def announce(self, changes: Iterable[Change]) -> None:
-        """Changes of status for the live stream."""
+        """Collect changes of status for the live stream."""
         self._changes.extend(changes)
 
     def deliver(self, owed: Iterable[Owed]) -> None:
-        """Deliveries that are due now."""
+        """Collect deliveries that are due now."""
         self._owed.extend(owed)
 
     def publish(self, post_id: int, at: datetime | None = None) -> None:
-        """A post that is due now, or `at` that time."""
+        """Collect a post that is due now, or `at` that time."""
         self._posts.append((post_id, at))
 
     def leave(self) -> None:
@@ -125,7 +125,7 @@ class Unit:
 
 
 def check(settings: Settings) -> None:
-    """Raises Misconfigured where `opened` could not even begin."""
+    """Raises Misconfigured if `opened` could not even begin."""
     credentials(settings.database_url)
     queue.redis_settings(settings.redis_url)
     tracing.check(settings)
@@ -133,9 +133,9 @@ def check(settings: Settings) -> None:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Domain]:
-    """All that a process needs, connected for as long as the block lasts.
+    """The resources of a process, open while the block runs.
 
-    Neither PostgreSQL nor Redis need be there yet: each is asked when it is first needed. Raises Misconfigured.
+    PostgreSQL and Redis need not be up yet: each is connected to when it is first needed. Raises Misconfigured.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(connected(settings))
@@ -150,6 +150,6 @@ async def opened(settings: Settings) -> AsyncIterator[Domain]:
         outlet = await stack.enter_async_context(Outlet(live, Queue(redis)).running())
         hub = await stack.enter_async_context(Hub(live, reader).running())
         traces = tracing.tracer(settings)
-        # In a thread: what waits is sent first.
+        # In a thread: closing blocks until the spans that wait are sent.
         stack.push_async_callback(asyncio.to_thread, traces.close)
         yield Domain(settings, Vault(settings.secret_keys), policy, sender, redis, outlet, hub, traces)

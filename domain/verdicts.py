@@ -1,4 +1,4 @@
-"""What follows from an attempt: the next state of its delivery. Pure: time and dice are arguments."""
+"""What follows from an attempt: the next state of its delivery. Pure: randomness is an argument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Result:
 
     claimed: Mapping[str, Any]
     status: DeliveryStatus
-    # Before the next attempt, where there is one.
+    # Before the next attempt, if there is one.
     wait: timedelta
     retry_after: bool
     duration_ms: int
@@ -42,7 +42,7 @@ def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Out
     status = next_status(claimed, outcome)
     wait = NO_WAIT
     if status is DeliveryStatus.RETRYING:
-        # What stands in this machine's way takes a while to mend, too.
+        # A fault of this machine takes a while to clear too: its waits grow by a count of their own.
         ours = outcome.kind is AttemptOutcome.INTERRUPTED
         number = claimed["interrupted_count" if ours else "attempt_count"] + 2
         wait = wait_before(number, rand, asked_for=outcome.retry_after)
@@ -65,7 +65,7 @@ def result_of(claimed: Mapping[str, Any], request: OutgoingRequest, outcome: Out
 
 
 def next_status(claimed: Mapping[str, Any], outcome: Outcome) -> DeliveryStatus:
-    """A 2xx ends it well; 410 and the last attempt end it; everything else is tried again."""
+    """A 2xx succeeds; 410 or a last attempt fails for good; everything else is tried again."""
     if outcome.kind is AttemptOutcome.SUCCEEDED:
         return DeliveryStatus.SUCCEEDED
     if outcome.kind is AttemptOutcome.INTERRUPTED:
