@@ -1,4 +1,4 @@
-"""Where in a table's ids a moment lies. Ids grow with time, so a span of time is a span of ids, which an index finds.
+"""Finds a moment among a table's ids. Ids grow with time, so a span of time is a span of ids, which an index finds.
 
 An index on the times themselves would be one more for every delivery to write, and would not serve a list by id.
 """
@@ -11,19 +11,19 @@ from domain.database import rows
 from domain.ids import LARGEST_KEY
 from domain.tables import Delivery, Event
 
-# A row has the time at which its transaction began, but the id of the moment at which it was written. No transaction
-# lasts that long, nor is a clock set back by so much.
+# A row's time is when its transaction began, but its id was given when it was written. No transaction lasts this long,
+# and no clock is set back this far.
 DOUBT = timedelta(hours=1)
-# No row is older, and the calendar has a first day.
+# No row is older. Subtracting a span from the first days of the calendar would overflow.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MADE_AT: dict[type[Model], str] = {Delivery: "created_at", Event: "occurred_at"}
 
 
 async def ids_between(table: type[Model], since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """Where the rows made in [since, until) lie: their ids are above the first number, and up to the second.
+    """Bounds of the ids of rows made in [since, until): they are above the first number, and up to the second.
 
-    Some other rows lie there too, so a query must still compare their times. Raises Unavailable.
+    Other rows lie between the bounds too, so a query must still compare times. Raises Unavailable.
     """
     after = 0 if since is None else await _last_before(table, max(since, EPOCH) - DOUBT)
     if until is None or until >= datetime.now(UTC) - DOUBT:
@@ -40,7 +40,7 @@ async def _last_before(table: type[Model], moment: datetime) -> int:
     return last
 
 
-# Halves the span of ids in which the moment may lie, an index probe each time.
+# Halves the span of ids in which the moment may lie, with one index probe each time.
 _LAST_BEFORE = """
 WITH RECURSIVE search AS (
     SELECT coalesce((SELECT min(id) FROM TABLE) - 1, 0) AS low, coalesce((SELECT max(id) FROM TABLE), 0) AS high

@@ -1,4 +1,4 @@
-"""What a receiver did to an attempt, as values: what strangers do is never an exception.
+"""What a receiver did to an attempt, as values: what a third party does is never an exception.
 
 Outcome
   Delivered    it answered 2xx
@@ -28,8 +28,8 @@ class Answer:
 
     @classmethod
     def from_wire(cls, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, *, truncated: bool) -> Self:
-        """An answer from the bytes that came; what is no UTF-8, and NUL, becomes U+FFFD."""
-        # A body that was cut may end inside a character, and that is not the receiver's mistake: drop it.
+        """An answer from the bytes that came; NUL, and what is not UTF-8, becomes U+FFFD."""
+        # A body that was cut may end inside a character, which is not the receiver's mistake: drop that part.
         text = _utf8("replace").decode(body, final=not truncated)
         kept = tuple((_text(name), _text(value)) for name, value in headers)
         return cls(status, kept, _without_nul(text), truncated)
@@ -49,7 +49,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No 2xx answer. `error` is one sentence for a person, with nothing of a library's own words in it.
+    """No 2xx answer. `error` is one sentence for a person, without any words of a library.
 
     `retry_after` is what the receiver asked for with 429 or 503; `gone` says that it answered 410.
     """
@@ -69,7 +69,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Nothing was sent. It is tried again like any failure, for a name may lead elsewhere by then."""
+    """Nothing was sent. It is tried again like any failure: the name may lead elsewhere by then."""
 
     error: str
     duration: timedelta

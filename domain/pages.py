@@ -43,11 +43,11 @@ async def page(
 ) -> Page:
     """The rows that were asked for, newest first unless `descending` is False; one query, 50 rows by default.
 
-    `read` makes rows of what the query finds, rows of its table unless told; each has a `pk`.
+    `read` turns what the query finds into rows, by default into rows of its table; each has a `pk`.
 
-    The row that a cursor came from counts as one beyond it: after a cursor there is a previous page, and before one a
-    next page. But `first` with `before`, and `last` with `after`, tell of the part up to that cursor alone, as
-    https://relay.dev/graphql/connections.htm has it. Raises Refused (OUT_OF_RANGE, INVALID) with the field at fault.
+    The row that a cursor came from counts as beyond the page: after a cursor there is a previous page, and before one a
+    next page. But `first` with `before`, and `last` with `after`, consider only the rows up to that cursor, as in
+    https://relay.dev/graphql/connections.htm. Raises Refused (OUT_OF_RANGE, INVALID) with the field at fault.
     """
     table = queryset.model
     size, after, before = _checked(table, request)
@@ -57,7 +57,7 @@ async def page(
         queryset = queryset.filter(id__gt=low)
     if high is not None:
         queryset = queryset.filter(id__lt=high)
-    # One row more than asked for tells whether the list goes on.
+    # One row more than asked for shows whether the list goes on.
     sql, values = statement(queryset.order_by("-id" if descending != backwards else "id").limit(size + 1))
     found = await (read or partial(read_whole, table))(sql, *values)
     nodes = sorted(found, key=attrgetter("pk"), reverse=descending)
@@ -74,7 +74,7 @@ async def page(
 
 
 def cursor_of(table: type[Model], row_id: int) -> str:
-    """The opaque place of a row in every list of its table."""
+    """The opaque cursor of a row, the same in every list of its table."""
     return ids.make(table.__name__, row_id)
 
 

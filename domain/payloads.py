@@ -1,6 +1,6 @@
 """The documents that receivers get (compatible with Mixpost). Pure: plain records in, plain JSON values out.
 
-Their shape is described, for people and for machines, in `catalogue`; a test holds the two together.
+`catalogue` describes their shape, for people and for machines; a test holds the two together.
 """
 
 import json
@@ -15,7 +15,7 @@ import orjson
 
 from domain.vocabulary import EventType, PostStatus, Provider
 
-# Mixpost's account number of what every account says that has no variant of its own.
+# Mixpost's account number for the text of every account that has no variant of its own.
 ORIGINAL = 0
 
 
@@ -106,9 +106,9 @@ def posts_deleted_data(uuids: Iterable[UUID], to_trash: bool) -> dict[str, Any]:
 
 
 def document(event_type: EventType, data: dict[str, Any]) -> str:
-    """The body of an event's deliveries: compact JSON, the one place that makes it. Never raises for any text.
+    """The body of an event's deliveries: compact JSON, made only here. No text makes it raise.
 
-    Halves of surrogate pairs, which no UTF-8 can carry, become U+FFFD (docs/decisions/0010-documents.md).
+    Halves of surrogate pairs, which UTF-8 cannot carry, become U+FFFD (docs/decisions/0010-documents.md).
     """
     whole = {"event": event_type.value, "data": data}
     try:

@@ -11,17 +11,17 @@ from domain.providers.interface import TextMeasure
 from domain.tables import Account, Workspace
 from domain.texts import check_text
 
-# More than any network takes; each account's own limit is checked besides.
+# More than any network takes; each account's own limit is checked as well.
 LONGEST_BODY = 20_000
 MOST_ACCOUNTS = 50
-# Of a post and all its variants together. Each change of a post goes whole to webhooks and into the live stream.
+# Characters of a post and all its variants together. Each change sends the whole post to webhooks and the live stream.
 LONGEST_TEXTS = 50_000
 FURTHEST_AHEAD = timedelta(days=5 * 365)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is said, and where; `variants` are pairs of account id and text."""
+    """What a post says, and on which accounts; `variants` are pairs of account id and text."""
 
     body: str
     account_ids: tuple[int, ...]
@@ -29,11 +29,11 @@ class Content:
 
     @property
     def length(self) -> int:
-        """Of all its texts together."""
+        """How many characters all its texts have together."""
         return len(self.body) + sum(len(text) for _, text in self.variants)
 
     def differs_from(self, other: "Content") -> bool:
-        """Whether something else is said, or elsewhere; the order of accounts says nothing."""
+        """Whether the texts or the accounts differ; the order of accounts does not matter."""
         places = {*self.account_ids} != {*other.account_ids} or {*self.variants} != {*other.variants}
         return places or self.body != other.body
 
@@ -55,7 +55,7 @@ async def check_content(
 ) -> list[Account]:
     """Note all that is wrong; returns the accounts that were found, in the order given, each once.
 
-    `kept` are the ids that the post has already: they may have been deleted since.
+    `kept` are the ids of accounts that the post already has: these may have been deleted since.
     """
     check_text(faults, content.body, "body", longest=LONGEST_BODY, what="The text", lines=True)
     most = f"A post may go to at most {MOST_ACCOUNTS} accounts"
@@ -75,7 +75,7 @@ async def check_content(
             faults.add(FaultCode.NOT_FOUND, "There is no such account.", "account_ids", str(index))
     _check_places(faults, content)
     if content.length > LONGEST_TEXTS:
-        return []  # told already, and looking at each of its texts takes its time
+        return []  # noted already, and checking each of its texts takes time
     for index, (_, text) in enumerate(content.variants):
         check_text(faults, text, "variants", str(index), "body", longest=LONGEST_BODY, what="The text", lines=True)
     accounts = [found[account_id] for account_id in dict.fromkeys(content.account_ids) if account_id in found]
@@ -114,7 +114,7 @@ def _check_length(faults: Faults, content: Content, account: Account) -> None:
     variants = {account_id: (str(index), body) for index, (account_id, body) in enumerate(content.variants)}
     index, text = variants.get(account.id, (None, content.body))
     if len(text) > LONGEST_BODY:
-        return  # told already, and counting takes its time
+        return  # noted already, and counting takes time
     measure = providers.client_for(account.provider).measure(text, account.data)
     if not measure.fits:
         where = ("body",) if index is None else ("variants", index, "body")

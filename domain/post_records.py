@@ -1,4 +1,4 @@
-"""A post's accounts, and the post as others hear of it: in events, and in the live stream."""
+"""A post's accounts, and the post as others see it: in events, and in the live stream."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ async def entries_of(post: Post) -> list[PostAccount]:
 
 
 def content_of(post: Post, entries: Sequence[PostAccount]) -> Content:
-    """What the post says, and where."""
+    """What the post says, and on which accounts."""
     variants = tuple((entry.account_id, entry.variant) for entry in entries if entry.variant is not None)
     return Content(post.body, tuple(entry.account_id for entry in entries), variants)
 
@@ -71,7 +71,7 @@ async def tell(unit: Unit, event_type: EventType, post: Post, entries: Sequence[
 async def announce(unit: Unit, post: Post, entries: Sequence[PostAccount]) -> None:
     """Tell the live stream that the post's status has changed.
 
-    The change is kept with the post's row until it stands in the stream: the database loop tells what gets lost.
+    The change is kept in `post_change` until the stream has it: the database loop sends what gets lost.
     """
     counted = (await database.rows(_COUNT_CHANGE, post.id))[0]
     post.change = counted["change"]
