@@ -1,4 +1,4 @@
-"""What the URL of a PostgreSQL says: where it is, how one gets in, and what a session there has."""
+"""What a PostgreSQL URL says: where the server is, how to log in, and which settings its sessions have."""
 
 import ssl
 from collections.abc import Mapping
@@ -13,23 +13,23 @@ URL = Form(
     schemes=frozenset({"postgres", "postgresql"}),
     parameters=frozenset({"host", "pgbouncer", "sslmode", "sslrootcert"}),
 )
-# libpq's; the last three want TLS, and check certificates where it is known against which.
+# libpq's modes. The last three require TLS, and check certificates if sslrootcert says against which.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# A statement of ours that takes longer than this is a fault, not a load; those of migrations may take any time.
+# A statement that takes longer than this is a fault, not a load. Migrations may take any time.
 STATEMENT_TIMEOUT_MS = 30_000
-# What a session of ours has, whatever the server and the role say.
+# Settings of each of our sessions, whatever the server and the role have.
 SESSION = {
-    # Every statement of ours has an index to go by. A planner whose statistics are old, or that believes in disks that
-    # seek, reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
+    # Every statement has an index to use. With old statistics, or with the default costs of disks that seek, a planner
+    # reads whole tables for a few rows: recording 200 attempts took 14 ms instead of 3.
     "enable_seqscan": "off",
     "random_page_cost": "1.1",
-    # What claims and counts at once waits for the other, and then sees what it did; any stricter kind refuses instead.
+    # Concurrent claims and counts wait for each other, and then see the other's changes. A stricter level refuses one.
     "default_transaction_isolation": "read committed",
 }
 
 
 def place(url: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> dict[str, Any]:
-    """Where a server is, how one gets in and what a session has, from its URL, as `asyncpg.connect` takes it.
+    """The server, the credentials and the session's settings, from a URL, as arguments of `asyncpg.connect`.
 
     Raises Misconfigured.
     """
@@ -50,7 +50,7 @@ def place(url: str, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> dict[str, Any]:
 
 
 def is_pooled(url: str) -> bool:
-    """Whether a URL says that a pooler stands before the server. Raises Misconfigured."""
+    """Whether a URL says that a pooler is in front of the server. Raises Misconfigured."""
     said = URL.parse(url).parameters.get("pgbouncer", "false")
     if said not in {"true", "false"}:
         raise Misconfigured("HOOKLINE_DATABASE_URL: pgbouncer must be true or false.")
@@ -59,7 +59,8 @@ def is_pooled(url: str) -> bool:
 
 def _session(timeout_ms: int, *, pooled: bool) -> dict[str, Any]:
     if pooled:
-        # It refuses all but the name, and may give each transaction another session: nothing is prepared for later.
+        # A pooler refuses all settings but the name, and may give each transaction another session: statements that
+        # are prepared in one would be missing in the next.
         return {"server_settings": {"application_name": "hookline"}, "statement_cache_size": 0}
     return {"server_settings": {"application_name": "hookline", "statement_timeout": str(timeout_ms), **SESSION}}
 
@@ -74,7 +75,7 @@ def _tls(parameters: Mapping[str, str]) -> str | ssl.SSLContext | None:
         return mode
     if mode not in SSL_MODES[3:]:
         raise Misconfigured(f"HOOKLINE_DATABASE_URL: sslrootcert needs an sslmode of {', '.join(SSL_MODES[3:])}.")
-    # As asyncpg makes it where it is given a whole URL, which Tortoise does not let through.
+    # As asyncpg makes it from a whole URL, which Tortoise does not pass on.
     context = URL.trusting("sslrootcert", authorities)
     context.check_hostname = mode == "verify-full"
     return context

@@ -3,8 +3,8 @@
     DRAFT <-> SCHEDULED -> PUBLISHING -> PUBLISHED | FAILED
     DRAFT -> PUBLISHING, FAILED -> PUBLISHING      (publish)
 
-Every verb locks its rows, so that it meets a worker before or after it takes the post, never in between. Which event
-belongs to which verb is in docs/decisions/0041-events-of-posts.md.
+Every verb locks its rows, so it runs before or after a worker takes the post, never in between. Which event belongs to
+which verb is in docs/decisions/0041-events-of-posts.md.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class NewPost:
-    """What a person asks for; a draft where `scheduled_at` is None. A draft needs no accounts yet."""
+    """What a person asks for; a draft if `scheduled_at` is None. A draft needs no accounts yet."""
 
     body: str
     account_ids: tuple[int, ...] = ()
@@ -49,10 +49,10 @@ class NewPost:
 
 @dataclass(frozen=True, slots=True)
 class PostChanges:
-    """What is to be different; UNSET stays as it is.
+    """What to change; UNSET leaves a field as it is.
 
-    None makes a draft of a scheduled post (`scheduled_at`), removes all variants, and is a fault elsewhere. Where only
-    `account_ids` are given, the accounts that stay keep their variants.
+    None makes a scheduled post a draft (`scheduled_at`), removes all variants (`variants`), and is a fault elsewhere.
+    If `account_ids` are given without `variants`, the accounts that stay keep their variants.
     """
 
     body: str | Unset | None = UNSET
@@ -62,9 +62,9 @@ class PostChanges:
 
 
 async def create(unit: Unit, new: NewPost) -> Post:
-    """Write a post; post.created, and post.scheduled where a time is given. Raises Refused with all that is wrong.
+    """Write a post; post.created, and post.scheduled if a time is given. Raises Refused with all that is wrong.
 
-    The same idempotency key within a day gives the post back that it made before, however the rest may differ.
+    The same idempotency key within a day returns the post that it made before, even if the rest differs.
     """
     faults = Faults()
     if new.idempotency_key is not None and (known := await _made_with(unit, new.idempotency_key, faults)):
@@ -88,9 +88,10 @@ async def create(unit: Unit, new: NewPost) -> Post:
 
 
 async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
-    """Change a draft or a scheduled post; post.updated, and post.scheduled where it gets another time. Raises Refused.
+    """Change a draft or a scheduled post. Raises Refused.
 
-    A new time alone is post.scheduled alone; what is as it was is told of by neither.
+    Other content is post.updated, another time is post.scheduled, and both are both. Making it a draft is post.updated.
+    A change to what it already is records no event.
     """
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)
@@ -120,7 +121,7 @@ async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
 
 
 async def schedule(unit: Unit, post_id: int, scheduled_at: datetime) -> Post:
-    """Have a draft or a scheduled post published at that time; post.scheduled where it is another. Raises Refused."""
+    """Have a draft or a scheduled post published at that time; post.scheduled if the time is new. Raises Refused."""
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)
     faults = Faults()
@@ -138,7 +139,7 @@ async def schedule(unit: Unit, post_id: int, scheduled_at: datetime) -> Post:
 async def publish(unit: Unit, post_id: int) -> Post:
     """Publish as soon as a worker is free: a draft, a scheduled post, or a failed one on the accounts that failed.
 
-    A time to come is no longer planned then. Raises Refused.
+    A planned time that is still ahead is removed. Raises Refused.
     """
     post = await _locked(unit, post_id)
     _check_not_trashed(post)
@@ -163,7 +164,7 @@ async def publish(unit: Unit, post_id: int) -> Post:
 async def delete(unit: Unit, post_ids: list[int], to_trash: bool) -> list[int]:
     """Delete posts, or put them into the trash, all or none; one post.deleted carries them all.
 
-    Returns their ids in the order given, each once. A scheduled post in the trash is a draft again. Raises Refused.
+    Returns their ids in the order given, each once. A scheduled post becomes a draft in the trash. Raises Refused.
     """
     wanted = list(dict.fromkeys(post_ids))
     faults = Faults()
@@ -190,7 +191,7 @@ async def _made_with(unit: Unit, key: str, faults: Faults) -> Post | None:
     check_text(faults, key, "idempotency_key", longest=LONGEST_KEY, what="The key")
     if faults:
         return None
-    # Whoever comes with the same key at the same time waits here, and then finds the post.
+    # A concurrent request with the same key waits here, and then finds the post.
     await database.rows("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", key, unit.workspace.id)
     known = await Post.get_or_none(workspace_id=unit.workspace.id, idempotency_key=key)
     if known is not None and known.created_at <= await database.now() - KEY_LIFE:
@@ -237,7 +238,7 @@ def _check_has_accounts(faults: Faults, chosen: Sequence[object], field: str) ->
 
 
 def _changed(faults: Faults, was: Content, changes: PostChanges) -> Content:
-    """The post's content as it would be; what is not given stays."""
+    """The post's content after the changes; what is not given stays."""
     for name in ("body", "account_ids"):
         if getattr(changes, name) is None:
             faults.add(FaultCode.REQUIRED, "Leave it out, or give it a value.", name)
@@ -275,7 +276,7 @@ async def _tell_of_time(unit: Unit, post: Post, entries: Sequence[PostAccount]) 
 
 
 async def _renew(entries: Iterable[PostAccount]) -> None:
-    """Let the accounts that failed be tried again; what their networks remember stays, against second posts."""
+    """Have the accounts that failed tried again; what their providers remember stays, to prevent second posts."""
     for entry in entries:
         if entry.status is PostAccountStatus.FAILED:
             entry.status = PostAccountStatus.PENDING

@@ -1,7 +1,7 @@
 """Reading rows of a table, many at once.
 
-Tortoise asks each field about each value, for every driver that there is: 1 ms for a page of 100 deliveries, most of
-what reading them costs. asyncpg's values are what the fields want already, but for enums and JSON.
+Tortoise has each field convert each value, to suit every driver: 1 ms for a page of 100 deliveries, most of the cost of
+reading them. asyncpg's values are already what the fields want, except for enums and JSON.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ from domain.database import connection, rows
 
 Row = TypeVar("Row", bound=Model)
 Conversion = Callable[[Any], Any]
-# Runs a statement that returns whole rows of a table, and makes of them what somebody wants to have of it.
+# Runs a statement that returns whole rows of a table, and turns them into what the caller wants.
 Read = Callable[..., Awaitable[Sequence[Any]]]
 
 
@@ -27,7 +27,7 @@ async def read(table: type[Row], sql: str, *values: Any) -> list[Row]:
 
 
 async def select(queryset: QuerySet[Row]) -> list[Row]:
-    """The rows of a queryset that asks for whole rows of its table and nothing beside. Raises Unavailable."""
+    """The rows of a queryset that asks for whole rows of its table and nothing else. Raises Unavailable."""
     sql, values = statement(queryset)
     return await read(queryset.model, sql, *values)
 
@@ -41,13 +41,13 @@ def statement(queryset: QuerySet[Any]) -> tuple[str, list[Any]]:
 
 
 def filled(table: type[Row], records: Sequence[Any]) -> list[Row]:
-    """The rows that these records of asyncpg are."""
+    """Rows of the table, made from asyncpg's records."""
     if not records:
         return []
     names = tuple(records[0].keys())
     shape = _shape(table)
     if shape.columns != set(names):
-        # A newer version of the tables, perhaps, during an upgrade.
+        # During an upgrade, perhaps: the tables may be newer than this code.
         return [table._init_from_db(**record) for record in records]  # noqa: SLF001
     return [_row(table, shape, dict(zip(names, record, strict=True))) for record in records]
 
@@ -64,7 +64,7 @@ def _row(table: type[Row], shape: "_Shape", values: dict[str, Any]) -> Row:
 
 
 class _Shape(NamedTuple):
-    """The columns of a table, and what becomes of the values that are not yet what the fields want."""
+    """The columns of a table, and the conversions of values that are not yet what the fields want."""
 
     columns: frozenset[str]
     conversions: list[tuple[str, Conversion]]
@@ -85,6 +85,6 @@ def _shape(table: type[Model]) -> _Shape:
 def _conversion(field: "Field[Any]") -> Conversion | None:
     if isinstance(field, CharEnumFieldInstance):
         return {None: None, **{member.value: member for member in field.enum_type}}.__getitem__
-    # asyncpg gives instants in UTC and uuids as such.
+    # asyncpg returns times in UTC, and uuids as UUID.
     ready = isinstance(field, DatetimeField | UUIDField) or type(field).to_python_value is Field.to_python_value
     return None if ready else field.to_python_value

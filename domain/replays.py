@@ -1,8 +1,8 @@
 """Replays: finished deliveries of one webhook, sent again as new deliveries of the same events.
 
 A replay is a stored job. It copies page by page, each page in one statement together with its position, so a restart
-neither repeats nor skips any; and it waits while many of its copies wait for their first attempt, so that live traffic
-is not crowded out.
+neither repeats nor skips any. It pauses while many of its copies wait for their first attempt, so that live traffic is
+not crowded out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ MOST_WAITING = 200
 
 @dataclass(frozen=True, slots=True)
 class NewReplay:
-    """What a person asks for: deliveries made in [since, until), now where `until` is left out."""
+    """What a person asks for: deliveries made in [since, until); `until` is now if it is None."""
 
     webhook_id: int
     statuses: tuple[DeliveryStatus, ...]
@@ -50,7 +50,7 @@ async def start(unit: Unit, new: NewReplay) -> Replay:
         since=new.since,
         until=min(new.until or moment, moment),
         position=before,
-        # By the database's clock, as its end is.
+        # By the database's clock, as finished_at is.
         created_at=moment,
     )
     counted = await rows(_COUNT, replay.id, last)
@@ -88,7 +88,7 @@ class Page:
 
 
 async def open_replays(limit: int) -> list[int]:
-    """Some of the replays that are not finished, at most `limit`; one of each workspace before a second of any.
+    """Some of the replays that are not finished, at most `limit`; one of each workspace before a second one of any.
 
     Raises Unavailable.
     """
@@ -96,7 +96,7 @@ async def open_replays(limit: int) -> list[int]:
 
 
 async def copy_page(replay_id: int) -> Page:
-    """Copy the next page of a replay; nothing where it is done, waits, or another worker copies it.
+    """Copy the next page of a replay; nothing if it is done, has to wait, or is being copied by another worker.
 
     Raises Unavailable.
     """
@@ -111,7 +111,7 @@ async def copy_page(replay_id: int) -> Page:
     )
 
 
-# In random order: replays that have to wait must not stand before those that need not.
+# In random order: replays that have to wait must not hold up those that need not.
 _OPEN = """
 SELECT id FROM (
     SELECT id, row_number() OVER (PARTITION BY workspace_id ORDER BY random()) AS turn
@@ -126,7 +126,7 @@ WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses
     AND d.created_at >= r.since AND d.created_at < r.until AND d.id > r.position AND d.id <= $2
 """
 
-# What ended a moment before a replay was asked for may have been committed a moment after it was counted.
+# The total may grow: a delivery that finished just before the replay was created may be committed after the count.
 _COPY_PAGE = """
 WITH r AS (
     SELECT r.*, w.deleted_at FROM replay r JOIN webhook w ON w.id = r.webhook_id

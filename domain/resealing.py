@@ -1,7 +1,7 @@
-"""Resealing: what an old key has sealed is sealed anew with the newest, so that the old one may go.
+"""Resealing: values that an old key has sealed are sealed again with the newest, so that the old one can be removed.
 
-It goes through the tables in small batches beside everything else. A value is replaced only where it is still the one
-that was read: whoever changes a secret at the same time wins, and has sealed it with a newer key anyway.
+It goes through the tables in small batches while everything else runs. A value is replaced only if it is still the one
+that was read: a concurrent change of a secret wins, and has sealed it with a newer key anyway.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -24,7 +24,7 @@ SEALED: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed value, and where it lies."""
+    """A sealed value, and where it is stored."""
 
     table: str
     column: str
@@ -39,7 +39,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What came of some rows: how many values were sealed anew, and which of them no key opens."""
+    """The result for some rows: how many values were sealed again, and which ones no key opens."""
 
     resealed: int
     unopened: Sequence[Sealed]
@@ -47,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """How many values open, and which do not, of all of them or of those that there was time for."""
+    """How many values open and which do not, of all values or of those that there was time for."""
 
     opened: int
     unopened: Sequence[Sealed]
@@ -96,7 +96,7 @@ def sealed_in(table: str, found: Sequence[Mapping[str, Any]]) -> list[Sealed]:
 
 
 async def reseal(vault: Vault, stale: Sequence[Sealed]) -> Batch:
-    """Seal these values anew, where they are still what they were. Raises Unavailable."""
+    """Seal these values again, if they have not changed meanwhile. Raises Unavailable."""
     resealed = 0
     unopened = []
     for value in stale:
@@ -110,7 +110,7 @@ async def reseal(vault: Vault, stale: Sequence[Sealed]) -> Batch:
 
 
 async def left(vault: Vault) -> int:
-    """How many values another key than the newest has sealed. Raises Unavailable."""
+    """How many values are sealed with another key than the newest. Raises Unavailable."""
     found = await rows(_LEFT, vault.newest_header, len(vault.newest_header))
     count: int = found[0]["count"]
     return count

@@ -1,8 +1,8 @@
 """Retention: what is done with and past its age is removed, a page at a time.
 
 Three sweeps walk their tables by id, oldest first: the bodies that receivers answered, finished deliveries with their
-attempts, and events without deliveries. How far each has come stands in its row of `sweep`, which every page locks:
-workers take turns, and a restart goes on where another one stopped (docs/decisions/0120-retention.md).
+attempts, and events without deliveries. Each keeps its position in its row of `sweep`, which every page locks: workers
+take turns, and one goes on where another has stopped (docs/decisions/0120-retention.md).
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from domain.database import rows
 from domain.settings import Settings
 
 PAGE = 100
-# A sweep that has come to its end begins again after that.
+# How long after its end a sweep begins again.
 REST = timedelta(minutes=10)
 
 
@@ -57,7 +57,7 @@ def sweeps(settings: Settings) -> dict[str, Callable[[], Awaitable[Swept]]]:
 
 async def _sweep(statement: str, page: int, keep: timedelta) -> Swept:
     found = await rows(statement, page, keep, REST)
-    # No row: another worker is at it, or the sweep rests.
+    # No row: another worker has the sweep, or it is resting.
     return Swept(found[0]["removed"], not found[0]["done"]) if found else NOTHING
 
 
@@ -86,7 +86,7 @@ def _statement(name: str, table: str, age: str, *, removed: str, position: str, 
     return text.replace("REMOVED", removed).replace("POSITION", position).replace("MORE", more)
 
 
-# A body that is gone stays gone: this sweep only ever goes on.
+# Nothing is left behind that a second pass could remove, so this sweep never starts over.
 _BODIES = _statement(
     "attempt_bodies",
     "attempt",
@@ -112,7 +112,7 @@ _DELIVERIES = _statement(
 , untold AS (DELETE FROM unsettled u USING removed WHERE u.delivery_id = removed.id)""",
 )
 
-# An open replay may be copying a delivery that has just been removed; its event must not go meanwhile.
+# An open replay may be copying a delivery that has just been removed; its event must not be removed meanwhile.
 _EVENTS = _statement(
     "events",
     "event",
