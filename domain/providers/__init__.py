@@ -1,4 +1,4 @@
-"""The networks that posts can go to: one file and one line here for each."""
+"""The networks that posts can go to. Each is one file, and one line here."""
 
 from domain.providers.bluesky import Bluesky
 from domain.providers.interface import ProviderClient

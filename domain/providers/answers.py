@@ -1,4 +1,4 @@
-"""What the HTTP answers of all networks have in common: asking, reading, waiting, and the server a person names."""
+"""What the HTTP clients of all networks share: asking, reading answers, waiting, and the server that a person names."""
 
 import json
 import unicodedata
@@ -17,18 +17,18 @@ from domain.vocabulary import AttemptOutcome
 
 LONGEST_WAIT: Final = timedelta(hours=24)
 SHORTEST_WAIT: Final = timedelta(seconds=1)
-# A limit that names no end: the windows of both networks are five minutes.
+# For a rate limit that names no end: the windows of both networks are five minutes.
 LIMIT_WAIT: Final = timedelta(minutes=5)
-# After a failure in which the post may have been made: long enough for a slow server to finish what it had begun.
+# After a failure that may have made the post: long enough for a slow server to finish what it had begun.
 AMBIGUOUS_WAIT: Final = timedelta(seconds=30)
-# No more of a network's words is shown or kept.
+# How many characters of a network's text are shown and kept.
 LONGEST_MESSAGE: Final = 300
 LONGEST_LABEL: Final = 200
 LONGEST_KEY: Final = 200
 LONGEST_ADDRESS: Final = 2048
 
-# Values in a document, counted by brackets and commas. Each takes some hundred bytes of memory while the network is
-# talked to: 1 MiB of the smallest would take 30 MiB. Twenty statuses have a few thousand.
+# Values in a document, counted by brackets and commas. Each takes about a hundred bytes of memory during the exchange
+# with the network: 1 MiB of the smallest would take 30 MiB. Twenty statuses have a few thousand.
 MOST_VALUES: Final = 50_000
 
 NOT_AVAILABLE: Final = frozenset({408, 425, 429})
@@ -36,12 +36,12 @@ NOT_AVAILABLE: Final = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A network's answer, its JSON decoded; `document` is None where it is no JSON, or has more than MOST_VALUES."""
+    """A network's answer, its JSON decoded; `document` is None if it is not JSON, or has more than MOST_VALUES."""
 
     status: int
     headers: Mapping[str, str]
     document: Any
-    # What the request proved itself with: whoever answers may repeat it.
+    # The credentials in the request: the answer may repeat them.
     secrets: Sequence[str] = field(default=(), repr=False)
 
     @property
@@ -55,24 +55,24 @@ class Reply:
 
     @property
     def strange(self) -> bool:
-        """Whether it is hardly the network's own, which names an error: a proxy's that leads nowhere, or the page of
-        a guard before the server that takes us for a robot (https://github.com/ihabunek/toot/issues/106)."""
+        """Whether this is probably not from the network itself, which would name an error, but from a proxy that leads
+        nowhere, or a bot check in front of the server (https://github.com/ihabunek/toot/issues/106)."""
         return 300 <= self.status <= 399 or (self.status in {403, 404, 405} and not self.at("error"))
 
     def at(self, *path: str) -> Any:
-        """What stands at this path of the document; None where nothing does."""
+        """The value at this path of the document; None if there is none."""
         value = self.document
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
     def text(self, *path: str) -> str:
-        """The string at this path; "" where there is none."""
+        """The string at this path; "" if there is none."""
         value = self.at(*path)
         return value if isinstance(value, str) else ""
 
     def words(self, *path: str) -> str:
-        """The string at this path, fit to be shown: cut, in one line, and without a secret of the request."""
+        """The string at this path, fit to be shown: cut, in one line, and without the request's secrets."""
         text = self.text(*path)
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
@@ -89,7 +89,7 @@ async def ask(
     body: Any = None,
     secret: str | None = None,
 ) -> Reply:
-    """One request, `body` sent as JSON; `secret` is what stands in it of credentials. Raises CallFailed."""
+    """One request, `body` sent as JSON; `secret` is the credential in that body. Raises CallFailed."""
     own = {"Accept": "application/json", **(headers or {})}
     if token is not None:
         own["Authorization"] = f"Bearer {token}"
@@ -110,7 +110,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def label(value: Any, longest: int = LONGEST_LABEL) -> str:
-    """A name as a network gives it, in one line that can be stored and shown; "" where it gives none."""
+    """A name as a network gives it, in one line that can be stored and shown; "" if it gives none."""
     if not isinstance(value, str):
         return ""
     line = " ".join("".join(map(_visible, value[: longest * 2])).split())
@@ -118,14 +118,14 @@ def label(value: Any, longest: int = LONGEST_LABEL) -> str:
 
 
 def with_words(message: str, reply: Reply) -> str:
-    """The message, with what the network says of it."""
+    """The message, with the network's own explanation if it gives one."""
     words = reply.words("message") or reply.words("error_description") or reply.words("error")
     return f"{message}: {words}" if words else f"{message}."
 
 
 def _visible(character: str) -> str:
-    # Halves of surrogate pairs and NUL cannot be stored; signs that turn the direction would reorder the text around.
-    # Joiners stay: emoji and many scripts need them.
+    # Halves of surrogate pairs and NUL cannot be stored; characters that change the direction would reorder the text
+    # around them. Joiners stay: emoji and many scripts need them.
     unseen = unicodedata.category(character) in {"Cc", "Cs"} or unicodedata.bidirectional(character) in _TURNING
     return " " if unseen else character
 
@@ -134,22 +134,22 @@ _TURNING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "F
 
 
 def key(value: Any) -> str | None:
-    """An id as a network gives it; None where it is none that can be kept."""
+    """An id as a network gives it; None if it is not one that can be kept."""
     is_key = isinstance(value, str) and 0 < len(value) <= LONGEST_KEY and value.isascii() and value.isprintable()
     return value if is_key else None
 
 
 def web_address(value: Any) -> str | None:
-    """An address that may be shown as a link or a picture; a hostile server's "javascript:" may not."""
+    """An address that may be shown as a link or a picture, unlike a hostile server's "javascript:"; None otherwise."""
     is_web = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= LONGEST_ADDRESS
     return value if is_web and value.isprintable() else None
 
 
 def wait_asked_for(reply: Reply, now: datetime) -> timedelta | None:
-    """How long the network asks us to wait, between one second and a day; None where it does not say.
+    """How long the network asks us to wait, between one second and a day; None if it does not say.
 
-    It says so by Retry-After or, with 429 alone, by X-RateLimit-Reset as a date (Mastodon) or RateLimit-Reset, in unix
-    seconds (Bluesky) or in seconds from now (the IETF's draft).
+    It says so in Retry-After or, only with 429, in X-RateLimit-Reset as a date (Mastodon), or in RateLimit-Reset as
+    unix seconds (Bluesky) or as seconds from now (the IETF's draft).
     """
     wait = parse_retry_after(reply.headers.get("retry-after"), now)
     if wait is None and reply.status == 429:
@@ -157,7 +157,7 @@ def wait_asked_for(reply: Reply, now: datetime) -> timedelta | None:
     return None if wait is None else min(max(wait, SHORTEST_WAIT), LONGEST_WAIT)
 
 
-# Below that a number of seconds is a wait, above it a time: no limit lasts for 30 years.
+# A number of seconds below this is a wait, otherwise it is a time: no limit lasts for 30 years.
 _EARLIEST_UNIX_TIME: Final = 1_000_000_000
 
 
@@ -202,7 +202,7 @@ def failed_call(failure: CallFailed, host: str) -> TryLater:
 
 
 def unreachable(failure: CallFailed, host: str) -> ProviderUnreachable | BadInput:
-    """What to tell a person who adds an account on a server that gives no answer."""
+    """What to tell a person who adds an account on a server that does not answer."""
     message = f"{host} {_REASONS.get(failure.kind, 'cannot be reached')}."
     if failure.kind is AttemptOutcome.ADDRESS_REFUSED:
         return BadInput("server", message, FaultCode.ADDRESS_REFUSED)
@@ -210,8 +210,8 @@ def unreachable(failure: CallFailed, host: str) -> ProviderUnreachable | BadInpu
 
 
 def server_url(given: str | None, default: str | None = None) -> str:
-    """The base address of the server that a person named: "social.example", or an address of which scheme, host and
-    port count; raises BadInput."""
+    """The base address of the server that a person named: "social.example", or an address, of which only scheme, host
+    and port are kept. Raises BadInput."""
     address = (given or default or "").strip()
     if not address:
         raise BadInput("server", "Name the server, for example https://mastodon.social.", FaultCode.REQUIRED)
@@ -238,7 +238,7 @@ def host_of(server: str) -> str:
 
 
 def required(value: str | None, field: str, message: str) -> str:
-    """The value. Raises BadInput with the message where it is missing."""
+    """The value. Raises BadInput with the message if it is missing."""
     if not value:
         raise BadInput(field, message, FaultCode.REQUIRED)
     return value

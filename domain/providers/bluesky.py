@@ -1,8 +1,8 @@
 """Bluesky, on any personal data server (PDS). https://docs.bsky.app/docs/advanced-guides/posts
 
-A post is a record that is put under a key chosen by us, so that putting it again changes nothing. The session is kept
-and refreshed before each post: thus a revoked app password or a taken-down account is noticed at once, and the password
-itself, of which few uses are allowed, is seldom needed.
+A post is a record that is put under a key chosen by us, so that putting it again changes nothing. The session is kept,
+and refreshed before each post. So a revoked app password or a taken-down account is noticed at once, and the password
+itself, which may be used only a few times, is seldom needed.
 """
 
 from dataclasses import replace
@@ -47,9 +47,9 @@ POSTS: Final = "app.bsky.feed.post"
 # The limits of app.bsky.feed.post.
 MOST_GRAPHEMES: Final = 300
 MOST_BYTES: Final = 3000
-# So many different handles of one text are looked up; further ones stay text.
+# How many different handles of one text are looked up; further ones stay text.
 MOST_MENTIONS: Final = 20
-# A post that waited longer than this gets a new time, or its readers would find it below what came meanwhile.
+# A post that waited longer than this gets a new time: otherwise readers would find it below what came meanwhile.
 STALE: Final = timedelta(minutes=10)
 
 
@@ -57,7 +57,7 @@ class Bluesky:
     """Any PDS. Stateless: credentials carry the session."""
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
-        """A server that is none, and what is needed to log in."""
+        """An invalid server, and what is missing or invalid for a login."""
         return refused(lambda: server_url(new.server, DEFAULT_SERVER), lambda: _identifier(new), lambda: _password(new))
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
@@ -79,7 +79,7 @@ class Bluesky:
         )
 
     def measure(self, text: str, account_data: dict[str, Any]) -> TextMeasure:
-        """Characters as people see them; in a text of few but long ones, bytes are what counts."""
+        """Characters as people see them; bytes if the text has few enough characters but too many bytes."""
         linked = tuple(text[part.start : part.end] for part in parts(text))
         length, size = graphemes(text), len(text.encode())
         if length <= MOST_GRAPHEMES and size > MOST_BYTES:
@@ -87,7 +87,7 @@ class Bluesky:
         return TextMeasure(length, MOST_GRAPHEMES, linked)
 
     async def publish(self, caller: Caller, publication: Publication) -> PublishResult:
-        """Put the post's record, under the same key at every try."""
+        """Put the post's record, under the same key in every try."""
         home = Home(caller, publication.account.credentials["server"])
         session: Session | PublishResult | None = None
         try:
@@ -105,7 +105,7 @@ def _identifier(new: NewCredentials) -> str:
     # An account that is authorised again may have another handle by now; its DID stays.
     identifier = new.provider_id or (new.identifier or "").removeprefix("@")
     given = required(identifier, "identifier", "Give the account's handle, for example alice.bsky.social.")
-    # A handle is a name of DNS; a login by its first part alone is refused as one with a wrong password.
+    # A handle is a DNS name; a login by its first part alone would be refused as if the password were wrong.
     if "." not in given and not given.startswith("did:"):
         raise BadInput("identifier", "Give the whole handle, for example alice.bsky.social.")
     return given
@@ -118,7 +118,7 @@ def _password(new: NewCredentials) -> str:
 async def _appearance(home: Home, did: str) -> tuple[str, str | None]:
     """The account's display name ("" without one) and picture.
 
-    The network's directory knows them best; a PDS that belongs to none still has the record that they come from.
+    The network's app view knows them best; a PDS without one still has the record that they come from.
     """
     profile = await home.query("app.bsky.actor.getProfile", {"actor": did})
     if profile.ok and profile.text("did") == did:
@@ -156,23 +156,23 @@ def _instant(at: datetime) -> str:
 
 
 async def _find(home: Home, session: Session, rkey: str, publication: Publication) -> PublishResult | None:
-    """What an earlier try has put there; None where it has put nothing."""
+    """What an earlier try has put there; None if it has put nothing."""
     reply = await home.query("com.atproto.repo.getRecord", {"repo": session.did, "collection": POSTS, "rkey": rkey})
     if reply.ok and reply.text("uri"):
         return _published(session, rkey)
-    # What a PDS answers of a record that is not there: Bluesky's own 400, others 404.
+    # How a PDS answers if the record is missing: Bluesky's own with 400, others with 404.
     is_missing = reply.status == 400 or reply.text("error") == "RecordNotFound"
     return None if is_missing else try_later(reply, publication.now, home.host)
 
 
 async def _facets(home: Home, publication: Publication) -> list[dict[str, Any]] | TryLater:
-    """What makes parts of the text links; their places are counted in bytes of UTF-8."""
+    """The facets that turn parts of the text into links; positions are in bytes of UTF-8."""
     found = parts(publication.text)
     handles = list(dict.fromkeys(part.value.lower() for part in found if part.kind is PartKind.MENTION))
     dids: dict[str, str] = {}
     for handle in handles[:MOST_MENTIONS]:
         reply = await home.query("com.atproto.identity.resolveHandle", {"handle": handle})
-        # 400 is the answer to a handle that nobody has: such a mention stays text.
+        # A handle that does not exist is answered with 400: such a mention stays text.
         if reply.temporary:
             return try_later(reply, publication.now, home.host)
         if reply.ok and reply.text("did"):
@@ -200,14 +200,14 @@ def _result(reply: Reply, host: str, session: Session, rkey: str, now: datetime)
         return TryLater(AMBIGUOUS_WAIT, f"{host} did not say what became of the post.")
     if reply.temporary or reply.strange:
         return try_later(reply, now, host)
-    # The session has just been refreshed: a token that is refused now is refused for good.
+    # The session has just been opened: a token that is refused now is refused for good.
     if reply.status in {401, 403} or reply.text("error") in {"ExpiredToken", "InvalidToken", "AccountTakedown"}:
         return Unauthorized(with_words(f"{host} refused the account", reply))
     return Rejected(with_words(f"{host} refused the post ({reply.status})", reply))
 
 
 def _published(session: Session, rkey: str) -> Published:
-    # The public page shows posts of every PDS. A handle whose proof is missing is called handle.invalid.
+    # The public page shows posts of every PDS. A handle that cannot be verified is given as handle.invalid.
     who = session.did if session.handle == "handle.invalid" else session.handle
     page = f"https://bsky.app/profile/{quote(who, safe=':')}/post/{rkey}"
     return Published(f"at://{session.did}/{POSTS}/{rkey}", page)

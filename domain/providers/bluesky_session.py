@@ -1,4 +1,4 @@
-"""Sessions on a personal data server (PDS) of Bluesky: logging in, and staying so."""
+"""Sessions on a personal data server (PDS) of Bluesky: logging in, and staying logged in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from domain.providers.interface import (
     Unauthorized,
 )
 
-# 400 is what a PDS answers to an identifier, a password or a token that it cannot read, or that is no longer good.
+# A PDS answers 400 to an identifier, a password or a token that it cannot read, or that is no longer valid.
 REFUSED: Final = frozenset({400, 401, 403})
 
 
@@ -31,7 +31,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A PDS, and perhaps a token to it."""
+    """A PDS, and perhaps a token for it."""
 
     caller: Caller
     server: str
@@ -39,19 +39,19 @@ class Home:
 
     @property
     def host(self) -> str:
-        """Its name, as people call it."""
+        """The host (and port), as a person names the server."""
         return host_of(self.server)
 
     def with_token(self, token: str) -> "Home":
-        """The same with this token."""
+        """The same PDS with this token."""
         return replace(self, token=token)
 
     async def query(self, method: str, parameters: Mapping[str, str]) -> Reply:
-        """Ask for something; raises CallFailed."""
+        """Call a method that reads; raises CallFailed."""
         return await ask(self.caller, "GET", self.address_of(method, parameters), token=self.token)
 
     async def procedure(self, method: str, body: Any = None, secret: str | None = None) -> Reply:
-        """Have something done; raises CallFailed."""
+        """Call a method that changes something; raises CallFailed."""
         return await ask(self.caller, "POST", self.address_of(method), token=self.token, body=body, secret=secret)
 
     async def log_in(self, identifier: str, password: str) -> Reply:
@@ -60,12 +60,12 @@ class Home:
         return await self.procedure("com.atproto.server.createSession", body, secret=password)
 
     def address_of(self, method: str, parameters: Mapping[str, str] | None = None) -> str:
-        """Where a method stands."""
+        """The URL of a method."""
         return f"{self.server}/xrpc/{method}" + (f"?{urlencode(parameters)}" if parameters else "")
 
 
 def checked_session(reply: Reply, host: str) -> Session:
-    """The session that a login answered with. Raises CredentialsRefused, or ProviderUnreachable."""
+    """The session in the answer to a login. Raises CredentialsRefused, or ProviderUnreachable."""
     if reply.text("error") == "AuthFactorTokenRequired":
         raise CredentialsRefused("This account asks for a code by mail: give an app password, not its own password.")
     if _is_refused(reply):
@@ -81,7 +81,7 @@ def checked_session(reply: Reply, host: str) -> Session:
 
 
 async def open_session(home: Home, publication: Publication) -> Session | PublishResult:
-    """Refresh the session, or log in where it has ended."""
+    """Refresh the session, or log in if it has ended."""
     credentials = publication.account.credentials
     if kept := credentials.get("refresh"):
         reply = await home.with_token(kept).procedure("com.atproto.server.refreshSession")
@@ -90,25 +90,25 @@ async def open_session(home: Home, publication: Publication) -> Session | Publis
         if reply.temporary:
             return try_later(reply, publication.now, home.host)
         if reply.text("error") == "AccountTakedown":
-            # The login would only say that the password is wrong.
+            # A login would only say that the password is wrong.
             return Unauthorized(with_words(f"{home.host} refused the account", reply))
     reply = await home.log_in(publication.account.provider_id, credentials["password"])
     if session := _session_of(reply):
         return session
     if not _is_refused(reply):
         return try_later(reply, publication.now, home.host)
-    # The one who asks has not changed: the same login no longer works.
+    # The password worked when the account was authorised: the server no longer accepts it.
     return Unauthorized(with_words(f"{home.host} refused the login", reply))
 
 
 def kept_credentials(publication: Publication, session: Session) -> dict[str, Any] | None:
-    """The account's credentials with what this session is refreshed by; None where that is there already."""
+    """The account's credentials with this session's refresh token; None if they already have it."""
     was = publication.account.credentials
     return None if was.get("refresh") == session.refresh else {**was, "refresh": session.refresh}
 
 
 def _is_refused(reply: Reply) -> bool:
-    """Whether the PDS itself refuses a login: then it names an error, as XRPC wants it."""
+    """Whether the PDS itself refuses a login: then it names an error, as XRPC requires."""
     return reply.status in REFUSED and bool(reply.text("error"))
 
 

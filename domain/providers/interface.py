@@ -1,13 +1,13 @@
-"""What every network can do for us: look at credentials, measure a text, publish one post to one account.
+"""What every network's client does: check credentials, measure a text, publish one post to one account.
 
-What a network does to us while publishing is a value (`PublishResult`); what is wrong with an account that a person
-adds is an exception that becomes an error of the input.
+What a network does while we publish is a value (`PublishResult`). What is wrong with an account that a person adds is
+an exception, which becomes an error of the input.
 
     ProviderFault
       CredentialsRefused      the network does not take these credentials
       ProviderUnreachable     the network gave no usable answer
       BadInput                a field of the input cannot be right
-    LostLease                 another worker publishes this post by now: stop, and publish nothing
+    LostLease                 another worker has this post now: stop, and publish nothing
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +44,7 @@ class BadInput(ProviderFault):
 
 
 def refused(*checks: Callable[[], object]) -> list[BadInput]:
-    """All that these checks refuse, in their order."""
+    """The faults that these checks raise, in their order."""
     faults = []
     for check in checks:
         try:
@@ -72,17 +72,17 @@ class Caller(Protocol):
         headers: Mapping[str, str] | None = None,
         json: Any = None,
     ) -> ProviderAnswer:
-        """Make one request under the rules for strangers: guarded address, bounded time and size, no redirects."""
+        """Make one request under the rules for third parties: guarded address, bounded time and size, no redirects."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCredentials:
-    """What a person gave: stripped, without control characters, at most 2,048 characters; None where left out."""
+    """What a person gave: stripped, without control characters, at most 2,048 characters; None if left out."""
 
     server: str | None = None
     identifier: str | None = None
     credential: str | None = field(default=None, repr=False)
-    # The account's id at the provider where an existing account gets a new credential; None for a new account.
+    # The account's id at the provider if an existing account gets a new credential; None for a new account.
     provider_id: str | None = None
 
 
@@ -91,9 +91,9 @@ class Profile:
     """An account as its network describes it.
 
     `provider_id` is unique at the provider over all servers, and stable (for Mastodon "<id>@<host>", for Bluesky the
-    DID), at most 500 characters. `data` is public and flat: it is shown and stands in payloads ("server", limits).
-    `credentials` is JSON-able and all that publishing needs; it is sealed at rest. Texts of strangers may stand in all
-    of them as they came: accounts.py cuts and cleans them.
+    DID), at most 500 characters. `data` is public and flat: it is shown, and is part of payloads ("server", limits).
+    `credentials` is JSON-able and all that publishing needs; it is sealed at rest. Any of these may contain a third
+    party's text as it came: accounts.py cuts and cleans it.
     """
 
     provider_id: str
@@ -135,9 +135,9 @@ class PublishingAccount:
 class Publication:
     """One post on its way to one account.
 
-    `key` is the same over all tries and unlike any other's. `progress` is what was remembered last, {} at first.
-    Await `remember(progress)` BEFORE a call that cannot be taken back: when it returns, the next try will see that
-    progress, whatever dies. It raises LostLease where another worker has taken over: let it pass.
+    `key` is the same over all tries and unique to this publication. `progress` is what was remembered last, {} at
+    first. Await `remember(progress)` BEFORE a call that cannot be taken back: once it returns, the next try will see
+    that progress, whatever dies. It raises LostLease if another worker has taken over: let that pass.
     """
 
     account: PublishingAccount
@@ -150,17 +150,17 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """It stands at the provider."""
+    """The provider has the post."""
 
     provider_post_id: str
     external_url: str | None
-    # New credentials to keep (a refreshed session); None where they have not changed. The same below.
+    # New credentials to keep (a refreshed session); None if they have not changed. The same below.
     credentials: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider will not take it: final, unless a person publishes again."""
+    """The provider will not take the post: final, unless a person publishes it again."""
 
     message: str
     credentials: dict[str, Any] | None = field(default=None, repr=False)
@@ -190,7 +190,7 @@ class ProviderClient(Protocol):
     """One network. Stateless: what must be kept is in credentials and progress. No secret in any message."""
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
-        """The fields that cannot be right, as far as that can be told without asking anybody."""
+        """The fields that cannot be right, as far as can be told without a request."""
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
         """Log in and describe the account; raises CredentialsRefused, ProviderUnreachable, BadInput."""

@@ -1,7 +1,7 @@
 """Servers with the Mastodon API: Mastodon, GoToSocial, snac and others. https://docs.joinmastodon.org/methods/statuses/
 
-Not every server honours `Idempotency-Key`, and those that do forget it within the hour. So before a status is posted
-the newest ones of the account are remembered, and a later try looks through what has come since for its own.
+Not every server honours `Idempotency-Key`, and those that do forget it within the hour. So the account's newest
+statuses are remembered before one is posted, and a later try searches what has come since for its own.
 """
 
 from dataclasses import dataclass
@@ -43,21 +43,21 @@ from domain.providers.interface import (
 from domain.providers.mastodon_text import count, linked, same_content, same_source
 from domain.sender import CallFailed
 
-# What Mastodon itself allows; servers say otherwise in their description.
+# What Mastodon itself allows; a server's description may say otherwise.
 DEFAULT_LIMIT: Final = 500
 DEFAULT_PER_LINK: Final = 23
 # A server's own claims are believed within these bounds.
 HIGHEST_LIMIT: Final = 1_000_000
 HIGHEST_PER_LINK: Final = 200
-# How many of the newest statuses are remembered. Were all of them deleted meanwhile, a later try could take an older
+# How many of the newest statuses are remembered. If all of them were deleted meanwhile, a later try could take an older
 # one with the same words for its own.
 PAGE: Final = 20
-# How far back a later try looks: 60 statuses that came since the first one.
+# How far back a later try looks: through 60 statuses that came since the first try.
 MOST_PAGES: Final = 3
 
-# Mastodon 401; 403 where the token lacks a scope or the account is suspended.
+# Mastodon answers 401, or 403 if the token lacks a scope or the account is suspended.
 REFUSED: Final = frozenset({401, 403})
-# snac answers 422 to a request that needs a token and has none that it knows.
+# snac answers 422 to a request that needs a token and has none that snac knows.
 REFUSED_AT_CHECK: Final = REFUSED | {422}
 
 
@@ -65,7 +65,7 @@ class Mastodon:
     """A server with the Mastodon API. Stateless."""
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
-        """A server that is none, and a missing token."""
+        """An invalid server, and a missing token."""
         return refused(lambda: server_url(new.server), lambda: _token(new))
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
@@ -89,13 +89,13 @@ class Mastodon:
         )
 
     def measure(self, text: str, account_data: dict[str, Any]) -> TextMeasure:
-        """Characters as Mastodon counts them: a link as so many as the server says, a mention without its domain."""
+        """Characters as Mastodon counts them: a link as many as the server says, a mention without its domain."""
         per_link = account_data.get("characters_per_link", DEFAULT_PER_LINK)
         limit = account_data.get("max_characters", DEFAULT_LIMIT)
         return TextMeasure(count(text, per_link), limit, linked(text))
 
     async def publish(self, caller: Caller, publication: Publication) -> PublishResult:
-        """Post a status, unless an earlier try has."""
+        """Post a status, unless an earlier try already has."""
         credentials = publication.account.credentials
         home = _Home(caller, credentials["server"], credentials["token"])
         try:
@@ -110,7 +110,7 @@ def _token(new: NewCredentials) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Home:
-    """A server, and a token to it."""
+    """A server, and a token for it."""
 
     caller: Caller
     server: str
@@ -146,14 +146,14 @@ def _check_answers(reply: Reply, host: str) -> None:
 
 
 def _check_readable(reply: Reply, host: str) -> None:
-    """Without reading, a later try could not tell whether an earlier one has posted."""
+    """A token must be able to read: otherwise a later try could not tell whether an earlier one has posted."""
     if reply.status in REFUSED_AT_CHECK and not reply.strange:
         raise CredentialsRefused(f"{host} does not let this token read statuses: give it the scope read:statuses too.")
     _check_answers(reply, host)
 
 
 async def _limits(home: _Home) -> dict[str, int]:
-    """Servers before Mastodon 4, and snac still, describe themselves in v1; what none tells is Mastodon's default."""
+    """Servers before Mastodon 4, and snac still, describe themselves in v1; a missing limit is Mastodon's default."""
     reply = await home.get("/api/v2/instance")
     if not reply.ok and not reply.temporary:
         reply = await home.get("/api/v1/instance")
@@ -181,7 +181,7 @@ async def _publish_once(home: _Home, publication: Publication) -> PublishResult:
 
 
 async def _look(home: _Home, publication: Publication) -> PublishResult | None:
-    """What an earlier try has posted; None where there is nothing, and what was there before is remembered."""
+    """What an earlier try has posted; None if there is nothing. The first try remembers which statuses are there."""
     account_id = publication.account.provider_id.rpartition("@")[0]
     newest = await _statuses(home, account_id, publication.now)
     if not isinstance(newest, list):
@@ -225,7 +225,7 @@ async def _find(
                 return ours
             if ours:
                 return _published(status)
-        # A page that ends in what was there before, or repeats itself (snac knows no pages), is the last.
+        # A page is the last if it reaches what was there before, or repeats itself (snac has no pages).
         if not new or pages == MOST_PAGES or any(status["id"] in seen for status in page):
             return None
         looked_at.update(status["id"] for status in new)
@@ -236,13 +236,13 @@ async def _find(
 
 
 def _since(page: list[dict[str, Any]], seen: set[str]) -> list[dict[str, Any]]:
-    """What is newer than the last of those that were there before: where one was deleted, an older one moves up."""
+    """The statuses above the lowest one that was there before: if one was deleted, an older one moves onto the page."""
     known = [index for index, status in enumerate(page) if status["id"] in seen]
     return page[: known[-1]] if known else page
 
 
 async def _is_ours(home: _Home, status: dict[str, Any], publication: Publication) -> bool | TryLater:
-    # Its plain source is exact; a server that does not give it shows its HTML.
+    # A status's plain source is exact; a server that does not give it still shows the HTML.
     reply = await home.get(f"/api/v1/statuses/{quote(status['id'], safe='')}/source")
     if reply.temporary:
         return try_later(reply, publication.now, home.host)

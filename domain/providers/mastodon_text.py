@@ -1,7 +1,7 @@
 """How servers with the Mastodon API count a text and what they make of it. Pure.
 
 Counting follows Mastodon (`StatusLengthValidator`): characters as a person sees them, every link as a fixed number, a
-mention without its domain. GoToSocial counts a link in full and code points; it answers 400 where we were too generous.
+mention without its domain. GoToSocial counts code points, and links in full; it answers 400 if we were too generous.
 """
 
 import html
@@ -22,14 +22,14 @@ _MENTION: Final = regex.compile(
 _TAG: Final = regex.compile(r"(?<![=/)\w])[#\uff03]([\w·・]+)")
 _TAG_WORD: Final = regex.compile(r"[^\W\d_]")
 
-# Normalisation sorts the marks upon a letter in quadratic time; 30 of them is what UAX #15 calls safe. The two of half
-# width become marks.
+# Normalisation sorts the marks on a letter in quadratic time; UAX #15 calls 30 of them safe. The two half-width signs
+# become marks.
 _MARKS: Final = regex.compile(r"([\p{M}\uff9e\uff9f]{30})[\p{M}\uff9e\uff9f]+")
 _BREAK: Final = regex.compile(r"<(?:br|p|li|blockquote|pre)\b[^<>]*+>", regex.IGNORECASE)
 _TAGGED: Final = regex.compile(r"<[/!?a-z][^<>]*+>", regex.IGNORECASE)
-# Digits of any length make no integer in Python.
+# Python refuses to make an integer of very many digits.
 _HUGE_NUMBER: Final = regex.compile(r"&#\d{8,};?")
-# A post asks once for each of its accounts, mostly about the same text.
+# A post asks once for each of its accounts, usually about the same text.
 _KEPT: Final = 8
 
 
@@ -61,7 +61,7 @@ def _shortened(text: str) -> list[Part]:
 
 def _mentions(text: str) -> Iterator[Part]:
     for match in _MENTION.finditer(text):
-        # What runs into an address is no mention, nor is its scheme.
+        # A match that ends in the scheme of an address is no mention.
         if text.startswith("://", match.end()):
             continue
         yield Part(PartKind.MENTION, match.start(), match.end(), match.group(1))
@@ -85,8 +85,8 @@ def _words(text: str) -> list[str]:
 def same_content(markup: str, text: str) -> bool:
     """Whether a status's HTML says what we sent.
 
-    Only letters and digits are compared, for servers shorten mentions, format and paint emoticons; a text without any
-    is compared as it stands.
+    Only letters and digits are compared, because servers shorten mentions, format text, and turn emoticons into
+    pictures. A text without any is compared as it is, apart from white space.
     """
     shown = _plain(markup)
     ours = _letters(_MENTION.sub(r"@\1", text))

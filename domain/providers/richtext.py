@@ -1,7 +1,8 @@
-"""What stands in a text besides words: how many characters a person sees, its links, mentions and tags. Pure.
+"""What a text contains besides words: how many characters a person sees, its links, mentions and tags. Pure.
 
-Links are recognised alike for every network; mentions and tags as Bluesky's own client does (`@atproto/api`, RichText),
-except that a bare "example.com" stays text: telling it from "e.g.this" needs a list of top-level domains that ages.
+Links are recognised the same way for every network; mentions and tags as Bluesky's own client does (`@atproto/api`,
+RichText), except that a bare "example.com" stays text: telling it from "e.g.this" needs a list of top-level domains,
+which ages.
 """
 
 import unicodedata
@@ -14,13 +15,13 @@ from typing import Final
 import regex
 
 # One match is one character as a person sees it (UAX #29): a family of emoji, a flag, a letter with its accents.
-# Flags are taken pair by pair: `\X` looks at a row of them from its start for each, which takes quadratic time.
+# Flags are matched pair by pair: for each flag in a row, `\X` goes back to the row's start, which takes quadratic time.
 _GRAPHEME: Final = regex.compile(r"\p{GCB=Regional_Indicator}{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]*+|\X")
 
-# A scheme that does not stand inside a word, an address or another link (uff20 and uff03 are @ and # of full width),
-# and all up to the next blank or bracket. Letters of other scripts may come before: Japanese sets no blanks.
+# A scheme that is not inside a word, an address or another link (uff20 and uff03 are full-width @ and #), and all up to
+# the next blank or bracket. Letters of other scripts may come before: Japanese has no blanks.
 _LINK: Final = regex.compile(r"""(?<![a-z0-9_@\uff20$#\uff03/])https?://[^\s<>"「」]+""", regex.IGNORECASE)
-# Such text may follow too, and ends a host name of Latin letters: no top-level domain mixes scripts.
+# Such letters may also follow a host name of Latin letters, and end it: no top-level domain mixes scripts.
 _RUN_ON: Final = regex.compile(r"([a-z]{2,63})[^\x00-\x7f\p{Latin}\p{M}]", regex.IGNORECASE)
 _PORT: Final = regex.compile(r":\d{1,5}\Z")
 _LABEL: Final = regex.compile(r"[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}])?\Z")
@@ -34,11 +35,11 @@ _MENTION: Final = regex.compile(
 )
 LONGEST_HANDLE: Final = 253
 
-# Soft hyphens, joiners and other signs without width end a tag.
+# Soft hyphens, joiners and other characters without width end a tag.
 _UNSEEN: Final = r"\u00AD\u2060\u200A\u200B\u200C\u200D\u20e2"
 _TAG: Final = regex.compile(rf"(?<!\S)[#\uff03](?!\ufe0f)([^\s{_UNSEEN}]+)")
 _TAG_WORD: Final = regex.compile(r"[^\d\p{P}]")
-# The most that a tag may hold by its lexicon (app.bsky.richtext.facet).
+# The limits of a tag in its lexicon (app.bsky.richtext.facet).
 LONGEST_TAG_GRAPHEMES: Final = 64
 LONGEST_TAG_BYTES: Final = 640
 
@@ -66,22 +67,22 @@ class Part:
 
 def graphemes(text: str) -> int:
     """How many characters a person sees (extended grapheme clusters, UAX #29)."""
-    # For plain ASCII only "\r\n" is more than one code point, and counting code points is a hundred times faster.
+    # In plain ASCII, only "\r\n" is one character of two code points, and counting code points is 100 times faster.
     if text.isascii() and "\r" not in text:
         return len(text)
     return sum(1 for _ in _GRAPHEME.finditer(text))
 
 
-# A post asks once for each of its accounts, mostly about the same text.
+# A post asks once for each of its accounts, usually about the same text.
 @lru_cache(8)
 def parts(text: str) -> tuple[Part, ...]:
-    """Links, mentions and tags in the order in which they stand; none overlaps another."""
+    """Links, mentions and tags in the order of the text; none overlaps another."""
     found = sorted([*links(text), *_mentions(text), *_tags(text)], key=lambda part: (part.start, -part.end))
     return tuple(apart(found))
 
 
 def apart(found: Iterable[Part]) -> Iterator[Part]:
-    """These parts, which come in their order, but for what overlaps one before."""
+    """These parts, given in order, without those that overlap an earlier one."""
     end = 0
     for part in found:
         if part.start >= end:
@@ -146,7 +147,7 @@ def _tags(text: str) -> Iterator[Part]:
 
 
 def _without_punctuation(tag: str) -> str:
-    # Not a pattern such as "\p{P}+$", which takes quadratic time on a long row of dots.
+    # A pattern such as "\p{P}+$" would take quadratic time on a long row of dots.
     end = len(tag)
     while end and unicodedata.category(tag[end - 1]).startswith("P"):
         end -= 1

@@ -64,7 +64,7 @@ class Sandbox:
         self._slowness = slowness
 
     def faults_of(self, new: NewCredentials) -> list[BadInput]:
-        """A behaviour that there is not."""
+        """An unknown behaviour."""
         return refused(lambda: _behaviour(new.server))
 
     async def check(self, caller: Caller, new: NewCredentials) -> Profile:
@@ -113,6 +113,6 @@ def _behaviour(server: str | None) -> Behaviour:
 
 
 def _published(publication: Publication) -> Published:
-    # The same post has the same id however often it is tried, as a network that knows its idempotency key.
+    # The same post has the same id however often it is tried, as on a network that knows the idempotency key.
     post_id = hashlib.sha256(publication.key.encode()).hexdigest()[:16]
     return Published(post_id, f"{HOME}/{publication.account.username}/{post_id}")
