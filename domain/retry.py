@@ -1,4 +1,4 @@
-"""When to try again. Pure: the time and the dice are arguments."""
+"""When to try again. Pure: time and randomness are arguments."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 def wait_before(attempt_number: int, rand: float, *, asked_for: timedelta | None = None) -> timedelta:
     """How long to wait before an attempt (2 or later), from the end of the one before it.
 
-    `rand` in [0, 1) stretches the wait by up to 10 %. What the receiver asked for (`Retry-After`) is waited at least.
+    `rand` in [0, 1) stretches the wait by up to 10 %. The wait is at least what the receiver asked for (`Retry-After`).
     Raises ValueError for the first attempt, which waits for nothing.
     """
     if attempt_number < 2:
@@ -35,7 +35,7 @@ def wait_before(attempt_number: int, rand: float, *, asked_for: timedelta | None
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     """What a `Retry-After` header asks for: seconds or an HTTP date (RFC 9110, section 10.2.3); at most 24 h.
 
-    None where there is no header or it makes no sense; zero where the time has passed already.
+    None if there is no header or it makes no sense; zero if the time has passed already.
     """
     text = (value or "").strip()
     if _is_integer(text):

@@ -1,4 +1,4 @@
-"""The URLs of our own servers, taken apart. They hold passwords, so no fault repeats anything of one."""
+"""Parses the URLs of our own servers. They hold passwords, so no error repeats any part of one."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from domain.settings import host_of
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """One of them, decoded; what it lacks is empty."""
+    """The parts of such a URL, decoded. A missing port is None; other missing parts are empty."""
 
     scheme: str
     user: str
@@ -23,7 +23,7 @@ class ServerUrl:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the URL that a variable holds looks like."""
+    """What the URL in a variable has to look like."""
 
     variable: str
     example: str
@@ -31,16 +31,16 @@ class Form:
     parameters: frozenset[str]
 
     def parse(self, url: str) -> ServerUrl:
-        """Take a URL of this form apart. Raises Misconfigured."""
+        """Parse a URL of this form. Raises Misconfigured."""
         try:
-            # The environment may hold bytes that are no text, which no server can be sent.
+            # The environment may hold bytes that are not text, which cannot be sent to a server.
             url.encode()
             parts = urlsplit(url)
-            # Either is the rest of a password with a / or a # in it.
+            # Either of the latter two is the rest of a password with a / or a # in it.
             if parts.scheme not in self.schemes or "@" in parts.path or parts.fragment:
                 raise self.refused()
             if "," in parts.netloc.rpartition("@")[2]:
-                # With a port each, urlsplit would see no port.
+                # Checked first: if each host has a port, reading the port raises ValueError.
                 raise self._several()
             found = ServerUrl(
                 scheme=parts.scheme,
@@ -58,7 +58,7 @@ class Form:
                     raise self._several()
                 if not host.startswith("/"):
                     host_of(host)
-        except ValueError:  # it repeats what was taken for a port or a host
+        except ValueError:  # its text repeats what was taken for a port or a host
             raise self.refused() from None
         if not found.parameters.keys() <= self.parameters:
             known = ", ".join(sorted(self.parameters))
@@ -68,14 +68,14 @@ class Form:
         return found
 
     def trusting(self, parameter: str, file: str) -> ssl.SSLContext:
-        """What trusts the authorities in the file that this parameter names, and no others. Raises Misconfigured."""
+        """A context that trusts only the authorities in the file that this parameter names. Raises Misconfigured."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             context.load_verify_locations(file)
         except OSError as error:
             why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
             raise Misconfigured(f"{self.variable}: {parameter}={file} cannot be read: {why}.") from None
-        except ValueError:  # no file has a name with a zero in it
+        except ValueError:  # no file name can contain NUL
             raise self.refused() from None
         return context
 

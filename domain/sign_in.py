@@ -1,7 +1,7 @@
-"""One-time codes that sign a browser in, so that no token ever stands in a link.
+"""One-time codes that sign a browser in, so that no link ever contains a token.
 
-A code is 256 random bits. Redis keeps a token under the code's SHA-256 digest, sealed: who reads Redis learns neither
-the code nor the token, and who writes to it can hand out no token that was not sealed for that very code
+A code is 256 random bits. Redis keeps a token under the code's SHA-256 digest, sealed. Reading Redis reveals neither
+the code nor the token, and writing to it cannot give out a token that was not sealed for that very code
 (docs/decisions/0130-sign-in-link.md).
 """
 
@@ -20,7 +20,7 @@ CODE_BYTES = 32
 KEYS = "hookline:signin:"
 
 _FIELD = "sign_in"
-# Before a code is opened nobody knows whose it is; the digest is what the sealed value is bound to.
+# The workspace of a code is not known before it is opened; the sealed value is bound to the digest instead.
 _NO_WORKSPACE = 0
 
 
@@ -29,7 +29,7 @@ class BadCode(Unauthenticated):
 
 
 async def make(redis: Redis, vault: Vault, token: str, now: datetime) -> str:
-    """A code, fit for a URL, that is worth this token once, and for 15 minutes. Raises what redis-py raises."""
+    """A URL-safe code that can be exchanged for this token once, within 15 minutes. Raises what redis-py raises."""
     code = secrets.token_urlsafe(CODE_BYTES)
     row = _digest(code)
     plain = json.dumps({"token": token, "until": (now + LIFETIME).timestamp()})
@@ -38,12 +38,12 @@ async def make(redis: Redis, vault: Vault, token: str, now: datetime) -> str:
 
 
 async def exchange(redis: Redis, vault: Vault, code: str, now: datetime) -> str:
-    """The token that the code is worth; the code is worth nothing from now on.
+    """The token that was kept under the code; the code is invalid from now on.
 
     Raises BadCode, and what redis-py raises.
     """
     row = _digest(code)
-    # One command: of two who send the same code at once, one gets the token.
+    # A single command: if two clients send the same code at once, only one of them gets the token.
     sealed = await redis.getdel(KEYS + row)
     if sealed is None:
         raise BadCode
@@ -51,7 +51,7 @@ async def exchange(redis: Redis, vault: Vault, code: str, now: datetime) -> str:
         found = json.loads(vault.open(sealed, workspace_id=_NO_WORKSPACE, row=row, field=_FIELD))
     except CannotOpen:
         raise BadCode from None
-    # Redis forgets codes by itself; a Redis that was restored from a backup may have it again.
+    # Redis expires codes by itself, but a Redis that was restored from a backup may have this one again.
     if found["until"] <= now.timestamp():
         raise BadCode
     token: str = found["token"]

@@ -1,7 +1,7 @@
 """Signatures of deliveries: the plain hexadecimal one, and the one of Standard Webhooks.
 
-A secret is text, and its UTF-8 bytes are the key of `X-Signature`, whatever it looks like: what a person copied into
-their PHP is what signs. Only for `webhook-signature` does a `whsec_` secret stand for the bytes that it encodes
+A secret is text, and its UTF-8 bytes are the key of `X-Signature`, whatever it looks like: the key is exactly what a
+person copied into their PHP. Only for `webhook-signature` does a `whsec_` secret stand for the bytes that it encodes
 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 """
 
@@ -34,14 +34,14 @@ def standard_signature(secret: bytes, message_id: str, timestamp: int, body: byt
 
 
 def standard_key(secret: str) -> bytes:
-    """The key that a secret means to Standard Webhooks: what `whsec_...` encodes, or the text's own bytes.
+    """The key that Standard Webhooks derives from a secret: what `whsec_...` encodes, or the text's own bytes.
 
     A `whsec_` secret that is not base64 (`check_secret` refuses it) counts as text.
     """
     encoded = secret.removeprefix(PREFIX)
     if encoded == secret or not _is_base64(encoded):
         return secret.encode()
-    # b64decode passes over padding that it does not need.
+    # b64decode ignores padding that it does not need.
     return b64decode(encoded + "==")
 
 
@@ -65,5 +65,5 @@ def check_secret(secret: str) -> list[Fault]:
 
 
 def _is_base64(text: str) -> bool:
-    # Padding may be left out, as in the keys of some libraries; one character over a group encodes nothing.
+    # Padding may be left out, as in the keys of some libraries. One character beyond a group of four encodes nothing.
     return _BASE64.fullmatch(text) is not None and len(text.rstrip("=")) % 4 != 1

@@ -28,8 +28,8 @@ class Spans:
     enabled = True
 
     def __init__(self, endpoint: str, processor: SpanProcessor | None = None) -> None:
-        """`endpoint` takes OTLP over HTTP; `processor` stands in for what sends there."""
-        # How much is sampled, and with which headers it is sent, the SDK reads from its own OTEL_* variables.
+        """`endpoint` takes OTLP over HTTP; `processor` replaces the one that sends there."""
+        # The SDK reads the sampling rate, and the headers to send, from its own OTEL_* variables.
         resource = Resource.create({SERVICE_NAME: "hookline", SERVICE_VERSION: VERSION})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))

@@ -17,8 +17,8 @@ def check_text(
     """Note what is wrong with a text: it is blank though `required`, has more than `longest` characters, or one that is
     not allowed: half of a surrogate pair, or a control character.
 
-    With `lines`, line ends and tabs are allowed. Without, so are none of the characters that turn the direction of the
-    text around them: U+202A to U+202E, U+2066 to U+2069.
+    With `lines`, line ends and tabs are allowed. Without, they are not, nor are the characters that turn the direction
+    of the text around them: U+202A to U+202E, U+2066 to U+2069.
     """
     if required and not any(_is_seen(character) for character in value):
         faults.add(FaultCode.REQUIRED, f"{what} must not be blank.", *field)
@@ -34,7 +34,7 @@ def is_clean(value: str) -> bool:
 
 
 def cleaned(value: str, longest: int) -> str:
-    """A stranger's text as far as it can be kept: without what `is_clean` forbids, and cut to `longest` characters."""
+    """A third party's text, made fit to be kept: without what `is_clean` forbids, and cut to `longest` characters."""
     kept = value if is_clean(value) else "".join(character for character in value if is_clean(character))
     return kept[:longest]
 

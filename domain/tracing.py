@@ -17,24 +17,24 @@ from domain.verdicts import Result
 class Tracer(Protocol):
     """Where spans go."""
 
-    # Whether it is worth while to make any.
+    # Whether any spans are sent.
     enabled: bool
 
     def operation(self, kind: str, field: str, request_id: str) -> AbstractContextManager[Callable[[set[str]], None]]:
-        """The span of one GraphQL operation, for a block; the block calls what it gets with the codes of its errors."""
+        """A span around one GraphQL operation. The block gets a function to call with the codes of its errors."""
 
     def current(self) -> str | None:
-        """The trace that is under way here, as in a W3C traceparent header."""
+        """The current trace, as in a W3C traceparent header; None if there is none."""
 
     def attempts(self, results: Sequence[Result]) -> None:
         """The spans of attempts that have ended."""
 
     def close(self) -> None:
-        """Send what waits."""
+        """Send the spans that wait; blocks until then."""
 
 
 class NoTraces:
-    """What stands in where no endpoint is set: it costs a call."""
+    """Used if no endpoint is set; each use costs only a call."""
 
     enabled = False
 
@@ -55,14 +55,14 @@ class NoTraces:
 
 
 def tracer(settings: Settings) -> Tracer:
-    """What these settings ask for. Raises Misconfigured where the packages are missing."""
+    """The tracer that these settings ask for. Raises Misconfigured if the packages for it are missing."""
     spans = _packages(settings)
     made: Tracer = spans.Spans(settings.traces_endpoint) if spans else NoTraces()
     return made
 
 
 def check(settings: Settings) -> None:
-    """Raises Misconfigured where traces are asked for and the packages are missing."""
+    """Raises Misconfigured if traces are asked for and the packages are missing."""
     _packages(settings)
 
 
@@ -70,7 +70,7 @@ def _packages(settings: Settings) -> Any:
     if not settings.traces_endpoint:
         return None
     try:
-        # By name, for the packages are optional, and importing them takes 130 ms that nobody else should wait for.
+        # By name: the packages are optional, and importing them takes 130 ms, which only those who use them should pay.
         return importlib.import_module("domain.spans")
     except ImportError as error:
         raise Misconfigured(

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-# A network that has not taken a post for that long will not take it soon.
+# A network that has not taken a post in this time will not take it soon.
 GIVE_UP_AFTER = timedelta(hours=24)
-# Counts tries whose worker died as well, so that a post that kills its worker comes to an end.
+# Includes tries whose worker died, so that a post that kills its worker comes to an end.
 MOST_TRIES = 60
 SHORTEST_WAIT = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(hours=1)
-# The longest that a network's own wish is followed.
+# The longest wait that a network may ask for.
 LONGEST_WAIT = timedelta(hours=24)
 
 
@@ -54,12 +54,12 @@ class Tries:
         return self.count >= MOST_TRIES or (self.since is not None and now - self.since >= GIVE_UP_AFTER)
 
     def deferred(self, now: datetime, wish: timedelta) -> "Tries":
-        """To be tried again after what the network wishes, but no sooner than a wait that doubles with each try."""
+        """To be tried again after the wait that the network asks for, but no sooner than one that doubles each time."""
         backoff = min(SHORTEST_WAIT * 2 ** min(self.count - 1, 20), LONGEST_BACKOFF)
         return replace(self, not_before=now + min(max(wish, backoff), LONGEST_WAIT))
 
     def renewed(self) -> "Tries":
-        """From the start again, by a person's wish; the memory stays, so that no second post is made."""
+        """From the start again, because a person asked; the memory stays, so that no second post is made."""
         return Tries(memory=self.memory)
 
 

@@ -1,6 +1,6 @@
 """Secrets at rest: AES-256-GCM, bound to the workspace, row and field that they belong to.
 
-A sealed value is: version (1 byte), key id (4), nonce (12), ciphertext and tag. Moved to another row it does not open.
+A sealed value is: version (1 byte), key id (4), nonce (12), ciphertext and tag. Moved to another row, it does not open.
 """
 
 import hashlib
@@ -59,16 +59,16 @@ class Vault:
 
     @property
     def newest_header(self) -> bytes:
-        """What every value begins with that the newest key has sealed."""
+        """The bytes that every value sealed with the newest key begins with."""
         return _VERSION + self._newest
 
     @property
     def has_old_keys(self) -> bool:
-        """Whether there are keys beside the newest."""
+        """Whether there are keys besides the newest."""
         return len(self._ciphers) > 1
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        """Whether this was sealed with a key other than the newest, which is about to go."""
+        """Whether this was sealed with a key other than the newest, one that is to be removed."""
         return not sealed.startswith(self.newest_header)
 
 

@@ -1,5 +1,5 @@
 """The version of this checkout; pyproject.toml reads it here."""
 
 VERSION = "0.1.0"
-# As whom we call receivers and networks.
+# Sent to receivers and networks as User-Agent.
 USER_AGENT = f"Hookline/{VERSION}"

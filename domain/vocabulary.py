@@ -37,7 +37,7 @@ class HttpMethod(StrEnum):
 
 
 class ContentType(StrEnum):
-    """How the document stands in the body; the value is the media type."""
+    """How the body carries the document; the value is the media type."""
 
     JSON = "application/json"
     FORM = "application/x-www-form-urlencoded"
@@ -116,7 +116,7 @@ class PostAccountStatus(StrEnum):
 
 
 class Unset(Enum):
-    """Tells what was left out of a change from what was set to null."""
+    """Distinguishes a field that was left out of a change from one that was set to null."""
 
     UNSET = "unset"
 

@@ -13,7 +13,7 @@ MOST_ATTEMPTS = 20
 
 
 def check_fields(faults: Faults, policy: AddressPolicy, given: Mapping[str, Any]) -> None:
-    """Note what is wrong with the values that are given; a value that is missing or None is not looked at."""
+    """Note what is wrong with the values that are given; a value that is missing or None is not checked."""
     if (name := given.get("name")) is not None:
         check_text(faults, name, "name", longest=LONGEST_NAME, what="The name")
     if (url := given.get("callback_url")) is not None:

@@ -9,7 +9,7 @@ from domain import database
 from domain.moments import EPOCH, ids_between
 from domain.tables import Delivery
 
-# What `read` looks at where nobody says since when.
+# The span of `read` if no start is given.
 STATS_SPAN = timedelta(days=30)
 
 
@@ -17,7 +17,8 @@ STATS_SPAN = timedelta(days=30)
 class Stats:
     """How the deliveries of one webhook fared.
 
-    `success_rate` is of those that succeeded or failed; times are those of answers, in milliseconds; None without any.
+    `success_rate` (0 to 1) counts those that succeeded or failed. Times are of attempts with an answer, in
+    milliseconds. Each is None without any.
     """
 
     deliveries: int = 0
@@ -34,7 +35,7 @@ class Stats:
 async def read(webhook_ids: list[int], since: datetime | None, until: datetime | None) -> dict[int, Stats]:
     """How the deliveries made from `since` until before `until` fared, for every webhook asked for.
 
-    Without `until`: until now; without `since`: the 30 days before. The caller sees to it that the ids are its own.
+    Without `until`: until now; without `since`: the 30 days before. The caller must check whose webhooks these are.
     Raises Unavailable.
     """
     until = until or datetime.now(UTC)

@@ -40,9 +40,9 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookChanges:
-    """What is to be different; UNSET stays as it is. None removes secret and headers, and is a fault elsewhere.
+    """What to change; UNSET leaves a field as it is. None removes secret and headers, and is a fault elsewhere.
 
-    In `headers` the value `(hidden)` keeps that of the secret header of this name.
+    In `headers`, the value `(hidden)` keeps the stored value of the secret header of that name.
     """
 
     name: str | Unset | None = UNSET
@@ -78,10 +78,10 @@ async def create(unit: Unit, new: NewWebhook) -> tuple[Webhook, str | None]:
 
 
 async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhook:
-    """Change what is given. But for secret and headers, a value that it has already changes nothing.
+    """Change what is given. Except for secret and headers, a value that the webhook already has changes nothing.
 
-    Switching it on again, or giving it another URL, forgets that its endpoint was failing, and what waits to be tried
-    again is due at once. What the receiver put off by Retry-After stays so, unless the URL is another. Raises Refused
+    Switching it on again, or changing its URL, forgets that its endpoint was failing, and makes what waits to be tried
+    again due at once. What the receiver put off by Retry-After keeps its time, unless the URL changes. Raises Refused
     with all that is wrong.
     """
     webhook = await _locked(unit, webhook_id)
@@ -94,7 +94,7 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
     touched = _apply(unit.domain.vault, webhook, changed)
     if wakes or moves:
         touched |= _forget_failures(webhook, wakes)
-        # Another receiver has asked for no time.
+        # Another receiver has not asked for any wait.
         await owed.make_due(webhook.id, asked_for_too=moves)
     if touched:
         await webhook.save(update_fields=[*touched, "updated_at"])
@@ -105,7 +105,8 @@ async def update(unit: Unit, webhook_id: int, changes: WebhookChanges) -> Webhoo
 async def delete(unit: Unit, webhook_id: int) -> None:
     """Delete a webhook and wipe its secrets; its log stays. Raises Refused (NOT_FOUND).
 
-    What waits for it is cancelled: 5,000 deliveries with it, of more the database loop cancels as many each second.
+    What waits for it is cancelled: 5,000 deliveries at once. If there are more, the database loop cancels as many each
+    second.
     """
     webhook = await _locked(unit, webhook_id)
     webhook.deleted_at = datetime.now(UTC)
@@ -120,9 +121,9 @@ async def delete(unit: Unit, webhook_id: int) -> None:
 async def rotate_secret(
     unit: Unit, webhook_id: int, secret: str | None, overlap: timedelta, now: datetime | None = None
 ) -> tuple[Webhook, str]:
-    """Sign with another secret (a generated one, where none is given); the old one signs beside it for `overlap`.
+    """Sign with another secret (a generated one if none is given); the old one also signs for `overlap`.
 
-    A third secret drops the first. The one that it has already changes nothing, so that a client may ask again.
+    A third secret drops the first. Giving the current secret changes nothing, so that a client may ask again.
     Returns the webhook and its new secret. Raises Refused with all that is wrong: the overlap is from 0 to 7 days.
     """
     webhook = await _locked(unit, webhook_id)
@@ -133,7 +134,7 @@ async def rotate_secret(
         faults.add(FaultCode.OUT_OF_RANGE, "The old secret may stay for 0 to 604,800 seconds.", "overlap_seconds")
     faults.raise_if_any()
     current = None
-    # One that no key opens has signed nothing since.
+    # A secret that no key opens no longer signs anything, so it needs no overlap.
     with suppress(CannotOpen):
         current = _open(unit.domain.vault, webhook, "sealed_secret")
     if secret is not None and secret == current:
@@ -163,9 +164,9 @@ async def test(unit: Unit, webhook_id: int, event_type: EventType) -> Delivery:
 
 
 def opened_headers(vault: Vault, webhook: Webhook) -> Headers:
-    """The webhook's own headers as they are sent; whoever shows them hides the secret ones (`request.hide`).
+    """The webhook's own headers as they are sent; code that shows them must hide the secret ones (`request.hide`).
 
-    None where no key opens them: a list of webhooks must not break at the one that has to be given them anew.
+    Empty if no key opens them: a list of webhooks must not break at one whose headers have to be set again.
     """
     text = None
     with suppress(CannotOpen):
@@ -184,7 +185,7 @@ async def _check_new(unit: Unit, new: NewWebhook) -> None:
     check_fields(faults, unit.domain.policy, {each.name: getattr(new, each.name) for each in fields(new)})
     if new.secret is not None and new.generate_secret:
         faults.add(FaultCode.INVALID, "Give a secret or have one generated, not both.", "generate_secret")
-    # Whoever makes another webhook of this workspace at the same time waits here, so that the count holds.
+    # A concurrent creation in the same workspace waits here, so that the count holds.
     await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
     if await Webhook.filter(workspace_id=unit.workspace.id, deleted_at=None).count() >= MOST_WEBHOOKS:
         faults.add(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_WEBHOOKS:,} webhooks.")
@@ -201,7 +202,7 @@ def _check_changes(policy: AddressPolicy, given: Mapping[str, Any]) -> None:
 
 
 def _changed(webhook: Webhook, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given and not so already, as its columns hold it. What is sealed counts: the key of it may be lost."""
+    """The given values that differ, as the columns hold them. Sealed ones always count: their key may be lost."""
     held = dict(given)
     if "name" in held:
         held["name"] = held["name"].strip()
@@ -236,7 +237,7 @@ def _apply(vault: Vault, webhook: Webhook, changed: Mapping[str, Any]) -> set[st
         match name:
             case "secret":
                 webhook.sealed_secret = _seal(vault, webhook, "sealed_secret", value)
-                # Whoever sets a secret outright wants the old one to be worthless; a rotation lets both sign.
+                # Setting a secret outright makes the old one worthless at once; a rotation lets both sign.
                 webhook.sealed_previous_secret = webhook.previous_secret_until = None
                 touched |= {"sealed_secret", "sealed_previous_secret", "previous_secret_until"}
             case "headers":

@@ -1,7 +1,8 @@
 """Workspaces and the tokens that open them.
 
 A token is "hl_", 256 random bits in base 62, and a checksum, so that junk is refused without the database, and scanners
-for leaked secrets can tell a real one. Only its SHA-256 digest is kept: the entropy is in the token, not in a salt.
+for leaked secrets can recognise a real one. Only its SHA-256 digest is kept, without a salt: the token itself has
+enough entropy.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ PREFIX = "hl_"
 SHOWN_CHARACTERS = 9
 RANDOM_BYTES = 32
 LAST_USE_PRECISION = timedelta(minutes=1)
-# An admin token that ends sooner is none to fall back on: somebody must come to make another one with it.
+# An admin token that expires sooner is no fallback: a person needs time to make another one with it.
 TIME_TO_MAKE_ANOTHER = timedelta(hours=1)
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -43,7 +44,7 @@ _RANKS = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2}
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a person asks for; a token without an end where expires_at is None."""
+    """What a person asks for; the token never expires if `expires_at` is None."""
 
     name: str
     role: Role
@@ -51,7 +52,7 @@ class NewToken:
 
 
 async def authenticate(secret: str, now: datetime) -> Actor:
-    """Whose token this is. Two indexed queries, and once a minute an update; none for junk.
+    """Whose token this is. Two indexed queries, and once a minute an update; no query for junk.
 
     Raises Unauthenticated and Unavailable.
     """
@@ -63,14 +64,14 @@ async def authenticate(secret: str, now: datetime) -> Actor:
         raise Unauthenticated
     token = tokens[0]
     if token.last_used_at is None or token.last_used_at <= now - LAST_USE_PRECISION:
-        # While a standby answers, whoever only reads is not kept out over this.
+        # While a standby answers, this fails, but clients that only read must not be kept out.
         with suppress(Unavailable):
             await rows("UPDATE token SET last_used_at = $2 WHERE id = $1", token.id, now)
             token.last_used_at = now
     return Actor(workspace=workspaces[0], token=token, role=token.role)
 
 
-# Tortoise makes half a millisecond more of it, and whoever asks less than once a second is looked up each time.
+# Through Tortoise it takes half a millisecond more, and a client that asks less than once a second needs it each time.
 _OPENS = """
 SELECT * FROM token WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
 """
@@ -78,7 +79,7 @@ _OPENED = "SELECT * FROM workspace WHERE id = $1"
 
 
 def require(actor: Actor, role: Role) -> None:
-    """Raises Forbidden where the actor may do less than `role` may."""
+    """Raises Forbidden if the actor may do less than `role` may."""
     if _RANKS[actor.role] < _RANKS[role]:
         raise Forbidden(f"This needs a token with the role {role.name}; yours is {actor.role.name}.")
 
@@ -90,12 +91,12 @@ async def valid_tokens(token_ids: Iterable[int], now: datetime) -> set[int]:
 
 
 async def create(name: str) -> Workspace:
-    """Make a workspace. Raises Refused where the name is blank, too long, or taken (the command line goes by it)."""
+    """Make a workspace. Raises Refused if the name is blank, too long, or taken (commands find workspaces by name)."""
     faults = Faults()
     check_text(faults, name, "name", longest=LONGEST_NAME, what="The name")
     faults.raise_if_any()
     async with transaction():
-        # Names have no unique index; whoever makes one at the same time waits here.
+        # Names have no unique index; a concurrent creation waits here.
         await rows("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
         if await Workspace.exists(name=name.strip()):
             faults.add(FaultCode.TAKEN, "There is a workspace of that name already.", "name")
@@ -110,13 +111,13 @@ async def find(name: str) -> Workspace:
 
 
 async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -> tuple[Token, str]:
-    """Make a token; returns it with its secret, which nobody can read again. Raises Refused with all that is wrong."""
+    """Make a token; returns it with its secret, which cannot be read again. Raises Refused with all that is wrong."""
     now = now or datetime.now(UTC)
     faults = Faults()
     check_text(faults, new.name, "name", longest=LONGEST_NAME, what="The name")
     if new.expires_at is not None and new.expires_at <= now:
         faults.add(FaultCode.OUT_OF_RANGE, "The token would have expired already.", "expires_at")
-    # Whoever makes another token of this workspace at the same time waits here, so that the count holds.
+    # A concurrent creation in the same workspace waits here, so that the count holds.
     await Workspace.filter(id=unit.workspace.id).select_for_update(no_key=True)
     if await Token.filter(_valid(now), workspace_id=unit.workspace.id).count() >= MOST_TOKENS:
         faults.add(FaultCode.LIMIT_REACHED, f"A workspace may have {MOST_TOKENS:,} valid tokens; revoke one first.")
@@ -137,11 +138,11 @@ async def create_token(unit: Unit, new: NewToken, now: datetime | None = None) -
 async def revoke_token(unit: Unit, token_id: int, now: datetime | None = None) -> Token:
     """Make a token useless from now on; revoking it again changes nothing. Tokens may revoke themselves.
 
-    Raises Refused for an unknown id, and for a valid admin token where no other one lasts TIME_TO_MAKE_ANOTHER: nobody
-    could make another one.
+    Raises Refused for an unknown id, and for a valid admin token if no other one lasts TIME_TO_MAKE_ANOTHER: otherwise
+    no one could make another one.
     """
     now = now or datetime.now(UTC)
-    # All tokens that could be the last one are locked, in one order: two revocations cannot pass each other.
+    # All tokens that could be the last one are locked, in one order: concurrent revocations wait for each other.
     unrevoked = Token.filter(workspace_id=unit.workspace.id, revoked_at=None)
     locked = await unrevoked.select_for_update(no_key=True).order_by("id")
     token = next((each for each in locked if each.id == token_id), None)
@@ -163,7 +164,7 @@ async def _revoked_before(unit: Unit, token_id: int) -> Token:
 
 
 def _opens_all(token: Token, at: datetime) -> bool:
-    """Whether this is an admin token that is still good at that time, unless it is revoked."""
+    """Whether this is an admin token that will not have expired by then. Whether it is revoked does not matter."""
     return token.role is Role.ADMIN and (token.expires_at is None or token.expires_at > at)
 
 
