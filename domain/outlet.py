@@ -31,8 +31,7 @@ CHANGES_PER_CALL = 500
 FURTHEST_HINT = timedelta(hours=1)
 CLOSE_SECONDS = 2
 
-# A delivery is settled once the stream has its last change and no other has come since. Its row in `unsettled` is then
-# deleted.
+# A delivery is settled, and its row here deleted, once the stream has its last change and no other has come since.
 # A waiting delivery is locked first: a claim in progress relies on that row, and without it nothing watches its lease.
 # Rows locked by others are skipped: two processes that settle the same deliveries would deadlock.
 # Lateral, with a limit: a plan made while the tables were empty is kept, and would join each row with a whole table.
@@ -92,13 +91,13 @@ class Outlet:
         self._notice()
 
     def deliver(self, owed: Iterable[Owed], at: datetime | None = None) -> None:
-        """Hint at deliveries that are due now, or `at` that time."""
+        """Hint to workers that deliveries are due now, or `at` that time."""
         if _is_near(at):
             self._owed.setdefault(_by_the_second(at), []).extend(owed)
             self._notice()
 
     def publish(self, post_id: int, at: datetime | None = None) -> None:
-        """Hint at a post that is due now, or `at` that time."""
+        """Hint to workers that a post is due now, or `at` that time."""
         if _is_near(at):
             self._posts.append((post_id, at))
             self._notice()

@@ -27,7 +27,7 @@ async def due_webhooks(limit: int) -> Sequence[Row]:
 
 
 async def make_due(webhook_id: int, *, asked_for_too: bool) -> None:
-    """Make waiting deliveries due now; those that the receiver put off by Retry-After only if `asked_for_too`.
+    """Make a webhook's waiting deliveries due now; those put off by Retry-After only if `asked_for_too`.
 
     At most MOST_MADE_DUE of them, in the order of their due times; the others keep theirs.
     """
@@ -51,7 +51,7 @@ async def take_probes(limit: int, lease: timedelta) -> Sequence[Row]:
 async def due_posts(limit: int, now: datetime | None = None) -> dict[int, int]:
     """Due posts that no worker holds, with their workspaces.
 
-    Workspaces take turns: the longest due post of each comes before a second one of any.
+    Workspaces take turns: the post that is due longest in each comes before a second one of any.
     """
     found = await rows(_DUE_POSTS, limit, now or await database.now())
     return {row["id"]: row["workspace_id"] for row in found}

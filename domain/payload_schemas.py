@@ -1,4 +1,4 @@
-"""The shapes of payloads, as JSON Schema 2020-12, and strict: what is not named does not occur."""
+"""The shapes of payloads, as strict JSON Schema 2020-12: what is not named does not occur."""
 
 from typing import Any
 

@@ -142,7 +142,7 @@ def _version(account_id: int, body: str) -> dict[str, Any]:
 def _carriable(value: Any) -> Any:
     match value:
         case str():
-            # Two halves that belong together become the character that they mean.
+            # Two halves that form a pair become the character that they encode.
             return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         case dict():
             return {_carriable(key): _carriable(member) for key, member in value.items()}

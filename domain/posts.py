@@ -90,8 +90,8 @@ async def create(unit: Unit, new: NewPost) -> Post:
 async def update(unit: Unit, post_id: int, changes: PostChanges) -> Post:
     """Change a draft or a scheduled post. Raises Refused.
 
-    Other content is post.updated, another time is post.scheduled, and both are both. Making it a draft is post.updated.
-    A change to what it already is records no event.
+    New content records post.updated, a new time post.scheduled, and both record both. Making the post a draft records
+    post.updated. If nothing changes, nothing is recorded.
     """
     post = await _changeable(unit, post_id)
     entries = await entries_of(post)

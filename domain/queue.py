@@ -25,7 +25,8 @@ DELIVER = "deliver"
 PUBLISH = "publish"
 # One arq job costs as much as sending two deliveries, whatever it carries.
 IDS_PER_JOB = 100
-# What nobody has taken for so long, the database loop has found. While no worker runs, hints would fill Redis in hours.
+# Hints that no worker has taken for this long are dropped: the database loop has found what they are about. While no
+# worker runs, hints would fill Redis in hours.
 STALE_SECONDS = 60
 LONGEST_NUMBER = 9
 CONNECT_SECONDS = 0.5
@@ -40,7 +41,7 @@ URL = Form(
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a worker must know to find a delivery a place, before it asks the database for it."""
+    """What a worker must know to find a place for a delivery, before it reads it from the database."""
 
     delivery_id: int
     webhook_id: int
@@ -72,9 +73,9 @@ def redis_settings(url: str) -> RedisSettings:
 
 
 def connect(url: str, answer_seconds: float | None = None) -> ArqRedis:
-    """A client that connects when it is first used, and gives up soon: nobody waits for Redis.
+    """A client that connects when it is first used, and gives up soon, so that no caller waits long for Redis.
 
-    `answer_seconds` bounds each answer; a read that blocks waits longer. Raises Misconfigured.
+    `answer_seconds` bounds the wait for each answer; a blocking read needs a longer one. Raises Misconfigured.
     """
     found = redis_settings(url)
     place: dict[str, Any] = (
@@ -92,7 +93,7 @@ def connect(url: str, answer_seconds: float | None = None) -> ArqRedis:
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
         default_queue_name=QUEUE_NAME,
-        # As long as a job may stand in the queue.
+        # As long as a job may stay in the queue.
         expires_extra_ms=2 * STALE_SECONDS * 1000,
     )
     if found.ssl:
@@ -102,7 +103,7 @@ def connect(url: str, answer_seconds: float | None = None) -> ArqRedis:
 
 
 class _Checked(SSLConnection):
-    """redis-py's, but that it makes no context of its own: for each connection that stops the loop for 45 ms."""
+    """redis-py's, but with a shared TLS context: making one for each connection stops the event loop for 45 ms."""
 
     def __init__(self, trusting: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
@@ -115,7 +116,7 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
 
 
 class Queue:
-    """Enqueuing. Every call raises what redis-py raises where Redis is out of reach."""
+    """Enqueuing. Every call raises what redis-py raises if Redis is out of reach."""
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
@@ -139,7 +140,7 @@ class Queue:
         await self._redis.enqueue_job(PUBLISH, post_id, _defer_until=_to_come(at))
 
     async def forget_stale(self) -> None:
-        """Forget what nobody has taken for long, now and then."""
+        """Remove hints that no worker has taken for STALE_SECONDS; does so once in that time, at most."""
         if monotonic() < self._tidied_at + STALE_SECONDS:
             return
         self._tidied_at = monotonic()
@@ -147,8 +148,8 @@ class Queue:
 
 
 def _to_come(at: datetime | None) -> datetime | None:
-    # By a clock that is ahead of the database's, what is due soon may be long past: arq has its job expire before it is
-    # made, and Redis refuses that.
+    # If this clock is ahead of the database's, a time that is yet to come may be long past here. arq would give the job
+    # a negative time to live, which Redis refuses.
     return at if at is not None and at > datetime.now(UTC) else None
 
 

@@ -68,7 +68,7 @@ class _Shape(NamedTuple):
 
     columns: frozenset[str]
     conversions: list[tuple[str, Conversion]]
-    # What a Tortoise model knows of itself.
+    # What Tortoise itself notes in a row that it has read.
     known: dict[str, Any]
 
 

@@ -21,20 +21,20 @@ Headers = tuple[tuple[str, str], ...]
 MOST_HEADERS = 20
 LONGEST_NAME = 100
 LONGEST_VALUE = 1024
-# Of a callback URL, and of what the log keeps of it.
+# Characters of a callback URL, and of what the log keeps of it.
 LONGEST_URL = 2048
-# A document of so many characters is encoded once for all that get it next.
+# A document of this many characters is encoded once, and shared by all deliveries that follow.
 LARGE = 32 * 1024
 HIDDEN = "(hidden)"
-# A secret that comes back in an answer is hidden from this length on; hiding shorter ones would garble the answer.
+# Secrets of this length or more are hidden if an answer repeats them; hiding shorter ones would garble the answer.
 SHORTEST_HIDDEN = 4
 
-# Of one connection, not of the request (RFC 9110, section 7.6.1), or about where a message ends.
+# These belong to a connection and not to a request (RFC 9110, section 7.6.1), or decide how a message is framed.
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
 _FRAMING = {"content-length", "content-encoding", "expect", "accept-encoding"}
-# Would pretend that the request came from elsewhere, or to another host.
+# These would pretend that the request came from elsewhere, or went to another host.
 _ORIGIN = {"host", "cookie", "forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
-# What cloud machines want to see before they hand out their credentials.
+# Metadata services of cloud machines want to see these before they hand out credentials.
 _METADATA = {"metadata", "metadata-flavor", "metadata-token", "x-metadata-token", "x-google-metadata-request"}
 # Ours, as `build` spells them.
 _OURS = frozenset({
@@ -44,7 +44,7 @@ _OURS = frozenset({
 _RESERVED = frozenset(_HOP_BY_HOP | _FRAMING | _ORIGIN | _METADATA | {name.lower() for name in _OURS})
 _RESERVED_PREFIXES = ("proxy-", "x-forwarded-", "x-aws-ec2-metadata-", "x-hookline-", "webhook-")
 
-# What quote_plus makes of each byte: asking it for whole documents takes twice as long.
+# What quote_plus makes of each byte: calling it with whole documents takes twice as long.
 _FORM = [quote_plus(bytes([byte])) for byte in range(256)]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -86,7 +86,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """A request as it goes out; what the connection needs (Host, Content-Length) is the sender's."""
+    """A request as it goes out; the sender adds what the connection needs (Host, Content-Length)."""
 
     url: str
     method: HttpMethod
@@ -127,8 +127,8 @@ def _encoded(document: str, content_type: ContentType) -> bytes:
     return document.encode()
 
 
-# An event may have a thousand webhooks, whose bodies are in flight together: each would be a copy, and a form of 500 kB
-# takes 50 ms to write.
+# An event may have a thousand webhooks, whose bodies are in flight together. Without this, each would be a copy, and
+# encoding a form of 500 kB takes 50 ms.
 _encoded_once = lru_cache(maxsize=2)(_encoded)
 
 
@@ -138,7 +138,7 @@ def visible_url(request: OutgoingRequest) -> str:
         url = str(URL(request.url).with_fragment(None))
     except ValueError:
         return request.url  # it goes nowhere
-    # %-encoded it may have become longer than the log has room for.
+    # Percent-encoding may have made it longer than the log has room for.
     return url[:LONGEST_URL]
 
 
@@ -148,20 +148,23 @@ def visible_headers(request: OutgoingRequest) -> list[tuple[str, str]]:
 
 
 def hidden_values(request: OutgoingRequest) -> list[str]:
-    """What `visible_headers` hides, as a receiver may send it back; the longest first, so that none stays in part."""
+    """The values that `visible_headers` hides, in every spelling that a receiver may send back.
+
+    The longest come first, so that no part of one stays visible.
+    """
     hidden = [value for name, value in request.headers if name not in _OURS and hide(name, value) != value]
-    # Also without its scheme.
+    # Also without a scheme such as Bearer.
     parts = {part for value in hidden for part in (value, value.rpartition(" ")[2]) if len(part) >= SHORTEST_HIDDEN}
     return sorted({spelling for part in parts for spelling in _spellings(part)}, key=len, reverse=True)
 
 
 def hide(name: str, value: str) -> str:
-    """The value of a person's own header, or a stand-in where its name or its value sounds secret."""
+    """The value of a person's own header, or a stand-in if its name or its value sounds secret."""
     return HIDDEN if _sounds_secret(name) or _SECRET_VALUE.match(value) else value
 
 
 def keep_hidden(headers: Headers, stored: Headers) -> Headers:
-    """These headers, with the stored value wherever a reader of the stored ones sends back what `hide` showed."""
+    """These headers, with the stored value wherever a client sends back the stand-in that `hide` showed."""
     secrets = {name.lower(): value for name, value in stored if hide(name, value) == HIDDEN}
     return tuple((name, secrets.get(name.lower(), value) if value == HIDDEN else value) for name, value in headers)
 
@@ -169,7 +172,7 @@ def keep_hidden(headers: Headers, stored: Headers) -> Headers:
 def _spellings(value: str) -> Iterator[str]:
     yield value
     yield (escaped := json.dumps(value)[1:-1])
-    # PHP escapes slashes too, Go and Rails what means something in HTML.
+    # PHP also escapes slashes; Go and Rails escape what has a meaning in HTML.
     yield escaped.replace("/", "\\/")
     yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)
 
@@ -230,7 +233,7 @@ def _check_value(value: str, path: tuple[str, ...]) -> list[Fault]:
 
 @lru_cache(maxsize=1024)
 def _is_reserved(name: str) -> bool:
-    # CGI, and PHP with it, knows no difference between X_Signature and X-Signature (RFC 3875, section 4.1.18).
+    # CGI, and so PHP, does not distinguish X_Signature from X-Signature (RFC 3875, section 4.1.18).
     lower = name.lower().replace("_", "-")
     return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
 

@@ -1,4 +1,4 @@
-"""The unit of work: one transaction, and what leaves after it."""
+"""The unit of work: one transaction, and what is sent after it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
