@@ -16,9 +16,9 @@ log = structlog.get_logger(__name__)
 async def deliver(
     ctx: dict[str, Any], delivery_ids: Sequence[int], webhook_ids: Sequence[int], workspace_ids: Sequence[int]
 ) -> None:
-    """One attempt of each delivery that is still owed and finds a place; returns when they have begun.
+    """Make one attempt of each delivery that is still owed and gets a place; returns when the attempts have begun.
 
-    Raises ValueError where a stranger wrote the job: what is no id would stay with its lane, in the way of the others.
+    Raises ValueError if a stranger wrote the job: a value that is no id would stay in its lane and block the others.
     """
     engine: Engine = ctx["engine"]
     owed = [Owed(*ids) for ids in zip(delivery_ids, webhook_ids, workspace_ids, strict=True)]
@@ -27,5 +27,5 @@ async def deliver(
     try:
         await engine.deliver(owed)
     except Unavailable as error:
-        # A hint is only a hint: the loop finds them when the database is back.
+        # A hint is only a hint: the database loop finds them when the database is back.
         log.warning("deliver.database_away", error=reason_of(error), deliveries=len(delivery_ids))

@@ -62,20 +62,20 @@ class Engine:
         self._closing = True
         await end(self._filling)
         deadline = monotonic() + self._domain.settings.shutdown_deadline.total_seconds()
-        # Claims that end begin attempts.
+        # A claim that ends begins attempts, so there may be more to wait for.
         while self._in_flight and monotonic() < deadline:
             await asyncio.wait(set(self._in_flight), timeout=deadline - monotonic())
         await end(*self._in_flight)
 
     async def deliver(self, owed: Sequence[Owed]) -> None:
-        """One attempt of each of these that is still owed and finds a place; the others stay in the database."""
+        """Make one attempt of each of these that is still owed and gets a place; the others stay in the database."""
         admitted = self.lanes.admit(owed) if not self._closing else []
         if admitted:
             claiming = deliveries.claim([item.delivery_id for item in admitted], self._lease)
             await self._begin(claiming, [Room(item.webhook_id, 1) for item in admitted], by="hint")
 
     async def probe(self, webhooks: Sequence[tuple[int, int]]) -> None:
-        """One attempt to each of these endpoints whose circuit is open, to see whether it is back."""
+        """Send one delivery to each of these endpoints, whose circuits are open, to see whether they are back."""
         rooms = self.lanes.seat_probes(webhooks) if not self._closing else []
         if rooms:
             await self._begin(deliveries.claim_for(rooms, self._lease), rooms, by="probe")
@@ -90,12 +90,12 @@ class Engine:
             except Unavailable:
                 await asyncio.sleep(AWAY_SECONDS)
             except Exception:
-                # Whatever it is, nobody else fills the places of this worker.
+                # Nothing else fills this worker's places, so this loop survives every error.
                 log.exception("engine.fill_broke")
                 await asyncio.sleep(AWAY_SECONDS)
 
     async def _fill(self) -> None:
-        """Fill the free places with what is due for the webhooks that wait for one."""
+        """Fill the free places with what is due for the hungry webhooks."""
         rooms = self.lanes.seat_hungry()
         if not rooms:
             return
@@ -106,8 +106,8 @@ class Engine:
                 self.lanes.sated(room.webhook_id)
 
     async def _begin(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
-        """Start an attempt for each row that the claim yields; places that it leaves empty are given back."""
-        # Whoever asks may be cancelled, as when the worker stops. The claim is not: nobody would send its rows.
+        """Start an attempt for each row that the claim yields, and give back the places that it leaves empty."""
+        # The caller may be cancelled, as when the worker stops. The claim must not be: nothing would send its rows.
         return await asyncio.shield(self._spawn(self._claim(claiming, rooms, by)))
 
     async def _claim(self, claiming: Awaitable[Sequence[Row]], rooms: Sequence[Room], by: str) -> Sequence[Row]:
@@ -123,13 +123,13 @@ class Engine:
         return claimed
 
     def _give_back(self, rooms: Sequence[Room], claimed: Sequence[Row]) -> None:
-        """Give back the places that were taken for more than was claimed."""
+        """Give back the places that the claim did not fill."""
         empty = Counter(room.webhook_id for room in rooms for _ in range(room.places))
         for row in claimed:
             if empty[row["webhook_id"]]:
                 empty[row["webhook_id"]] -= 1
             else:
-                # A hint that names another webhook than its delivery has: a stranger wrote it.
+                # The hint named another webhook than the delivery's: a stranger wrote it.
                 self.lanes.squeeze_in(row["webhook_id"], row["workspace_id"])
         for webhook_id, places in empty.items():
             if places:
@@ -147,7 +147,8 @@ class Engine:
         try:
             request, outcome = await self._send(claimed)
         except Exception:
-            # Ours, not the receiver's. The lease runs out and the attempt is logged as interrupted, so it ends.
+            # Our fault, not the receiver's. When the lease runs out, the attempt is logged as interrupted. Only so many
+            # interruptions are allowed, so the delivery ends.
             log.exception("attempt.broke", delivery=str(claimed["uuid"]))
         else:
             self.lanes.learn(webhook_id, outcome.kind)
@@ -165,6 +166,6 @@ class Engine:
 
 
 def _unsent(claimed: Row, sentence: str) -> tuple[OutgoingRequest, Outcome]:
-    """An attempt that this machine could not even begin; it costs none."""
+    """An attempt that this machine could not even begin; it does not count toward the delivery's attempts."""
     request = OutgoingRequest(claimed["callback_url"], HttpMethod(claimed["method"]), (), b"")
     return request, Failed(AttemptOutcome.INTERRUPTED, sentence, timedelta(0))

@@ -1,6 +1,6 @@
-"""A worker's own port: /healthz, /readyz and /metrics, for whoever watches over it.
+"""A worker's own port, for monitoring: /healthz, /readyz and /metrics.
 
-It answers from the same loop as everything else, so an answer says that the loop turns.
+It is served by the same event loop as everything else, so any answer shows that this loop runs.
 """
 
 import logging
@@ -18,8 +18,8 @@ from domain.listening import listener
 from domain.settings import Settings
 from workers import metrics
 
-# The database loop takes its steps each second. Where the database has fallen silent each of them takes 70 s:
-# half of it until the statement is given up, half until its cancelling is. So a whole round is no measure.
+# The database loop takes its steps every second. If the database falls silent, each step takes 70 s: half of that until
+# the statement is given up, half until its cancellation is. So this is measured from the last step, not the last round.
 ALIVE_SECONDS = 90.0
 READY_SECONDS = 15.0
 
@@ -34,7 +34,7 @@ class Pulse:
 
     @classmethod
     def begun(cls) -> "Pulse":
-        """Of a worker that has just started."""
+        """The pulse of a worker that has just started."""
         return cls(monotonic())
 
     def turn(self) -> None:
@@ -42,23 +42,23 @@ class Pulse:
         self.turned_at = monotonic()
 
     def beat(self, *, answered: bool) -> None:
-        """The loop has come round."""
+        """A round of all steps has ended."""
         self.turn()
         if answered:
             self.answered_at = self.turned_at
 
     def is_alive(self, now: float) -> bool:
-        """Whether the loop turns at all, database or not."""
+        """Whether the loop runs at all, with or without the database."""
         return now - self.turned_at < ALIVE_SECONDS
 
     def is_ready(self, now: float) -> bool:
-        """Whether it delivers: the database has answered lately and nobody told us to stop."""
+        """Whether it delivers: the database has answered lately, and the worker is not stopping."""
         return not self.stopping and self.answered_at is not None and now - self.answered_at < READY_SECONDS
 
 
 @asynccontextmanager
 async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
-    """Serves for as long as the block lasts; nothing where no port is set. Raises Misconfigured where it is taken."""
+    """Serves for as long as the block lasts, if a port is set. Raises Misconfigured if the port is taken."""
     if not settings.metrics_port:
         yield
         return
@@ -73,7 +73,7 @@ async def served(settings: Settings, pulse: Pulse) -> AsyncIterator[None]:
 
 
 def _is_ours(line: logging.LogRecord) -> bool:
-    # Whoever looks through ports sends anything: aiohttp answers with 400, and tells of most of it as an error.
+    # Port scanners send anything. aiohttp answers with 400, but logs most of it as an error.
     return not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 

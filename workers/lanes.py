@@ -1,8 +1,8 @@
-"""Lanes: who may send how much at once, so that one slow receiver harms nobody else.
+"""Lanes: how much each webhook may send at once, so that one slow receiver does not hold up the others.
 
 Each webhook has a lane. Its width grows with each success and halves when the endpoint cannot be reached, so an
-endpoint that hangs soon holds one place. All lanes together have a fixed number of places; where those are scarce,
-workspaces take turns. What finds no place stays in the database, unclaimed, and its lane is remembered as hungry.
+endpoint that hangs soon holds one place. All lanes together have a fixed number of places; if those are scarce,
+workspaces take turns. A delivery that gets no place stays in the database, unclaimed, and its lane becomes hungry.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from domain.vocabulary import AttemptOutcome
 FIRST_WIDTH = 10
 # How many places a lane takes before the next workspace has its turn.
 TURN = 10
-# Where less than this share of the places is free, a lane may hold fewer, and far fewer the scarcer they are: hundreds
-# of endpoints that hang must not take the last places from those that answer.
+# If less than this share of the places is free, each lane may hold fewer, down to one as places run out: hundreds of
+# endpoints that hang must not take the last places from those that answer.
 SCARCE = 0.5
-# So many lanes are kept at most, for webhooks come and go.
+# Above this many lanes, every idle one is forgotten, even a narrowed one: webhooks come and go.
 MOST_REMEMBERED = 10_000
 
 
@@ -32,7 +32,7 @@ class Lane:
     workspace_id: int
     width: int
     taken: int = 0
-    # Whether it was made hungry since the database was last asked what is due for it.
+    # Whether it became hungry again after the database was last asked what is due for it.
     hungry_again: bool = False
 
 
@@ -45,13 +45,13 @@ class Lanes:
         self._free = places
         self._widest = widest
         self._lanes: dict[int, Lane] = {}
-        # Lanes with more to do than they had room for, by workspace; the first in each is next.
+        # Lanes with more to do than they had room for, by workspace, each workspace's in the order of their turns.
         self._hungry: dict[int, dict[int, Lane]] = {}
         self.room_for_hungry = asyncio.Event()
 
     @property
     def free(self) -> int:
-        """Places that nobody holds."""
+        """How many places are free; negative if more were squeezed in than there are."""
         return self._free
 
     @property
@@ -60,7 +60,7 @@ class Lanes:
         return len(self._lanes)
 
     def admit(self, owed: Iterable[Owed]) -> list[Owed]:
-        """Take places for as many of these as there is room; the lanes of the others are hungry."""
+        """Take places for as many of these as there is room; the lanes of the others become hungry."""
         admitted = []
         for item in owed:
             lane = self._lane(item.webhook_id, item.workspace_id)
@@ -71,7 +71,7 @@ class Lanes:
         return admitted
 
     def squeeze_in(self, webhook_id: int, workspace_id: int) -> None:
-        """Take a place for what comes without one, whether or not there is any."""
+        """Take a place for a delivery that was claimed without one, even if none is free."""
         self._lane(webhook_id, workspace_id).taken += 1
         self._free -= 1
 
@@ -98,7 +98,7 @@ class Lanes:
         self.room_for_hungry.set()
 
     def seat_hungry(self) -> list[Room]:
-        """Take places for hungry lanes, workspace by workspace in turn, and tell which."""
+        """Take places for hungry lanes, with the workspaces in turn; returns what each webhook got."""
         rooms: dict[int, Room] = {}
         found = True
         while found and self._free:
@@ -107,14 +107,14 @@ class Lanes:
                 room = self._seat_one_of(workspace_id)
                 if room:
                     found = True
-                    # Behind the others, in the next call too: where places come free one by one, each call gives one.
+                    # To the end of the row, for the next call too: places may come free one by one, one for each call.
                     self._hungry[workspace_id] = self._hungry.pop(workspace_id)
                     before = rooms.get(room.webhook_id)
                     rooms[room.webhook_id] = Room(room.webhook_id, room.places + (before.places if before else 0))
         return list(rooms.values())
 
     def sated(self, webhook_id: int) -> None:
-        """The database had no more due for this webhook: its lane is hungry no longer, but for what came meanwhile."""
+        """The database had no more due for this webhook: its lane is sated, unless it became hungry again meanwhile."""
         lane = self._lanes.get(webhook_id)
         if lane is not None and not lane.hungry_again:
             waiting = self._hungry.get(lane.workspace_id, {})
@@ -124,7 +124,7 @@ class Lanes:
             self._forget_if_idle(lane)
 
     def seat_probes(self, webhooks: Sequence[tuple[int, int]]) -> list[Room]:
-        """Take one place for each of these (webhook_id, workspace_id), as far as there are any."""
+        """Take one place for each of these (webhook_id, workspace_id), as far as there is room."""
         return [
             Room(webhook_id, 1, probe=True)
             for webhook_id, workspace_id in webhooks
@@ -132,7 +132,7 @@ class Lanes:
         ]
 
     def _seat_one_of(self, workspace_id: int) -> Room | None:
-        """Up to TURN places for the first hungry lane of a workspace that has room; it goes to the end of the row."""
+        """Take up to TURN places for the workspace's first hungry lane that has room, and move this lane to the end."""
         waiting = self._hungry[workspace_id]
         for lane in waiting.values():
             if places := self._take(lane, TURN):
@@ -158,7 +158,7 @@ class Lanes:
 
     def _forget_if_idle(self, lane: Lane) -> None:
         is_hungry = lane.webhook_id in self._hungry.get(lane.workspace_id, {})
-        # A narrowed lane is kept, for it was narrowed for a reason.
+        # A narrowed lane is kept, to remember that its endpoint could not be reached.
         is_as_new = lane.width >= min(FIRST_WIDTH, self._widest)
         if not lane.taken and not is_hungry and (is_as_new or len(self._lanes) > MOST_REMEMBERED):
             del self._lanes[lane.webhook_id]

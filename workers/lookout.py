@@ -1,4 +1,4 @@
-"""The lookout: asks the database now and then how much is due and for how long, and tells Prometheus."""
+"""The lookout: regularly asks the database how much is due and for how long, and tells Prometheus."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 async def look_forever() -> None:
-    """Measure, again and again. Every worker does, so that no figure goes away with one of them."""
+    """Measure again and again. Every worker does, so that the figures stay when one worker goes."""
     while True:
         await look()
         await asyncio.sleep(EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311

@@ -34,14 +34,14 @@ from workers.reseal import Resealing
 
 # Jobs end when their deliveries have begun, so a few at once are enough.
 JOBS_AT_ONCE = 20
-# How often Redis is asked for jobs. 10 ms would save 2.6 % of a core, and cost 3 ms of the median to the request.
+# How often Redis is asked for jobs. 10 ms would save 2.6 % of a core, but add 3 ms to the median time to the request.
 POLL_SECONDS = 0.005
-# Once there has been no job for a while, it is asked less often: the next one is found up to 25 ms later, and a worker
-# that has nothing to do takes 4 % of a core, not 11 %.
+# After a while without jobs, Redis is asked less often: the next job is found up to 25 ms later, and an idle worker
+# takes 4 % of a core, not 11 %.
 QUIET_AFTER_SECONDS = 1.0
 QUIET_POLL_SECONDS = 0.025
 JOB_SECONDS = 300
-# How often a word is left in Redis: one that is full, or has lost its disk or its replicas, answers and takes nothing.
+# How often a key is written to Redis: one that is full, or has lost its disk or replicas, answers but takes no writes.
 HEARTBEAT_SECONDS = 10
 AWAY_SECONDS = 0.5
 
@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """As `run`, in a loop that is there already."""
+    """Like `run`, in an event loop that runs already."""
     stopping = asyncio.Event()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stopping.set)
@@ -80,19 +80,20 @@ async def work(settings: Settings) -> None:
         log.info("worker.stopping")
         rescue.pulse.stopping = True
         await tasks.end(*running)
-        # At once, or the deadline would come twice, and the engine begin attempts while posts are waited for.
+        # Both at once. In turn, they could take the deadline twice, and the engine would begin attempts while the
+        # publisher waits for its posts.
         await asyncio.gather(engine.stop(), publisher.stop())
     log.info("worker.stopped")
 
 
 async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> None:
-    """Take jobs from Redis for as long as there is one; while it is away, the database loop does the work."""
+    """Take jobs from Redis for as long as it is there; while it is away, the database loop does the work."""
     while True:
         redis = queue.connect(domain.settings.redis_url)
         worker = _hint_taker(redis, engine, publisher)
         try:
             await domain.hub.live.claim()
-            # What they tell of may be gone by now, and arq has a line for each of those.
+            # The jobs of old hints may have expired, and arq logs a line for each of those.
             await queue.Queue(redis).forget_stale()
             await worker.async_run()
         except (RedisConnectionError, RedisTimeoutError, ForeignRedis, OSError) as error:
@@ -100,7 +101,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             log.warning("worker.redis_away", error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
         except Unavailable as error:
-            # Whose hints those are cannot be told without it.
+            # Without the database we cannot tell whose hints these are.
             log.warning("worker.database_away", error=reason_of(error))
             await asyncio.sleep(AWAY_SECONDS)
         except Exception as error:  # noqa: BLE001 (arq stumbles over what a stranger wrote there, and would for ever)
@@ -109,7 +110,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
             await forget_hints(redis)
             await asyncio.sleep(AWAY_SECONDS)
         finally:
-            # arq's close cancels the jobs that wait for Redis, trips over them and over all that broke, and leaves its
+            # arq's close() cancels the jobs that wait for Redis, raises what they and broken jobs raise, and leaves its
             # connections open.
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await worker.close()
@@ -118,7 +119,7 @@ async def take_hints(domain: Domain, engine: Engine, publisher: Publisher) -> No
 
 
 async def forget_hints(redis: ArqRedis) -> None:
-    """Empty the queue. The database loop finds all that the hints told of."""
+    """Empty the queue. The database loop finds everything that the hints were about."""
     with contextlib.suppress(RedisError, OSError):
         await redis.delete(QUEUE_NAME)
 
@@ -129,7 +130,7 @@ class HintTaker(Worker):
     _last_jobs_at = 0.0
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Called for each look into the queue, with what was found there."""
+        """Called for each look at the queue, with the jobs found there."""
         await super().start_jobs(job_ids)
         if job_ids:
             self._last_jobs_at = monotonic()
@@ -137,7 +138,7 @@ class HintTaker(Worker):
             await asyncio.sleep(QUIET_POLL_SECONDS)
 
     async def record_health(self) -> None:
-        """Called after each look at the queue. Writes each HEARTBEAT_SECONDS; raises what redis-py raises where Redis
+        """Called after each look at the queue. Writes every HEARTBEAT_SECONDS; raises what redis-py raises if Redis
         takes no changes."""
         await super().record_health()
         metrics.REDIS_REACHED.set(1)
@@ -158,7 +159,7 @@ def _hint_taker(redis: ArqRedis, engine: Engine, publisher: Publisher) -> HintTa
         max_tries=1,
         retry_jobs=False,
         ctx={"engine": engine, "publisher": publisher},
-        # JSON, not pickle: whoever can write to Redis must not run code here.
+        # JSON, not pickle: those who can write to Redis must not be able to run code here.
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
     )

@@ -21,7 +21,7 @@ ATTEMPTS = Counter("hookline_attempts_total", "Attempts by outcome", ["outcome"]
 ATTEMPT_SECONDS = Histogram(
     "hookline_attempt_duration_seconds",
     "How long attempts took",
-    # HOOKLINE_REQUEST_TIMEOUT may be longer than the 15 s that it is unless it is set.
+    # HOOKLINE_REQUEST_TIMEOUT may be longer than its default of 15 s.
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60),
     registry=REGISTRY,
 )
@@ -39,10 +39,10 @@ DATABASE_REACHED = Gauge("hookline_database_reached", "Whether the database answ
 
 
 class BacklogGauges(Collector):
-    """The backlog of all workspaces and workers together, as the database has it: every worker tells the same.
+    """The backlog of all workspaces and workers together, from the database: every worker reports the same.
 
-    While the database does not answer there are none: people take the max() over all workers, and the last figures of
-    one that is cut off would stay the highest.
+    While the database does not answer, there are no gauges: people take the max() over all workers, and the last
+    figures of a worker that is cut off would stay the highest.
     """
 
     backlog: Backlog | None = None
@@ -65,7 +65,7 @@ class BacklogGauges(Collector):
 BACKLOG = BacklogGauges()
 REGISTRY.register(BACKLOG)
 
-# A rate is known from the first time on only where its counter stood at zero before.
+# Prometheus sees the first increment only if the counter stood at zero before.
 for _outcome in AttemptOutcome:
     ATTEMPTS.labels(_outcome.value)
 for _status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.RETRYING, DeliveryStatus.FAILED):
@@ -75,7 +75,7 @@ for _reason in WebhookDisabledReason:
 
 
 def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> None:
-    """Count a group of attempts, and the states that those led to which still had their lease."""
+    """Count a group of attempts, and the states that came of those that still had their lease."""
     LOST_LEASES.inc(len(results) - len(recorded))
     for outcome, count in Counts(result.outcome.value for result in results).items():
         ATTEMPTS.labels(outcome).inc(count)
@@ -87,13 +87,13 @@ def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> N
 
 
 def tell(backlog: Backlog | None) -> None:
-    """What the database says is owed; None where it does not."""
+    """Report what the database says is owed; None if it did not answer."""
     BACKLOG.backlog = backlog
     DATABASE_REACHED.set(backlog is not None)
 
 
 def watch(outlet: Outlet, places: Callable[[], int]) -> None:
-    """Tell what these hold whenever somebody asks: `places` is how many attempts are under way."""
+    """Report what these say at each scrape: `places` is how many attempts are under way."""
     IN_FLIGHT.set_function(places)
     REGISTRY.register(
         Kept("hookline_outlet_dropped_total", "Hints and changes that Redis did not take", lambda: outlet.dropped)

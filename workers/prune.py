@@ -1,7 +1,7 @@
 """Pruning: the sweeps of domain/retention.py, beside delivery and never in its way.
 
-Every worker offers to take the next page; the database lets one at a time. Then it rests nine times as long as the page
-took, a second at most, so that cleaning up takes a small share of the database.
+Every worker tries to take the next pages; the database lets one worker at a time do so. The worker then rests nine
+times as long as they took, but at most a second, so that pruning takes a small share of the database.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from domain.retention import Swept
 from domain.settings import Settings
 from workers import metrics
 
-# One part in ten of the time is spent removing (docs/decisions/0120-retention.md has the measurements).
+# A tenth of the time is spent removing (docs/decisions/0120-retention.md has the measurements).
 REST_FACTOR = 9.0
 SHORTEST_REST_SECONDS = 0.02
-# A page takes long where the worker is busy, without any work for the database: cleaning up must not fall behind then.
+# On a busy worker a page takes longer, but no more of the database's work: pruning must not fall behind then.
 LONGEST_REST_SECONDS = 1.0
-# When there was nothing to remove.
+# How long to rest if there was nothing more to remove.
 IDLE_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Prune:
 
     async def forever(self) -> None:
         """Page after page, with rests."""
-        # Workers that start together would all knock at the same time.
+        # Workers that start together should not all begin at the same time.
         await asyncio.sleep(random.uniform(0, IDLE_SECONDS / 4))  # noqa: S311
         while True:
             begun = monotonic()
@@ -63,5 +63,5 @@ class Prune:
 
 
 def rest_after(took: float) -> float:
-    """How many seconds to rest after a page of each sweep that took so many: REST_FACTOR times that, from 0.02 to 1."""
+    """How many seconds to rest if a page of each sweep took `took` seconds: REST_FACTOR times that, from 0.02 to 1."""
     return min(max(took * REST_FACTOR, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)

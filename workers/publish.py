@@ -15,7 +15,7 @@ from domain.unit import Domain
 
 # How many posts one worker publishes at once; a workspace alone may hold half of them.
 PLACES = 40
-# Rounds that end are gathered for a moment, so that one look fills many places.
+# Rounds that end are gathered for a moment, so that one query fills many places.
 GATHER_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class Publisher:
         self._rounds: dict[int, asyncio.Task[None]] = {}
         # How many rounds of each workspace there are.
         self._held: Counter[int] = Counter()
-        # Whether more may be due than there was a place for: then whoever ends makes room for the next at once.
+        # Whether more posts may be due than there were places for. Then each round that ends looks for the next ones.
         self._more = False
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
@@ -59,7 +59,7 @@ class Publisher:
         await end(*self._rounds.values())
 
     async def hear_of(self, post_id: int) -> None:
-        """Begin a round of this post if it is due; without the database the loop finds it."""
+        """Begin a round of this post if it is due; if the database is away, the database loop finds the post later."""
         try:
             workspace_id = await owed.workspace_of_due_post(post_id)
         except Unavailable as error:
@@ -77,7 +77,7 @@ class Publisher:
             self.take(post_id, workspace_id)
 
     def take(self, post_id: int, workspace_id: int) -> None:
-        """Begin a round of this post, unless one is under way or there is no place for it: then it is found later."""
+        """Begin a round of this post, unless one is under way. If there is no place, the post is found again later."""
         if self._closing or post_id in self._rounds:
             return
         if not self._has_place_for(workspace_id):
@@ -89,7 +89,7 @@ class Publisher:
         round_.add_done_callback(lambda _: self._leave(post_id, workspace_id))
 
     def _has_place_for(self, workspace_id: int) -> bool:
-        """Whether it holds fewer places than are free: a network that takes minutes delays nobody else's posts."""
+        """Whether it holds fewer places than are free: a slow network must not delay the posts of other workspaces."""
         return self._held[workspace_id] < PLACES - len(self._rounds)
 
     def _leave(self, post_id: int, workspace_id: int) -> None:
@@ -104,7 +104,7 @@ class Publisher:
         except Unavailable as error:
             log.warning("publish.database_away", error=reason_of(error), post=post_id)
         except Exception:
-            # Ours, not the network's: the lease runs out and the post is taken again.
+            # Our fault, not the network's. The lease runs out and the post is taken again.
             log.exception("publish.broke", post=post_id)
         else:
             self._look_soon()
@@ -115,6 +115,6 @@ class Publisher:
 
     async def _look_again(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
-        # The loop tells of it.
+        # The database loop logs it.
         with suppress(Unavailable):
             await self.take_due()

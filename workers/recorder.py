@@ -1,4 +1,4 @@
-"""The recorder: writes outcomes in groups, and sends on what follows from them."""
+"""The recorder: writes outcomes in groups, and announces what follows from them."""
 
 import asyncio
 import random
@@ -28,9 +28,9 @@ from workers import metrics
 # How long outcomes are gathered, and how many go into one statement.
 WINDOW_SECONDS = 0.005
 MOST_AT_ONCE = 200
-# PostgreSQL may be away for a moment; a result is worth keeping as long as its lease.
+# How soon to try again while PostgreSQL is away. A result is worth keeping as long as its lease.
 AGAIN_SECONDS = 0.25
-# A worker that stops waits no longer than that for a PostgreSQL that is away: what is not recorded is sent again.
+# A stopping worker waits no longer than this for a PostgreSQL that is away: what is not recorded is sent again.
 CLOSE_SECONDS = 3
 
 Row = Mapping[str, Any]
@@ -48,7 +48,7 @@ class Ended:
 
 
 class Recorder:
-    """Records what attempts came to. Use as `async with recorder.running():`; leaving records the rest, if it can."""
+    """Records outcomes of attempts. Use as `async with recorder.running():`; leaving records the rest, if it can."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
@@ -90,7 +90,7 @@ class Recorder:
             task.add_done_callback(self._groups.discard)
 
     async def _record(self, group: Sequence[Ended]) -> None:
-        """Write one group, again and again while PostgreSQL is away and the leases last."""
+        """Write one group; try again while PostgreSQL is away and the leases last."""
         give_up = monotonic() + self._domain.settings.lease.total_seconds()
         while True:
             try:
@@ -108,7 +108,7 @@ class Recorder:
                 return
 
     async def _record_singly(self, group: Sequence[Ended]) -> None:
-        """One result that PostgreSQL does not take must not have the others of its group sent again."""
+        """Write each result alone: one that PostgreSQL refuses must not cause the others to be sent again."""
         if len(group) > 1:
             for ended in group:
                 await self._record([ended])
@@ -126,22 +126,22 @@ class Recorder:
         self._note(results)
 
     async def _health_after(self, recorded: Sequence[Recorded], group: Sequence[Ended]) -> dict[int, Health]:
-        """What the attempts that count say about their endpoints, noted."""
+        """Note what the attempts that count say about their endpoints; returns the states it touched, by webhook."""
         outcomes = {_key(each.claimed): each.outcome for each in group}
         signs = [_sign(each, outcomes[_key(each.result.claimed)]) for each in recorded]
         try:
             return await health.note(signs, self._domain.settings.failing_limit)
         except Exception as error:
-            # The attempts are recorded, and are to be told of. The next ones will say the same of their endpoints.
+            # The attempts are recorded and must still be announced. The next ones will say the same of their endpoints.
             if not isinstance(error, Unavailable):
                 log.exception("recorder.health_broke")
             return {}
 
     async def _made_due_elsewhere(self, recorded: Sequence[Recorded], states: Mapping[int, Health]) -> set[int]:
-        """Make due at once what was tried at a URL that its webhook lost at that very moment; returns those deliveries.
+        """Make deliveries due now whose webhook got another URL while their attempt was recorded; returns them.
 
-        The change of the URL did not see that they wait, and the record did not see the new URL. But the note of the
-        endpoint's health waited for that change, and then found no webhook with the old URL, so it has no state.
+        The change of the URL did not see that they wait, and recording them did not see the new URL. But noting the
+        endpoint's health waited for that change and then found no webhook with the old URL, so `states` lacks it.
         """
         late = {
             each.now["id"]: each.result.claimed["callback_url"]
@@ -161,14 +161,14 @@ class Recorder:
     def _hint_at_retries(self, changes: Sequence[Change]) -> None:
         for change in changes:
             delivery = change.data["delivery"]
-            # Where the webhook is switched off, nobody knows when.
+            # While its webhook is switched off, a delivery has no time for its next attempt.
             if change.data["status"] is DeliveryStatus.RETRYING and delivery["next_attempt_at"]:
                 hint = Owed(change.subject_id, delivery["webhook_id"], change.workspace_id)
                 self._domain.outlet.deliver([hint], at=delivery["next_attempt_at"])
 
 
 def _line(result: Result) -> dict[str, Any]:
-    """What one line tells of an attempt. Its URL is left out: people put keys into those."""
+    """What one line of the log says about an attempt. The URL is left out: people put keys into URLs."""
     claimed = result.claimed
     return {
         "delivery": str(claimed["uuid"]),

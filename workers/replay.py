@@ -1,4 +1,4 @@
-"""Replays: one page of each open one, and the next ones soon after, for as long as there are any to copy."""
+"""Replays: copies one page of each open replay, and the next pages soon after, until there are no more."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from domain.errors import Unavailable, reason_of
 from domain.unit import Domain
 
 REPLAYS_AT_ONCE = 20
-# After a page there may be another one. A replay that waits for its receiver makes none, and is asked less often.
+# After a page there may be another. A replay that waits for its receiver has none to copy, and is asked less often.
 NEXT_PAGE_SECONDS = 0.1
 EVERY_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ async def copy_forever(domain: Domain) -> None:
 
 
 async def copy_pages(domain: Domain) -> bool:
-    """Copy the next page of each open replay, and send the copies on their way; tells whether there were any.
+    """Copy the next page of each open replay, and send the copies on their way; returns whether there were any.
 
     Raises Unavailable.
     """

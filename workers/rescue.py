@@ -1,4 +1,4 @@
-"""The database loop: every second it finds what is due and nobody has claimed. It needs no Redis.
+"""The database loop: every second it finds what is due and unclaimed. It needs no Redis.
 
 It closes every gap: a crash after a commit, an enqueue that failed, a Redis that was emptied, a worker that was killed.
 """
@@ -32,7 +32,7 @@ class Rescue:
     """The steps of the loop, each of which may fail without the others."""
 
     def __init__(self, domain: Domain, engine: Engine, *more: Step) -> None:
-        """`more` are steps of other kinds of work that is kept in the database."""
+        """`more` are the steps of other work that is kept in the database."""
         self._domain = domain
         self._engine = engine
         self._migrated = False
@@ -49,12 +49,12 @@ class Rescue:
                 if answered:
                     self._tell_ready()
             except Exception:
-                # Whatever it is, nobody else finds what no hint tells of.
+                # Nothing else finds work that no hint tells of, so this loop survives every error.
                 log.exception("rescue.broke")
             await asyncio.sleep(EVERY_SECONDS + random.uniform(-JITTER_SECONDS, JITTER_SECONDS))  # noqa: S311
 
     async def once(self) -> bool:
-        """Take each step once; tells whether the database answered."""
+        """Take each step once; returns whether the database answered."""
         answered = True
         for step in self._steps:
             try:
@@ -90,7 +90,7 @@ class Rescue:
             log.warning("rescue.interrupted", attempts=ended)
 
     async def find_due(self) -> None:
-        """Let the engine know of every webhook with something due; end what waits for deleted ones."""
+        """Tell the engine which webhooks have something due; cancel what waits for deleted ones."""
         due = await owed.due_webhooks(WEBHOOKS_AT_ONCE)
         for row in due:
             if not row["deleted"]:
@@ -100,7 +100,7 @@ class Rescue:
 
     async def probe(self) -> None:
         """Try endpoints whose circuit has been open long enough, one delivery each."""
-        # Whoever is taken and finds no place waits another lease.
+        # A webhook that is taken but gets no place waits for another lease.
         places = min(self._engine.lanes.free, WEBHOOKS_AT_ONCE)
         if places <= 0:
             return
@@ -108,6 +108,6 @@ class Rescue:
         await self._engine.probe([(row["webhook_id"], row["workspace_id"]) for row in probes])
 
     async def settle(self) -> None:
-        """Tell the live stream what it lacks."""
+        """Add to the live stream the changes that it lacks."""
         await settling.settle(self._domain.hub.live, DELIVERIES_AT_ONCE)
         await settling.settle_posts(self._domain.hub.live, DELIVERIES_AT_ONCE)

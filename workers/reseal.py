@@ -1,4 +1,4 @@
-"""The loop's step for changing keys: while there is more than one, what the old ones sealed is sealed anew."""
+"""The database loop's step for changing keys: while there is more than one, what old keys sealed is sealed anew."""
 
 from collections.abc import AsyncGenerator
 from time import monotonic
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Resealing:
-    """One small batch at each step; then a rest, and from the beginning."""
+    """Takes one small batch at each step; after the last one it rests, then begins again."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
@@ -26,7 +26,7 @@ class Resealing:
         self._rest_until = 0.0
 
     async def once(self) -> None:
-        """Take one step. Raises Unavailable, and begins anew after that."""
+        """Take one step. Raises Unavailable; the next step then begins at the first batch."""
         if not self._domain.vault.has_old_keys or monotonic() < self._rest_until:
             return
         walk, self._walk = self._walk or self._begin(), None
