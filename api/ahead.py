@@ -1,4 +1,4 @@
-"""Several at a time of what must come out in its order."""
+"""Working on several entries at a time, with the results in the order of the entries."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ from domain.tasks import end
 T = TypeVar("T")
 R = TypeVar("R")
 
-# The loop itself would forget them.
+# The event loop keeps only weak references to its tasks.
 _endings: set["asyncio.Task[None]"] = set()
 
 
 async def in_order(
     entries: AsyncGenerator[T, None], work: Callable[[T], Coroutine[Any, Any, R]], at_once: int
 ) -> AsyncGenerator[R, None]:
-    """What the work makes of each entry, in the order of the entries; so many are begun before the first is taken.
+    """The result of the work on each entry, in the order of the entries. At most `at_once` are begun and not yet taken.
 
-    Raises what an entry or its work raises, after everything that comes before it. Close it: it has tasks.
+    Raises what an entry or its work raises, after everything that comes before it. Must be closed: it has tasks.
     """
     begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
     room = asyncio.Semaphore(at_once)
@@ -32,11 +32,11 @@ async def in_order(
         await beginning
     finally:
         ending = asyncio.create_task(_end(beginning, begun), name="end of what was begun")
-        # What they raise leads to this frame: a circle, for the collector of garbage.
+        # What they raise refers to this frame: a reference cycle, which only the garbage collector would free.
         del task, beginning
         _endings.add(ending)
         ending.add_done_callback(_endings.discard)
-        # Whoever is ended is cancelled again and again (domain/tasks.py), and this must go on all the same.
+        # A task that is being ended is cancelled repeatedly (domain/tasks.py), and this must go on all the same.
         await asyncio.shield(ending)
 
 

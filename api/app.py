@@ -59,7 +59,7 @@ def create(settings: Settings, schema: strawberry.Schema = hookline_schema) -> S
 
 
 def _cross_origin(settings: Settings) -> list[Middleware]:
-    """Lets the pages of other origins read answers, where the settings name them. No cookies: tokens are in headers."""
+    """Lets pages of the origins in the settings read answers. No cookies: tokens are in headers."""
     if not settings.allowed_origins:
         return []
     return [
@@ -67,7 +67,7 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
-            # Whatever their clients send along: Apollo's names itself, tracing numbers requests. We read few of them.
+            # Clients add headers of their own: Apollo's name themselves, tracing numbers requests. We read few of them.
             allow_headers=["*"],
             expose_headers=["retry-after", "x-request-id"],
         )

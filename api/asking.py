@@ -1,4 +1,4 @@
-"""Reading the parameters of a GraphQL request from whatever a client has sent. What is odd is Malformed."""
+"""Reading the parameters of a GraphQL request from whatever a client has sent. What cannot be read is Malformed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class HashAlone(Malformed):
     """A query's hash came in its place, as automatic persisted queries begin. We keep none."""
 
     def __init__(self) -> None:
-        # The very words that make the clients of Apollo and urql send the query itself, and no hash from then on.
+        # These exact words make the clients of Apollo and urql send the query itself, and no hash from then on.
         super().__init__("PersistedQueryNotSupported")
 
 
@@ -58,7 +58,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
 
 
 def check_content_type(headers: Headers) -> None:
-    """Raises Malformed (415) for anything but JSON in UTF-8, as it is."""
+    """Raises Malformed (415) for anything but uncompressed JSON in UTF-8."""
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Malformed("Send the request uncompressed.", 415)
     media_type, *parameters = (word.strip().lower() for word in headers.get("content-type", "").split(";"))
@@ -102,13 +102,13 @@ def decoded(text: bytes | str, what: str) -> Any:
         return orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError) as error:
         if "surrogate in string" in str(error):
-            # JSON.stringify() writes down what slice() leaves of an emoji: to whoever sent it, it looks like JSON.
+            # JSON.stringify() accepts the half that slice() leaves of an emoji: to its sender, this looks like JSON.
             raise Malformed(f"{what} contains half of a character, perhaps from a text cut inside an emoji.") from None
         raise Malformed(f"{what} is not JSON in UTF-8.") from None
 
 
 def from_object(value: Any) -> Asked:
-    """The request in a decoded value: the parameters of GraphQL over HTTP, others left aside. Raises Malformed."""
+    """The request in a decoded value: the parameters of GraphQL over HTTP, ignoring others. Raises Malformed."""
     if not isinstance(value, dict):
         raise Malformed("A request must be a JSON object; batches are not taken.")
     query = value.get("query")
@@ -124,5 +124,5 @@ def from_object(value: Any) -> Asked:
         if value.get(parameter) is not None and not isinstance(value[parameter], dict):
             raise Malformed(f"{parameter} must be an object or null.")
     variables: Mapping[str, Any] = value.get("variables") or {}
-    # Some clients send an empty name where there is none.
+    # Some clients send an empty name instead of none.
     return Asked(query, name or None, variables)

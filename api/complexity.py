@@ -1,8 +1,8 @@
-"""How much a document asks for: one walk over it, in time linear to its length.
+"""How much a document asks for: one walk over it, in time linear in its length.
 
-Every fragment is measured once, whatever spreads it, so that fragments which multiply each other cost no time. The
-numbers saturate at ENDLESS. The walk runs before full validation and so believes nothing: unknown fields, types and
-fragments count as small things here, and are refused by validation afterwards.
+Every fragment is measured once, however often it is spread, so fragments that multiply each other cost no time. The
+numbers saturate at ENDLESS. The walk runs before full validation, so it trusts nothing: unknown fields, types and
+fragments count little here, and validation refuses them afterwards.
 """
 
 from collections.abc import Mapping
@@ -37,19 +37,20 @@ from graphql import (
 from domain.pages import DEFAULT_SIZE, LARGEST_SIZE
 
 ENDLESS = 10**9
-# What a list that has no pages is taken to hold: attempts of a delivery, headers. Of a post's, more: 50 are allowed.
+# How many entries a list without pages is assumed to have: attempts of a delivery, headers. A post's lists count
+# more, for they may have 50.
 PLAIN_LIST = 5
 POST_LISTS = {"accounts": 20, "variants": 20}
-# A page is a statement of its own, wherever it stands, and often one that counts as well.
+# A page is a database statement of its own, wherever it is selected, and that often computes a count as well.
 PAGE_COST = 10
 MUTATION_COST = 10
-# Lists of the introspection whose nesting multiplies: types.fields.type.fields...
+# Lists of the introspection that multiply when nested: types.fields.type.fields...
 _INTROSPECTION_LISTS = frozenset({"fields", "inputFields", "interfaces", "possibleTypes", "types"})
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one selection asks for, fragments spread out."""
+    """What one selection asks for, including the fragments that it spreads."""
 
     depth: int = 0
     fields: int = 0
@@ -57,7 +58,7 @@ class Measure:
     directives: int = 0
     introspections: int = 0
     introspection_lists: int = 0
-    # Values that the introspection gives for it.
+    # Values that the introspection returns for it.
     introspected: float = 0
     # Objects that it may load or build.
     cost: int = 0
@@ -102,7 +103,7 @@ _WORDS = {
 
 
 def excess(measure: Measure, root_fields: int) -> str | None:
-    """Why this is more than a request may ask for, as a sentence; None where it is not."""
+    """Why this is more than a request may ask for, as a sentence; None if it is not."""
     for name, words in _WORDS.items():
         found, limit = getattr(measure, name), getattr(LIMITS, name)
         if found > limit:
@@ -120,7 +121,7 @@ class Ruler:
     schema: GraphQLSchema
     document: DocumentNode
     variables: Mapping[str, Any] = field(default_factory=dict)
-    # Names of the variables that say how large a page is: the cost depends on no others.
+    # Names of the variables that set the size of a page or hold `ids`: the cost depends on no others.
     page_variables: set[str] = field(default_factory=set)
     _fragments: dict[str, FragmentDefinitionNode] = field(init=False)
     _measured: dict[str, Measure | None] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class Ruler:
         self._fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
 
     def operation(self, node: OperationDefinitionNode) -> Measure:
-        """The measure of one operation. Raises RecursionError for what no stack can hold."""
+        """The measure of one operation. Raises RecursionError if it is nested too deeply for the stack."""
         root = self.schema.get_root_type(node.operation)
         self._defaults = {each.variable.name.value: each.default_value for each in node.variable_definitions or ()}
         measure = self._selection(node.selection_set, root, 1)
@@ -141,7 +142,7 @@ class Ruler:
         return replace(measure, directives=measure.directives + len(node.directives or ()))
 
     def unspread(self) -> Measure:
-        """The fragments that no operation spreads: they are validated all the same."""
+        """The measure of the fragments that no operation spreads: they are validated all the same."""
         total = Measure()
         for name in self._fragments:
             if name not in self._measured:
@@ -149,7 +150,7 @@ class Ruler:
         return total
 
     def root_fields(self, node: OperationDefinitionNode) -> int:
-        """How many root fields an operation selects, those within fragments included."""
+        """How many root fields an operation selects, including those within fragments."""
         counts: dict[str, int] = {}
         return self._count(node.selection_set, counts)
 
@@ -176,7 +177,7 @@ class Ruler:
         if selection_set is None:
             return total
         if depth > LIMITS.depth:
-            return Measure(depth=LIMITS.depth + 1)  # refused already: the rest tells nothing more
+            return Measure(depth=LIMITS.depth + 1)  # refused anyway, so the rest need not be measured
         for node in selection_set.selections:
             total = total.beside(self._node(node, parent, depth))
         return total
@@ -187,7 +188,7 @@ class Ruler:
         elif isinstance(node, InlineFragmentNode):
             condition = node.type_condition
             inner = self.schema.get_type(condition.name.value) if condition else parent
-            # Nested for the stack, though not in the answer.
+            # This nests the stack deeper, though not the answer.
             measure = self._selection(node.selection_set, inner, depth + 1)
         elif isinstance(node, FragmentSpreadNode):
             measure = self._spread(node.name.value)
@@ -227,7 +228,7 @@ class Ruler:
         )
 
     def _introspected(self, name: str, inner: Measure) -> float:
-        """How many values: of a list of the introspection as many as it has entries, in the mean over the schema."""
+        """How many values the introspection returns here. A list counts its mean number of entries in the schema."""
         return min(_lengths(self.schema).get(name, 1.0) * (1 + inner.introspected), ENDLESS)
 
     def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
@@ -238,8 +239,8 @@ class Ruler:
         )
 
     def _cost(self, node: FieldNode, definition: GraphQLField | None, inner: Measure) -> int:
-        """1 for an object and what is in it, times its number where there are many; PAGE_COST for a page beside what it
-        holds; nothing for plain values, but 1 under each other name than their own."""
+        """An object costs 1 plus what is in it; a list, that times its entries; a page, PAGE_COST plus what it holds. A
+        plain value costs nothing, or 1 under an alias."""
         if node.name.value.startswith("__"):
             return 0
         if node.selection_set is None:
@@ -249,7 +250,7 @@ class Ruler:
         return min(self._size(node, definition) * (1 + inner.cost), ENDLESS)
 
     def _size(self, node: FieldNode, definition: GraphQLField | None) -> int:
-        """How many objects a field gives that has no pages. A page's own list was counted with the page."""
+        """How many objects a field without pages returns. A page's own list is counted with the page."""
         if definition and "ids" in definition.args:
             return self._ids(node)
         is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
@@ -258,7 +259,7 @@ class Ruler:
 
     def _page_size(self, node: FieldNode) -> int:
         sizes = [self._value(each.value) for each in node.arguments or () if each.name.value in {"first", "last"}]
-        # GraphQL takes 10.0 for 10.
+        # GraphQL accepts 10.0 as 10.
         whole = [int(min(size, LARGEST_SIZE)) for size in sizes if isinstance(size, int | float)]
         return max(0, max(whole, default=DEFAULT_SIZE))
 
@@ -273,7 +274,7 @@ class Ruler:
             return self.variables[name] if name in self.variables else self._value(self._defaults.get(name))
         if isinstance(node, ListValueNode):
             return node.values
-        # Digits of any length reach this; those that no page has are all the same.
+        # A number of any length gets here. Those beyond any page's size are all the same.
         if isinstance(node, IntValueNode):
             return int(node.value) if len(node.value) < 10 else LARGEST_SIZE
         return None
@@ -281,13 +282,13 @@ class Ruler:
 
 @cache
 def _lengths(schema: GraphQLSchema) -> dict[str, float]:
-    """How many entries the lists of the introspection have. One that is nested in itself has as many again."""
+    """How many entries the lists of the introspection have, on average. The same holds for a list nested in itself."""
     types = schema.type_map.values()
     fields = [field for type_ in types for field in getattr(type_, "fields", {}).values()]
     arguments = sum(len(field.args) for field in fields if isinstance(field, GraphQLField))
     values = sum(len(type_.values) for type_ in types if isinstance(type_, GraphQLEnumType))
     a_type = {"fields": len(fields), "inputFields": len(fields), "enumValues": values}
     means = {name: found / len(types) for name, found in a_type.items()}
-    # What wraps a type, "!" and lists, ends soon.
+    # The wrappers of a type ("!" and lists) end soon.
     means["ofType"] = 0.5
     return {"types": len(types), "args": arguments / len(fields), "directives": len(schema.directives), **means}

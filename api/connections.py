@@ -16,7 +16,7 @@ from domain.settings import Settings
 from domain.tasks import end
 from domain.unit import Actor
 
-# How often tokens are looked at, and stalled clients.
+# How often tokens and stalled clients are checked.
 WATCH_SECONDS = 1.0
 # How long the database may take to say which tokens are still good.
 ANSWER_SECONDS = 5.0
@@ -76,7 +76,7 @@ class Connections:
         self._open.add(connection)
 
     def claim(self, actor: Actor) -> bool:
-        """Count a connection of this token; False where it has too many."""
+        """Count a connection of this token; False if it has too many."""
         if actor.token is None:
             return True
         if self._by_token[actor.token.id] >= self._settings.sockets_per_token:
@@ -85,7 +85,7 @@ class Connections:
         return True
 
     def remove(self, connection: Connection) -> None:
-        """One less. Only claimed ones may have an actor."""
+        """One less. Only a claimed connection may have an actor."""
         self._open.discard(connection)
         if connection.actor is not None and connection.actor.token is not None:
             token_id = connection.actor.token.id
@@ -94,7 +94,7 @@ class Connections:
                 del self._by_token[token_id]
 
     def stop(self) -> None:
-        """End them all: the process goes."""
+        """End them all: the process is stopping."""
         self.stopping = True
         for connection in tuple(self._open):
             connection.close(RESTARTING, "The server restarts: reconnect, and resume from your cursor")
@@ -117,7 +117,7 @@ class Connections:
             try:
                 await self.close_revoked(datetime.now(UTC))
             except (Late, Unavailable) as error:
-                # Nobody loses a connection because the database is away; next time it is asked again.
+                # Connections stay open while the database is away; the next round asks it again.
                 log.warning("connections.database_away", error=reason_of(error))
             except Exception:
                 log.exception("connections.watch_failed")
@@ -129,7 +129,7 @@ class Connections:
                 connection.close(TRY_AGAIN, TOO_SLOW_REASON)
 
     def close_expired(self, now: datetime) -> None:
-        """End those whose tokens have stopped working by themselves: that is known without the database."""
+        """End those whose tokens have reached their expiry, which is known without the database."""
         for connection in tuple(self._open):
             if connection.actor and connection.actor.has_expired(now):
                 connection.close(FORBIDDEN, NO_LONGER_VALID)

@@ -1,4 +1,4 @@
-"""Deadlines that hold even where what is late cannot be stopped."""
+"""Deadlines that hold even if the late work cannot be stopped."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ from domain.errors import HooklineError
 
 T = TypeVar("T")
 
-# Tasks that nobody waits for any more; the loop itself would forget them.
+# Tasks that nothing waits for any more; the event loop keeps only weak references to them.
 _abandoned: set["asyncio.Task[Any]"] = set()
 
 
@@ -17,10 +17,10 @@ class Late(HooklineError):
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work. Raises Late when the time is over, and does not wait until the work has stopped.
+    """The result of the work. Raises Late when the time is over, without waiting until the work has stopped.
 
-    asyncio.timeout would: it cancels and waits. A cancelled asyncpg asks PostgreSQL to stop the statement and waits for
-    that; where the server is silent, for as long as its command timeout.
+    asyncio.timeout would wait: it cancels, and a cancelled asyncpg asks PostgreSQL to stop the statement and waits for
+    that. If the server is silent, it waits for as long as its command timeout.
     """
     task = asyncio.create_task(work)
     try:
@@ -34,7 +34,8 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     try:
         return task.result()
     finally:
-        # What it raises leads to this frame: a circle, with all that the callers hold, for the collector of garbage.
+        # What it raises refers to this frame: a reference cycle, which would keep all that the callers hold until the
+        # garbage collector runs.
         del task
 
 

@@ -24,28 +24,28 @@ from schema.errors import BAD_USER_INPUT, place_in_variables, without_value
 QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
 
 MAX_TOKENS = 2_000
-# In characters. Blanks are no tokens, and one token may be as long as the whole: 1 MiB took a second to read, and two
-# where the place of a fault was to be told.
+# In characters. Blanks are no tokens, and one token may be as long as the document: 1 MiB took a second to parse, and
+# two if the place of a fault had to be reported.
 LONGEST_QUERY = 64 * 1024
 MAX_ERRORS = 5
-# What comparing fields that answer to one name may take, pair by pair: 140 of them in one selection, however fragments
-# bring them there. By itself graphql-core spends 0.15 s before it gives up, on each request that is refused for it.
+# The budget for comparing fields with one response name, pair by pair. It is enough for 140 of them in one selection,
+# also through fragments. graphql-core's default takes 0.15 s before it gives up, on each request that it refuses.
 overlapping.MAX_COMPLEXITY_BUDGET = 20_000
-# Its word for a validation that took too much.
+# graphql-core's message for a validation that took too much.
 ABORTED = "Validation aborted."
 TOO_OFTEN = "The query has the same names or fragments too often in one place."
 TOO_LONG = f"The query has more than {LONGEST_QUERY:,} characters. Put long values into variables."
 TOO_DEEP = f"The query is nested more than {LIMITS.depth} levels deep."
 KEPT_DOCUMENTS = 500
-# Of all of them together. A token takes half a KiB: they stay within some 40 MiB, where 500 long ones would take 500.
+# Of all kept documents together. A token takes half a KiB, so they take some 40 MiB; 500 long ones would take 500 MiB.
 KEPT_TOKENS = 80_000
-# A longer one is parsed anew each time: it may be blanks, which are no tokens.
+# In characters. A longer document is parsed anew each time: it may be blanks, which are no tokens.
 LONGEST_KEPT = 16 * 1024
 KEPT_COSTS = 16
-# No argument takes as many. Each entry is turned into an object for each field that the variable is given to.
+# No argument takes as many. Each entry becomes an object for each field that gets the variable.
 MOST_IN_A_LIST = 1_000
 
-# Classes, made once: a rule made anew for each request defeats every cache.
+# Classes, made once: a rule class made anew for each request would defeat every cache.
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -65,14 +65,14 @@ class Document:
     tree: DocumentNode
     operations: list[OperationDefinitionNode]
     schema: GraphQLSchema
-    # Variables that say how large a page is: the cost depends on no others.
+    # Variables that set the size of a page or hold `ids`: the cost depends on no others.
     page_variables: tuple[str, ...]
-    # Variables that each subscriber has of its own; found by api/live_feed.py.
+    # Variables that may differ between the subscribers of one feed; set by api/live_feed.py.
     own_variables: frozenset[str] | None = None
     _costs: dict[Any, int] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """The operation to execute. Raises BadDocument where the name leads to none, or one of several is not named."""
+        """The operation to execute. Raises BadDocument if none has this name, or if there are several and no name."""
         if name is None and len(self.operations) == 1:
             return self.operations[0]
         for node in self.operations:
@@ -83,7 +83,7 @@ class Document:
         raise bad("The document has no operation of that name.")
 
     def cost(self, node: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
-        """What executing this operation may cost. Raises BadDocument where that is more than is allowed."""
+        """What executing this operation may cost. Raises BadDocument if that is more than is allowed."""
         key = (id(node), *(_size_in(variables, name) for name in self.page_variables))
         cost = self._costs.get(key)
         if cost is None:
@@ -97,7 +97,7 @@ class Document:
 
 
 def check_lists(variables: Mapping[str, Any]) -> None:
-    """Raises BadDocument where a list in the variables is longer than any that is asked for."""
+    """Raises BadDocument if a list in the variables is longer than any argument takes."""
     waiting: list[Any] = [variables]
     while waiting:
         value = waiting.pop()
@@ -174,7 +174,7 @@ class Documents:
         total = Measure()
         try:
             for node in operations:
-                # Validation looks at all operations, so their sum is what counts; only one will be paid for.
+                # Validation looks at all operations, so their sum counts. The cost does not: only one is executed.
                 measure = ruler.operation(node)
                 total = total.beside(measure)
                 if reason := excess(_without_cost(total), ruler.root_fields(node)):
@@ -209,7 +209,7 @@ def at_fault(errors: list[GraphQLError]) -> BadDocument:
 
 def _told(error: GraphQLError) -> GraphQLError:
     strange = error.original_error is not None and not isinstance(error.original_error, GraphQLError)
-    # What Python has to say, for example about numbers of 5,000 digits, helps nobody.
+    # Python's own message, for example about a number of 5,000 digits, would not help the client.
     message = "A value in the request cannot be read." if strange else without_value(error.message)
     extensions = {"code": BAD_USER_INPUT, **(error.extensions or {})}
     if place := place_in_variables(message):

@@ -138,7 +138,7 @@ class Recorder:
             return {}
 
     async def _made_due_elsewhere(self, recorded: Sequence[Recorded], states: Mapping[int, Health]) -> set[int]:
-        """Make deliveries due now whose webhook got another URL while their attempt was recorded; returns them.
+        """Make due now the deliveries whose webhook got another URL while their attempt was recorded; returns them.
 
         The change of the URL did not see that they wait, and recording them did not see the new URL. But noting the
         endpoint's health waited for that change and then found no webhook with the old URL, so `states` lacks it.
