@@ -1,4 +1,4 @@
-"""What every request passes: an id, safe headers on its answer, one line in the log, one count."""
+"""What every request gets: an id, safe headers on its answer, one line in the log, one count."""
 
 import time
 from typing import Any, Final
@@ -26,16 +26,16 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-# Two years, as browsers' lists want it; only ever said over TLS.
+# Two years, as browsers' preload lists want; sent over TLS only.
 HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
-# Asked for every few seconds by machines: a line for each would bury the others.
+# Machines ask for these every few seconds: a line for each would bury the others.
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 log = structlog.get_logger("request")
 
 
 class Edge:
-    """The outermost of what wraps the application, but for Starlette's own."""
+    """The outermost middleware, except for Starlette's own."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -61,7 +61,7 @@ class Edge:
         try:
             await self.app(scope, receive, send_safely)
         except Exception as error:
-            # Starlette's own answer to what nobody expected would pass us by, and go out without our headers.
+            # Starlette's own answer to an unexpected error would bypass us, and leave without our headers.
             log.error("unexpected error", request_id=facts.request_id, exc_info=error)
             if scope["type"] != "http" or status:
                 raise
@@ -79,7 +79,7 @@ class Edge:
         told: dict[str, Any] = {
             "transport": scope["type"],
             "method": scope.get("method"),
-            # Without its query string: a GET may carry values there.
+            # Without the query string: a GET may carry values there.
             "path": path[:200],
             "status": status or None,
             "milliseconds": round(seconds * 1000, 1),

@@ -68,14 +68,14 @@ CODES = {
     ),
 }
 
-# Where the status is not that of the one table (api/statuses.py) alone.
+# The codes whose status is not just the one in the table (api/statuses.py).
 OTHER_STATUSES = {
     "BAD_USER_INPUT": "200, or 400 as `application/graphql-response+json`, if nothing was executed; 400, 404, 405,"
     " 406, 413 or 415 if the request itself is at fault",
     "QUERY_TOO_COMPLEX": "400; 200 if a mutation was carried out",
     "FORBIDDEN": "200; 403 for a web page whose origin is not allowed",
     "INTERNAL": "500; 200 if `data` has the rest of the response",
-    # Only ever told within a subscription.
+    # Only sent within a subscription.
     "CURSOR_EXPIRED": "",
 }
 

@@ -1,7 +1,7 @@
-"""Executing one operation: prepared, timed, counted, and its errors made fit to be seen.
+"""Executing one operation: preparing it, running it within a deadline, and making its errors fit to be seen.
 
-graphql-core executes, with the executor class that Strawberry gives it. We build the executor ourselves, because only
-so can a request that could not be executed (no `data` in the answer) be told from one that was.
+graphql-core executes, with the executor class that Strawberry gives it. We build the executor ourselves: only then can
+a request that could not be executed (no `data` in the answer) be told from one that was.
 """
 
 from collections.abc import Mapping
@@ -25,20 +25,19 @@ from schema.context import Context
 from schema.errors import present
 
 TIMED_OUT: Final = "TIMED_OUT"
-# In the place of a root field's name.
+# Instead of the name of a root field.
 SEVERAL: Final = "several"
 INTROSPECTION: Final = "introspection"
-# Of messages that repeat what was sent.
+# In characters: a message may repeat what was sent.
 LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
-# Of an answer, in bytes. The cost counts objects, and no objects tell how long their texts are, or under how many
-# names each is asked for.
+# In bytes. The cost counts objects, not how long their texts are, nor under how many names each is asked for.
 LONGEST_ANSWER = 32 * 1024 * 1024
-# Shorter texts without any letter of another script are counted by their characters.
+# Texts shorter than this, and in ASCII, are counted by their characters.
 SHORT = 64
 TOO_LONG: Final = "The response would be larger than 32 MiB. Ask for less at once."
-# What costs more than LARGE holds up others for a tenth of a second and longer, more than MEDIUM for some milliseconds
-# each: so many of each workspace are executed at a time.
+# An operation that costs more than LARGE holds up others for a tenth of a second and longer, one that costs more than
+# MEDIUM for some milliseconds: only so many of each workspace are executed at a time.
 LARGE, LARGE_AT_ONCE = 1_000, 1
 MEDIUM, MEDIUM_AT_ONCE = 100, 4
 
@@ -68,7 +67,7 @@ class Prepared:
 
     @property
     def field(self) -> str:
-        """The root field that it asks for: a name of ours, where an operation's own name is the client's choice."""
+        """The root field that it asks for. This name is ours, while an operation's own name is the client's choice."""
         selections = self.node.selection_set.selections
         if len(selections) != 1 or not isinstance(selections[0], FieldNode):
             return SEVERAL
@@ -78,7 +77,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to one operation. `data` counts only where it was `executed`."""
+    """The answer to one operation. `data` counts only if it was `executed`."""
 
     executed: bool
     data: dict[str, Any] | None = None
@@ -112,7 +111,7 @@ def coded(message: str, code: str, **details: Any) -> GraphQLError:
 
 
 def error_body(message: str, code: str) -> bytes:
-    """The whole answer, as JSON, where it is nothing but this error."""
+    """A whole answer, as JSON, with nothing but this error."""
     return orjson.dumps({"errors": [coded(message, code).formatted]})
 
 
@@ -133,8 +132,8 @@ def refusal(errors: list[GraphQLError], request_id: str) -> Outcome:
 
 
 def failure(error: Exception, request_id: str) -> Outcome:
-    """The answer where something raised before or beside the execution."""
-    # The text of one of graphql-core's own has the lines of the document in it; its place is told beside the message.
+    """The answer if something raised before the execution or outside it."""
+    # A GraphQLError is used as it is: its str() has lines of the document in it, and its place is told separately.
     raised = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
     return refusal([raised], request_id)
 
@@ -158,7 +157,7 @@ class Engine:
         return Prepared(asked, document, node, document.cost(node, asked.variables))
 
     def executor(self, prepared: Prepared, context: Context) -> "Executor[Any]":
-        """What executes this operation. Raises BadDocument where the variables do not fit."""
+        """The executor of this operation. Raises BadDocument if the variables do not fit."""
         executor = self.executor_class.build(
             self.schema,
             prepared.document.tree,
@@ -173,7 +172,7 @@ class Engine:
         return executor
 
     async def execute(self, prepared: Prepared, context: Context) -> Outcome:
-        """Execute a query or a mutation. Never raises but for cancellation; takes at most the timeout."""
+        """Execute a query or a mutation. Raises nothing but cancellation; takes at most the timeout."""
         extensions = {"cost": {"requested": prepared.cost, "maximum": LIMITS.cost}}
         try:
             executor = self.executor(prepared, context)
@@ -187,13 +186,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
             return failure(error, context.request_id)
         if errors := too_long(result.data):
-            # What a mutation has done, it has done.
+            # A mutation has been carried out, even if its answer is too long.
             changed = prepared.kind == "mutation"
             return Outcome(changed, errors=shown(errors, context.request_id))
         return Outcome(True, result.data, shown(result.errors or [], context.request_id), extensions)
 
     async def _in_turn(self, prepared: Prepared, workspace_id: int, executor: "Executor[Any]") -> ExecutionResult:
-        """Run it; unless it is a small one, after those of its size and workspace that came before it."""
+        """Run it. Unless it is small, it waits for its turn among those of its size and workspace."""
         if prepared.cost <= MEDIUM:
             return await self.run(executor)
         turns = self._medium if prepared.cost <= LARGE else self._large
@@ -201,7 +200,7 @@ class Engine:
             return await self.run(executor)
 
     async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:
-        """The result of an executor, which may or may not have anything to wait for. None: as the kind wants it."""
+        """The result of an executor, awaited if need be. `serially` is None: as the kind of operation wants it."""
         result = executor.execute_operation(serially)
         if isawaitable(result):
             result = await result
@@ -210,9 +209,9 @@ class Engine:
 
 
 def too_long(data: Any) -> list[GraphQLError]:
-    """What is wrong where the names and texts of an answer are too long to be encoded, and otherwise nothing.
+    """The error of an answer whose names and texts are too long to be encoded; empty if they are not.
 
-    Until it is encoded, a text that stands in it often is there once.
+    Until the answer is encoded, a text that it repeats is in memory only once.
     """
     size = 0
     waiting: list[Any] = [[data]]
@@ -231,15 +230,15 @@ def too_long(data: Any) -> list[GraphQLError]:
 
 
 def _bytes_of(text: str) -> int:
-    """As it is encoded: a letter may have four bytes, and an escape of a receiver's control character six."""
+    """Its length as encoded: a letter may take four bytes, and a control character, sent by a receiver, six."""
     try:
         return len(orjson.dumps(text))
     except TypeError:
-        return len(text)  # half of a surrogate pair, which nobody can encode
+        return len(text)  # half of a surrogate pair, which cannot be encoded
 
 
 def encoded(outcome: Outcome, request_id: str) -> bytes:
-    """The answer as JSON. What cannot be encoded is an error of ours."""
+    """The answer as JSON. If it cannot be encoded, that is an error of ours."""
     try:
         return orjson.dumps(outcome.body())
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What becomes known of a request while it is answered: for its log line, and for whoever asks about its id."""
+"""What becomes known about a request while it is answered: for its log line, and for those who ask about its id."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from api.execution import Prepared
 
-# Of an operation's name, which clients choose.
+# In characters. Clients choose the name of an operation.
 LONGEST_NAME = 60
 
 
@@ -34,7 +34,7 @@ class Facts:
         return found
 
     def note(self, prepared: Prepared) -> None:
-        """What the request asks for."""
+        """Note what the request asks for."""
         self.kind = prepared.kind
         name = prepared.node.name
         self.operation = name.value[:LONGEST_NAME] if name else None

@@ -1,8 +1,8 @@
 """One feed: all equal subscriptions, whose changes are executed and encoded once.
 
-A subscriber who resumes gets what it missed from the feed's recent changes, or else from the stream through the feed,
-and joins in the same turn of the loop in which it has nothing left to catch up with: no gap, nothing twice.
-Nothing here waits for a subscriber that is live; each has a bounded outbox (api/outbox.py).
+A subscriber that resumes gets what it missed from the feed's recent changes, or else from the stream through the feed.
+It joins in the same turn of the event loop in which it has nothing left to catch up with: no gap, nothing twice.
+Nothing here waits for a live subscriber; each has a bounded outbox (api/outbox.py).
 """
 
 import asyncio
@@ -28,10 +28,11 @@ from domain.unit import Actor, Domain
 from schema.context import Context
 from schema.subscriptions import follow
 
-# What passes by itself, once a server of ours answers again; subscribers are told to come back then.
+# These errors pass once a server of ours answers again. Subscribers are told to come back then.
 PASSING = (Late, RedisError, OSError)
-# A change takes some turns of the loop, and more where it asks the database; of a busy API each turn is milliseconds.
-# One after the other, a subscriber got a hundred changes a second of three hundred, and was further behind each second.
+# How many changes are executed ahead. Each takes some turns of the event loop, more if it asks the database, and a turn
+# of a busy API takes milliseconds. Executed one after the other, a subscriber got a hundred of three hundred changes a
+# second, and fell further behind each second.
 AHEAD: Final = 4
 
 log = structlog.get_logger(__name__)
@@ -44,14 +45,14 @@ class Sink(Protocol):
         """Take one encoded result; never waits."""
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
-        """It ends, in errors."""
+        """End it, with these errors."""
 
     async def room(self) -> None:
-        """Returns once there is room for more; only who catches up asks."""
+        """Returns once there is room for more; only asked while catching up."""
 
 
 class Owner(Protocol):
-    """Who keeps the feeds, and counts what they do."""
+    """Keeps the feeds, and counts what they do."""
 
     def forget(self, feed: "Feed") -> None:
         """This feed has ended."""
@@ -76,11 +77,11 @@ class Source:
     executor: "Executor[Any]"
     wanted: Callable[[Entry], bool]
     root: Callable[[Entry], Any]
-    # Of all feeds of the workspace: so many changes are executed at a time.
+    # Shared by all feeds of the workspace: bounds how many changes are executed at a time.
     turns: asyncio.Semaphore
 
     def live(self, on_attached: Callable[[str], None]) -> AsyncGenerator[Entry, None]:
-        """The wanted entries from now on; tells after which cursor that is."""
+        """The wanted entries from now on; `on_attached` gets the cursor after which they begin."""
         return follow(self.domain.hub, self.actor.workspace.id, self.wanted, on_attached=on_attached)
 
     async def past(self, after: str, until: str) -> AsyncGenerator[Entry, None]:
@@ -90,11 +91,11 @@ class Source:
                 yield entry
 
     async def encoded(self, entry: Entry) -> Encoded:
-        """The answer that this entry makes, and its place in the stream."""
+        """The entry's place in the stream, and the answer that it makes."""
         request_id = _request_id()
         async with self.turns:
             executor = self.executor.build_per_event_executor(self.root(entry))
-            # What the loaders have read for one change must not answer for the next one.
+            # Each change has new loaders: what they have read for one change must not answer for the next.
             executor.context_value = Context(self.domain, self.actor, request_id)
             result = await within(self.engine.timeout, self.engine.run(executor, serially=False))
         refused = too_long(result.data)
@@ -102,7 +103,7 @@ class Source:
         if errors := refused or result.errors:
             body["errors"] = shown(errors, request_id)
             if "UNAVAILABLE" in codes_of(body["errors"]):
-                # With its cursor, nobody could ask for this change again.
+                # A client that got this answer would resume from its cursor, and never see the change itself.
                 raise LiveAway
         return order_of(entry.cursor), orjson.dumps(body).decode()
 
@@ -114,9 +115,9 @@ class Feed:
         self.source = source
         self.owner = owner
         self.key = key
-        # Who is live, and the last change that each has seen.
+        # The live subscribers, and the last change that each has seen.
         self.members: dict[Sink, Position] = {}
-        # Whether it could be started, once that is known.
+        # Whether the feed could be started, once that is known.
         self.started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.closed = False
         self._expected = 0
@@ -135,7 +136,7 @@ class Feed:
             if self._error is not None:
                 raise self._error
         except BaseException:
-            # Also where the first subscriber went away meanwhile; others that wait for this feed begin another one.
+            # Also if the first subscriber left meanwhile: others that wait for this feed begin another one.
             self._close_if_idle()
             raise
 
@@ -176,8 +177,8 @@ class Feed:
             self.close()
 
     async def _catch_up(self, sink: Sink, after: str) -> Position:
-        """Send what was missed; returns the last change seen, in the same turn in which there are no more."""
-        # Reads nothing, but raises where this is no cursor, or one of changes that are no longer kept.
+        """Send what was missed; returns the last change seen, in the same turn of the loop in which none is missing."""
+        # Reads nothing, but raises if this is no cursor, or if the changes after it are no longer kept.
         async for _ in self.source.domain.hub.live.history(self.source.actor.workspace.id, after, after):
             pass
         position = order_of(after)
@@ -194,14 +195,14 @@ class Feed:
             position = missed[-1][0]
 
     async def _recall(self, sink: Sink, position: Position) -> Position:
-        """Bring what lies before the recent changes; returns how far this subscriber has come."""
+        """Fetch what lies before the recent changes; returns how far this subscriber has come."""
         async with self._recalling:
             until = self._recent.start
             if position >= until:
-                return position  # another one has brought it meanwhile
+                return position  # another subscriber has fetched it meanwhile
             past = self._past(position, until)
             found, whole = await self._gather(past)
-            # Meanwhile the feed may have forgotten what lies between these and what it still has.
+            # Meanwhile the feed may have forgotten changes between these and those that it still has.
             if whole and self._recent.start == until:
                 self._recent.add_before(position, found)
                 return position
@@ -230,7 +231,7 @@ class Feed:
             size += size_of(payload)
             if not self._recent.has_room_for(len(found), size):
                 return found, False
-        # There may be less since.
+        # There may be less room than before: the more feeds there are, the less each may remember.
         return found, self._recent.has_room_for(len(found), size)
 
     async def _run(self, entries: AsyncGenerator[Entry, None]) -> None:
@@ -250,7 +251,7 @@ class Feed:
     def _tell(self, order: Position, payload: str) -> None:
         self._recent.add(order, payload)
         for sink, seen in tuple(self.members.items()):
-            # One may come with a cursor from a process that has read further than this one.
+            # A subscriber may bring a cursor from a process that has read further than this one.
             if order > seen:
                 sink.next(payload)
         self.owner.sent(len(self.members))

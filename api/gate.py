@@ -11,9 +11,10 @@ from domain import workspaces
 from domain.errors import Unauthenticated, Unavailable
 from domain.unit import Actor
 
-# No token is looked up for longer than that.
+# How long the look-up of a token may take.
 ANSWER_SECONDS = 5.0
-# Tokens that were good lately, by digest: they pass from an address that is blocked for the failures of its neighbours.
+# How many tokens that were good lately are remembered, by digest: these pass even if their address is blocked, for
+# failures of its other users.
 KEPT_GOOD = 10_000
 GOOD_SECONDS = 600.0
 # How long an answer about a token is believed: a lookup costs more than a small query.
@@ -30,7 +31,7 @@ class Gate:
         self._changes = 0
 
     async def admit(self, authorization: str | None, address: str) -> Actor:
-        """Whose token this is, the request counted. Raises Unauthenticated, RateLimited or Unavailable."""
+        """Whose token this is; counts the request. Raises Unauthenticated, RateLimited or Unavailable."""
         actor = await self.authenticate(authorization, address)
         await self.count(actor)
         return actor
@@ -43,7 +44,7 @@ class Gate:
     async def authenticate(self, authorization: str | None, address: str) -> Actor:
         """Whose token this is. `authorization` is "Bearer hl_...". Raises Unauthenticated, RateLimited or Unavailable.
 
-        A request without any token is refused but not counted: nobody guesses with nothing.
+        A request without any token is refused but not counted: it is no guess.
         """
         if authorization is None:
             raise Unauthenticated
@@ -66,7 +67,7 @@ class Gate:
         return actor
 
     def forget_tokens(self) -> None:
-        """Believe nothing: a token may have been revoked in this process."""
+        """Believe no earlier answer: a token may have been revoked in this process."""
         self._changes += 1
         self._believed.clear()
 
@@ -89,6 +90,6 @@ class Gate:
 
 
 def bearer(authorization: str) -> str:
-    """The token in a header's value; empty where it is of another kind."""
+    """The token in a header's value; empty if it is of another kind."""
     scheme, _, secret = authorization.strip().partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""

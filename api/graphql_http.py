@@ -18,7 +18,7 @@ from domain.errors import HooklineError, Unauthenticated, Unavailable
 from domain.unit import Actor
 
 ALLOW: Final = {"allow": "GET, POST"}
-# How long to wait before trying again where a server of ours is away.
+# How long clients should wait before they try again if a server of ours is away.
 RETRY_SECONDS = "1"
 
 
@@ -51,7 +51,7 @@ class _Exchange:
         self.media_type: str = JSON
 
     async def response(self) -> Response | None:
-        """The answer; None where it has been streamed."""
+        """The answer; None if it has been streamed."""
         method = self.scope["method"]
         if method not in {"GET", "POST"}:
             return self._error(405, "Use GET or POST.", headers=ALLOW)
@@ -114,7 +114,7 @@ class _Exchange:
 
     def _refused(self, error: HooklineError) -> Response:
         if isinstance(error, asking.HashAlone):
-            # A request as its clients mean it to be: answered like any other query that cannot be executed.
+            # Such clients mean to send this, so it is answered like any other query that cannot be executed.
             return self._error(AT_FAULT[self.media_type], error.message)
         if isinstance(error, asking.Malformed):
             return self._error(error.status, error.message)
