@@ -43,7 +43,7 @@ INIT_SECONDS = 3.0
 LONGEST_ID = 256
 # RFC 6455: a reason has at most 123 bytes.
 LONGEST_REASON = 123
-# For a close frame to leave.
+# How long a close frame may take to leave.
 CLOSE_SECONDS = 2.0
 
 
@@ -65,7 +65,7 @@ async def serve(process: Process, scope: Scope, receive: Receive, send: Send) ->
     elif process.connections.full:
         await _refuse(send, 503, FULL_REASON, "UNAVAILABLE")
     elif PROTOCOL not in scope["subprotocols"]:
-        # A browser fails where none of those it offers comes back, and shows its page neither code nor reason.
+        # If none of the protocols it offers comes back, a browser fails and shows its page neither code nor reason.
         await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
         await send({"type": "websocket.close", "code": NO_SUBPROTOCOL, "reason": f"Speak {PROTOCOL}"})
     else:
@@ -108,10 +108,10 @@ class Socket:
             await self._end(writer)
 
     async def _talk(self) -> None:
-        """Read until the client goes, or has to."""
+        """Read until the client leaves, or has to be closed."""
         try:
             async with asyncio.timeout(INIT_SECONDS) as self._patience:
-                # asyncio.wait_for (redis-py's) may swallow the cancellation that `close` sends.
+                # asyncio.wait_for, which redis-py uses, may swallow the cancellation that `close` sends.
                 while self._closing is None:
                     message = await self._receive()
                     if message["type"] == "websocket.disconnect":
@@ -141,11 +141,11 @@ class Socket:
         return Closing(INTERNAL_ERROR, f"Internal error (request {self.facts.request_id})")
 
     async def _end(self, writer: "asyncio.Task[None] | None") -> None:
-        # It ends already: `close` has nothing to cancel.
+        # The socket is ending already: `close` must not cancel this.
         self._task = None
         self.process.connections.remove(self)
         tasks = [operation.cancel() for operation in tuple(self.operations.values())]
-        # These and what was raised lead back here: circles, which would wait for the collector of garbage.
+        # These and what was raised refer back here: reference cycles, which would wait for the garbage collector.
         self.operations.clear()
         closing, self._closing = self._closing, None
         await end(*filter(None, (writer, *tasks)))
@@ -153,7 +153,7 @@ class Socket:
             self.process.metrics.closed.labels(str(closing.code)).inc()
             self.facts.codes.add(str(closing.code))
             reason = closing.reason.encode()[:LONGEST_REASON].decode(errors="ignore")
-            # The client may have gone meanwhile, or take nothing.
+            # The client may have left meanwhile, or may not read.
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._send({"type": "websocket.close", "code": closing.code, "reason": reason})
@@ -184,7 +184,7 @@ class Socket:
         """See Connection."""
         if self._closing is None and self._task is not None:
             self._closing = Closing(code, reason)
-            # It looks by itself before it waits again: a cancellation would reach it as it closes the socket.
+            # It checks `_closing` itself before it waits again; a cancellation would hit it while it closes the socket.
             if self._task is not asyncio.current_task():
                 self._task.cancel()
 
@@ -250,7 +250,7 @@ class Socket:
         if self.actor is None:
             raise Closing(UNAUTHORIZED, "Unauthorized")
         operation = self.operations.pop(_id_in(message), None)
-        # None: it has ended by itself meanwhile.
+        # None if it has ended by itself meanwhile.
         if operation is not None:
             operation.cancel()
 

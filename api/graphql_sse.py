@@ -25,12 +25,12 @@ from domain.unit import Actor
 KEEP_ALIVE_SECONDS = 12.0
 KEEP_ALIVE = ":\n\n"
 COMPLETE = "event: complete\ndata:\n\n"
-# For what is left to leave when a stream is ended by us.
+# How long the last frames may take to leave when we end a stream.
 LAST_WORDS_SECONDS = 2.0
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
-    # nginx holds answers back otherwise.
+    # Otherwise nginx holds answers back.
     (b"x-accel-buffering", b"no"),
 ]
 
@@ -53,7 +53,7 @@ async def stream(event_stream: "EventStream", prepared: Prepared, receive: Recei
 
 
 async def stream_one(payload: str, send: Send) -> None:
-    """One result that is known already, and the end."""
+    """Send one result that is known already, and the end."""
     await _begin(send)
     await send({"type": "http.response.body", "body": (_event(payload) + COMPLETE).encode()})
 
@@ -77,7 +77,7 @@ class EventStream:
     """One open stream."""
 
     def __init__(self, process: Process, actor: Actor, facts: Facts, send: Send, cut: Callable[[], None]) -> None:
-        """`cut` ends the connection of a client that takes no more."""
+        """`cut` ends the connection of a client that does not read any more."""
         self.process = process
         self.actor = actor
         self.facts = facts
@@ -100,7 +100,7 @@ class EventStream:
             await asyncio.wait({writer, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end(*tasks)
-            # Only now: a cancellation may be swallowed (see api/operation.py).
+            # Only now that they have ended: a swallowed cancellation lets one still subscribe (see api/operation.py).
             if self._feed is not None:
                 self._feed.leave(self)
         if ended.done() and not ended.cancelled():
@@ -114,7 +114,7 @@ class EventStream:
                 await self.send({"type": "http.response.body", "body": rest.encode()})
         except TimeoutError:
             self._cut()
-            # uvicorn hears of it, and does not miss the rest of the answer.
+            # uvicorn hears of the cut now, and does not log that the answer is incomplete.
             await asyncio.sleep(0)
 
     async def _perform(self, prepared: Prepared) -> None:
@@ -145,7 +145,7 @@ class EventStream:
             try:
                 await self.send({"type": "http.response.body", "body": frame.encode(), "more_body": True})
             except asyncio.CancelledError:
-                # uvicorn waits for a slow client before it writes: this has not left, and the last words follow it.
+                # uvicorn waits for a slow client before it writes: this frame has not left, and must precede the last.
                 self.outbox.give_back(frame)
                 raise
             self.outbox.sending_since = None
@@ -170,7 +170,7 @@ class EventStream:
         return self.outbox.has_stalled(now)
 
     def close(self, code: int, reason: str) -> None:
-        """See Connection. An event stream knows no close codes: they go into a last result, and are no errors."""
+        """See Connection. An event stream has no close codes: a last result tells instead, not counted as an error."""
         self._end_with([dict(coded(reason, "UNAUTHENTICATED" if code == FORBIDDEN else "UNAVAILABLE").formatted)])
 
     def _end_with(self, errors: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""/healthz: is it alive; /readyz: can it work; /metrics: how does it do."""
+"""/healthz: is it alive; /readyz: can it work; /metrics: how is it doing."""
 
 import asyncio
 
@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 
 async def healthz(_request: Request) -> Response:
-    """Alive: it answers. Asks nothing of any server, so that a database that is away does not get us killed."""
+    """Alive, since it answers. It asks no other server, so that a database that is away does not get us killed."""
     return _answer({"status": "ok"}, 200)
 
 
 async def readyz(request: Request) -> Response:
-    """Ready: the database is there and migrated. Reported and not required are Redis, for we work without, and that
+    """Ready: the database is there and migrated. Redis is reported but not required: we work without it. So is whether
     the database takes changes: while a standby answers, all of us would be taken out, and nobody could read."""
     process = process_of(request.scope)
     if process.connections.stopping:

@@ -1,7 +1,7 @@
 """Subscribing: finds or makes the feed that a subscription shares with its equals.
 
-Equal are those with the same document, operation, workspace and role, and the same variables but for the ones that
-are used for nothing but `after`: where each one comes in is its own affair.
+Subscriptions are equal if they have the same document, operation, workspace, role and variables. Variables that are
+used for nothing but `after` may differ: each subscriber resumes from its own cursor.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from domain.vocabulary import Role
 from schema.context import Context
 from schema.subscriptions import FEEDS
 
-# Of one workspace's feeds, so many changes are executed at a time: between them others are heard. Its 2,000 different
-# subscriptions held up everybody for a second with each change, and one token may have 100,000.
+# How many changes of one workspace's feeds are executed at a time: others get turns in between. One token may have
+# 100,000 different subscriptions; 2,000 of them held up everybody for a second with each change.
 CHANGES_AT_ONCE: Final = 4
 
 
@@ -59,11 +59,11 @@ class Feeds:
         return sum(len(feed.members) for feed in self._feeds.values())
 
     async def subscribe(self, prepared: Prepared, actor: Actor, sink: Sink, request_id: str) -> Feed:
-        """Subscribe; returns once the subscriber has all that it missed and is live, until it leaves the feed.
+        """Subscribe; returns once the subscriber has all that it missed and is live, which it stays until it leaves.
 
-        Raises BadDocument, what the subscription itself raises, and LiveAway where a server of ours is out of reach.
+        Raises BadDocument, what the subscription itself raises, and LiveAway if a server of ours is out of reach.
         """
-        # Each subscriber's variables are checked, though they may be executed for another one.
+        # Each subscriber's variables are checked, though another subscriber's may be the ones that are executed.
         executor = self.engine.executor(prepared, Context(self.domain, actor, request_id))
         name, arguments = _root_field(executor)
         kind = FEEDS[name]
@@ -83,13 +83,13 @@ class Feeds:
             if feed is None or feed.closed:
                 feed = self._feeds[key] = Feed(source, self, key)
                 await feed.start()
-            # Where it could not be started, the reason may have been the first subscriber's own: try again oneself.
-            # Or others may have come and gone, all before its first subscriber could join.
+            # If it could not be started, the reason may concern its first subscriber alone, so this one tries too. Or
+            # others have come and gone, and the feed closed before this one could join.
             if await asyncio.shield(feed.started) and not feed.closed:
                 return feed
 
     def forget(self, feed: Feed) -> None:
-        """Let the next equal subscription begin anew."""
+        """Let the next equal subscription begin a new feed."""
         if self._feeds.get(feed.key) is feed:
             del self._feeds[feed.key]
 
@@ -144,7 +144,7 @@ class _Uses(Visitor):
         self.elsewhere: set[str] = set()
 
     def enter_variable_definition(self, *_: Any) -> Any:
-        """A declaration is no use."""
+        """A declaration is not a use."""
         return self.SKIP
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
@@ -155,7 +155,7 @@ class _Uses(Visitor):
             }
 
     def enter_argument(self, node: ArgumentNode, _key: Any, _parent: Any, _path: Any, ancestors: list[Any]) -> Any:
-        """What was counted above is not counted again."""
+        """Skip what `enter_field` has counted."""
         field = ancestors[-2] if isinstance(ancestors[-1], tuple | list) else ancestors[-1]
         ours = isinstance(field, FieldNode) and field.name.value in self.roots and _is_after(node)
         return self.SKIP if ours else None

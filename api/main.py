@@ -16,24 +16,24 @@ from domain.listening import listener
 from domain.settings import Network, Settings
 from schema.schema import schema as hookline_schema
 
-# Of what a client may send in one message.
+# The longest message that a client may send.
 MAX_MESSAGE_BYTES = 131_072
-# Silent sockets are asked whether anybody is there, which also keeps proxies from closing them.
+# Silent sockets are pinged, to see whether their client is still there; this also keeps proxies from closing them.
 PING_SECONDS = 20.0
-# Longer than proxies keep an idle connection: a request that meets our closing of it is a 502, and no proxy sends a
-# mutation again.
+# Longer than proxies keep an idle connection: a request that arrives while we close it becomes a 502, and no proxy
+# sends a mutation again.
 IDLE_SECONDS = 130
 BACKLOG = 2_048
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, but that event streams are told to end: uvicorn waits for them and knows no way to end them."""
+    """uvicorn's, but it tells event streams to end: uvicorn waits for them and has no way to end them."""
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         """See uvicorn."""
         app: Any = self.config.app
         app.state.process.connections.stop()
-        # Close frames leave before uvicorn closes what is left.
+        # Let close frames leave before uvicorn closes what is left.
         await asyncio.sleep(0)
         await super().shutdown(sockets)
 
@@ -53,7 +53,7 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
         ws_ping_timeout=PING_SECONDS,
         lifespan="on",
         backlog=BACKLOG,
-        # Where it is not told, uvicorn reads the environment.
+        # Without this, uvicorn reads the environment.
         forwarded_allow_ips=[text for network in settings.trusted_proxies for text in _spellings(network)],
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_deadline.total_seconds())),
@@ -66,17 +66,17 @@ def config_of(settings: Settings, schema: strawberry.Schema = hookline_schema) -
 def _spellings(network: Network) -> Iterator[str]:
     yield str(network)
     if network.version == 4:
-        # Who comes by IPv4 to a socket for both.
+        # How a dual-stack socket shows IPv4 clients.
         yield f"::ffff:{network.network_address}/{96 + network.prefixlen}"
 
 
 def run(settings: Settings) -> None:
     """Serve until a signal ends it. Raises Misconfigured."""
-    # uvicorn would tell of it with the whole stack.
+    # Checked here, because uvicorn would log what it raises with the whole stack.
     unit.check(settings)
     logs.configure(settings)
     open_files.allow_many()
-    # What uvicorn says at "info" repeats our own lines, paths with their query strings included.
+    # At "info", uvicorn repeats our own lines, including paths with their query strings.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = config_of(settings)
     # Modules and the schema stay as long as the process: the collector need not go through their 130,000 objects again
@@ -84,7 +84,7 @@ def run(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     # A change that a thousand different subscriptions execute at once makes many young objects and little garbage:
-    # going through them every 700 allocations took two thirds of it (550 us of CPU each instead of 300).
+    # going through them every 700 allocations made each execution take 550 us of CPU instead of 300.
     gc.set_threshold(50_000, 20, 50)
-    # uvicorn would tell in its log of a port that is taken, and end as after a fault of its own.
+    # Bound here, because uvicorn would only log that a port is taken, and end as after an internal fault.
     Server(config).run([listener(settings.host, settings.port, "HOOKLINE_PORT")])

@@ -14,7 +14,7 @@ from api.execution import Prepared
 from domain.counting import Kept
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# HOOKLINE_QUERY_TIMEOUT may be longer than the 10 s that it is unless it is set.
+# HOOKLINE_QUERY_TIMEOUT may be longer than its default of 10 s.
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COSTS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 CODES = frozenset(
@@ -41,7 +41,7 @@ class Counted(Protocol):
 
 
 class Shared(Counted, Protocol):
-    """Feeds, and who watches them."""
+    """Feeds, and how many subscriptions share them."""
 
     @property
     def members(self) -> int: ...
@@ -65,7 +65,7 @@ class Metrics:
         self.errors = Counter(
             "hookline_graphql_errors_total", "Answers with an error of this code.", ("code",), registry=self.registry
         )
-        # A rate is known from the first error on only where its counter stood at zero before.
+        # Prometheus sees the first error only if its counter stood at zero before.
         for code in (*CODES, OTHER):
             self.errors.labels(code)
         self.cost = Histogram(
@@ -94,7 +94,7 @@ class Metrics:
         self.frames = Counter("hookline_live_frames_total", "Live changes sent to subscribers.", registry=self.registry)
 
     def watch(self, connections: Counted, feeds: Shared, dropped: Callable[[], int]) -> None:
-        """Tell how many of these there are whenever somebody asks."""
+        """Report how many of these there are at each scrape."""
         self.registry.register(
             Kept("hookline_outlet_dropped_total", "Hints and changes that Redis did not take.", dropped)
         )
