@@ -1,4 +1,4 @@
-"""One operation on a WebSocket. Whatever is wrong with it ends it alone."""
+"""One operation on a WebSocket. Whatever is wrong with it ends only this operation."""
 
 import asyncio
 from typing import Any, Protocol
@@ -42,13 +42,13 @@ class Operation:
         self._cancelled = False
 
     def start(self, asked: Asked) -> None:
-        """Begin; it goes on beside the others."""
+        """Begin; it runs beside the others."""
         self._task = asyncio.create_task(self._run(asked), name="operation")
 
     def cancel(self) -> "asyncio.Task[None] | None":
-        """End it without a word; it has ended once the task has that this returns."""
+        """End it without a word; it has ended once the returned task has."""
         self._cancelled = True
-        # What a cancelled task raised leads back here, in a circle.
+        # What a cancelled task raised refers back here: a reference cycle.
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -63,7 +63,7 @@ class Operation:
             prepared = process.engine.prepare(asked)
             if prepared.kind == "subscription":
                 self._feed = await process.feeds.subscribe(prepared, self.actor, self, request_id)
-                # Until Python 3.12, asyncio.wait_for (redis-py's) may swallow a cancellation.
+                # Until Python 3.12, asyncio.wait_for, which redis-py uses, may swallow a cancellation.
                 if self._cancelled:
                     self._feed.leave(self)
                 process.metrics.operation("websocket", prepared, set())
@@ -93,7 +93,7 @@ class Operation:
         self._finish(f'{{"id":{self._encoded_id},"type":"error","payload":{body}}}')
 
     def refuse(self, message: str, **details: Any) -> None:
-        """End it with one error: there are too many."""
+        """End it with one error: there were too many requests, or are too many operations."""
         self.fail([dict(coded(message, "RATE_LIMITED", **details).formatted)])
 
     async def room(self) -> None:

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 
 
 def origin_allowed(headers: Headers, scheme: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a page of this origin may speak with us. Without an origin it is no browser."""
+    """Whether a page of this origin may speak with us. A request without an origin does not come from a browser."""
     origin = headers.get("origin")
     if origin is None:
         return True

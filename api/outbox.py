@@ -1,23 +1,23 @@
-"""What is on its way to one client: bounded, so that nobody's slowness fills our memory."""
+"""What is on its way to one client: bounded, so that a slow client does not fill our memory."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-# Of frames that the client has not taken yet.
+# The bounds of what the client has not taken yet.
 MOST_FRAMES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
-# A client whose connection takes nothing for so long has stalled.
+# A client has stalled if its connection takes nothing for this long.
 SEND_SECONDS: Final = 10.0
 # The ASGI extension of api/uvicorn_protocols.py: {"write": (text) -> whether it was written}.
 WRITE_NOW: Final = "hookline.write_now"
-# And {"cut": () -> None} of a request: end its connection without waiting for what its client has not taken.
+# And that of a request: {"cut": () -> None}, which ends its connection without waiting until the client has read.
 CUT: Final = "hookline.cut"
 
 
 class Outbox:
-    """A queue of frames with one taker. `put` never waits; beyond the bounds it says no."""
+    """A queue of frames with one taker. `put` never waits; beyond the bounds it refuses."""
 
     def __init__(self, write_now: Callable[[str], bool] | None = None) -> None:
         self._write_now = write_now
@@ -26,12 +26,12 @@ class Outbox:
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._refused = False
-        # When the frame that is being sent was begun, by the loop's clock; None while nothing is.
+        # When the sending of the current frame began, by the event loop's clock; None while nothing is being sent.
         self.sending_since: float | None = None
 
     def put(self, frame: str) -> bool:
-        """Take one frame for sending; False where the client is too far behind, and for every frame after that one."""
-        # A smaller one may find room: a client that got it would resume from there, and miss what was not taken.
+        """Take one frame for sending; False if the client is too far behind, and for every frame after that one."""
+        # A smaller frame might find room, but then the client would resume after it, and miss the one that was refused.
         if self._refused:
             return False
         if self._write_now and not self._frames and self.sending_since is None and self._write_now(frame):

@@ -27,7 +27,7 @@ NOT_BUILT = """<!doctype html>
 
 
 class Pages:
-    """Static files; a plain page where they are not built."""
+    """Static files; a plain page if they are not built."""
 
     def __init__(self, folder: Path = DIST) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Pages:
     async def _response(self, scope: Scope) -> Response:
         path: str = scope["path"]
         if path == "/graphiql":
-            # Its files lie beside it, under relative names.
+            # StaticFiles would redirect too, but only if the pages are built.
             return RedirectResponse("/graphiql/", 308)
         if not (self.folder / "index.html").is_file():
             if path in {"/", "/signin", "/graphiql/"} and scope["method"] in {"GET", "HEAD"}:
@@ -58,7 +58,7 @@ class Pages:
         try:
             return await self._files.get_response(self._files.get_path(scope), scope)
         except HTTPException as error:
-            # The dashboard has paths of its own, such as /webhooks/<id>, and finds its way from its one page.
+            # The dashboard is one page, which handles paths of its own, such as /webhooks/<id>.
             if error.status_code != 404 or not _asks_for_a_page(scope):
                 raise
             return await self._files.get_response("index.html", scope)

@@ -21,7 +21,7 @@ from domain.settings import Settings
 from domain.unit import Actor, Domain, opened
 from schema.context import Context
 
-# The field that makes tokens useless: a document that selects it holds its name, for GraphQL has no other spelling.
+# The field that revokes tokens. A document that selects it contains its name: GraphQL has no other spelling.
 REVOKING: Final = "tokenRevoke"
 
 
@@ -38,7 +38,7 @@ class Process:
     metrics: Metrics
 
     async def execute(self, prepared: Prepared, actor: Actor, request_id: str, transport: str) -> Outcome:
-        """Execute a query or a mutation, timed, traced and counted. Never raises but for cancellation."""
+        """Execute a query or a mutation, timed, traced and counted. Raises nothing but cancellation."""
         with (
             self.metrics.timed(prepared.kind),
             self.domain.tracer.operation(prepared.kind, prepared.field, request_id) as note,
@@ -51,9 +51,9 @@ class Process:
         return outcome
 
     async def _forget_tokens(self) -> None:
-        """Refuse a token that was revoked just now, and end what it has open; an answer that is ready still leaves."""
+        """Refuse a token that was revoked just now, and end its connections; an answer that is ready still leaves."""
         self.gate.forget_tokens()
-        # Where the database is away, whoever watches the connections tries again.
+        # If the database is away, the watch over the connections tries again.
         with suppress(Late, Unavailable):
             await self.connections.close_revoked(datetime.now(UTC))
 

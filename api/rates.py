@@ -1,8 +1,8 @@
-"""Counting requests and failed logins, over all processes in Redis.
+"""Counting requests and failed logins in Redis, over all processes.
 
-Redis is a convenience here and no judge: where it does not answer in time, this process goes on counting in its own
-memory for a while (docs/decisions/0061-rate-limits.md). So nobody is locked out by a dead Redis, nobody gets unlimited
-tries from one either, and no request waits for it longer than ANSWER_SECONDS once in a while.
+Redis is a convenience here. If it does not answer in time, this process counts in its own memory for a while
+(docs/decisions/0061-rate-limits.md). So a dead Redis locks no client out, gives none unlimited tries, and no request
+waits for it longer than ANSWER_SECONDS once in a while.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from domain.errors import HooklineError
 from domain.settings import Settings
 
 ANSWER_SECONDS = 0.25
-# How long to leave a Redis alone that did not answer.
+# How long to leave Redis alone after it did not answer.
 PAUSE_SECONDS = 5.0
 WINDOW_SECONDS = 60
 MOST_BLOCKED = 10_000
@@ -51,9 +51,9 @@ class _Batch:
 
 
 class Tally:
-    """One count. Hits that come while the answer to earlier ones is awaited share the next question.
+    """One count. Hits that come while Redis is asked about earlier ones share the next question.
 
-    Each is told the number it would have got alone, so it is only cheaper: under load, most cost no round trip.
+    Each hit gets the number that it would have got alone. Under load, most hits cost no round trip.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Tally:
         self._gathering = _Batch()
 
     async def hit(self, count: Callable[[int], Awaitable[int]]) -> int:
-        """Which number this hit has. `count` adds so many to the count and returns what it then is."""
+        """Which number this hit has. `count` adds that many hits and returns the new total."""
         batch = self._gathering
         batch.hits += 1
         mine = batch.hits
@@ -83,9 +83,9 @@ class Rates:
         self._shared = FixedWindowRateLimiter(storage)
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._alone_until = 0.0
-        # Of what is being counted at this moment.
+        # One for each key that is being counted at this moment.
         self._tallies: WeakValueDictionary[str, Tally] = WeakValueDictionary()
-        # Addresses beyond their failures, until when (monotonic); so that a flood costs no look-up at all.
+        # Addresses that failed too often, and until when they are blocked (monotonic): a flood costs no look-up at all.
         self._blocked: dict[str, float] = {}
 
     async def close(self) -> None:
@@ -123,7 +123,7 @@ class Rates:
         return await tally.hit(lambda hits: self._count(name, item.get_expiry(), hits)) <= item.amount
 
     async def _count(self, name: str, seconds: int, hits: int) -> int:
-        """So many more hits; returns how many there are now in this window."""
+        """Count these hits; returns how many there are now in this window."""
         if time.monotonic() >= self._alone_until:
             try:
                 return await self._shared.storage.incr(name, seconds, hits)
@@ -142,12 +142,12 @@ class Rates:
 
 
 def network_of(address: str) -> str:
-    """What is counted as one address: for IPv6 the /64, of which one person has 2**64 addresses."""
+    """What is counted as one address: for IPv6 its /64, because one person has all 2**64 addresses of it."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address[:64]
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
-        # Who comes by IPv4 to a socket for both; all of IPv4 is one /64 there.
+        # How a dual-stack socket shows an IPv4 client; all of IPv4 is one /64 there.
         return str(parsed.ipv4_mapped)
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)

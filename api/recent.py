@@ -1,13 +1,13 @@
-"""What a feed remembers for those who resume."""
+"""What a feed remembers for subscribers that resume."""
 
 import sys
 from bisect import bisect_right
 from collections.abc import Callable
 
-# What a feed remembers for those who resume: the usual reconnect finds all that it missed here.
+# The most that one feed remembers: the usual reconnect finds all that it missed here.
 RECENT_CHANGES = 2_000
 RECENT_BYTES = 4 * 1024 * 1024
-# One token may have 100,000 different subscriptions: where there are many feeds, each remembers less.
+# One token may have 100,000 different subscriptions: if there are many feeds, each remembers less.
 RECENT_BYTES_IN_ALL = 64 * 1024 * 1024
 
 # What a change takes beside its text: where it stands in the stream, and its places in two lists.
@@ -22,7 +22,7 @@ class Recent:
     """The last changes of a feed: all of them after `start`, oldest first."""
 
     def __init__(self, share: Callable[[], int] = lambda: RECENT_BYTES) -> None:
-        """`share` tells how many bytes they may take, which changes as feeds come and go."""
+        """`share` tells how many bytes these may take, which changes as feeds come and go."""
         self._share = share
         self.start: Position = (0, 0)
         self._orders: list[Position] = []
@@ -30,16 +30,16 @@ class Recent:
         self._bytes = 0
 
     def after(self, order: Position) -> list[Encoded]:
-        """What came after; only right for an order that is not before `start`."""
+        """What came after this place, which must not be before `start`."""
         missed = bisect_right(self._orders, order)
         return list(zip(self._orders[missed:], self._payloads[missed:], strict=True))
 
     def has_room_for(self, changes: int, size: int) -> bool:
-        """Whether so many, of this size together, can be remembered too."""
+        """Whether so many more changes, of this size together, can be remembered."""
         return len(self._orders) + changes <= RECENT_CHANGES and self._bytes + size <= self._share()
 
     def add(self, order: Position, payload: str) -> None:
-        """Remember the newest change; where there are too many, forget the older half of them."""
+        """Remember the newest change; while there are too many, forget the older half of them."""
         self._orders.append(order)
         self._payloads.append(payload)
         self._bytes += size_of(payload)
@@ -63,5 +63,5 @@ def share_of(feeds: int) -> int:
 
 
 def size_of(payload: str) -> int:
-    """How many bytes a change takes that is remembered. Of a text with an emoji, each character takes four."""
+    """How many bytes a remembered change takes. In a text with an emoji, each character takes four."""
     return sys.getsizeof(payload) + PLACE_BYTES

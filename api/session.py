@@ -73,7 +73,7 @@ async def _exchanged(process: Process, code: str) -> str:
     try:
         return await within(ANSWER_SECONDS, sign_in.exchange(domain.redis, domain.vault, code, datetime.now(UTC)))
     except (Late, RedisError, OSError, TimeoutError):
-        # `from None`: nothing of what was sent may stand in a traceback.
+        # `from None`: nothing that was sent may appear in a traceback.
         raise Unavailable(AWAY) from None
 
 

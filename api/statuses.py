@@ -1,6 +1,6 @@
 """Which HTTP status an answer has: the one table.
 
-The audits of `graphql-http` want 200 under application/json where the document or the variables are at fault, and 400
+If the document or the variables are at fault, the audits of `graphql-http` want 200 under application/json, and 400
 under application/graphql-response+json. Newer drafts of the specification want 422 and 294: change it here.
 """
 
@@ -30,7 +30,7 @@ def status_of(outcome: Outcome, media_type: str) -> int:
     """The status of an answer under this media type."""
     codes = outcome.codes()
     if outcome.executed:
-        # No client may take a change for made that was not: whatever else there is in the answer, this is no 200.
+        # No client may believe that a change was made if it was not: whatever else is in the answer, this is no 200.
         if codes & {"UNAVAILABLE", "TIMED_OUT"}:
             return 503
         return 500 if outcome.data is None and "INTERNAL" in codes else 200
@@ -39,9 +39,9 @@ def status_of(outcome: Outcome, media_type: str) -> int:
 
 
 def negotiate(accept: str | None) -> str | None:
-    """The media type to answer in: what the client prefers among ours; None where it takes none of them.
+    """The media type to answer in: what the client prefers among ours; None if it accepts none of them.
 
-    Clients that say nothing, or take everything, are older than the media type of GraphQL: they get plain JSON.
+    Clients that say nothing, or accept everything, are older than GraphQL's own media type: they get plain JSON.
     """
     if accept is None or not accept.strip():
         return JSON
@@ -57,7 +57,7 @@ def negotiate(accept: str | None) -> str | None:
 
 
 def takes_event_stream(accept: str | None) -> bool:
-    """Whether the client names event streams among what it takes, though it may prefer something else."""
+    """Whether the client names event streams among what it accepts, though it may prefer something else."""
     return any(media_type == EVENT_STREAM and quality > 0 for media_type, quality in _wishes(accept or ""))
 
 

@@ -5,11 +5,11 @@ from weakref import WeakValueDictionary
 
 
 class Turns:
-    """So many at a time of each workspace, in the order in which they come."""
+    """At most `at_once` at a time of each workspace, in the order in which they come."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        # As long as somebody holds or waits for one.
+        # Each is kept for as long as it is held or waited for.
         self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     def of(self, workspace_id: int) -> asyncio.Semaphore:

@@ -12,32 +12,32 @@ from websockets.http11 import Request
 
 from api.outbox import CUT, WRITE_NOW
 
-# Of a request's line and headers, and of what comes after a chunked body.
+# Of a request's line and headers, and of the trailers after a chunked body.
 MAX_HEAD_BYTES = 64 * 1024
-# What is read of one client before the others have their turn. asyncio's 256 KiB of nothing but pings took a second.
+# How much is read from one client before the others have their turn. asyncio's 256 KiB, all pings, took a second.
 READ_BYTES = 8 * 1024
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
     b"x-content-type-options: nosniff\r\n\r\n"
 )
-# For a client that has stopped reading to take the close frame.
+# How long a client that has stopped reading may take to read the close frame.
 FLUSH_SECONDS = 10.0
 
 
 class OneWrite:
     """The transport of one answer: its head waits for the body that comes with it, and both leave in one packet.
 
-    A packet for each costs two calls of the kernel here, and wakes the client twice.
+    Two packets would cost two system calls here, and wake the client twice.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        # None until something was written, empty once it has left.
+        # None until something was written, empty once that has left.
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """See asyncio. What is written first waits for the second, but no longer than a turn of the loop."""
+        """See asyncio. The first write waits for the second, but no longer than one turn of the event loop."""
         if self._head is None:
             self._head = data
             self._loop.call_soon(self._flush)
@@ -61,15 +61,15 @@ class OneWrite:
 
 
 def _let_go(transport: Any) -> None:
-    """Have nothing of a lost connection wait for the collector of garbage: asyncio's keeps a method of its own."""
+    """Break a reference cycle of a lost connection: asyncio's transport keeps a bound method of its own."""
     transport._read_ready_cb = None  # noqa: SLF001
 
 
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's, but with answers in one write, a bound on heads and trailers, and a way to cut a connection.
 
-    httptools gathers a header of any length, before any token. And closing waits for the client to read what was
-    written.
+    httptools gathers a header of any length, before any token is checked. And closing waits for the client to read what
+    was written.
     """
 
     _headed = 0
@@ -95,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _should_upgrade(self) -> bool:
-        # To whatever protocol: what is none of ours is told apart below.
+        # To any protocol: those that we do not speak are told apart below.
         return True
 
     def handle_websocket_upgrade(self) -> None:
@@ -105,25 +105,25 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
         elif method == "GET" and self._get_upgrade() == b"websocket":
             super().handle_websocket_upgrade()
-            # Its parser has methods of this object. uvicorn ends that circle where a connection does, not here.
+            # Its parser holds methods of this object. uvicorn breaks this cycle when a connection ends, but not here.
             self.parser = None  # type: ignore[assignment]
         else:
             self._read_without_upgrade(method)
 
     def _read_without_upgrade(self, method: str) -> None:
-        """Have the request read once more, as one that asks for no other protocol (RFC 9110, section 7.8).
+        """Read the request once more, as one that asks for no other protocol (RFC 9110, section 7.8).
 
-        Java's client asks for HTTP/2 so. httptools takes a body for that protocol, and what comes later of it for
-        another request.
+        Java's client asks for HTTP/2 this way. httptools takes the body for that protocol's, and the part of it that
+        comes later for another request.
         """
-        # uvicorn calls this as it handles the exception that says where the head ends.
+        # uvicorn calls this while it handles the exception that says where the head ends.
         end_of_head = cast(HttpParserUpgrade, sys.exception()).args[0]
         head = [f"{method} ".encode(), self.url, f" HTTP/{self.parser.get_http_version()}\r\n".encode()]
         for name, value in self.headers:
             if name != b"upgrade":
                 head += [name, b": ", value, b"\r\n"]
         self._again = b"".join([*head, b"\r\n", self._data[end_of_head:]])
-        # The one before takes this request for done, and passes over whatever follows one that ends its connection.
+        # The old parser takes this request for done, and ignores whatever follows a request that ends its connection.
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
@@ -134,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         super().connection_lost(exc)
-        # uvicorn tells the request that came last, which may wait for the answer to this one.
+        # uvicorn tells only the request that came last, which may be waiting for the answer to this one.
         answering, self._answering = self._answering, None
         if answering is not None and not answering.response_complete:
             answering.disconnected = True
@@ -149,7 +149,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         scope: Any = self.scope
         scope["extensions"] = {CUT: {"cut": self.transport.abort}}
-        # No new one where it becomes a WebSocket. The application has not begun yet: it is a task of its own.
+        # There is no new cycle if it becomes a WebSocket. The application has not begun yet: it is a task of its own.
         if self.cycle is not before:
             self.cycle.transport = cast(asyncio.Transport, OneWrite(self.transport, self.loop))
 
@@ -165,10 +165,10 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but that closing waits for no reader and leaves nothing open behind it.
+    """uvicorn's, but closing does not wait for the client to read, and leaves nothing open.
 
-    It also lets the application write a frame at once where the client keeps up (api/outbox.py): waking a task for
-    each of a thousand subscribers costs as much as writing to them.
+    It also lets the application write a frame at once if the client keeps up (api/outbox.py): waking a task for each
+    of a thousand subscribers costs as much as writing to them.
     """
 
     def handle_connect(self, event: Request) -> None:
@@ -187,13 +187,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         _let_go(self.transport)
 
     def handle_ping(self) -> None:
-        """See uvicorn. Who does not read is not answered, for every answer would be kept (RFC 6455, section 5.5.3)."""
+        """See uvicorn. A client that does not read gets no pongs: all would be kept (RFC 6455, section 5.5.3)."""
         pongs = self.conn.data_to_send()
         if self.writable.is_set():
             self.transport.write(b"".join(pongs))
 
     def write_now(self, text: str) -> bool:
-        """Write one text frame; False where the client has to be waited for, or has gone."""
+        """Write one text frame; False if the client has to be waited for, or has gone."""
         if self.close_sent or self.disconnected or not self.writable.is_set() or self.transport.is_closing():
             return False
         self.conn.send_text(text.encode())
@@ -205,7 +205,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] != "websocket.close":
             await super().send(message)
             if message["type"] == "websocket.http.response.body":
-                # uvicorn would log an error of ours for each socket that we refuse.
+                # Otherwise uvicorn would log an error of ours for each socket that we refuse.
                 self.handshake_complete = True
             return
         # uvicorn waits until the client has read what came before; a stalled one never does. The frame is small.
