@@ -67,7 +67,7 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
-            # Clients add headers of their own: Apollo's name themselves, tracing numbers requests. We read few of them.
+            # Clients add headers of their own: Apollo's says its name, tracing numbers requests. We read few of them.
             allow_headers=["*"],
             expose_headers=["retry-after", "x-request-id"],
         )

@@ -102,7 +102,7 @@ def decoded(text: bytes | str, what: str) -> Any:
         return orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError) as error:
         if "surrogate in string" in str(error):
-            # JSON.stringify() accepts the half that slice() leaves of an emoji: to its sender, this looks like JSON.
+            # JSON.stringify() writes the half of an emoji that slice() leaves: to its sender, this looks like JSON.
             raise Malformed(f"{what} contains half of a character, perhaps from a text cut inside an emoji.") from None
         raise Malformed(f"{what} is not JSON in UTF-8.") from None
 

@@ -38,10 +38,10 @@ from domain.pages import DEFAULT_SIZE, LARGEST_SIZE
 
 ENDLESS = 10**9
 # How many entries a list without pages is assumed to have: attempts of a delivery, headers. A post's lists count
-# more, for they may have 50.
+# more, because they may have 50.
 PLAIN_LIST = 5
 POST_LISTS = {"accounts": 20, "variants": 20}
-# A page is a database statement of its own, wherever it is selected, and that often computes a count as well.
+# A page is a database statement of its own, wherever it is selected, and often this statement counts as well.
 PAGE_COST = 10
 MUTATION_COST = 10
 # Lists of the introspection that multiply when nested: types.fields.type.fields...

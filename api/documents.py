@@ -28,7 +28,7 @@ MAX_TOKENS = 2_000
 # two if the place of a fault had to be reported.
 LONGEST_QUERY = 64 * 1024
 MAX_ERRORS = 5
-# The budget for comparing fields with one response name, pair by pair. It is enough for 140 of them in one selection,
+# The budget for comparing fields that share a response name, pair by pair: enough for 140 of them in one selection,
 # also through fragments. graphql-core's default takes 0.15 s before it gives up, on each request that it refuses.
 overlapping.MAX_COMPLEXITY_BUDGET = 20_000
 # graphql-core's message for a validation that took too much.

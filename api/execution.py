@@ -33,7 +33,7 @@ LONGEST_MESSAGE = 1_000
 MAX_COERCION_ERRORS = 5
 # In bytes. The cost counts objects, not how long their texts are, nor under how many names each is asked for.
 LONGEST_ANSWER = 32 * 1024 * 1024
-# Texts shorter than this, and in ASCII, are counted by their characters.
+# ASCII texts shorter than this are counted by their characters.
 SHORT = 64
 TOO_LONG: Final = "The response would be larger than 32 MiB. Ask for less at once."
 # An operation that costs more than LARGE holds up others for a tenth of a second and longer, one that costs more than
@@ -200,7 +200,7 @@ class Engine:
             return await self.run(executor)
 
     async def run(self, executor: "Executor[Any]", *, serially: bool | None = None) -> ExecutionResult:
-        """The result of an executor, awaited if need be. `serially` is None: as the kind of operation wants it."""
+        """The result of an executor, awaited if need be. If `serially` is None, the kind of operation decides."""
         result = executor.execute_operation(serially)
         if isawaitable(result):
             result = await result
@@ -230,7 +230,7 @@ def too_long(data: Any) -> list[GraphQLError]:
 
 
 def _bytes_of(text: str) -> int:
-    """Its length as encoded: a letter may take four bytes, and a control character, sent by a receiver, six."""
+    """Its length as encoded: a letter may take four bytes, and a receiver's control character, escaped, six."""
     try:
         return len(orjson.dumps(text))
     except TypeError:

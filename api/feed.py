@@ -103,7 +103,7 @@ class Source:
         if errors := refused or result.errors:
             body["errors"] = shown(errors, request_id)
             if "UNAVAILABLE" in codes_of(body["errors"]):
-                # A client that got this answer would resume from its cursor, and never see the change itself.
+                # A client that got this answer would resume after its cursor, and never see the change itself.
                 raise LiveAway
         return order_of(entry.cursor), orjson.dumps(body).decode()
 

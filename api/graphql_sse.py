@@ -100,7 +100,7 @@ class EventStream:
             await asyncio.wait({writer, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end(*tasks)
-            # Only now that they have ended: a swallowed cancellation lets one still subscribe (see api/operation.py).
+            # Only once the tasks have ended: one that swallows its cancellation may still subscribe (api/operation.py).
             if self._feed is not None:
                 self._feed.leave(self)
         if ended.done() and not ended.cancelled():
@@ -145,7 +145,7 @@ class EventStream:
             try:
                 await self.send({"type": "http.response.body", "body": frame.encode(), "more_body": True})
             except asyncio.CancelledError:
-                # uvicorn waits for a slow client before it writes: this frame has not left, and must precede the last.
+                # uvicorn waits for a slow client before it writes: this has not left, and must precede the last words.
                 self.outbox.give_back(frame)
                 raise
             self.outbox.sending_since = None
@@ -170,7 +170,7 @@ class EventStream:
         return self.outbox.has_stalled(now)
 
     def close(self, code: int, reason: str) -> None:
-        """See Connection. An event stream has no close codes: a last result tells instead, not counted as an error."""
+        """See Connection. An event stream has no close codes: a last result tells why, and no error is counted."""
         self._end_with([dict(coded(reason, "UNAUTHENTICATED" if code == FORBIDDEN else "UNAVAILABLE").formatted)])
 
     def _end_with(self, errors: list[dict[str, Any]]) -> None:

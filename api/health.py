@@ -27,8 +27,8 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Ready: the database is there and migrated. Redis is reported but not required: we work without it. So is whether
-    the database takes changes: while a standby answers, all of us would be taken out, and nobody could read."""
+    """Ready: the database is there and migrated. Redis is reported but not required, because we work without it. Nor
+    need the database take changes: else all of us would be taken out while a standby answers, and nobody could read."""
     process = process_of(request.scope)
     if process.connections.stopping:
         return _answer({"status": "stopping"}, 503)

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-# The bounds of what the client has not taken yet.
+# The bounds of what the client has not taken yet. A character counts as a byte.
 MOST_FRAMES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 # A client has stalled if its connection takes nothing for this long.

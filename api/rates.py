@@ -1,8 +1,8 @@
 """Counting requests and failed logins in Redis, over all processes.
 
 Redis is a convenience here. If it does not answer in time, this process counts in its own memory for a while
-(docs/decisions/0061-rate-limits.md). So a dead Redis locks no client out, gives none unlimited tries, and no request
-waits for it longer than ANSWER_SECONDS once in a while.
+(docs/decisions/0061-rate-limits.md). So a dead Redis locks no client out and gives none unlimited tries. A request
+waits for it only once in a while, and then for no longer than ANSWER_SECONDS.
 """
 
 import asyncio

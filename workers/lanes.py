@@ -20,7 +20,7 @@ TURN = 10
 # If less than this share of the places is free, each lane may hold fewer, down to one as places run out: hundreds of
 # endpoints that hang must not take the last places from those that answer.
 SCARCE = 0.5
-# Above this many lanes, every idle one is forgotten, even a narrowed one: webhooks come and go.
+# Above this many lanes, each one that becomes idle is forgotten, even if it is narrowed: webhooks come and go.
 MOST_REMEMBERED = 10_000
 
 
@@ -107,14 +107,14 @@ class Lanes:
                 room = self._seat_one_of(workspace_id)
                 if room:
                     found = True
-                    # To the end of the row, for the next call too: places may come free one by one, one for each call.
+                    # To the end of the row, for later calls too: if places come free one by one, each call seats one.
                     self._hungry[workspace_id] = self._hungry.pop(workspace_id)
                     before = rooms.get(room.webhook_id)
                     rooms[room.webhook_id] = Room(room.webhook_id, room.places + (before.places if before else 0))
         return list(rooms.values())
 
     def sated(self, webhook_id: int) -> None:
-        """The database had no more due for this webhook: its lane is sated, unless it became hungry again meanwhile."""
+        """The database had no more due for this webhook: its lane stays hungry only if it became so again meanwhile."""
         lane = self._lanes.get(webhook_id)
         if lane is not None and not lane.hungry_again:
             waiting = self._hungry.get(lane.workspace_id, {})

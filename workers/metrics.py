@@ -75,7 +75,7 @@ for _reason in WebhookDisabledReason:
 
 
 def count_attempts(results: Sequence[Result], recorded: Sequence[Recorded]) -> None:
-    """Count a group of attempts, and the states that came of those that still had their lease."""
+    """Count a group of attempts, and the resulting states of those that still had their lease."""
     LOST_LEASES.inc(len(results) - len(recorded))
     for outcome, count in Counts(result.outcome.value for result in results).items():
         ATTEMPTS.labels(outcome).inc(count)

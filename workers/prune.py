@@ -20,7 +20,7 @@ from workers import metrics
 # A tenth of the time is spent removing (docs/decisions/0120-retention.md has the measurements).
 REST_FACTOR = 9.0
 SHORTEST_REST_SECONDS = 0.02
-# On a busy worker a page takes longer, but no more of the database's work: pruning must not fall behind then.
+# On a busy worker a page takes longer without more work for the database: pruning must not fall behind then.
 LONGEST_REST_SECONDS = 1.0
 # How long to rest if there was nothing more to remove.
 IDLE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class Prune:
             await asyncio.sleep(rest * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def once(self) -> bool:
-        """Take one page of each sweep; tells whether any of them has more to do."""
+        """Take one page of each sweep; returns whether any of them has more to do."""
         more = False
         for name, sweep in self._sweeps.items():
             try:

@@ -1,4 +1,4 @@
-"""The database loop's step for changing keys: while there is more than one, what old keys sealed is sealed anew."""
+"""The database loop's step for changing keys: while there are several, the newest reseals what old ones sealed."""
 
 from collections.abc import AsyncGenerator
 from time import monotonic
