@@ -13,8 +13,8 @@ from domain.unit import Actor
 
 # How long the look-up of a token may take.
 ANSWER_SECONDS = 5.0
-# How many tokens that were good lately are remembered, by digest: these pass even if their address is blocked, for
-# failures of its other users.
+# How many tokens that were good lately are remembered, by digest: these pass even if their address is blocked
+# for failures of its other users.
 KEPT_GOOD = 10_000
 GOOD_SECONDS = 600.0
 # How long an answer about a token is believed: a lookup costs more than a small query.

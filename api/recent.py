@@ -39,7 +39,7 @@ class Recent:
         return len(self._orders) + changes <= RECENT_CHANGES and self._bytes + size <= self._share()
 
     def add(self, order: Position, payload: str) -> None:
-        """Remember the newest change; while there are too many, forget the older half of them."""
+        """Remember the newest change; while these are too many or too large, forget their older half."""
         self._orders.append(order)
         self._payloads.append(payload)
         self._bytes += size_of(payload)

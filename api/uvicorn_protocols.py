@@ -187,7 +187,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         _let_go(self.transport)
 
     def handle_ping(self) -> None:
-        """See uvicorn. A client that does not read gets no pongs: all would be kept (RFC 6455, section 5.5.3)."""
+        """See uvicorn. A client that does not read gets no pongs: each would be kept (RFC 6455, section 5.5.3)."""
         pongs = self.conn.data_to_send()
         if self.writable.is_set():
             self.transport.write(b"".join(pongs))

@@ -17,7 +17,7 @@ from domain.vocabulary import AttemptOutcome
 FIRST_WIDTH = 10
 # How many places a lane takes before the next workspace has its turn.
 TURN = 10
-# If less than this share of the places is free, each lane may hold fewer, down to one as places run out: hundreds of
+# If less than this share of the places is free, a lane may hold fewer, and far fewer the scarcer they are: hundreds of
 # endpoints that hang must not take the last places from those that answer.
 SCARCE = 0.5
 # Above this many lanes, each one that becomes idle is forgotten, even if it is narrowed: webhooks come and go.

@@ -10,7 +10,7 @@ from domain.errors import Unavailable, reason_of
 from domain.unit import Domain
 
 REPLAYS_AT_ONCE = 20
-# After a page there may be another. A replay that waits for its receiver has none to copy, and is asked less often.
+# After a page there may be another. A replay that waits for its receiver copies none, and is asked less often.
 NEXT_PAGE_SECONDS = 0.1
 EVERY_SECONDS = 1.0
 
