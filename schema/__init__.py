@@ -1,6 +1,6 @@
 """What a client may ask, change and subscribe to.
 
-The domain's enums are described before any type uses them: Strawberry would make up nameless ones of its own.
+The domain's enums are described before any type uses them; otherwise Strawberry would add them without descriptions.
 """
 
 from schema import vocabulary

@@ -1,4 +1,4 @@
-"""From an argument to what a verb of the domain takes."""
+"""Turns arguments into what the domain's functions take."""
 
 from typing import TypeVar
 
@@ -10,5 +10,5 @@ T = TypeVar("T")
 
 
 def given(value: T) -> T | Unset:
-    """The value, or the domain's word for one that was left out."""
+    """The value, or the domain's UNSET if it was left out."""
     return UNSET if value is strawberry.UNSET else value

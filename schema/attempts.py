@@ -45,7 +45,7 @@ class Attempt(Node):
 
     @classmethod
     def seen(cls, delivery_key: int, data: dict[str, Any]) -> Self:
-        """As a live change tells of it."""
+        """The attempt as a live change describes it."""
         return cls(
             id=strawberry.ID(ids.make("Attempt", f"{delivery_key}.{data['number']}")),
             number=data["number"],
@@ -97,12 +97,12 @@ class Attempt(Node):
         return cast("T", self._load(context, read))
 
     async def _load(self, context: Context, read: Callable[[tables.Attempt], T]) -> T:
-        # A change may outlive its attempt, and what the change itself tells of it must not be lost to an error.
+        # A change may outlive its attempt. An error here would lose what the change itself says of it.
         return read(await load(context, self.delivery_key, self.number) or _no_longer_kept())
 
 
 async def load(context: Context, delivery_key: int, number: int) -> tables.Attempt | None:
-    """The attempt with this number; None where there is none in this workspace."""
+    """The attempt with this number; None if there is none in this workspace."""
     rows = await context.loaders.attempts.load(delivery_key)
     return next((row for row in rows if row.number == number), None)
 

@@ -1,4 +1,4 @@
-"""Live changes, as subscribers see them: snapshots of a moment, told by the stream and not by the database."""
+"""Live changes as subscribers see them: snapshots of a moment, from the stream and not from the database."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -44,7 +44,7 @@ class DeliveryStatusChange:
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
-        """Raises KeyError or ValueError for an entry that tells of something else."""
+        """Raises KeyError or ValueError for an entry about anything else."""
         data = entry.data
         head = data["attempt"]
         return cls(
@@ -87,7 +87,7 @@ async def _sent(context: Context, delivery: Delivery, number: int) -> DeliveryRe
 
 
 def _unhidden(logged: Iterable[tuple[str, str]], own: dict[str, str]) -> list[HttpHeader]:
-    """The headers as they were sent: the log hides the secret ones, the webhook still knows them."""
+    """The headers as they were sent: the log hides secret values, but the webhook still has them."""
     return [
         HttpHeader(name=name, value=own.get(name, value) if value == request.HIDDEN else value)
         for name, value in logged
@@ -105,7 +105,7 @@ class PostStatusChange:
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
-        """Raises KeyError or ValueError for an entry that tells of something else."""
+        """Raises KeyError or ValueError for an entry about anything else."""
         data = entry.data
         return cls(
             cursor=entry.cursor,

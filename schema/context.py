@@ -11,7 +11,7 @@ from schema.loaders import Loaders
 
 @dataclass
 class Context:
-    """Who asks, of which domain, under which request id. Made anew for each operation, and for each live change."""
+    """Who asks, the domain that answers, and the request's id. Each operation and each live change has its own."""
 
     domain: Domain
     actor: Actor
@@ -28,11 +28,11 @@ class Context:
         return key
 
     def unit(self) -> AbstractAsyncContextManager[Unit]:
-        """One transaction, and what leaves after it."""
+        """One transaction, and what is sent after it."""
         return self.domain.unit(self.actor)
 
     def forget(self) -> None:
-        """Drop what was read, so that what follows a change sees it."""
+        """Forget the rows that were read, so that reads after a change see it."""
         self.loaders = Loaders(self.actor.workspace.id)
 
 

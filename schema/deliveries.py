@@ -1,7 +1,7 @@
 """Deliveries: what a client may ask of them.
 
-A delivery comes from the database, or from a live change that tells enough of it for most documents; what the change
-does not tell is read from the database when somebody asks for it.
+A delivery comes from the database or from a live change. The change holds enough of it for most documents; the rest is
+read from the database when a document asks for it.
 """
 
 from datetime import UTC, datetime
@@ -72,7 +72,7 @@ class Delivery(Node):
 
     @classmethod
     def seen(cls, data: dict[str, Any], event: dict[str, Any]) -> Self:
-        """As a live change tells of it."""
+        """The delivery as a live change describes it."""
         return cls(
             id=strawberry.ID(ids.make("Delivery", data["id"])),
             uuid=data["uuid"],

@@ -1,7 +1,7 @@
 """The one map from what goes wrong to what a client sees.
 
-What a person can mend (Refused) stands in the payload of a mutation, each fault with the path of its field. Everything
-else is a top-level error with `extensions.code`; what nobody expected is masked, and logged under the request's id.
+What a person can fix (Refused) is in the payload of a mutation, each fault with the path of its field. Everything else
+is a top-level error with `extensions.code`. Unexpected errors are masked, and logged with the request's id.
 """
 
 import re
@@ -21,7 +21,7 @@ log = structlog.get_logger("graphql")
 BAD_USER_INPUT: Final = "BAD_USER_INPUT"
 INTERNAL: Final = "INTERNAL"
 
-# The first class that fits gives the code.
+# The first class that matches gives the code.
 CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
     (Unauthenticated, "UNAUTHENTICATED"),
     (Forbidden, "FORBIDDEN"),
@@ -29,20 +29,20 @@ CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ..
     ((Refused, BadCursor), BAD_USER_INPUT),
 )
 
-# A value comes last in a message of graphql-core, and then whatever it holds.
+# graphql-core puts a value at the end of its message, and a value may hold any text: all from there on is cut.
 _VALUES: Final = (
     (re.compile(r", found: .*", re.DOTALL), "."),
     (re.compile(r" Found: .*", re.DOTALL), ""),
-    # What is suggested after it is a name of ours.
+    # The suggestion after the value is kept: it is a name in our schema.
     (re.compile(r"(?s)(?<! invalid) value: (?:.*( Did you mean the enum value [\w', ]{1,200}\?)|.*)$"), r" value.\1"),
     (re.compile(r"\b((?:Block)?String) '.*", re.DOTALL), r"\1."),
-    # No value, but Python's word for one.
+    # Not a value, but Python's word for null.
     (re.compile(r"not to be None\.$"), "not to be null."),
 )
-# Where in a variable a value stands that does not fit, its messages alone say.
+# Only the text of graphql-core's messages says where in a variable the invalid value is.
 _PLACE: Final = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ((?:\.\w+|\[\d+\])+))?: ")
 _MISSING: Final = re.compile(r" to include required field '(\w+)'\.$")
-# A variable that may be null, given to a field within an argument that may not: found when it is executed.
+# A nullable variable, used in an argument where null is not allowed: found only at execution.
 _GIVEN: Final = re.compile(
     r"Argument '\w+' has invalid value(?: at (?:\.\w+|\[\d+\])+)?: Expected variable '\$(\w+)' provided to "
 )
@@ -68,7 +68,7 @@ class UserError:
 
 
 def user_errors(refused: Refused, arguments: frozenset[str]) -> list[UserError]:
-    """The faults of a refusal, for a mutation with these arguments (in our spelling)."""
+    """The faults of a refusal, for a mutation with these arguments (in snake case)."""
     return [
         UserError(code=fault.code, message=fault.message, field=_path(fault.field, arguments))
         for fault in refused.faults
@@ -78,21 +78,21 @@ def user_errors(refused: Refused, arguments: frozenset[str]) -> list[UserError]:
 def _path(field: tuple[str, ...], arguments: frozenset[str]) -> list[str] | None:
     if not field:
         return None
-    # What is no argument of its own stands in the input object.
+    # A field that is not an argument itself is in the input object.
     path = field if field[0] in arguments or "input" not in arguments else ("input", *field)
     return [to_camel_case(step) for step in path]
 
 
 def bad_input(message: str) -> GraphQLError:
-    """A fault of the program that asks, as a top-level error."""
+    """A top-level error for a mistake of the client's program."""
     return GraphQLError(message, extensions={"code": BAD_USER_INPUT})
 
 
 def present(error: GraphQLError, request_id: str) -> GraphQLError:
-    """The error as a client may see it: always with a code, and without anything of our inside."""
+    """The error as a client may see it: always with a code, and without anything internal."""
     cause = _cause(error)
     if isinstance(cause, GraphQLError):
-        # Syntax, validation and coercion carry no code of their own.
+        # Errors of syntax, validation and coercion have no code of their own.
         if cause.extensions:
             return _with(error, error.message, {"code": BAD_USER_INPUT, **cause.extensions})
         message = without_value(error.message)
@@ -110,14 +110,14 @@ def present(error: GraphQLError, request_id: str) -> GraphQLError:
 
 
 def without_value(message: str) -> str:
-    """A message of graphql-core without the value that it was given; programs keep errors, and it may be a secret."""
+    """A message of graphql-core without the client's value: programs log errors, and the value may be a secret."""
     for shows_value, instead in _VALUES:
         message = shows_value.sub(instead, message)
     return message
 
 
 def place_in_variables(message: str) -> list[str]:
-    """Where among the variables a value stands that does not fit, written as UserError.field is; or nothing.
+    """The path to the invalid value in the variables, in the form of UserError.field; empty if `message` names none.
 
     `message` is graphql-core's, without the value.
     """

@@ -65,7 +65,7 @@ class Event(Node):
 
 async def _load_payload(context: Context, key: int) -> JSON:
     row = await context.loaders.one(tables.Event, key)
-    # A change may outlive its event, and must not be lost with it: a null here would take the cursor along.
+    # A change may outlive its event. A null here would make the whole change null, and lose its cursor.
     return JSON({} if row is None else row.payload)
 
 
@@ -76,12 +76,12 @@ async def load(context: Context, key: int) -> Event | None:
 
 
 async def key_of(uuid: str) -> int:
-    """The key of the event that a receiver knows by this `webhook-id`; `ids.NOWHERE` where there is none."""
+    """The key of the event that a receiver knows by this `webhook-id`; `ids.NOWHERE` if there is none."""
     try:
         known = UUID(uuid)
     except ValueError:
         return ids.NOWHERE
-    # Tortoise's own statements take no turns.
+    # A statement through Tortoise would not wait for its turn.
     found = await database.rows("SELECT id FROM event WHERE uuid = $1", known)
     return cast(int, found[0]["id"]) if found else ids.NOWHERE
 

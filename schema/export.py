@@ -10,7 +10,7 @@ EXPORT = Path(__file__).with_name("schema.graphql")
 
 
 def exported() -> str:
-    """The schema in GraphQL's own language, in an order that no change of the code disturbs."""
+    """The schema in GraphQL's own language, sorted, so that moving code does not change it."""
     return print_schema(lexicographic_sort_schema(schema._schema)) + "\n"  # noqa: SLF001 (shown nowhere else)
 
 

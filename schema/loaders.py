@@ -1,4 +1,4 @@
-"""Reading what many rows of an answer need in one statement each, and nothing of another workspace."""
+"""Loads what the rows of an answer refer to: one statement for each kind, and nothing of another workspace."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -23,9 +23,9 @@ class Removed(Unavailable):
 
 
 class Loaders:
-    """The rows that one operation has asked for. A key that leads nowhere gives None.
+    """The rows that one operation has asked for. A key without a row gives None.
 
-    What loads them knows nothing of this object: that would be a circle, which only the collector of garbage ends.
+    The load functions hold no reference to this object: that would be a cycle, which only the garbage collector ends.
     """
 
     def __init__(self, workspace_id: int) -> None:
@@ -44,18 +44,18 @@ class Loaders:
 
     @cached_property
     def stats(self) -> DataLoader[Span, webhook_stats.Stats]:
-        """How a webhook fared in a span."""
+        """The statistics of a webhook over a span of time."""
         return DataLoader(_load_stats)
 
     async def one(self, table: type[Row], key: int | None) -> Row | None:
-        """The row with this key, among all that are asked for in the same turn."""
+        """The row with this key, loaded with all others that are asked for in the same turn of the event loop."""
         if not key:
             return None
         row: Row | None = await self._of(table).load(key)
         return row
 
     async def referred(self, table: type[Row], key: int) -> Row:
-        """The row that one which was read refers to. Raises Removed where both are gone meanwhile."""
+        """The row that another row, read before, refers to. Raises Removed if both have been deleted since."""
         row = await self.one(table, key)
         if row is None:
             raise Removed

@@ -1,7 +1,7 @@
 """Things with an id, and the one place that knows which type stands for which table.
 
 Types refer to each other in circles (a webhook has deliveries, a delivery has a webhook). They do so through `shown`
-and Strawberry's lazy types, so that the files need not.
+and Strawberry's lazy types, so that no files import each other in circles.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _tables: dict[str, type[Model]] = {}
 def shows(table: type[Model], read_as: type | None = None) -> Callable[[T], T]:
     """Declare that a type (with a class method `of(row)`) stands for the rows of this table.
 
-    Where they are read as another class than the table's, that has a class method `read(sql, *values)`.
+    If the rows are read as a class other than the table's, that class has a class method `read(sql, *values)`.
     """
 
     def register(type_: T) -> T:
@@ -43,7 +43,7 @@ def shows(table: type[Model], read_as: type | None = None) -> Callable[[T], T]:
 
 
 def reader(table: type[Model]) -> Read:
-    """What reads rows of this table as `shown` wants them."""
+    """The function that reads rows of this table as `shown` expects them."""
     return _read_as[table].read if table in _read_as else partial(read, table)
 
 

@@ -1,4 +1,4 @@
-"""Connections: keyset pages of a list, and its total where somebody asks for it."""
+"""Connections: keyset pages of a list, and its total if a client asks for it."""
 
 from typing import Annotated, Any, Generic, Self, TypeVar
 

@@ -1,6 +1,6 @@
 """Who may do what. Every mutation, and every query that is not for all, declares its role with these decorators.
 
-Reading is for every role; what else a role may is said with its values in schema/vocabulary.py.
+All other fields are for every role. schema/vocabulary.py says what each role may do.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,10 +1,10 @@
 """A short way for plain fields, in graphql-core's executor.
 
-Most of an answer is fields that are attributes of an object and of a simple type. graphql-core gives each a path, an
-info object, a resolver call and a completion: fine for one, and most of the time of a list. Here they are read and
-written directly, for the second object of a selection on; and a list whose entries have no other fields is written
-field by field for all of them at once. Whatever is not exactly as simple as that (another Python type, null where there
-must be none, an error) is left to graphql-core together with its whole object and list, so that the answer is the same;
+Most fields of an answer are attributes of a simple type. graphql-core gives each a path, an info object, a resolver
+call and a completion: fine for one object, but most of the time of a list. Here they are read and written directly,
+from the second object of a selection on. A list whose entries have no other fields is written field by field, for all
+entries at once. Anything less simple (another Python type, null where it is not allowed, an error) is left to
+graphql-core together with its whole object and list, so that the answer is the same;
 tests/schema/test_plain_fields.py compares the two.
 """
 
@@ -51,7 +51,7 @@ def _number(value: int) -> int:
 
 Write = Callable[[Any], Any]
 
-# By the name of a type: the only Python type that is simple, and how it is written where it is not as it is.
+# By the type's name: the only Python type that counts as simple, and how to write it (None: as it is).
 _WRITERS: dict[str, tuple[type, Write | None]] = {
     "ID": (str, None),
     "String": (str, None),
@@ -78,7 +78,7 @@ class _Plain(NamedTuple):
 
 @dataclass(slots=True)
 class _Plan:
-    """How the fields of one selection are executed; None until it comes a second time."""
+    """How the fields of one selection are executed; `plain` and `rest` are None until it comes a second time."""
 
     selection: Any
     plain: list[_Plain] | None = None
@@ -90,7 +90,8 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # graphql-core's are methods of the executor: a circle, with all that an operation made, for the collector.
+        # graphql-core's are bound methods of the executor: a cycle, which keeps all that an operation made until the
+        # garbage collector runs.
         weak = proxy(self)
         self.async_helpers = GraphQLResolveInfoHelpers(
             gather=lambda values: weak.gather_async_work(values),  # noqa: PLW0108 (a method would hold the executor)
@@ -103,8 +104,8 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
     def build_per_event_executor(self, payload: Any) -> Self:
         """As in graphql-core: a copy that executes one event of a subscription.
 
-        graphql-core's shares what it remembers of selections with the original, and each event has new ones: they
-        would pile up for as long as the subscription lasts.
+        graphql-core's copy shares its caches of selections with the original. Each event has new selections, so the
+        caches would grow for as long as the subscription lasts.
         """
         executor: Self = super().build_per_event_executor(payload)  # type: ignore[assignment]
         executor._plans = {}
@@ -113,7 +114,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         return executor
 
     async def with_abort_signal(self, awaitable: Awaitable[Any]) -> Any:
-        """As in graphql-core: what a field waits for. It goes on once it does not keep others waiting for long."""
+        """As in graphql-core: wait for a field's value. Then wait for a later turn if the time slice is used up."""
         value = await super().with_abort_signal(awaitable)
         await self._slice.wait()
         return value
@@ -127,7 +128,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         items: Any,
         position_context: Any,
     ) -> Any:
-        """As in graphql-core: the results of a list's entries, or something to wait for."""
+        """As in graphql-core: the results of a list's entries, or an awaitable of them."""
         type_ = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
         if isinstance(type_, GraphQLObjectType) and type(items) is list and position_context is None:
             plan = self._plan_of_entries(type_, field_details_list, len(items))
@@ -137,14 +138,14 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     def _plan_of_entries(self, type_: GraphQLObjectType, field_details_list: Any, count: int) -> list[_Plain] | None:
-        """How to write so many entries at once; None where they have other fields than plain ones, or none at all."""
+        """How to write `count` entries at once; None for fewer than two, or if not all their fields are plain."""
         if count <= 1 or self._watched:
             return None
         try:
             selection, deferred, _ = self.collect_subfields(type_, field_details_list)
         except GraphQLError:  # a null for @skip or @include: graphql-core meets it again, and says at which entry
             return None
-        # It will come a second time.
+        # The first call only notes the selection. There is more than one entry, so make the plan now.
         plan = self._plan(type_, selection) or self._plan(type_, selection)
         return None if plan is None or plan.rest or deferred else plan.plain or None
 
@@ -156,7 +157,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         grouped_field_set: Any,
         position_context: Any,
     ) -> Any:
-        """As in graphql-core: the results by name, or something to wait for."""
+        """As in graphql-core: the results by name, or an awaitable of them."""
         plan = self._plan(parent_type, grouped_field_set)
         if plan is None or plan.plain is None or self._watched:
             return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
@@ -175,7 +176,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
     def _plan(self, parent_type: GraphQLObjectType, selection: Any) -> _Plan | None:
         key = (parent_type.name, id(selection))
         plan = self._plans.get(key)
-        # The plan holds the selection, so its id stays its own.
+        # The plan holds the selection, so no other object can get its id.
         if plan is None or plan.selection is not selection:
             self._plans[key] = _Plan(selection)
             return None
@@ -184,7 +185,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         return plan
 
     def _make(self, parent_type: GraphQLObjectType, plan: _Plan) -> None:
-        """Divide a selection into plain fields and the rest. A place is kept for each of the rest, for the order."""
+        """Divide a selection into plain fields and the rest. Placeholders among the plain ones keep the order."""
         plan.plain, plan.rest = [], {}
         for name, details in plan.selection.items():
             field = self.schema.get_field(parent_type, details[0].node.name.value)
@@ -201,16 +202,16 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
 
 
 def _is_between(manager: MiddlewareManager | None) -> bool:
-    # Strawberry always gives one, and it is always true.
+    # Strawberry always passes a manager, which is true even without middlewares.
     return manager is not None and bool(manager.middlewares)
 
 
 def _entries(
     plan: list[_Plain], type_: GraphQLObjectType, items: list[Any], info: "GraphQLResolveInfo[Any]"
 ) -> list[dict[str, Any]] | None:
-    """The results of a list's entries; None where they are not as simple as that."""
+    """The results of a list's entries; None if they are not all simple."""
     try:
-        # One of each class: it takes strawberry.cast, which nobody here uses, to make two of one class differ.
+        # One of each class is enough: only strawberry.cast, which we do not use, can make two of one class differ.
         if not all(_is_one(type_, item, info) for item in dict(zip(map(type, items), items, strict=True)).values()):
             return None
         columns = [_column(field, items) for field in plan]
@@ -227,7 +228,7 @@ def _is_one(type_: GraphQLObjectType, item: Any, info: "GraphQLResolveInfo[Any]"
 
 
 def _column(field: _Plain, items: list[Any]) -> Sequence[Any]:
-    """What a field is in each entry."""
+    """The value of a field in each entry."""
     values = list(map(attrgetter(field.attribute), items))
     if not field.types.issuperset(map(type, values)):
         raise _Unfit
@@ -263,7 +264,7 @@ def _written(plan: list[_Plain], source: Any) -> dict[str, Any]:
 
 
 def _merged(results: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    # Each has its place in the order already.
+    # `results` has placeholders for these, in the right order.
     results.update(rest)
     return results
 

@@ -54,7 +54,7 @@ class PostAccount:
 
     @classmethod
     def seen(cls, data: dict[str, Any]) -> Self:
-        """As a live change tells of it."""
+        """The state as a live change describes it."""
         return cls(
             status=PostAccountStatus(data["status"]),
             provider_post_id=data["provider_post_id"],
@@ -77,7 +77,7 @@ class Post(Node):
     created_at: datetime = strawberry.field(description="When it was written.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
     key: strawberry.Private[int]
-    # Known where a live change has told of them.
+    # The accounts as a live change describes them; None if the post comes from the database.
     known: strawberry.Private[list[PostAccount] | None] = None
 
     @classmethod
@@ -108,7 +108,7 @@ class Post(Node):
         return cast("list[PostVariant]", _loaded_variants(info.context, self.key))
 
 
-# Deleted accounts stay for the posts that went out through them.
+# A deleted account is shown too: posts that went out through it still refer to it.
 async def _account(context: Context, key: int) -> Account:
     return Account.of(await context.loaders.referred(tables.Account, key))
 

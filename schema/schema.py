@@ -86,7 +86,7 @@ class Mutation(WebhookMutation, DeliveryMutation, AccountMutation, PostMutation,
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's, with quieter defaults."""
+    """Strawberry's schema, without defaults of null."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
@@ -95,7 +95,7 @@ class Schema(strawberry.Schema):
 
 
 def _forget_null_defaults(type_: GraphQLNamedType) -> None:
-    # Python needs a default where GraphQL has none; "= null" would only make readers wonder.
+    # Python needs a default where GraphQL does not; "= null" in the exported schema would only puzzle readers.
     inputs: list[GraphQLArgument | GraphQLInputField] = []
     if isinstance(type_, GraphQLInputObjectType):
         inputs += type_.fields.values()

@@ -1,10 +1,10 @@
 """Live changes: what a client may subscribe to.
 
 A subscriber attaches to the hub, reads what it missed, and goes on with what has come since: no gap, and nothing
-twice. What does not match its filter is never queued.
+twice. Entries that do not match its filter are never queued.
 
-A server with many subscribers need not run one of these generators for each: FEEDS says which entries a subscription
-wants and what its root value is, and executing its document once on that root gives the same result.
+A server with many subscribers need not run a generator for each of them: FEEDS says which entries a subscription wants
+and what its root value is, and executing its document once on that root gives the same result.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from domain.vocabulary import DeliveryStatus, EventType
 from schema.changes import DeliveryStatusChange, PostStatusChange
 from schema.context import Info
 
-# Who falls this far behind reads the stream again instead of keeping more in memory.
+# A subscriber that falls this many entries behind reads the stream again, instead of keeping more in memory.
 LONGEST_BACKLOG = 1_000
 
 Wanted = Callable[[Entry], bool]
@@ -41,14 +41,14 @@ Since = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One field of the subscription: which entries its arguments (in GraphQL's spelling) want, and what they become."""
+    """One field of the subscription: which entries its arguments (in GraphQL's spelling) want, and the root of each."""
 
     wanted: Callable[[Mapping[str, Any]], Wanted]
     root: Callable[[Entry], Any]
 
 
 def change_filter(arguments: Mapping[str, Any]) -> Wanted:
-    """Which entries `deliveryStatusChanged` with these coerced arguments is about."""
+    """Tells which entries `deliveryStatusChanged` with these coerced arguments wants."""
     webhook = _key("Webhook", arguments.get("webhookId"))
     delivery = _key("Delivery", arguments.get("deliveryId"))
     types = _values(arguments.get("eventTypes"))
@@ -68,7 +68,7 @@ def change_filter(arguments: Mapping[str, Any]) -> Wanted:
 
 
 def post_filter(arguments: Mapping[str, Any]) -> Wanted:
-    """Which entries `postStatusChanged` with these coerced arguments is about."""
+    """Tells which entries `postStatusChanged` with these coerced arguments wants."""
     post = _key("Post", arguments.get("postId"))
 
     def wanted(entry: Entry) -> bool:
@@ -155,9 +155,9 @@ async def follow(
     after: str | None = None,
     on_attached: Callable[[str], None] = lambda _: None,
 ) -> AsyncGenerator[Entry, None]:
-    """The entries of a workspace that are wanted: since a cursor where one is given, and then as they come.
+    """The wanted entries of a workspace: those since the cursor `after`, if it is given, then new ones as they come.
 
-    `on_attached` hears after which cursor they come live. Raises BadCursor, and CursorExpired where entries were lost.
+    `on_attached` gets the cursor after which they come live. Raises BadCursor, and CursorExpired if entries were lost.
     """
     backlog = _Backlog(wanted)
     attachment = await hub.attach(workspace_id, backlog.put, backlog.fail)
@@ -177,7 +177,7 @@ async def follow(
 
 
 class _Backlog:
-    """What a subscriber has yet to take: some changes, and after those only where in the stream the others lie."""
+    """What a subscriber has yet to take: up to LONGEST_BACKLOG changes, and where in the stream the later ones are."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
@@ -197,7 +197,7 @@ class _Backlog:
         self._filled.set()
 
     async def take(self) -> Entry | None:
-        """The next change; None where the stream has to be read again first. Raises CursorExpired."""
+        """The next change; None if the stream has to be read again first. Raises CursorExpired."""
         while not self._entries:
             if self._lost is not None:
                 raise self._lost
@@ -208,7 +208,7 @@ class _Backlog:
         return self._entries.popleft()
 
     def take_gap(self) -> tuple[str, str] | None:
-        """After which cursor, and up to which, the stream has to be read again."""
+        """The cursors after which and up to which the stream has to be read again."""
         gap, self._gap = self._gap, None
         return gap
 

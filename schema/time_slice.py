@@ -1,4 +1,4 @@
-"""How long an operation keeps the event loop from everybody else (docs/decisions/0065-time-slices.md).
+"""Limits how long an operation keeps all others from the event loop (docs/decisions/0065-time-slices.md).
 
 Rows that are loaded together wake thousands of fields at once, and asyncio would run all of them before it looks at a
 socket again.
@@ -9,10 +9,10 @@ from collections import deque
 from time import thread_time
 from typing import Final
 
-# What one operation takes of each turn of the loop, in CPU. A page of anything takes less, so that what its entries
+# The CPU time that one operation may take in each turn of the loop. A page of any type takes less, so what its entries
 # need is still loaded in one statement.
 SLICE_SECONDS: Final = 0.01
-# Of those that wait, however small they were so far: the next ones may be large.
+# The most waiting fields that go on in one turn, however cheap they were so far: the next ones may be expensive.
 MOST_AT_ONCE: Final = 50
 
 
@@ -23,13 +23,13 @@ class TimeSlice:
         # When this turn began; None while there is nothing to measure.
         self._began: float | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
-        # How many of those go on in a turn: as many as a slice has room for, as the turns before have shown.
+        # How many waiting fields go on in the next turn, judged by how many fitted into a slice before.
         self._at_once = 1
 
     async def wait(self) -> None:
-        """Returns at once while something is left of this turn's slice, else in a later turn, each after those before.
+        """Returns at once while something is left of this turn's slice, else in a later turn, in the order of calls.
 
-        To be called whenever a field has got what it waited for.
+        Call it whenever a field has got what it waited for.
         """
         if self._waiting or self._is_over():
             place = asyncio.get_running_loop().create_future()
@@ -51,6 +51,6 @@ class TimeSlice:
         self._began = thread_time()
         for _ in range(min(self._at_once, len(self._waiting))):
             place = self._waiting.popleft()
-            if not place.done():  # as where the operation took too long and was stopped
+            if not place.done():  # a cancelled one is done, as when the operation took too long and was stopped
                 place.set_result(None)
         asyncio.get_running_loop().call_soon(self._next_turn)

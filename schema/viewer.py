@@ -1,4 +1,4 @@
-"""Who is asking, and from where on they may watch."""
+"""Who is asking, and the cursor from which they can watch."""
 
 import strawberry
 from redis.exceptions import RedisError

@@ -1,4 +1,4 @@
-"""The closed sets of domain/vocabulary.py as enums of the schema, with the words a person reads beside each value."""
+"""The closed sets of domain/vocabulary.py as enums of the schema, with a description of each value."""
 
 from enum import Enum
 
@@ -22,7 +22,7 @@ from domain.vocabulary import (
 
 
 def describe(vocabulary: type[Enum], description: str, name: str | None = None, **values: str) -> None:
-    """Make an enum of the domain known to the schema. Raises KeyError where a value has no words."""
+    """Register an enum of the domain with the schema. Raises KeyError if a value has no description."""
     strawberry.enum(vocabulary, name=name, description=description)
     definition: StrawberryEnumDefinition = vars(vocabulary)["__strawberry_definition__"]
     for value in definition.values:
