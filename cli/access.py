@@ -110,7 +110,7 @@ def revoke_token(
 
 
 def run(work: Work, data: Data) -> None:
-    """Do it in a database that is there and migrated; what keeps us from it is said in a sentence."""
+    """Run `work` with a migrated database. An error is printed in one sentence, and exits with 1."""
 
     async def within() -> None:
         async with unit.opened(settings_of(data)) as domain:
@@ -122,7 +122,7 @@ def run(work: Work, data: Data) -> None:
 
 
 async def _somebody(workspace: str) -> Actor:
-    """Whoever types commands here may do everything in it. Raises Refused (NOT_FOUND)."""
+    """An admin of the workspace: whoever can run these commands may do everything in it. Raises Refused (NOT_FOUND)."""
     return Actor(await find_workspace(workspace), None, Role.ADMIN)
 
 
@@ -140,7 +140,7 @@ def _told(token: Token) -> dict[str, Any]:
 
 
 def _show(told: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Things, each an object of its own for programs and a row of one table for people."""
+    """Print things: one JSON object a line for programs, one table for people."""
     output = Output()
     if as_json:
         for each in told:

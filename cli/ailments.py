@@ -29,7 +29,7 @@ REMEDIES = (
 )
 CORRECT_IT = "Correct it; docs/settings.md says what it may be."
 
-# What servers and poolers say of themselves.
+# What servers and poolers answer, and the remedy for each.
 ANSWERS = (
     ("rejected SSL upgrade", "Have it speak TLS (ssl = on), or leave sslmode out of HOOKLINE_DATABASE_URL."),
     ("unsupported startup parameter", "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL."),
@@ -39,12 +39,12 @@ ANSWERS = (
     ),
     ("statement pooling mode", "Have the pooler give a connection to each transaction (pool_mode = transaction)."),
 )
-# The first that trims streams by age.
+# The first version that trims streams by age.
 OLDEST_REDIS = (6, 2)
-# Of its memory. What its clients have just sent counts too, so one that is full has a little room now and then.
+# As a share of maxmemory. Redis counts what clients have just sent, so a full one has a little room now and then.
 FULL_REDIS = 0.98
 MIB = 1024 * 1024
-# What all keys of ours begin with; the last are those of `limits`.
+# The prefixes of all our keys; LIMITS: is that of the library `limits`.
 REDIS_PLACES = ("hookline:", "arq:", "LIMITS:")
 REDIS_SETTINGS = (
     ("appendonly", "yes", "what it holds is lost when Redis stops, and live updates start over"),
@@ -78,17 +78,17 @@ def remedy_for_name(variable: str) -> str:
 
 
 def remedy_for_listening(error: OSError) -> str:
-    """What to do where the API may not listen on a port that nobody else has."""
+    """What to do if the API may not listen on a port that is free."""
     if error.errno == errno.EACCES:
         return "Set HOOKLINE_PORT to 1024 or more, or let the process have a lower one (CAP_NET_BIND_SERVICE)."
     return "Set HOOKLINE_HOST to an address of this machine, or to 0.0.0.0 for all of them."
 
 
 def trusts_anybody() -> bool:
-    """Whether OpenSSL finds authorities on this machine, to check the certificates of receivers against."""
+    """Whether OpenSSL finds certificate authorities on this machine, to check the certificates of receivers."""
     if ssl.create_default_context().cert_store_stats()["x509_ca"]:
         return True
-    # What is in a folder is read when it is needed.
+    # Certificates in a folder are not counted above: OpenSSL loads them only when it needs them.
     folder = ssl.get_default_verify_paths().capath
     return folder is not None and any(Path(folder).iterdir())
 
@@ -137,8 +137,8 @@ def of_redis_away(error: Exception) -> tuple[str, str]:
 
 
 def _doubt_of(error: BaseException) -> str | None:
-    """What is wrong with the certificate, where that is what kept us out."""
-    # redis-py raises one of its own while it handles the one that knows.
+    """What is wrong with the server's certificate; None if the error is another one."""
+    # redis-py raises an error of its own while it handles the one that has the reason.
     for each in (error, error.__context__):
         if isinstance(each, ssl.SSLCertVerificationError):
             return each.verify_message.rstrip(".")
@@ -150,7 +150,7 @@ def _name_authority(variable: str, file: str) -> str:
 
 
 def of_redis(about: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Why a Redis that says this of itself (INFO) is of no use, and what to do; None where it is."""
+    """Why a Redis with this INFO cannot be used, and what to do; None if it can."""
     if unchanging := _takes_no_changes(about):
         return unchanging
     if about.get("cluster_enabled"):
@@ -170,7 +170,7 @@ def _takes_no_changes(about: Mapping[str, Any]) -> tuple[str, str] | None:
         return f"Redis is a replica and takes no changes: {WITHOUT_REDIS}", "Have HOOKLINE_REDIS_URL name the primary."
     if "err" in (about.get("aof_last_write_status"), about.get("rdb_last_bgsave_status")):
         return f"Redis cannot write to its disk and takes no changes: {WITHOUT_REDIS}", "Make room; its log says more."
-    # Told only where there have to be some.
+    # INFO has this only if min-replicas-to-write is set.
     if about.get("min_slaves_good_slaves") == 0:
         remedy = "Bring them back, or lower min-replicas-to-write."
         return f"Redis is missing its replicas and takes no changes: {WITHOUT_REDIS}", remedy
@@ -182,7 +182,7 @@ def _takes_no_changes(about: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _is_full(about: Mapping[str, Any]) -> bool:
     most: int = about.get("maxmemory", 0)
-    # One that evicts is always full, and takes more all the same.
+    # A Redis that evicts keys may always be full, and still accepts writes.
     if about.get("maxmemory_policy") != "noeviction" or not most:
         return False
     used: int = about.get("used_memory", 0) - about.get("mem_not_counted_for_evict", 0)
@@ -190,27 +190,27 @@ def _is_full(about: Mapping[str, Any]) -> bool:
 
 
 def name_of_redis(about: Mapping[str, Any]) -> str:
-    """What it is, by what it says of itself (INFO). Valkey's `redis_version` is that of the Redis it once was."""
+    """Name and version, from INFO. Valkey's `redis_version` is that of the Redis it was forked from."""
     if valkey := about.get("valkey_version"):
         return f"Valkey {valkey}"
     return f"Redis {about['redis_version']}"
 
 
 def is_refused_command(error: Exception) -> bool:
-    """Whether Redis is there and merely does not allow what was asked."""
+    """Whether Redis answers, but does not allow the command."""
     return isinstance(error, NoPermissionError) or (
         isinstance(error, ResponseError) and "unknown command" in str(error)
     )
 
 
 def words_of(error: BaseException) -> str:
-    """What an error says of itself, or else what it is; without a full stop."""
+    """What an error says, or else the name of its class; without a full stop."""
     match error:
         case ConnectionRefusedError() | FileNotFoundError():
             return "nothing is listening there"
         case OSError(strerror=str(words)):
             return words
         case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():
-            # asyncpg's own advice is for whoever writes programs.
+            # asyncpg's own advice is for programmers.
             return "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
     return str(error).strip().rstrip(".") or type(error).__name__

@@ -1,19 +1,18 @@
-"""A file that nobody waits for: a thread writes to it, and what nobody takes for long is left out."""
+"""A file that never blocks its writers: a thread writes to it, and lines are dropped if nobody reads for long."""
 
 import os
 import select
 import threading
 from typing import TextIO
 
-# A terminal that was stopped by Ctrl-S, a pager that waits for a key: some thousand lines wait for them.
+# In characters: some thousand lines, for a terminal stopped by Ctrl-S or a pager that waits for a key.
 MOST_WAITING = 1024 * 1024
 
 
 class Aside:
-    """Writes to `file` in a thread of its own; `write` never waits. It raises OSError from when the thread met one.
+    """Writes to `file` in its own thread, so `write` never waits. After the thread gets an OSError, `write` raises it.
 
-    Of more than MOST_WAITING characters that wait, the later ones are left out, and how many lines, is written in their
-    place.
+    If more than MOST_WAITING characters are waiting, later lines are dropped, and a line in their place says how many.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -25,7 +24,7 @@ class Aside:
         self._is_writing = False
         self._error: OSError | None = None
         self._changed = threading.Condition()
-        # Not waited for at the end of the process: whoever does not read then, never will.
+        # A daemon, so the process can end without it: a reader that does not read then never will.
         threading.Thread(target=self._write_forever, daemon=True).start()
 
     def fileno(self) -> int:
@@ -69,7 +68,7 @@ class Aside:
                 return
 
     def _next(self) -> str:
-        """What is to be written now, once there is something."""
+        """The text to write next; waits until there is some."""
         with self._changed:
             self._is_writing = False
             self._changed.notify_all()
@@ -82,10 +81,10 @@ class Aside:
             return "".join(texts)
 
     def _write(self, data: bytes) -> None:
-        # Not by Python's own file: a thread within it at the end of the process is a fatal error.
+        # Not through Python's file object: a thread that is inside it when the process ends is a fatal error.
         while data:
             try:
                 data = data[os.write(self.fileno(), data) :]
             except BlockingIOError:
-                # Whoever has started us shares this file, and has it wait for nobody.
+                # The process that started us shares this file, and has made it non-blocking.
                 select.select([], [self.fileno()], [])

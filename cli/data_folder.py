@@ -1,4 +1,4 @@
-"""The folder of `hookline up`: one instance at a time, a key, and the address and token for who wants to use it."""
+"""The folder of `hookline up`: one instance at a time, a key, and the address and token for programs that use it."""
 
 import base64
 import fcntl
@@ -22,14 +22,14 @@ class FolderRefusedError(HooklineError):
 
 @dataclass(frozen=True)
 class KnownReceiver:
-    """What the built-in receiver (cli/receiver.py) must know: its webhook's uuid, and the secret that signs."""
+    """What the built-in receiver (cli/receiver.py) must know: its webhook's uuid, and the signing secret."""
 
     webhook: str
     secret: str = field(repr=False)
 
 
 class DataFolder:
-    """Where the private servers and the key of one machine lie. Raises FolderRefusedError where it cannot be named."""
+    """The folder of one machine's private servers and key. Raises FolderRefusedError if its path cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self.path = _absolute(path)
@@ -42,9 +42,9 @@ class DataFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder where it is missing, and keep others out of it for as long as the block lasts.
+        """Make the folder if it is missing, and hold its lock for the block, which keeps other instances out.
 
-        Raises FolderRefusedError where it cannot be written, or another instance holds it. The kernel lets go of it
+        Raises FolderRefusedError if it cannot be written, or another instance holds it. The kernel releases the lock
         when the process ends, however it ends.
         """
         try:
@@ -68,9 +68,9 @@ class DataFolder:
             yield
 
     def opened(self) -> Self:
-        """This folder, if it is one. Raises FolderRefusedError where `hookline up` has never got ready with it."""
+        """This folder. Raises FolderRefusedError if `hookline up` was never ready with it, or if it cannot be read."""
         try:
-            # From Python 3.14 on `exists` does not tell what is closed from what is not there.
+            # From Python 3.14 on, `exists` does not distinguish a path that is forbidden from one that is missing.
             self.access.stat()
         except (FileNotFoundError, NotADirectoryError):
             raise FolderRefusedError(f"{self.path} is not the data folder of a `hookline up`.") from None
@@ -79,12 +79,12 @@ class DataFolder:
         return self
 
     def make_key(self) -> None:
-        """Make the key that seals secrets at rest, where nothing can have been sealed here with another one yet."""
+        """Make the key that seals secrets at rest, unless something may have been sealed here with another one."""
         if not (self.key.exists() or self.postgres.exists() or self.access.exists()):
             _write_private(self.key, new_key() + "\n")
 
     def secret_key(self) -> str:
-        """That key, as HOOKLINE_SECRET_KEYS wants it. Raises FolderRefusedError where it is missing or none."""
+        """That key, in the form of HOOKLINE_SECRET_KEYS. Raises FolderRefusedError if it is missing or unusable."""
         try:
             text = self.key.read_text().strip()
             keys_of(text)
@@ -114,7 +114,7 @@ class DataFolder:
         return _texts(self.access, "url").get("url")
 
     def listening(self) -> dict[str, str]:
-        """Where the API listens, as the variables that say so; nothing where that cannot be read."""
+        """Where the API listens, as HOOKLINE_HOST and HOOKLINE_PORT; empty if that cannot be read."""
         try:
             place = urlsplit(self.known_url() or "")
             return {"HOOKLINE_HOST": place.hostname, "HOOKLINE_PORT": str(place.port or 80)} if place.hostname else {}
@@ -124,7 +124,7 @@ class DataFolder:
     def write_access(self, url: str, token: str) -> None:
         """Tell programs of this user where Hookline is and how to get in: {"url", "token"}.
 
-        Raises FolderRefusedError where the folder cannot be written, as do `make_key` and `write_receiver`.
+        Raises FolderRefusedError if the folder cannot be written, as do `make_key` and `write_receiver`.
         """
         _write_private(self.access, json.dumps({"url": url, "token": token}) + "\n")
 
@@ -140,9 +140,9 @@ class DataFolder:
 
 def _absolute(path: Path) -> Path:
     try:
-        # Also where the path does not begin there: PostgreSQL's programs want to know where they are.
+        # For an absolute path too: PostgreSQL's programs need a working directory that exists.
         found = Path.cwd() / path
-        # The servers are named by URLs, which are text.
+        # The path becomes part of the servers' URLs, which are text.
         str(found).encode()
     except FileNotFoundError:
         raise FolderRefusedError("The folder that this was started in is gone; start it in another one.") from None
@@ -152,12 +152,12 @@ def _absolute(path: Path) -> Path:
 
 
 def new_key() -> str:
-    """A fresh key, as HOOKLINE_SECRET_KEYS wants it."""
+    """A fresh key, in the form of HOOKLINE_SECRET_KEYS."""
     return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _texts(path: Path, *names: str) -> dict[str, str]:
-    """Those of the texts of these names that stand in a JSON file; none where there is no such file."""
+    """The strings that a JSON file has under these names; empty if there is no such file."""
     try:
         found: Any = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -178,5 +178,5 @@ def _write_private(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        # Within a transaction, it would be taken for the database's.
+        # Within a transaction, an OSError would be taken for one of the database.
         raise FolderRefusedError(f"{path} cannot be written: {error.strerror}.") from None

@@ -36,7 +36,7 @@ REDIS_SECONDS = 2.0
 
 
 class Verdict(StrEnum):
-    """What a check came to."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -45,7 +45,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and what to do where that is not well."""
+    """What one check found, and what to do if something is wrong."""
 
     check: str
     verdict: Verdict
@@ -57,7 +57,7 @@ MARKS = {Verdict.OK: ("ok", "green"), Verdict.WARNING: ("warning", "yellow"), Ve
 
 
 async def run(environ: Mapping[str, str], output: Output, *, as_json: bool) -> bool:
-    """Examine what these variables describe and show it; returns whether there is no fault."""
+    """Examine what these variables describe, and show each finding; returns whether none of them is a fault."""
     well = True
     async for finding in examine(environ):
         well &= finding.verdict is not Verdict.FAULT
@@ -78,7 +78,7 @@ def show(finding: Finding, output: Output, *, as_json: bool) -> None:
 
 
 def _row(mark: Text, check: Text, says: Text) -> Table:
-    """What is too long for the terminal goes on below itself."""
+    """One row; a text that is too long for the terminal wraps within its column."""
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(width=7, justify="right")
     row.add_column(width=8)
@@ -87,7 +87,7 @@ def _row(mark: Text, check: Text, says: Text) -> Table:
 
 
 async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
-    """All checks, each as soon as it is done. None of them changes anything that stays."""
+    """The findings of all checks, each as soon as it is there. No check changes anything permanently."""
     values, faults = reading.read(environ)
     settings = Settings(**{"database_url": "", "redis_url": "", "secret_keys": (KEY_TO_LOOK_WITH,), **values})
     for name in reading.unread(environ):
@@ -109,7 +109,7 @@ async def examine(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
 
 
 def told(settings: Settings, faults: Sequence[Misconfigured]) -> Iterator[Finding]:
-    """Whether the settings can be read, which they cannot with these faults, and do not contradict."""
+    """Whether the settings can be read (`faults` are those that cannot) and do not contradict each other."""
     found = [*faults, *settings.contradictions()]
     try:
         tracing.check(settings)
@@ -169,7 +169,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(REDIS_SECONDS):
             about = await client.info()
-            # What arq asks when it starts, and what live updates are made of.
+            # arq calls DBSIZE when it starts, and live updates use scripts.
             await client.dbsize()
             await client.register_script("return 1")()
             if unfit := ailments.of_redis(about):
@@ -177,7 +177,7 @@ async def redis(settings: Settings) -> AsyncIterator[Finding]:
                 return
             for place in ailments.REDIS_PLACES:
                 await client.set(f"{place}doctor", "", ex=1)
-            # Streams, and the sets in an order that arq's queue is. There are none of these names, and none are made.
+            # Streams, and sorted sets, such as arq's queue. There are no keys of these names, and none are made.
             await client.xadd("hookline:doctor:none", {"e": ""}, nomkstream=True)
             await client.xread({"hookline:doctor:none": 0})
             await client.zadd("arq:doctor:none", {"e": 0}, xx=True)
@@ -204,9 +204,9 @@ async def _kept(client: Redis) -> AsyncIterator[Finding]:
 
 
 async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> AsyncIterator[Finding]:
-    """Whether PostgreSQL answers, is migrated, agrees about the time and about the keys, and is worked off.
+    """Whether PostgreSQL answers and is migrated, its clock and our keys are right, and what is due in it is done.
 
-    `now` is this machine's time; `can_open`: the settings have keys to try.
+    `now` is this machine's time. `can_open` says whether the settings have keys to try.
     """
     try:
         server = await Server.met(settings)
@@ -234,7 +234,7 @@ async def postgres(settings: Settings, now: datetime, *, can_open: bool) -> Asyn
 
 
 async def serves_another(settings: Settings) -> bool:
-    """Whether Redis, where it answers, says that it serves another database than the one that is connected."""
+    """Whether Redis, if it answers, says that it serves a database other than the connected one."""
     with suppress(RedisError, OSError, TimeoutError, Misconfigured):
         async with asyncio.timeout(REDIS_SECONDS), queue.connect(settings.redis_url) as client:
             served = await client.get(SERVED)
@@ -258,7 +258,7 @@ def clock(ours: datetime, theirs: datetime) -> Finding:
 
 
 async def keys(vault: Vault) -> Finding:
-    """Whether what is sealed opens."""
+    """Whether the keys open the sealed values."""
     looked = await sealed.look(vault)
     if looked.unopened:
         return Finding("keys", Verdict.FAULT, sealed.unopened(looked), sealed.REMEDY)
@@ -272,7 +272,7 @@ async def keys(vault: Vault) -> Finding:
 
 
 async def work() -> Finding:
-    """Whether somebody delivers and publishes what is due."""
+    """Whether workers deliver and publish what is due."""
     owed = await backlog.measure()
     counts = {
         "deliveries": (owed.due, owed.oldest_due),

@@ -1,4 +1,4 @@
-"""Handing deliveries to a receiver on this machine, for `hookline listen`, and telling how each went."""
+"""Forwards deliveries to a receiver on this machine, for `hookline listen`, and shows the result of each."""
 
 import asyncio
 import json
@@ -16,9 +16,9 @@ from cli.output import Output
 from domain.failures import classify
 from domain.guarded_socket import HEAD_BUDGET
 
-# For the receiver's answer.
+# How long the receiver may take to answer.
 FORWARD_SECONDS: Final = 30.0
-# What aiohttp would add to a request; of our own deliveries it is all there already.
+# Headers that aiohttp would add to a request; our deliveries have all of them already.
 ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 EVENT_WIDTH = 24
 
@@ -36,7 +36,7 @@ class Relayed:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of handing it on: a status, or else an error."""
+    """The result of forwarding it: a status, or else an error."""
 
     at: datetime
     relayed: Relayed
@@ -46,7 +46,7 @@ class Result:
 
 
 async def forward_forever(waiting: "asyncio.Queue[Relayed]", to: URL, output: Output, *, as_json: bool) -> None:
-    """Hand on one after the other, in their order, and show how each went."""
+    """Forward them one after the other, in order, and show the result of each."""
     show = _show_json if as_json else _show
     while True:
         show(output, await forward(await waiting.get(), to))
@@ -65,12 +65,12 @@ async def forward(relayed: Relayed, to: URL) -> Result:
 
 
 async def _send(relayed: Relayed, to: URL) -> int:
-    # aiohttp sends PUT and DELETE again over a connection that it used before and that broke: a new one for each.
+    # aiohttp sends PUT and DELETE again if a reused connection breaks, so each request gets a new session.
     async with (
         aiohttp.ClientSession(
             skip_auto_headers=ADDED_BY_AIOHTTP,
             auto_decompress=False,
-            # What a worker takes for an answer is one here.
+            # The limits of a worker: what it accepts as an answer is accepted here.
             max_line_size=HEAD_BUDGET,
             max_field_size=HEAD_BUDGET,
             max_headers=HEAD_BUDGET,

@@ -1,7 +1,7 @@
 """`hookline listen`: relays live deliveries to a receiver on this machine, each exactly once.
 
-It forwards what each delivery's first attempt sent. A lost connection is made again, and the cursor tells where to go
-on; deliveries that have been forwarded are remembered besides.
+It forwards what each delivery's first attempt sent. After a lost connection it connects again and continues from the
+cursor. It also remembers which deliveries it has forwarded.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from domain.vocabulary import EventType
 
 SHORTEST_PAUSE = 0.25
 LONGEST_PAUSE = 15.0
-# Received but not forwarded yet; beyond that we stop reading, and the server lets us resume.
+# Deliveries received but not yet forwarded. Beyond that we stop reading, and the server lets us resume.
 MOST_WAITING = 500
-# Deliveries that are remembered as forwarded: after a loss of Redis a change may be told once more.
+# Deliveries that are remembered as forwarded: after a loss of Redis, a change may come once more.
 MOST_REMEMBERED = 20_000
 
 OPENING = """
@@ -65,7 +65,7 @@ class Source:
 
 
 def run(source: Source, forward_to: URL, output: Output, *, as_json: bool) -> None:
-    """Listen until Ctrl-C or SIGTERM. Raises HooklineError where there is nothing to listen to."""
+    """Listen until Ctrl-C or SIGTERM. Raises HooklineError if there is nothing to listen to."""
     asyncio.run(_run(source, forward_to, output, as_json))
 
 
@@ -90,7 +90,7 @@ async def _run(source: Source, forward_to: URL, output: Output, as_json: bool) -
 
 
 class Listener:
-    """Watches, over one connection after the other."""
+    """Watches deliveries, with a new connection each time one is lost."""
 
     def __init__(
         self, source: Source, forward_to: URL, take: Callable[[Relayed], Awaitable[None]], output: Output
@@ -104,7 +104,7 @@ class Listener:
         self._pause = SHORTEST_PAUSE
 
     async def listen(self) -> None:
-        """Never returns. Raises HooklineError where trying again would be of no use."""
+        """Never returns. Raises HooklineError if trying again would be of no use."""
         while True:
             began = monotonic()
             try:
@@ -145,7 +145,7 @@ class Listener:
         self._cursor = found["liveCursor"]
 
     async def _error_after_changes(self, talk: Talk) -> dict[str, Any]:
-        """Take changes until the subscription ends in an error, which is returned."""
+        """Take changes until the subscription ends with an error; returns that error."""
         while True:
             message = await talk.receive()
             if message["type"] == "error":

@@ -7,7 +7,7 @@ from types import ModuleType
 
 def load(name: str) -> ModuleType:
     """The module of that name. What is loaded with it stays as long as the process."""
-    # Nothing of it is garbage, and looking for some takes a quarter of the time.
+    # Loading makes no garbage, and looking for some takes a quarter of the time.
     gc.disable()
     try:
         return import_module(name)

@@ -45,7 +45,7 @@ def hookline(
     ] = False,
 ) -> None:
     """Signed, realtime webhooks for social publishing workspaces, over GraphQL."""
-    # Each command says itself what it cannot reach.
+    # Each command itself reports what it cannot reach.
     logs.hush()
 
 
@@ -68,7 +68,7 @@ def signin(
     """Print a link that opens the dashboard of a running `hookline up`, signed in: once, within 15 minutes."""
     with said():
         kept = DataFolder(data).opened()
-        # As `hookline up` itself was told, which may leave servers in the folder alone.
+        # The settings of `hookline up` itself: it may use other servers than those in the folder.
         settings = Settings.from_environment(upping.environment_of(kept, os.environ))
         print_result("url", asyncio.run(welcome.another_link(settings, kept)), as_json=as_json)
 
@@ -79,7 +79,7 @@ def api() -> None:
     with said():
         settings = Settings.from_environment()
         finish_well()
-        # Only here: a worker would spend a third of its start and 18 MiB on libraries for GraphQL.
+        # Loaded only here: a worker would spend a third of its start and 18 MiB on libraries for GraphQL.
         load("api.main").run(settings)
 
 
@@ -124,7 +124,7 @@ def rotate_keys(data: Data = None, as_json: Json = False) -> None:
 def listen(
     *,
     forward_to: Annotated[str, typer.Option(help="Your receiver, for example http://localhost:3000/hook.")],
-    # A client's variables, which are no settings (docs/settings.md).
+    # Variables for clients, not settings (docs/settings.md).
     url: Annotated[str | None, typer.Option(envvar="HOOKLINE_URL", help="The URL of Hookline.")] = None,
     token: Annotated[str | None, typer.Option(envvar="HOOKLINE_TOKEN", help="An admin's token.")] = None,
     data: Annotated[Path, folder("Folder of a `hookline up` to read URL and token from, if not given.")] = Path("var"),
@@ -141,7 +141,7 @@ def listen(
 
 
 def finish_well() -> None:
-    """Have a signal to stop end in 0: uvicorn, once all is closed, raises the one it got again."""
+    """Make a stop signal exit with 0: once everything is closed, uvicorn raises the signal that it got again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
 

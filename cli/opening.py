@@ -1,4 +1,4 @@
-"""What most commands begin with: which settings, is it migrated, and a sentence for what goes wrong."""
+"""What most commands begin with: settings, a check that the database is migrated, and a sentence for each error."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def _named(folder: str) -> Path:
 
 
 def folder(words: str) -> Any:
-    """An option that names a folder. It refuses `--data "$UNSET"`, which Path takes for the folder that one is in."""
+    """An option that names a folder. It refuses an empty name (`--data "$UNSET"`): Path("") is the current folder."""
     return typer.Option(parser=_named, metavar="FOLDER", help=words)
 
 
@@ -48,7 +48,7 @@ async def find_workspace(name_or_id: str) -> Workspace:
 
 
 async def require_migrated() -> None:
-    """Raises Misconfigured where the tables are not those of this version, and Unavailable without a database."""
+    """Raises Misconfigured if the tables are not those of this version, and Unavailable without a database."""
     if not await database.is_migrated():
         raise Misconfigured("The database is not migrated; run `hookline migrate` first.")
 
@@ -56,7 +56,7 @@ async def require_migrated() -> None:
 def settings_of(data: Path | None) -> Settings:
     """The settings that the environment gives, or those of the `hookline up` with a data folder.
 
-    Raises Misconfigured, and FolderRefusedError as `unambiguous_environment`.
+    Raises Misconfigured, and FolderRefusedError as `unambiguous_environment` does.
     """
     if data is None:
         return Settings.from_environment()
@@ -64,10 +64,10 @@ def settings_of(data: Path | None) -> Settings:
 
 
 def unambiguous_environment(folder: DataFolder) -> dict[str, str]:
-    """What the processes of the `hookline up` with that folder are told.
+    """The environment of the processes of the `hookline up` with that folder.
 
-    Raises FolderRefusedError, also where a variable names a server and the folder has its own: which is meant cannot be
-    told, and an erasure in the wrong one cannot be undone.
+    Raises FolderRefusedError, also if a variable names a server and the folder has its own: it is unclear which is
+    meant, and an erasure in the wrong one cannot be undone.
     """
     environment = upping.environment_of(folder.opened(), os.environ)
     for variable, own in (("HOOKLINE_DATABASE_URL", folder.postgres), ("HOOKLINE_REDIS_URL", folder.redis)):
@@ -77,8 +77,8 @@ def unambiguous_environment(folder: DataFolder) -> dict[str, str]:
 
 
 def print_result(name: str, value: object, *, as_json: bool) -> None:
-    """Print what a command made: alone, or under its name. Raises NotWrittenError, also where nobody reads it: a token
-    is shown this once."""
+    """Print what a command made: alone, or as JSON under its name. Raises NotWrittenError, also if nobody reads it: a
+    token is shown only once."""
     output = Output()
     output.say(json.dumps({name: value}) if as_json else str(value))
     if not output.is_read:

@@ -1,4 +1,4 @@
-"""The commands of whoever runs Hookline: doctor, status, replay, workspace erase."""
+"""The commands for operators: doctor, status, replay, workspace erase."""
 
 import asyncio
 import os
@@ -112,7 +112,7 @@ def erase_workspace(
 
 
 def confirm(workspace: Workspace, *, asked: bool) -> None:
-    """Have a person type the name of what is about to go. Raises Exit where they do not."""
+    """Ask a person to type the name of the workspace that will be erased. Raises Exit if they do not."""
     if asked:
         typer.echo(f"Everything in the workspace {workspace.name!r} will be gone for good.", err=True)
         if typer.prompt("Type its name to go on", err=True) != workspace.name:

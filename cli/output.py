@@ -19,7 +19,7 @@ from domain.terminals import plain
 COLOURS = {"api": "cyan", "worker": "magenta", "receiver": "green"}
 NAME_WIDTH = 6
 WIDEST = 1000
-# How long the last lines are waited for.
+# How long to wait for the last lines to be written.
 SETTLE_SECONDS = 1.0
 
 
@@ -28,10 +28,10 @@ class NotWrittenError(HooklineError):
 
 
 class _Console(Console):
-    """rich's, but that it does not end the process when nobody reads any more."""
+    """rich's Console, except that it does not end the process when nobody reads any more."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing from now on. The file is replaced, or the interpreter would complain as it exits."""
+        """Write nothing from now on. The file becomes /dev/null, or the interpreter would complain as it exits."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -39,10 +39,10 @@ class _Console(Console):
 
 
 class Output:
-    """Lines on standard output. Once nobody reads them any more they are dropped; that is no reason to stop.
+    """Lines on standard output. Once nobody reads them any more, they are dropped without an error.
 
-    A file that takes no more is one, for what must be told in full: methods raise NotWrittenError, unless `goes_on`.
-    A reader that stops for a while is waited for, unless lines are written `aside`.
+    If they cannot be written (as on a full disk), methods raise NotWrittenError, unless `goes_on`. Methods wait for a
+    reader that pauses, unless lines are written `aside`.
     """
 
     def __init__(self, *, goes_on: bool = False, aside: bool = False) -> None:
@@ -50,19 +50,19 @@ class Output:
         self._aside = Aside(sys.stdout) if aside else None
         if self._aside:
             atexit.register(self._aside.settle, SETTLE_SECONDS)
-        # What reads a pipe cuts lines itself; a table for it is as wide as it needs.
+        # The reader of a pipe cuts lines itself, so a table for it is as wide as it needs to be.
         width = None if sys.stdout.isatty() else WIDEST
         self._console = _Console(file=cast("IO[str] | None", self._aside), highlight=False, markup=False, width=width)
         self._errors = _Console(highlight=False, markup=False, stderr=True)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks on."""
+        """Whether standard output is a terminal."""
         return self._console.is_terminal
 
     @property
     def is_read(self) -> bool:
-        """Whether anybody still takes the lines; not known before one is written."""
+        """Whether anybody still reads the lines; true until writing one has failed."""
         return not self._console.quiet
 
     def say(self, text: str, style: str = "") -> None:
@@ -74,7 +74,7 @@ class Output:
         self._print(self._errors, Text(plain(text), "bold red"))
 
     def note(self, text: str) -> None:
-        """What is worth knowing but no result, on standard error."""
+        """Something worth knowing that is not the result, on standard error."""
         self._print(self._errors, Text(plain(text), "dim"))
 
     def line(self, *parts: tuple[str, str]) -> None:
@@ -96,7 +96,7 @@ class Output:
 
     def _print(self, console: Console, what: RenderableType, *, soft_wrap: bool = True) -> None:
         if self._aside and console is self._errors:
-            # In the order in which it was said.
+            # Lines that were written before come first.
             self._aside.settle(SETTLE_SECONDS)
         try:
             console.print(what, soft_wrap=soft_wrap)
@@ -108,7 +108,7 @@ class Output:
 
 
 def columns(*names: str) -> Table:
-    """A table of these columns, without lines. What is too long goes on below itself: half an id would name nothing."""
+    """A table of these columns, without lines. Long values wrap and are never cut: half an id would name nothing."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
     for name in names:
         table.add_column(name, header_style="dim", overflow="fold", no_wrap=name == "id")

@@ -1,4 +1,4 @@
-"""What `hookline doctor` learns of a PostgreSQL, and of what stands before it, and what to do about that."""
+"""What `hookline doctor` finds out about a PostgreSQL, and about a pooler before it, and the remedies."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import asyncpg
 from domain import database, postgres_url, tables
 from domain.settings import Settings
 
-# The oldest that the tests meet, and that PostgreSQL's makers maintain.
+# The oldest version that the tests run with, and that the PostgreSQL project maintains.
 OLDEST = 15
-# What a session of ours must find, and what happens where it does not.
+# The parameters that our sessions need, and what happens without them.
 WANTED = {**postgres_url.SESSION, "track_activities": "on"}
 OTHERWISE = {
     "enable_seqscan": "statements may read whole tables",
@@ -35,16 +35,16 @@ class Server:
     user: str
     is_read_only: bool
     is_pooled: bool
-    # What the session has of WANTED.
+    # The values of the parameters in WANTED.
     session: Mapping[str, str]
-    # Our tables, and the sequences of their ids, of which the user may not do all that we do.
+    # Our tables, and the sequences of their ids, for which the user lacks a privilege that we need.
     closed: tuple[str, ...]
-    # A schema with tables such as ours, where the user finds none.
+    # A schema with tables like ours, if the user can find no such tables.
     elsewhere: str | None
 
     @classmethod
     async def met(cls, settings: Settings) -> "Server":
-        """The one that the settings name. Raises what asyncpg and the socket raise, and Misconfigured."""
+        """The server that the settings name. Raises what asyncpg and the socket raise, and Misconfigured."""
         connection = await asyncpg.connect(**postgres_url.place(settings.database_url))
         try:
             async with connection.transaction():
@@ -60,7 +60,7 @@ class Server:
             encoding=database.encoding_of(connection),
             user=row["user"],
             is_read_only=row["is_read_only"],
-            # A pooler tells a number of its own.
+            # A pooler reports a process id of its own.
             is_pooled=connection.get_server_pid() != row["pid"],
             session={each["name"]: each["setting"] for each in session},
             closed=tuple(each["name"] for each in closed),
@@ -86,7 +86,7 @@ class Server:
             )
 
     def remedy_for_tables(self) -> str:
-        """What to do where the tables are missing, or of an earlier version."""
+        """What to do if the tables are missing, or of an earlier version."""
         migrate = "Run `hookline migrate` with the same settings, then start the other processes."
         if self.elsewhere is None:
             return migrate
@@ -96,7 +96,7 @@ class Server:
         )
 
     def doubts(self, url: str) -> Iterator[tuple[str, str]]:
-        """What Hookline works with, but worse, each with its remedy."""
+        """What makes Hookline work worse, each with its remedy."""
         if self.major < OLDEST:
             yield f"Hookline is tested with PostgreSQL {OLDEST} and later, not with {self.major}", "Upgrade it."
         if self.is_pooled and not postgres_url.is_pooled(url):
@@ -119,7 +119,7 @@ SELECT current_setting('server_version') AS version, clock_timestamp() AS time, 
     ) AS elsewhere
 """
 _SESSION = "SELECT name, setting FROM pg_settings WHERE name = ANY($1) ORDER BY name"
-# Who does not migrate has only to read which migrations have run.
+# A user that does not migrate needs only SELECT on the table of migrations.
 _CLOSED = """
 SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid) AND CASE relkind
     WHEN 'r' THEN relname = 'tortoise_migrations' AND NOT has_table_privilege(oid, 'SELECT')

@@ -32,12 +32,12 @@ class ServerFailedError(HooklineError):
 class PrivateServer:
     """A server process on a data folder of its own. Use `with`, or `start` and `stop`.
 
-    `launch` and `is_ready` are the same for who must not be blocked (cli/supervisor.py).
+    `launch` and `is_ready` do the same without blocking (cli/supervisor.py).
     """
 
     name: str
     url: str
-    # Both servers finish cleanly on theirs; the hurried one may cost a recovery at the next start.
+    # `stop_signal` ends either server cleanly; `hurried_signal` may cost a recovery at the next start.
     stop_signal: signal.Signals
     hurried_signal: signal.Signals
     patience = STOP_DEADLINE
@@ -48,14 +48,14 @@ class PrivateServer:
         self.log = self.data.with_name(f"{self.data.name}.log")
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process, after ending what an earlier run has left; it is of use once `is_ready`.
+        """Start the process, after ending what an earlier run has left. It can be used once `is_ready`.
 
-        Raises ServerFailedError where its data folder cannot be made or used.
+        Raises ServerFailedError if its data folder cannot be made or used.
         """
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        """Whether the process that was launched last answers. Raises ServerFailedError where it has ended."""
+        """Whether the process that was launched last answers. Raises ServerFailedError if it has ended."""
         if self.process is None:
             return False
         if (code := self.process.poll()) is not None:
@@ -71,7 +71,7 @@ class PrivateServer:
         return self
 
     def stop(self) -> None:
-        """End the process: cleanly, after 20 s in a hurry, and then by force. Does nothing where none runs."""
+        """End the process: cleanly, after 20 s in a hurry, and then by force. Does nothing if none runs."""
         if (process := self.process) is None:
             return
         for end in (self.stop_signal, self.hurried_signal, signal.SIGKILL):
@@ -83,7 +83,7 @@ class PrivateServer:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove the folder in the temporary directory that a long data path needs; the process has ended."""
+        """Remove the folder in the temporary directory that a long data path needs. The process must have ended."""
         folder = socket_folder(self.data)
         if folder != self.data:
             shutil.rmtree(folder, ignore_errors=True)
@@ -116,17 +116,17 @@ class PrivateServer:
 
 
 def socket_folder(data: Path) -> Path:
-    """The data folder itself, or a short one in the temporary directory where its path is too long for a socket."""
+    """The data folder itself, or a short one in the temporary directory if its path is too long for a socket."""
     if len(os.fsencode(data / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH:
         return data
     name = f"hookline-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
     short = Path(tempfile.gettempdir()) / name
-    # Whether it is ours is checked where it is made.
+    # make_socket_folder checks that it is ours.
     return short if len(os.fsencode(short / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH else Path("/tmp") / name  # noqa: S108
 
 
 def make_socket_folder(data: Path, user: User | None) -> Path:
-    """Make that folder for its owner alone. Raises ServerFailedError where someone else was there first."""
+    """Make that folder for its owner alone. Raises ServerFailedError if someone else made it first."""
     folder = socket_folder(data)
     if folder == data:
         return folder

@@ -36,16 +36,16 @@ _libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 @dataclass(frozen=True)
 class User:
-    """Whom a process runs as."""
+    """The user that a process runs as."""
 
     uid: int
     gid: int
 
 
 def unprivileged(folder: Path) -> User | None:
-    """Whom a server that refuses to run as root shall run as; None where we are not root.
+    """The user for a server that refuses to run as root; None if we are not root.
 
-    That is the owner of its data folder, or `nobody` where that is root's or does not exist yet.
+    That is the owner of its data folder, or `nobody` if root owns the folder or it does not exist yet.
     """
     if os.geteuid() != 0:
         return None
@@ -69,7 +69,7 @@ def spawn(
 
     Linux sends it `dies_with_parent` when the calling thread ends, however it ends; so call this from the main thread.
     Standard input is `source` or empty; output and errors go to `output`; `folder` is the working directory.
-    Raises OSError where the command cannot be run.
+    Raises OSError if the command cannot be run.
     """
     return subprocess.Popen(  # noqa: S603 (the commands are ours)
         command,
@@ -79,13 +79,13 @@ def spawn(
         env=environment,
         cwd=folder,
         start_new_session=True,
-        # Calls nothing but system calls: a thread that runs beside, as cli/aside.py's, holds nothing that it needs.
+        # This makes only system calls, so it needs nothing that another thread, such as cli/aside.py's, may hold.
         preexec_fn=_preparation(dies_with_parent, user, os.getpid()),  # noqa: PLW1509
     )
 
 
 def command_of(pid: int) -> str:
-    """The command line of a running process; empty where there is none, or only its zombie."""
+    """The command line of a running process; empty if there is none, or only its zombie."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -106,7 +106,7 @@ def wait_until(condition: Callable[[], bool], deadline: timedelta) -> bool:
 
 
 def end_leftover(pid: int, end: signal.Signals, patience: timedelta, *words: str) -> None:
-    """End the process with this number, if its command line holds all these words; else the number is a stranger's."""
+    """End the process with this id if its command line has all these words; otherwise the id is another program's."""
 
     def is_gone() -> bool:
         command = command_of(pid)
@@ -121,9 +121,9 @@ def end_leftover(pid: int, end: signal.Signals, patience: timedelta, *words: str
 
 
 def package_folder(package: str) -> Path:
-    """Where an installed package lies. It is not imported: we want its binaries, not what it does on import.
+    """The folder of an installed package. It is not imported: we want its binaries, not what it does on import.
 
-    Raises Misconfigured where it is not installed.
+    Raises Misconfigured if it is not installed.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -138,7 +138,7 @@ def _preparation(death: signal.Signals, user: User | None, parent: int) -> Calla
     def prepare() -> None:
         if user is not None:
             _become(user)
-        # Last, for a change of user clears it.
+        # Last, because a change of user clears it.
         if _libc is not None:
             _libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0)
             if os.getppid() != parent:
@@ -156,14 +156,14 @@ class _CapabilityData(ctypes.Structure):
 
 
 def _become(user: User) -> None:
-    """Give root up, but for reaching files.
+    """Give up root, except for access to files.
 
-    A checkout or a data folder often lies under a folder that only root may enter (/root, a mktemp -d). Widening
-    those would be worse than letting the server, which root has started for itself, pass through them.
+    A checkout or a data folder is often under a folder that only root may enter (/root, a mktemp -d). Opening those to
+    others would be worse than letting the server, which root has started for itself, pass through them.
     """
     if _libc is not None:
         _libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
-        # Without it access(2), by which initdb finds its own programs, ignores the capability.
+        # Without this, access(2) ignores the capability, and initdb uses access(2) to find its own programs.
         _libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(user.gid)

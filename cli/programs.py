@@ -16,12 +16,12 @@ from cli.processes import spawn
 from domain.errors import HooklineError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# /readyz waits two seconds for servers that say nothing, and is well without Redis.
+# /readyz waits two seconds for a silent server, and is ready without Redis.
 ASK_SECONDS = 3.0
 # How much longer than its own deadline a process may take to finish.
 MARGIN = timedelta(seconds=5)
-# Systems give these to nobody who has not asked for them (Linux begins at 32768): a free one stays free until the API
-# comes to listen on it.
+# Systems do not assign these ports by themselves (Linux starts at 32768), so a free one stays free until the API
+# listens on it.
 KEPT_PORTS = range(20_000, 32_000)
 
 
@@ -30,7 +30,7 @@ class ProgramFailedError(HooklineError):
 
 
 class Program:
-    """`hookline NAME` as a part (cli/supervisor.py). What it writes comes through a pipe."""
+    """`hookline NAME` as a part (cli/supervisor.py). Its output comes through a pipe."""
 
     stop_signal = signal.SIGTERM
     hurried_signal = signal.SIGKILL
@@ -39,7 +39,7 @@ class Program:
     def __init__(
         self, name: str, environment: Mapping[str, str], deadline: timedelta, answers: Callable[[], bool]
     ) -> None:
-        """`deadline` is what the process gives itself for finishing; `answers` tells whether it can be used."""
+        """`deadline` is how long the process gives itself to finish; `answers` tells whether it can be used."""
         self.name = name
         self.patience = deadline + MARGIN
         self._environment = dict(environment)
@@ -47,8 +47,8 @@ class Program:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """See Part."""
-        # Wherever `hookline up` was called the modules are the checkout's, not those of a folder `cli` there (-P), and
-        # files that settings name by relative paths are found from there.
+        # The modules are those of the checkout, not of a folder `cli` in the current folder (-P). Relative paths in
+        # settings still start from the current folder.
         command = [sys.executable, "-P", "-m", "cli", self.name]
         path = os.pathsep.join(filter(None, (str(CHECKOUT), self._environment.get("PYTHONPATH"))))
         told = {**self._environment, "PYTHONPATH": path}
@@ -66,7 +66,7 @@ class Program:
 
 
 def try_port(host: str, port: int) -> int:
-    """Listen there for a moment; returns the port, a free one for 0. Raises OSError, or UnicodeError over the host."""
+    """Listen there for a moment; returns the port, a free one for 0. Raises OSError, or UnicodeError for a bad host."""
     while port == 0:
         try:
             return try_port(host, random.choice(KEPT_PORTS))  # noqa: S311
@@ -77,29 +77,29 @@ def try_port(host: str, port: int) -> int:
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # Two sockets may be bound to one port so long as neither listens.
+        # Two sockets may be bound to one port as long as neither listens.
         listener.listen(1)
     return port
 
 
 def api_answers(host: str, port: int) -> Callable[[], bool]:
-    """Asks the API whether it is ready; blocks while one of its servers says nothing, for three seconds at most."""
+    """Asks the API whether it is ready; blocks while one of its servers is silent, for three seconds at most."""
 
     def answers() -> bool:
         status, body = _answer(host, port, "/readyz")
-        # Another program may have taken the port since it was tried, and answer in our API's place.
+        # Another program may have taken the port since it was tried, and may answer in place of our API.
         return status == 200 and body.startswith(b'{"status":"ok","database":"ok"')
 
     return answers
 
 
 def is_our_api(host: str, port: int) -> bool:
-    """Whether who listens there is a Hookline, ready or not; blocks for three seconds at most."""
+    """Whether a Hookline listens there, ready or not; blocks for three seconds at most."""
     return _answer(host, port, "/healthz") == (200, b'{"status":"ok"}')
 
 
 def _answer(host: str, port: int, path: str) -> tuple[int, bytes]:
-    """The status, and how the body begins; (0, b"") where there is no answer."""
+    """The status, and how the body begins; (0, b"") if there is no answer."""
     connection = http.client.HTTPConnection(reachable(host), port, timeout=ASK_SECONDS)
     try:
         connection.request("GET", path)
@@ -112,7 +112,7 @@ def _answer(host: str, port: int, path: str) -> tuple[int, bytes]:
 
 
 def worker_answers(ready_file: Path) -> Callable[[], bool]:
-    """Whether the worker has touched its file (HOOKLINE_READY_FILE) since now; what an earlier one left is removed."""
+    """Tells whether the worker has touched its file (HOOKLINE_READY_FILE). Removes the file of an earlier worker."""
     ready_file.unlink(missing_ok=True)
     return ready_file.exists
 

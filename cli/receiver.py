@@ -15,13 +15,13 @@ from cli.output import Output
 from domain import signing
 
 HOST: Final = "127.0.0.1"
-# By this path its own URL is told from one that a person has given its webhook.
+# This path distinguishes its own URL from one that a person has given its webhook.
 PATH: Final = "/built-in-receiver"
 NAME: Final = "receiver"
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 CLOSE_SECONDS: Final = 1.0
 LONGEST_SHOWN: Final = 60
-# While a rotation overlaps, the second one is by the old secret (docs/receiving.md).
+# During the overlap of a rotation, the second one is made with the old secret (docs/receiving.md).
 SIGNATURES: Final = ("X-Signature", "X-Signature-Previous")
 
 
@@ -34,7 +34,7 @@ class Receiver:
         self._runner: web.AppRunner | None = None
 
     async def listen(self, secret: str, port: int = 0) -> str:
-        """Listen on this port, or a free one where it is taken; returns the URL. `secret` is the webhook's."""
+        """Listen on this port, or on a free one if it is taken; returns the URL. `secret` is the webhook's."""
         self._secret = secret.encode()
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._take)
@@ -47,7 +47,7 @@ class Receiver:
         return f"http://{HOST}:{self._runner.addresses[0][1]}{PATH}"
 
     async def close(self) -> None:
-        """Listen no more. Does nothing where it does not listen."""
+        """Stop listening. Does nothing if it does not listen."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -63,7 +63,7 @@ class Receiver:
 
 
 def is_genuine(secret: bytes, body: bytes, headers: Mapping[str, str]) -> bool:
-    """Whether one of the signatures is that of the body's bytes as they came."""
+    """Whether one of the signatures is that of the body's raw bytes."""
     expected = signing.hex_signature(secret, body).encode()
     given = [headers.get(name, "").encode(errors="replace") for name in SIGNATURES]
     return any(hmac.compare_digest(expected, signature) for signature in given)
@@ -87,7 +87,7 @@ def beginning(text: str) -> str:
 
 
 def port_in(url: str) -> int | None:
-    """The port in a URL of the built-in receiver; None where it is another receiver's."""
+    """The port in a URL of the built-in receiver; None if the URL is another receiver's."""
     try:
         parts = urlsplit(url)
         is_ours = (parts.scheme, parts.hostname, parts.path) == ("http", HOST, PATH)

@@ -70,7 +70,7 @@ async def _tell(replay: Replay, output: Output, *, wait: bool) -> None:
 
 async def _show(replay: Replay) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # On standard error: what stands on standard output is the result.
+    # On standard error, because standard output is for the result.
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Queued again", total=replay.total)
         async for done in _steps(replay):
@@ -82,7 +82,7 @@ async def _once(replay: Replay) -> AsyncIterator[Replay]:
 
 
 async def _steps(replay: Replay) -> AsyncIterator[Replay]:
-    """The replay each time that it has come further, up to its end."""
+    """The replay each time it has progressed, until it has finished."""
     told = -1
     while True:
         found = await Replay.get_or_none(id=replay.id)

@@ -9,15 +9,15 @@ from domain import resealing
 from domain.settings import Settings
 from domain.vault import Vault
 
-# How often progress is told.
+# How often progress is shown.
 EVERY_SECONDS = 1.0
-# Of values that no key opens, so many are named.
+# How many of the values that no key opens are named.
 MOST_NAMED = 20
 
 
 @dataclass
 class Rotation:
-    """How far it is: `left` values are still sealed with another key than the first."""
+    """The progress: `left` values are still sealed with a key other than the first."""
 
     vault: Vault
     left: int
@@ -31,7 +31,7 @@ class Rotation:
 
 
 async def rotate(settings: Settings, output: Output, *, as_json: bool) -> bool:
-    """Reseal, in a connected database; tells whether the old keys may go. Raises Unavailable."""
+    """Reseal, in a connected database; returns whether the old keys may go. Raises Unavailable."""
     vault = Vault(settings.secret_keys)
     rotation = Rotation(vault, await resealing.left(vault))
     tell = _tell_programs if as_json else _tell_people

@@ -1,4 +1,4 @@
-"""Whether the keys open what is sealed in the database: doctor tells, and `hookline up` does not start without."""
+"""Whether the keys open what is sealed in the database: doctor shows it, `hookline up` does not start if none opens."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from domain.errors import HooklineError
 from domain.resealing import Looked
 from domain.vault import Vault
 
-# Opens some hundred thousand values.
+# Enough to open some hundred thousand values.
 LOOK_FOR = timedelta(seconds=5)
 REMEDY = (
     "Put the key that was used back into HOOKLINE_SECRET_KEYS, behind the first one; without it what it sealed must be "
@@ -21,12 +21,12 @@ class KeysLostError(HooklineError):
 
 
 async def look(vault: Vault) -> Looked:
-    """Try the keys on what is sealed, for a few seconds at most. Raises Unavailable."""
+    """Try the keys on the sealed values, for a few seconds at most. Raises Unavailable."""
     return await resealing.look(vault, LOOK_FOR)
 
 
 async def require(vault: Vault, output: Output) -> None:
-    """Say how much does not open. Raises KeysLostError where nothing does."""
+    """Say how many values do not open. Raises KeysLostError if none does."""
     looked = await look(vault)
     if looked.unopened and not looked.opened:
         raise KeysLostError(

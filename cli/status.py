@@ -35,12 +35,12 @@ class Status:
     waiting: int
     recent: dict[str, int]
     in_trouble: int
-    # MOST_WEBHOOKS of them.
+    # At most MOST_WEBHOOKS of them.
     troubled: list[Troubled]
 
 
 async def look() -> Status:
-    """Ask the database. Raises Misconfigured where it is not migrated, and Unavailable."""
+    """Ask the database. Raises Misconfigured if it is not migrated, and Unavailable."""
     await require_migrated()
     return Status(
         at=await database.now(),
@@ -59,7 +59,7 @@ async def run(settings: Settings, output: Output, *, as_json: bool) -> None:
 
 
 async def watch(settings: Settings, output: Output, every: timedelta, *, as_json: bool) -> None:
-    """Show it again and again, until cancelled or nobody reads; a database that is away is said and waited for."""
+    """Show it again and again, until cancelled or nobody reads. Without a database, say so and go on asking."""
     async with database.connected(settings):
         if as_json or not output.is_terminal:
             async for found in _looks(every):
@@ -173,7 +173,7 @@ def _state(troubled: Troubled, at: datetime) -> str:
         return "switched off"
     if (until := troubled.circuit_open_until) is None:
         return "failing"
-    # Its pause over, what is due next is the probe; that may be hours away, and the time alone look like tomorrow's.
+    # After the pause, the next due delivery is the probe, perhaps in hours; the time alone would look like tomorrow's.
     return f"spared until {until.astimezone(UTC):%H:%M:%S} UTC" if until > at else "spared until one is due"
 
 

@@ -25,9 +25,9 @@ CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Patience:
-    """With a part that dies: pauses double from the shortest to the longest while it dies at once, again and again."""
+    """How to restart a part: while it dies at once each time, pauses double from the shortest to the longest."""
 
-    # What ends sooner than this after its start has died at once.
+    # A part that ends sooner than this after its start has died at once.
     at_once: timedelta = timedelta(seconds=10)
     most_deaths: int = 7
     shortest_pause: timedelta = timedelta(seconds=0.2)
@@ -46,7 +46,7 @@ class Part(Protocol):
     """A process that is to run: a private server (cli/private_server.py) or one of our own (cli/programs.py)."""
 
     name: str
-    # Asks it to finish; `patience` is how long that may take. The hurried one leaves it no choice.
+    # `stop_signal` asks it to finish, which may take as long as `patience`. `hurried_signal` leaves it no choice.
     stop_signal: signal.Signals
     hurried_signal: signal.Signals
     patience: timedelta
@@ -56,7 +56,7 @@ class Part(Protocol):
         """Start the process."""
 
     def is_ready(self) -> bool:
-        """Whether it can be used. Raises HooklineError where the process has ended. May block for some seconds."""
+        """Whether it can be used. Raises HooklineError if the process has ended. May block for some seconds."""
 
     def tidy(self) -> None:
         """Remove what the ended process has left behind."""
@@ -74,7 +74,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
 
     async def start(self, *parts: Part) -> None:
-        """Start a layer, wait until all of it is ready, and keep it running. Raises HooklineError where one fails."""
+        """Start a layer, wait until all of it is ready, and keep it running. Raises HooklineError if a part fails."""
         self._layers.append(parts)
         for part in parts:
             self._launch(part)
@@ -87,17 +87,17 @@ class Supervisor:
         await asyncio.gather(*self._keepers)
 
     def hurry(self) -> None:
-        """Have a stop that is under way, or the next one, take no time."""
+        """Make the stop that is under way, or the next one, skip the patience of its parts."""
         self._hurry.set()
 
     async def stop(self) -> None:
-        """End all parts, the last layer first. Nothing of them runs when this returns."""
+        """End all parts, the last layer first. None of them runs when this returns."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         for parts in reversed(self._layers):
             await asyncio.gather(*(self._end(part) for part in parts))
-        # The pipes are at their end now, unless a stranger holds one.
+        # The pipes have ended by now, unless another process holds one open.
         if self._readers:
             await asyncio.wait(self._readers, timeout=1)
 
@@ -130,7 +130,7 @@ class Supervisor:
             )
             await asyncio.sleep(pause.total_seconds())
             since = time.monotonic()
-            # A server may find only now, as it is asked, that it has to start without what it kept (cli/servers.py).
+            # Keep asking: is_ready is what launches a server again without its broken data (cli/servers.py).
             with suppress(HooklineError, OSError):
                 self._launch(part)
                 await self._until_ready(part)
@@ -146,7 +146,7 @@ class Supervisor:
         part.tidy()
 
     async def _finishes(self, part: Part) -> bool:
-        """Whether a part follows its stop signal in time; the time is up when we are told to hurry."""
+        """Whether a part ends in time after its stop signal; the time is up when we are told to hurry."""
         finishing = asyncio.create_task(_ends_within(part, part.stop_signal, part.patience))
         hurrying = asyncio.create_task(self._hurry.wait())
         await asyncio.wait({finishing, hurrying}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +156,7 @@ class Supervisor:
 
     async def _show_log(self, name: str, process: subprocess.Popen[bytes]) -> None:
         reader = asyncio.StreamReader(limit=CHUNK_BYTES)
-        # It closes the pipe itself once that is at its end.
+        # The transport closes the pipe itself when it ends.
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.stdout)
         rest = b""
         while chunk := await reader.read(CHUNK_BYTES):
@@ -171,9 +171,9 @@ class Supervisor:
 
 
 async def _ended(part: Part) -> int | None:
-    """How the part's process ended, once it has."""
+    """Wait until the part's process has ended; returns its exit code, or None if it has no process."""
     process = part.process
-    # Only Linux could tell us (pidfd).
+    # Only Linux could notify us (pidfd).
     while process is not None and process.poll() is None:  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     return process.returncode if process else None

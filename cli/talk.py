@@ -19,7 +19,7 @@ from domain.vocabulary import AttemptOutcome
 PROTOCOL = "graphql-transport-ws"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
-# A silent server is asked whether it is still there.
+# After this long, a silent server is asked whether it is still there.
 HEARTBEAT_SECONDS = 20.0
 CLOSE_SECONDS = 1.0
 LONGEST_MESSAGE = 16 * 1024 * 1024
@@ -37,7 +37,7 @@ class LostError(HooklineError):
 
 @asynccontextmanager
 async def talking(url: URL, token: str) -> AsyncIterator["Talk"]:
-    """A connection on which the server knows who we are. Raises LostError and RefusedByServerError."""
+    """A connection that is authenticated. Raises LostError and RefusedByServerError."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         talk = Talk(await _connected(session, url))
@@ -67,7 +67,7 @@ async def _connected(session: aiohttp.ClientSession, url: URL) -> aiohttp.Client
 
 
 def shown(url: URL) -> URL:
-    """The address as it may be told: without the user and the password in it."""
+    """The URL as it may be shown: without its user and password."""
     return url.with_user(None)
 
 
@@ -92,7 +92,7 @@ class Talk:
         self._operation = 0
 
     async def initialise(self, token: str) -> None:
-        """Say who one is."""
+        """Authenticate."""
         await self._send({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
         if (await self._soon())["type"] != "connection_ack":
             raise RefusedByServerError(NOT_HOOKLINE)
@@ -104,7 +104,7 @@ class Talk:
         errors = message["payload"] if message["type"] == "error" else message["payload"].get("errors")
         if errors:
             raise LostError(f"The server says: {errors[0]['message']}")
-        await self._soon()  # that it is complete
+        await self._soon()  # the message `complete`
         data: dict[str, Any] = message["payload"]["data"]
         return data
 
@@ -127,7 +127,7 @@ class Talk:
                 return found
 
     async def close(self) -> None:
-        """Say goodbye; waits a second for the answer at most."""
+        """Close the connection; waits at most a second for the answer."""
         await self._socket.close()
 
     async def _soon(self) -> dict[str, Any]:

@@ -39,11 +39,11 @@ TOKEN_NAME = "hookline up"  # noqa: S105
 NETWORKS = "HOOKLINE_ALLOWED_NETWORKS"
 KEYS = "HOOKLINE_SECRET_KEYS"
 LOOPBACK = "127.0.0.0/8,::1/128"
-# Where the webhook leads that we print a command for: to this machine, unless deliveries may not go there.
+# The callback URL in the command that we print: on this machine, unless deliveries may not go there.
 HERE, ELSEWHERE = "http://127.0.0.1:9000/", "https://receiver.example/"
-# After a kill -9 the processes of the instance before may take a moment to let go of the port.
+# After a kill -9, the processes of the previous instance may take a moment to release the port.
 PORT_PATIENCE_SECONDS = 1.0
-# A signal comes twice where whoever stops a group of processes tells all of it, and `make` tells us too.
+# A signal may come twice: once because it is sent to the whole process group, and once from `make`.
 ECHO_SECONDS = 1.0
 
 
@@ -89,7 +89,7 @@ class _Instance:
         self._receiver = Receiver(output)
 
     async def run(self) -> None:
-        """Start everything, watch it, and end it all when told to. Raises HooklineError where a part fails for good."""
+        """Start everything, watch it, and end it all when told to. Raises HooklineError if a part fails for good."""
         work = asyncio.create_task(self._work())
         told = asyncio.Event()
         clock = asyncio.get_running_loop().time
@@ -103,7 +103,7 @@ class _Instance:
             told.set()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # `nohup` has us ignore a terminal that goes away.
+            # Under `nohup` we ignore a terminal that goes away.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, stop)
         stopping = asyncio.create_task(told.wait())
@@ -114,7 +114,7 @@ class _Instance:
             await tasks.end(work, stopping)
         finally:
             await self._supervisor.stop()
-            # Last, so that what the worker still finishes arrives.
+            # Last, so that deliveries which the worker still finishes arrive.
             await self._receiver.close()
         with suppress(asyncio.CancelledError):
             work.result()
@@ -126,7 +126,7 @@ class _Instance:
         environment = replaced(environment_of(self._folder, self._environ), listening)
         settings = Settings.from_environment(environment)
         if settings.metrics_port == settings.port:
-            # The worker may be first, and what it answers there look like a ready API.
+            # The worker may listen there first, and its answer would look like a ready API.
             raise Misconfigured("HOOKLINE_METRICS_PORT must not be the port that the API listens on.")
         servers = self._servers()
         for server in servers:
@@ -151,7 +151,7 @@ class _Instance:
             if is_given("HOOKLINE_REDIS_URL", self._environ):
                 self._output.say(". ".join(ailments.FOREIGN), "yellow")
             else:
-                # It was kept beside another database, and nothing in it is of this one.
+                # It was kept with another database, so nothing in it belongs to this one.
                 await domain.redis.flushall()
         except (RedisError, OSError):
             pass  # it may come later
@@ -164,7 +164,7 @@ class _Instance:
             return False
 
     def _servers(self) -> list[PrivateServer]:
-        """The private servers that are needed: none of a kind that the environment gives."""
+        """The private servers that are needed: those for which the environment names no other server."""
         servers: list[PrivateServer] = []
         if not is_given("HOOKLINE_DATABASE_URL", self._environ):
             servers.append(PrivatePostgres(self._folder.postgres))
@@ -210,12 +210,12 @@ class _Instance:
 
 
 def command() -> str:
-    """How one runs `hookline` from here: as this process was run, where that tells."""
+    """How to run `hookline` from here: as this process was run, if that was by the name `hookline`."""
     return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "hookline" else "hookline"
 
 
 def is_given(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether we were told: by a variable, or by a file that one names. Networks may be told to be none."""
+    """Whether a setting is given: by its variable, or by NAME_FILE. An empty variable counts for the networks only."""
     return bool(environ.get(name) or environ.get(f"{name}_FILE")) or (name == NETWORKS and name in environ)
 
 
@@ -225,9 +225,9 @@ def near(path: Path) -> str:
 
 
 def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
-    """What our processes are told: what we were told, and for what we were not, what lies in the data folder.
+    """The environment of our processes: our own, and for what it does not give, what is in the data folder.
 
-    Raises FolderRefusedError where the folder's key is lost.
+    Raises FolderRefusedError if the folder's key is lost.
     """
     ours: dict[str, Callable[[], str]] = {
         "HOOKLINE_LOG_FORMAT": lambda: "text",
@@ -240,13 +240,13 @@ def environment_of(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, 
 
 
 def replaced(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment with these variables in place of what it says itself, be it by a file."""
+    """The environment with these variables set. They replace what it gives itself, also by NAME_FILE."""
     files = {f"{name}_FILE" for name in variables}
     return {**{name: environ[name] for name in environ if name not in files}, **variables}
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, once it is sure that it can be listened on; a free one for 0. Raises PortRefusedError."""
+    """The port, after a check that we can listen on it; a free one for 0. Raises PortRefusedError."""
     end = time.monotonic() + PORT_PATIENCE_SECONDS
     while True:
         try:
@@ -266,7 +266,7 @@ def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
 
 
 async def entrance(domain: Domain, known: str | None) -> tuple[Workspace, str]:
-    """What the known token opens, and that token; where it opens nothing, the first workspace and a new admin's."""
+    """The known token and its workspace; if it is not valid, the first workspace and a new token of an admin."""
     if known is not None:
         with suppress(Unauthenticated):
             return (await workspaces.authenticate(known, datetime.now(UTC))).workspace, known

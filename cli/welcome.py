@@ -1,7 +1,7 @@
 """What `hookline up` gives a newcomer: an account to publish with, a webhook with a receiver, and a link that signs in.
 
 The account and the webhook are made at the first start on a data folder. Later the webhook follows the receiver from
-port to port for as long as it is there; what a person has deleted or pointed elsewhere is left as it is.
+port to port. What a person has deleted or pointed elsewhere is left as it is.
 """
 
 from collections.abc import AsyncIterator
@@ -34,17 +34,17 @@ SIGN_IN_PAGE = "/signin#code="
 
 
 async def receive(domain: Domain, workspace: Workspace, folder: DataFolder, receiver: Receiver) -> bool:
-    """Have the built-in receiver listen where there is a webhook for it; whether there is.
+    """Let the built-in receiver listen if there is a webhook for it; returns whether there is.
 
-    At the first start on this folder there is none yet, and one is made in this workspace, with an account.
-    Raises Refused where deliveries may not go to this machine; then nothing listens.
+    At the first start on this folder there is none yet, so one is made in this workspace, with an account.
+    Raises Refused if deliveries may not go to this machine; then nothing listens.
     """
     known = folder.known_receiver()
     webhook = await _find(known)
     try:
         if known is not None and webhook is not None:
             return await _follow(domain, webhook, known, receiver)
-        # Written once everything runs: without it no start has got so far.
+        # This file is written once everything runs: without it, no start has been completed here.
         if folder.access.exists():
             return False
         await _make(domain, Actor(workspace, None, Role.ADMIN), folder, receiver)
@@ -68,7 +68,7 @@ async def _follow(domain: Domain, webhook: Webhook, known: KnownReceiver, receiv
         return False
     url = await receiver.listen(known.secret, port)
     async with domain.unit(Actor(webhook.workspace, None, Role.ADMIN)) as unit:
-        # Where the URL is the same, only whether deliveries may still go there is looked at.
+        # If the URL is the same, this only checks that deliveries may still go there.
         await webhooks.update(unit, webhook.id, WebhookChanges(callback_url=url))
     return True
 
@@ -93,7 +93,7 @@ async def link(settings: Settings, url: str, token: str) -> str:
 
 
 async def another_link(settings: Settings, folder: DataFolder) -> str:
-    """A link to what `hookline up` runs with this folder. Raises FolderRefusedError where none would lead in."""
+    """A link to the `hookline up` that runs with this folder. Raises FolderRefusedError if no link would work."""
     url, token = folder.known_url(), folder.known_token()
     if url is None or token is None or not _answers(url):
         raise FolderRefusedError(f"No `hookline up` runs on {folder.path}.")
