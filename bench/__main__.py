@@ -1,6 +1,6 @@
 """Measure: `python -m bench [ROW]` runs all groups of measurements, or the one that makes ROW.
 
-Prints a table and keeps the same in bench/latest.json. Ratios are of one run, so that the machine cancels out.
+Prints a table, and writes the same to bench/latest.json. Ratios are of one run, so that the machine cancels out.
 """
 
 import json
@@ -36,7 +36,7 @@ GROUPS: dict[tuple[str, ...], Group] = {
 
 
 def main(wanted: str) -> int:
-    """Run what was asked for; 2 where there is no such row."""
+    """Run what was asked for; returns 2 if there is no such row."""
     groups = [group for rows, group in GROUPS.items() if not wanted or wanted in rows]
     if not groups:
         print(f"There is no row {wanted}. Rows: {', '.join(row for rows in GROUPS for row in rows)}", file=sys.stderr)

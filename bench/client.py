@@ -108,17 +108,17 @@ async def session(to: Api) -> AsyncIterator[aiohttp.ClientSession]:
 async def subscribed(
     client: aiohttp.ClientSession, to: Api, query: str, **variables: Any
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A socket with one subscription; what it sends from now on is its results."""
+    """A socket with one subscription; every message from now on is one of its results."""
     async with client.ws_connect(f"{to.url}/graphql", protocols=["graphql-transport-ws"]) as socket:
         await socket.send_json({"type": "connection_init", "payload": {"authorization": f"Bearer {to.token}"}})
-        await socket.receive_json(timeout=HEAR_SECONDS)  # that it is acknowledged
+        await socket.receive_json(timeout=HEAR_SECONDS)  # the acknowledgement
         payload = {"query": query, "variables": variables}
         await socket.send_json({"id": "1", "type": "subscribe", "payload": payload})
         yield socket
 
 
 async def ask(client: aiohttp.ClientSession, to: Api, query: str, **variables: Any) -> Any:
-    """The data of an answer; raises where there are errors of any kind."""
+    """The data of an answer; raises RuntimeError if there are errors of any kind."""
     async with client.post(f"{to.url}/graphql", json={"query": query, "variables": variables}) as answer:
         told = await answer.json(content_type=None)
     if told.get("errors") or any(field["errors"] for field in told["data"].values() if "errors" in (field or ())):
@@ -139,7 +139,7 @@ async def webhook(client: aiohttp.ClientSession, to: Api, url: str) -> str:
 
 
 async def record_events(client: aiohttp.ClientSession, to: Api, rate: float, seconds: float, prefix: str = "a") -> None:
-    """Record so many events a second, each by renaming one of 20 new accounts, whose names begin with `prefix`."""
+    """Record `rate` events a second, each by renaming one of 20 new accounts, whose names begin with `prefix`."""
     accounts = [await account(client, to, f"{prefix}{number}") for number in range(20)]
 
     async def rename(number: int) -> None:
@@ -149,7 +149,7 @@ async def record_events(client: aiohttp.ClientSession, to: Api, rate: float, sec
 
 
 async def steadily(rate: float, seconds: float, call: Any) -> None:
-    """Call so many times a second, whether or not the calls before have ended; wait for the last."""
+    """Call `rate` times a second, whether or not earlier calls have ended; wait for all of them."""
     started = time.monotonic()
     calls = []
     for number in range(round(rate * seconds)):

@@ -1,4 +1,4 @@
-"""The delivery engine: a backlog worked off, against a bare aiohttp loop that sends the same."""
+"""The delivery engine while it works off a backlog, against a bare aiohttp loop that sends the same."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ MEMORY_ROWS = ("memory_100000_due",)
 
 @dataclass(frozen=True)
 class Throughput:
-    """What delivering a backlog came to."""
+    """The result of delivering a backlog."""
 
     per_second: float
     cpu_us: float
@@ -81,7 +81,7 @@ def worked_off(
     processes: int = 1,
     history: int = 0,
 ) -> Throughput:
-    """Deliver a backlog with so many worker processes, beside so many deliveries that have long finished."""
+    """Deliver a backlog with `processes` workers, beside `history` deliveries that have finished before."""
     with receiver(delay_ms) as url:
         filling = filled(place, url, deliveries, webhooks=webhooks, size=size, per_event=per_event, history=history)
         return asyncio.run(_worked_off(place, filling, deliveries, processes))
@@ -92,7 +92,7 @@ async def _worked_off(
 ) -> Throughput:
     async with filling as connection:
         await connection.execute("UPDATE delivery SET due_at = now() + interval '1 day' WHERE finished_at IS NULL")
-        # Room for the updates to come, as autovacuum makes it on a running system.
+        # Makes room for the updates to come, as autovacuum does on a running system.
         await connection.execute("VACUUM ANALYZE delivery")
         with workers(place, processes) as running:
             before = sum(cpu_seconds(process) for process in running)
@@ -107,7 +107,7 @@ async def _worked_off(
 
 
 def bare_loop() -> Throughput:
-    """The same requests out of a bare aiohttp loop."""
+    """The same requests from a bare aiohttp loop."""
     with receiver() as url:
         command = [sys.executable, "-m", "bench.bare", url, str(DELIVERIES), str(BARE_CONCURRENCY), str(SIZE)]
         told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -44,7 +44,7 @@ async def _explain(connection: asyncpg.Connection, title: str, sql: str, *values
     transaction = connection.transaction()
     await transaction.start()
     plan = await connection.fetch("EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) " + sql, *values)
-    # What EXPLAIN ANALYZE did is undone.
+    # EXPLAIN ANALYZE has executed the statement: undo that.
     await transaction.rollback()
     print(f"{title}\n")
     print("\n".join(f"    {row[0][:150]}" for row in plan), end="\n\n")

@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. `aim` is None where the row is for information."""
+    """One row of the table. `aim` is None if the row is for information."""
 
     name: str
     value: float

@@ -99,7 +99,7 @@ async def _post(client: aiohttp.ClientSession, url: str) -> None:
 
 
 async def _in_turn(ours: tuple[Call, int], theirs: tuple[Call, int]) -> tuple[float, float]:
-    """Calls a second of both, in turn, for a machine may be twice as fast a second later. One turn more is practice."""
+    """Calls a second of both, in turns: a machine may be twice as fast a second later. The first turn is a warm-up."""
     seconds = [0.0, 0.0]
     for turn in range(TURNS + 1):
         for which, (call, calls) in enumerate((ours, theirs)):
@@ -110,7 +110,7 @@ async def _in_turn(ours: tuple[Call, int], theirs: tuple[Call, int]) -> tuple[fl
 
 
 async def _seconds(call: Call, calls: int) -> float:
-    """How long so many calls take, CONCURRENCY at once; each call is told its lane and its number."""
+    """How long `calls` calls take, CONCURRENCY at once; each call gets the number of its lane and its own."""
     numbers = iter(range(calls))
 
     async def lane(number: int) -> None:

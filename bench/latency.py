@@ -1,4 +1,4 @@
-"""How long things take, end to end, while the system runs as it does every day."""
+"""How long things take, end to end, under everyday load."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ LIST = "{ webhooks { nodes { id name } } }"
 def steady(place: Place) -> list[Figure]:
     """From the mutation's transaction to the request at the receiver, and to SUCCEEDED at a subscriber.
 
-    The transaction's time is that of its beginning, so the figures are a little too high rather than too low.
+    A transaction's time is when it began, so the figures are a little too high rather than too low.
     """
     with receiver() as url, api(place) as to, workers(place):
         requests, seen = asyncio.run(_steady(place, to, url))
@@ -57,7 +57,7 @@ async def arrivals(url: str) -> dict[str, float]:
 
 
 async def waits(place: Place, ended: dict[str, float], url: str) -> list[float]:
-    """Milliseconds from each delivery's transaction to when it came; raises where one to `url` never came."""
+    """Milliseconds from each delivery's transaction to its time in `ended`; KeyError if one to `url` is not there."""
     connection = await connect(place)
     made = await connection.fetch(
         "SELECT d.uuid::text AS uuid, extract(epoch FROM d.created_at)::float8 AS at FROM delivery d"
@@ -92,7 +92,7 @@ async def _healthy_p99(place: Place, to: Api, url: str, *, hang: bool) -> float:
     async with session(to) as client:
         await webhook(client, to, url)
         if hang:
-            # Each event makes one delivery for either: half of all go to the one that hangs.
+            # Each event makes a delivery to each of the two, so half of all go to the one that hangs.
             await webhook(client, to, f"{url}/hang")
         await _events(client, to)
     return percentile(await waits(place, await arrivals(url), url), 0.99)

@@ -21,10 +21,10 @@ from domain.live import Change, Live, Order
 from domain.vocabulary import DeliveryStatus, EventType
 
 SUBSCRIBERS = 1000
-# Changes that are measured; each of a thousand different subscriptions executes every one of them.
+# How many changes are measured. Fewer for different subscriptions: each of the thousand executes every change.
 CHANGES, CHANGES_FOR_DIFFERENT = 50, 10
 WARM_UP = 3
-# Sockets that are being opened.
+# How many sockets are opened at once.
 AT_ONCE = 20
 ROWS = (
     "cpu_per_subscriber", "last_subscriber", "last_subscriber_p95", "idle_sockets", "cpu_per_different_subscriber",
@@ -38,7 +38,7 @@ subscription ($webhook: ID, $types: [EventType!], $statuses: [DeliveryStatus!]) 
 }
 """
 WEBHOOK = 1
-# No change is told twice to one Redis, so each has a delivery of its own.
+# Live.append tells no change twice, so each is of another delivery.
 _deliveries = itertools.count(10**6)
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -48,7 +48,7 @@ Variables = dict[str, Any]
 
 @dataclass
 class Crowd:
-    """Clients of one server, and how to tell them something."""
+    """Clients of one server, and a function that sends them something."""
 
     process: psutil.Process
     sockets: Sequence[Socket]
@@ -57,7 +57,7 @@ class Crowd:
     heard: str = ""
 
     async def hear(self) -> float:
-        """Tell once; seconds until the last one has heard it. The server's CPU is added up."""
+        """Tell them once; returns the seconds until the last one has heard it. Adds the server's CPU time to `cpu`."""
         cpu, begun = cpu_seconds(self.process), time.monotonic()
         await self.tell()
         for socket in self.sockets:
@@ -96,7 +96,7 @@ def fan_out(place: Place) -> list[Figure]:
 
 
 async def _beside_raw(place: Place, to: Api, url: str, process: psutil.Process) -> dict[str, float]:
-    """Taking turns, so that whatever else the machine does meets both alike."""
+    """The two take turns, so that other load on the machine affects both alike."""
     async with AsyncExitStack() as stack:
         before = to.process.memory_info().rss
         ours = await stack.enter_async_context(_subscribed(place, to, [{}] * SUBSCRIBERS))
@@ -123,7 +123,7 @@ async def _different(place: Place, to: Api) -> dict[str, float]:
 
 
 async def _filtered(place: Place, to: Api) -> float:
-    """CPU microseconds for each subscriber of a change that one of them wants."""
+    """CPU microseconds for each subscriber, when only one of them wants the change."""
     webhooks: list[Variables] = [{"webhook": ids.make("Webhook", WEBHOOK + number)} for number in range(SUBSCRIBERS)]
     async with _subscribed(place, to, webhooks) as crowd:
         wants = Crowd(crowd.process, crowd.sockets[:1], crowd.tell)
@@ -133,7 +133,7 @@ async def _filtered(place: Place, to: Api) -> float:
 
 
 def _filters() -> "itertools.chain[Variables]":
-    """Different ones, all of which let our changes through."""
+    """Different filters, all of which let our changes through."""
     others = [event.name for event in EventType if event is not EventType.POST_PUBLISHED]
     statuses = [status.name for status in DeliveryStatus if status is not DeliveryStatus.PENDING]
     return itertools.chain.from_iterable(
@@ -185,7 +185,7 @@ async def _some_at_once(opening: Iterable[Awaitable[Socket]]) -> list[Socket]:
 
 
 async def _until_watched(client: aiohttp.ClientSession, to: Api, count: int) -> None:
-    """The protocol does not tell that a subscription has begun; the metrics do."""
+    """Wait until this many subscriptions have begun: the protocol does not tell, but the metrics do."""
     async with asyncio.timeout(HEAR_SECONDS):
         while True:
             async with client.get(f"{to.url}/metrics") as answer:
@@ -196,7 +196,7 @@ async def _until_watched(client: aiohttp.ClientSession, to: Api, count: int) -> 
 
 @asynccontextmanager
 async def _raw(url: str, process: psutil.Process, text: str) -> AsyncIterator[Crowd]:
-    """As many sockets of plain Starlette, which are sent the very text that ours get."""
+    """As many sockets of plain Starlette, which get the same text as ours."""
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         sockets = await _some_at_once(

@@ -39,7 +39,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What processes of ours are told."""
+        """The environment of our processes."""
         return {
             **os.environ,
             "HOOKLINE_DATABASE_URL": self.settings.database_url,
@@ -80,7 +80,7 @@ def receiver(delay_ms: float = 0) -> Iterator[str]:
 
 
 def ask_receiver(url: str, path: str) -> object:
-    """What a receiver tells."""
+    """The JSON that a receiver answers."""
     with urllib.request.urlopen(url + path, timeout=60) as answer:
         return json.load(answer)
 
@@ -90,7 +90,7 @@ def workers(place: Place, count: int = 1, **settings: str) -> Iterator[list[psut
     """Worker processes; they are ended, and waited for, at the end."""
     ready = [place.folder / f"ready-{number}" for number in range(count)]
     for path in ready:
-        # A worker touches its file again and again: those before this one have left theirs behind.
+        # The workers of an earlier measurement have left their files behind.
         path.unlink(missing_ok=True)
     started = [
         subprocess.Popen(
@@ -118,7 +118,7 @@ def _wait_for(files: list[Path]) -> None:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """What a process has taken so far, in user and in kernel mode."""
+    """The CPU time of a process so far, in user and in kernel mode."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
@@ -161,7 +161,7 @@ async def filled(
 
 
 async def due_backlog(place: Place, url: str, deliveries: int) -> None:
-    """Give the oldest workspace a webhook with so many deliveries due."""
+    """Give the oldest workspace a webhook with this many deliveries due."""
     connection = await connect(place)
     workspace = await connection.fetchval("SELECT min(id) FROM workspace")
     await connection.execute(
@@ -181,7 +181,7 @@ async def due_backlog(place: Place, url: str, deliveries: int) -> None:
 
 
 async def remember(connection: asyncpg.Connection, workspace: int, deliveries: int) -> None:
-    """Give a workspace so many finished deliveries, of 100 webhooks."""
+    """Give a workspace this many finished deliveries, of 100 webhooks."""
     await connection.execute(
         """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, status, attempt_count,
             attempt_number, change, finished_at)

@@ -1,4 +1,4 @@
-"""What removing a million old deliveries does to those that are being made meanwhile."""
+"""What removing a million old deliveries does to new ones that are made meanwhile."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from bench.place import Place, connect, drained, receiver, workers
 OLD = 1_000_000
 RATE = 200
 SECONDS = 15
-# In turns, so that what the machine does besides befalls both.
+# In turns, so that other load on the machine affects both.
 TURNS = (False, True, True, False)
 ROWS = ("p99_while_pruning", "pruned_per_second")
 DAYS_90, TEN_YEARS = str(90 * 86400), str(3650 * 86400)
@@ -44,9 +44,9 @@ def pruning(place: Place) -> list[Figure]:
 
 
 async def _delivered(place: Place, to: Api, url: str, *, prunes: bool) -> tuple[list[float], float]:
-    """Milliseconds that each delivery took, and old ones removed a second, for a while; begins once pruning has."""
+    """Milliseconds that each delivery took, and old ones removed a second. Begins once pruning has begun."""
     connection = await connect(place)
-    # A sweep that has just come to its end would rest for ten minutes.
+    # A sweep that has just ended would rest for ten minutes.
     await connection.execute("UPDATE sweep SET position = 0, rest_until = now()")
     while prunes and not await connection.fetchval("SELECT position FROM sweep WHERE name = 'deliveries'"):
         await asyncio.sleep(0.1)
@@ -62,7 +62,7 @@ async def _delivered(place: Place, to: Api, url: str, *, prunes: bool) -> tuple[
 
 
 async def _grow_old(place: Place) -> None:
-    """A million deliveries of a year ago, with an event and an attempt each, of a webhook that is no more."""
+    """Make a million deliveries of a year ago, with an event and an attempt each, of a webhook that is deleted."""
     connection = await connect(place)
     for statement, values in ((_WEBHOOK, ()), (_EVENTS, (document(1000), OLD)), (_DELIVERIES, ()), (_ATTEMPTS, ())):
         await connection.execute(statement, *values)

@@ -34,7 +34,7 @@ def visitors(place: Place) -> list[Figure]:
 
 async def _measured(to: Api) -> tuple[list[float], list[float], float]:
     async with session(to) as client:
-        # What is made once is there before.
+        # A warm-up: what is made only once does not count.
         await steadily(COMING, 5, lambda _: _visit(client, to, 1))
         idle = await _queries(client, to, IDLE_SECONDS)
         before = to.process.memory_info().rss
@@ -51,7 +51,7 @@ async def _visit(client: aiohttp.ClientSession, to: Api, seconds: float) -> None
 
 
 async def _queries(client: aiohttp.ClientSession, to: Api, seconds: float) -> list[float]:
-    """How many milliseconds each took."""
+    """The milliseconds that each query took."""
     took: list[float] = []
 
     async def query(_: int) -> None:

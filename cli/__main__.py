@@ -9,10 +9,10 @@ from io import TextIOWrapper
 
 from cli.loading import load
 
-# What a shell takes for ended by Ctrl-C.
+# The exit code that tells a shell that Ctrl-C ended the process.
 INTERRUPTED = 128 + signal.SIGINT
-# In a container without an init. Signals end any other process by themselves; for this one the kernel drops those that
-# nobody handles (pid_namespaces(7)): Kubernetes would wait for as long as it may, and kill.
+# True in a container without an init. Then the kernel drops signals without a handler (pid_namespaces(7)), which would
+# end any other process: Kubernetes would wait for its whole grace period, and kill.
 IS_FIRST = os.getpid() == 1
 
 
@@ -30,9 +30,9 @@ def main() -> None:
 
 
 def prepare_standard_files() -> None:
-    """Have all three, and let none refuse a name that its encoding cannot write."""
+    """Open those that are closed, and let none refuse a name that its encoding cannot write."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        # In this order each gets back the number that whoever started us has closed, before a socket does.
+        # In this order, each gets back the descriptor that our parent has closed, before a socket does.
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - open as long as the process
     for stream in (sys.stdout, sys.stderr):
@@ -43,7 +43,7 @@ def prepare_standard_files() -> None:
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
     """Let Ctrl-C end the process as it ends any other: Python would show where in the libraries it was."""
-    # Where whoever started us has it ignored, it stays so.
+    # If our parent ignores it, we ignore it too.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:
         signal.signal(signal.SIGINT, end_at_once if IS_FIRST else signal.SIG_DFL)
@@ -53,7 +53,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 def end_at_once(number: int, _frame: object) -> None:
-    """As a signal ends a process that does not handle it."""
+    """End the process as a signal without a handler does."""
     os._exit(128 + number)
 
 
