@@ -18,11 +18,11 @@ RUN python -m venv /opt/packages \
  && /opt/packages/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
-# A number, so that Kubernetes can see that it is not root.
+# A numeric user, so that Kubernetes can see that it is not root.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin hookline \
  && printf '#!/opt/packages/bin/python\nfrom cli.__main__ import main\n\nmain()\n' > /usr/local/bin/hookline \
  && chmod 755 /usr/local/bin/hookline
-# HOOKLINE_HOST: nobody reaches the loopback of a container.
+# HOOKLINE_HOST: the loopback address of a container cannot be reached from outside.
 ENV PATH=/opt/packages/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
@@ -37,7 +37,7 @@ COPY api/ api/
 COPY workers/ workers/
 COPY cli/ cli/
 COPY --from=web /build/web/dist web/dist/
-# Files are copied with the rights that they have, which may be their owner's alone.
+# COPY keeps the permissions of the files, which may be for their owner alone.
 RUN chmod -R a+rX /app \
  && /opt/packages/bin/python -m compileall -q /app /opt/packages
 USER 10001

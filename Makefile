@@ -1,15 +1,15 @@
 # `make` alone lists the commands.
 SHELL := /bin/sh
-# Of a later Python not every dependency has a wheel yet.
+# For a later Python, some dependencies have no wheel yet.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done),python3)
 BIN := .venv/bin
-# Test files run at once, one more than there are cores but at most 8: most wait for processes that they have started.
+# How many test files run at once: one more than there are cores, at most 8. Most wait for processes they have started.
 SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
-# Where it is set, as in many containers, each of the processes that the tests start compiles every module again.
+# If it is set, as in many containers, each process that the tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
-# The lock file says which pip it is; a hint at a newer one is the first that a newcomer would read.
+# The lock file pins pip; a hint at a newer version would be the first thing that a newcomer reads.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CODE := api schema workers domain cli bench tests
 
@@ -19,13 +19,13 @@ CODE := api schema workers domain cli bench tests
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-# What the lock file says of one package.
+# The lines of the lock file for one package.
 locked = sed -n '/^$(1)==/,/[^\\]$$/p' requirements-dev.lock
-# Debian's Python may have pip and nothing that puts it into an environment (python3-venv).
+# Debian's Python may have pip, but not what installs it into an environment (python3-venv).
 NO_PIP := import pip; from importlib.util import find_spec; print("" if find_spec("ensurepip") else "--without-pip")
 
-# uv takes seconds where pip takes a minute, for it unpacks on every core. It does not know pip's configuration:
-# where that names an index, or uv comes to nothing, pip does it. Either way the lock file names all, with its hashes.
+# uv takes seconds where pip takes a minute, because it unpacks on every core. It ignores pip's configuration: if that
+# names an index, or if uv fails, pip installs instead. Either way, the lock file names every package, with its hashes.
 LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
 .venv/.installed: requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c '$(FITS)' >/dev/null 2>&1 || { \
@@ -43,7 +43,7 @@ LOCKED := --quiet --no-deps --require-hashes -r requirements-dev.lock
 .PHONY: setup
 setup: .venv/.installed ## The environment alone, in .venv/
 
-# Node comes with the environment, so that the pages are built alike everywhere.
+# Node comes with the environment, so the pages are built with the same version everywhere.
 web/node_modules/.installed: web/package-lock.json | setup
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -87,7 +87,7 @@ check: setup audit web/node_modules/.installed ## Format, lint, types, import ru
 	@if [ -x ../shared/check-contract ]; then echo "check-contract schema/schema.graphql"; \
 		$(BIN)/python ../shared/check-contract schema/schema.graphql; fi
 
-# A vulnerability fails; an index that does not answer is said to be just that.
+# A vulnerability makes it fail. An index that does not answer is only reported.
 .PHONY: audit
 audit: setup ## Known vulnerabilities of what runs in production
 	@told=$$(timeout 60 $(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock \
