@@ -1,4 +1,4 @@
-"""How PostgreSQL carries out the hot statements beside a million finished deliveries: `python -m bench.explain`."""
+"""How PostgreSQL executes the hot statements beside a million finished deliveries: `python -m bench.explain`."""
 
 import asyncio
 import json

@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def prepare_standard_files() -> None:
-    """Open those that are closed, and let none refuse a name that its encoding cannot write."""
+    """Open standard files that are closed, and let none refuse a name that its encoding cannot write."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         # In this order, each gets back the descriptor that our parent has closed, before a socket does.
         if getattr(sys, name) is None:
@@ -43,7 +43,7 @@ def prepare_standard_files() -> None:
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
     """Let Ctrl-C end the process as it ends any other: Python would show where in the libraries it was."""
-    # If our parent ignores it, we ignore it too.
+    # If our parent has it ignored, it stays ignored.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:
         signal.signal(signal.SIGINT, end_at_once if IS_FIRST else signal.SIG_DFL)

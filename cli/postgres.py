@@ -96,7 +96,7 @@ class Server:
         )
 
     def doubts(self, url: str) -> Iterator[tuple[str, str]]:
-        """What makes Hookline work worse, each with its remedy."""
+        """What lets Hookline work, but less well, each with its remedy."""
         if self.major < OLDEST:
             yield f"Hookline is tested with PostgreSQL {OLDEST} and later, not with {self.major}", "Upgrade it."
         if self.is_pooled and not postgres_url.is_pooled(url):
@@ -119,7 +119,7 @@ SELECT current_setting('server_version') AS version, clock_timestamp() AS time, 
     ) AS elsewhere
 """
 _SESSION = "SELECT name, setting FROM pg_settings WHERE name = ANY($1) ORDER BY name"
-# A user that does not migrate needs only SELECT on the table of migrations.
+# On the table of migrations, a user that does not migrate needs only SELECT.
 _CLOSED = """
 SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid) AND CASE relkind
     WHEN 'r' THEN relname = 'tortoise_migrations' AND NOT has_table_privilege(oid, 'SELECT')

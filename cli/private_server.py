@@ -32,7 +32,7 @@ class ServerFailedError(HooklineError):
 class PrivateServer:
     """A server process on a data folder of its own. Use `with`, or `start` and `stop`.
 
-    `launch` and `is_ready` do the same without blocking (cli/supervisor.py).
+    `launch` and `is_ready` do the same for a caller that must not wait (cli/supervisor.py).
     """
 
     name: str

@@ -90,7 +90,7 @@ class PrivatePostgres(PrivateServer):
         PostgreSQL itself refuses to start if another program has the pid in a stale file, as happens in containers.
         """
         for first in self._pid_file_lines()[:1]:
-            # The whole path: the folder may be a copy, with the pid of the original's server, which must go on.
+            # The whole path: the folder may be a copy, with the pid of the original's server, which runs on.
             end_leftover(int(first), self.stop_signal, self.patience, "postgres", f" -D {self.data} ")
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             (socket_folder(self.data) / f"{POSTGRES_SOCKET}.lock").unlink(missing_ok=True)

@@ -141,7 +141,7 @@ class Webhook(Node):
         ] = None,
     ) -> WebhookStats:
         if since is not None and until is not None and until <= since:
-            # The message of a replay. Statistics of nothing would look like those of a webhook that gets nothing.
+            # The same message as for a replay. Empty statistics would look like those of a webhook that gets nothing.
             raise bad_input("The end must be after the start.")
         stats = await info.context.loaders.stats.load((self.row.id, since, until))
         return WebhookStats(**asdict(stats))
