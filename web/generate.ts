@@ -1,4 +1,4 @@
-// Makes one typed document of each operation, so that a page that the schema breaks does not build.
+// Generates a typed document for each operation, so that a schema change that breaks a page fails the build.
 
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { codegen } from '@graphql-codegen/core';
@@ -7,7 +7,7 @@ import * as operationTypes from '@graphql-codegen/typescript-operations';
 import { parse } from 'graphql';
 
 const SCHEMA = '../schema/schema.graphql';
-// The examples are among them so that a change of the schema that breaks one is noticed.
+// The examples are included so that a schema change that breaks one is noticed.
 const OPERATIONS = ['src/operations/*.graphql', 'src/graphiql/examples/*.graphql'];
 const MADE = 'src/generated/graphql.ts';
 

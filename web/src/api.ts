@@ -36,7 +36,7 @@ export function createApi(token: string): Client {
   });
 }
 
-/** One sentence for a person, from whatever went wrong underneath. */
+/** Turns any error into one sentence for a person. */
 export function sentence(error: CombinedError): string {
   if (error.networkError) return 'The server cannot be reached. Check your connection and try again.';
   switch (codeOf(error)) {
@@ -66,7 +66,7 @@ export function byField(errors: readonly FaultFragment[]): Faults {
 
 export type Result<Data> = { data: Data; problem: null } | { data: null; problem: string };
 
-/** Runs a mutation, or a query past the cache. Never throws. */
+/** Runs a mutation, or a query that bypasses the cache. Never throws. */
 export async function run<Data, Variables extends AnyVariables>(
   client: Client,
   kind: 'query' | 'mutation',
@@ -82,7 +82,7 @@ export async function run<Data, Variables extends AnyVariables>(
   return { data: result.data, problem: null };
 }
 
-/** What was read last of the thing `of`: urql forgets it where reading it again fails. */
+/** The last data read of the object `of`: urql itself forgets it if a later read fails. */
 export function useLast<Data>(data: Data | undefined, of: string): Data | undefined {
   const last = useRef({ of, data });
   if (data !== undefined || last.current.of !== of) last.current = { of, data };

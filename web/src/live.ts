@@ -9,24 +9,24 @@ const PING_EVERY_MS = 12_000;
 const PONG_WITHIN_MS = 6_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
-/** Long enough for the server to have taken the subscription; a read after it leaves no gap before the first change. */
+/** By then the server has started the subscription, so a read leaves no gap before the first change. */
 const SETTLE_MS = 1_000;
-/** A cursor that is too old is refused well within this; only then is it true that nothing was missed. */
+/** The server refuses an expired cursor well within this time. Only after it do we know that nothing was missed. */
 const CONFIRM_MS = 400;
 
-/** `document` is the GraphQL kind in this file. */
+/** In this file, `document` means a GraphQL document. */
 const page = window.document;
 
 export type Phase = 'connecting' | 'live' | 'interrupted';
 
-/** How the stream was taken up again: by cursor, so that nothing was missed, or by reading everything afresh. */
+/** How the stream recovered: it resumed from its cursor and missed nothing, or everything was read again. */
 export type Recovery = 'resumed' | 'reread';
 
 export interface LiveState {
   phase: Phase;
-  /** null until the connection was lost for the first time. */
+  /** null until the first recovery. */
   recovery: Recovery | null;
-  /** Counts the recoveries, so that each can be told. */
+  /** Counts the recoveries, so that each is announced. */
   recoveries: number;
 }
 
@@ -80,12 +80,12 @@ export const SocketContext = createContext<Socket | null>(null);
 
 interface Listener<Item> {
   onChange(item: Item): void;
-  /** Read again, for changes may have been missed: some just now, as it began, or `lost` ones, which may be of anything. */
+  /** Read again: changes may have been missed. If `lost`, they can be any; else only those of the moment it began. */
   onGap(lost: boolean): void;
   onState(state: LiveState): void;
 }
 
-/** A subscription that outlives its socket: it goes on from the last cursor it has seen. */
+/** A subscription that outlives its socket: it resumes from the last cursor it saw. */
 class Feed<Data, Variables extends object, Item extends Change> {
   private cursor: string | null = null;
   private state: LiveState = START;
@@ -188,7 +188,7 @@ class Feed<Data, Variables extends object, Item extends Change> {
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
   }
 
-  /** The network or the tab is back: there is no point in waiting on. */
+  /** The network or the tab is back, so try again now. */
   private readonly hurry = (): void => {
     if (this.timer === undefined || page.visibilityState === 'hidden') return;
     clearTimeout(this.timer);
@@ -215,7 +215,7 @@ function faultOf(error: unknown): Fault | null {
   return { code: String(extensions.code), cursor };
 }
 
-/** Follows a subscription for as long as the component is there. `key` says when it is a different one. */
+/** Follows a subscription while the component is mounted, and starts a new one when the variables change. */
 export function useFeed<Data, Variables extends object, Item extends Change>(
   document: TypedDocumentNode<Data, Variables & { after?: string | null }>,
   variables: Variables,

@@ -6,23 +6,23 @@ function notify(): void {
   for (const listener of listeners) listener();
 }
 
-/** True once a person has moved between pages: from then on a new page takes the focus to its heading. */
+/** True once a person has moved between pages. From then on, each new page moves the focus to its heading. */
 export let hasNavigated = false;
 
-/** What a step of the history keeps of the page that was left: how far it was scrolled, and which link led on. */
+/** What a history entry keeps of a page that was left: how far it was scrolled, and which link was followed. */
 interface Left {
   y: number;
   to: string;
 }
 
-/** And, where the page has a list that is read page by page, how many of them were open. */
+/** `pages`: how many pages of its list were open, if it has a list that is read page by page. */
 type Step = Partial<Left> & { pages?: number };
 
 function step(): Step {
   return (history.state as Step | null) ?? {};
 }
 
-/** How many pages of a list to read at first: for who comes back or loads the page again, as many as were open. */
+/** How many pages of a list to read at first: as many as were open, after going back or a reload. */
 export function openPages(): number {
   return step().pages ?? 1;
 }
@@ -31,11 +31,11 @@ export function keepOpenPages(pages: number): void {
   history.replaceState({ ...step(), pages } satisfies Step, '');
 }
 
-/** What a page that was left needs at most to be as long again. */
+/** The longest we wait for a page to become as long as it was when it was left. */
 const RETURN_MS = 5_000;
 let isReturning = 0;
 
-/** Takes the window and the keyboard to where they were, as soon as what is read again reaches so far; unless somebody moves meanwhile. */
+/** Restores scroll position and focus once the page is long enough, unless the person scrolls, clicks or types. */
 function returnTo({ y, to }: Left): void {
   const mine = ++isReturning;
   const end = performance.now() + RETURN_MS;
@@ -66,7 +66,7 @@ window.addEventListener('popstate', () => {
 });
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
-  // Where one is already, a browser makes no second step to go back to either.
+  // Like a browser, add no history entry for the page that is open already.
   if (options.replace || to === location.pathname + location.search) history.replaceState(null, '', to);
   else {
     history.replaceState({ ...step(), y: window.scrollY, to } satisfies Step, '');
@@ -78,7 +78,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   notify();
 }
 
-/** Goes on from the page one is on now, once an answer is there; not for who has gone elsewhere meanwhile. */
+/** For use after an answer: navigates, unless the person has left the page they are on now. */
 export function fromHere(): (to: string) => void {
   const here = location.pathname;
   return (to) => {
@@ -95,7 +95,7 @@ export function usePath(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }
 
-/** One parameter of the address, and a setter that replaces it (null removes it), but on no other page. */
+/** One parameter of the address, and its setter (null removes it). The setter does nothing on any other page. */
 export function useParameter(name: string): [string | null, (value: string | null) => void] {
   const value = useSyncExternalStore(subscribe, () => new URLSearchParams(location.search).get(name));
   const page = location.pathname;
@@ -110,7 +110,7 @@ export function useParameter(name: string): [string | null, (value: string | nul
   return [value, set];
 }
 
-/** Matches `/webhooks/:id` against a path; null where it does not fit. */
+/** Matches `/webhooks/:id` against a path; null if it does not match. */
 export function match(pattern: string, path: string): Record<string, string> | null {
   const wanted = pattern.split('/').filter(Boolean);
   const given = path.split('/').filter(Boolean);

@@ -1,22 +1,25 @@
 import { useSyncExternalStore } from 'react';
 import { ofTab, TOKEN_KEY } from './storage';
 
-/** Before the names of what people have typed and not saved. */
+/** Prefix of the keys under which unsaved input is stored. */
 const KEPT = 'hookline.kept.';
 
-/** Keeps what somebody has typed until it is saved, or until they sign out or close the tab; null forgets it. */
+/** Keeps what a person typed until they save it, sign out or close the tab; null forgets it. */
 export function preserve(name: string, value: unknown): void {
   if (value === null) ofTab.removeItem(KEPT + name);
   else ofTab.setItem(KEPT + name, JSON.stringify(value));
 }
 
-/** What was kept under this name, by this version of the page or one before; null where there is nothing. */
+/** What was kept under this name, by this or an earlier version of the page; null if there is nothing. */
 export function restored<Value>(name: string): Value | null {
   const kept = ofTab.getItem(KEPT + name);
   return kept === null ? null : (JSON.parse(kept) as Value);
 }
 
-/** By webhook: secrets on their way from the answer that carried them to the page that shows them once. In memory alone, and of one session: what comes after its end goes nowhere. */
+/**
+ * New secrets by webhook id, between the answer that carried them and the page that shows them once. They are kept in
+ * memory only. Signing out replaces the map, so that an answer that arrives later reaches no other session.
+ */
 export let secrets = new Map<string, string>();
 
 export interface Session {
@@ -46,7 +49,7 @@ export function signOut(): void {
   become({ token: null, refusal: null });
 }
 
-/** The server no longer takes this token: drop it and say so, unless another one has come in its place meanwhile. */
+/** The server no longer accepts this token: drop it and say so, unless another one has replaced it meanwhile. */
 export function refuse(token: string, refusal: string): void {
   if (session.token === token) become({ token: null, refusal });
 }
@@ -66,7 +69,7 @@ const USED = 'This link was used already or is too old: each works once, for a f
 /** Its message is a sentence for a person. */
 export class CodeRefused extends Error {}
 
-/** Exchanges the one-time code that `hookline up` printed for a token. Throws CodeRefused where the server does not take it, or not now. */
+/** Exchanges the one-time code that `hookline up` printed for a token. Throws CodeRefused if the server refuses it, or cannot take it now. */
 export async function exchangeCode(code: string): Promise<string> {
   const response = await fetch('/session', {
     method: 'POST',

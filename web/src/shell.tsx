@@ -27,7 +27,7 @@ function Places() {
         </li>
       ))}
       <li>
-        {/* A page of its own: it is loaded, and finds the token in this tab's session storage. */}
+        {/* A separate page, so a plain link. It finds the token in this tab's session storage. */}
         <a href={paths.graphiql} className="nav-item">
           <Icon name="code" />
           <span>GraphiQL</span>

@@ -1,7 +1,7 @@
-/** What keeps a page's words under names, as the browser's storages do. */
+/** The part of the browser's Storage that is used here. */
 type Kept = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'key' | 'length'>;
 
-/** Until the page is left. */
+/** Lasts until the page is left. */
 function inMemory(): Kept {
   const words = new Map<string, string>();
   return {
@@ -16,7 +16,7 @@ function inMemory(): Kept {
   };
 }
 
-/** A browser that is told to keep nothing of a site refuses the very mention of its storages. */
+/** A browser that is told to store nothing for a site throws as soon as its storage is read. */
 function kept(storage: () => Storage): Kept {
   try {
     return storage();
@@ -25,14 +25,14 @@ function kept(storage: () => Storage): Kept {
   }
 }
 
-/** Goes with the tab. */
+/** Lasts as long as the tab. */
 export const ofTab = kept(() => sessionStorage);
 
 /** Stays on this machine. */
 export const ofMachine = kept(() => localStorage);
 
-/** In `ofTab`: the token. The dashboard keeps it, GraphiQL uses it too. */
+/** In `ofTab`: the token, kept by the dashboard and used by GraphiQL too. */
 export const TOKEN_KEY = 'hookline.token';
 
-/** In `ofMachine`: the theme, of both. */
+/** In `ofMachine`: the theme of both pages. */
 export const THEME_KEY = 'hookline.theme';

@@ -26,7 +26,7 @@ export function full(time: string): string {
   return instant.format(new Date(time));
 }
 
-/** The time of day, with the day where that is another one than today, and with the year where that is another. */
+/** The time of day, with the day if it is not today, and the year if it is not this year. */
 export function moment(time: string, now: number): string {
   const [at, today] = [new Date(time), new Date(now)];
   if (at.toDateString() === today.toDateString()) return clock.format(at);
@@ -34,7 +34,7 @@ export function moment(time: string, now: number): string {
   return `${day.format(at)}, ${clock.format(at)}`;
 }
 
-/** The label of one of the buckets of a chart, each `bucketMs` long: no two of them have the same. */
+/** The label of a chart's bucket that is `bucketMs` long. No two buckets of a chart have the same label. */
 export function bucketLabel(at: number, bucketMs: number): string {
   if (bucketMs <= HOUR) return hour.format(at);
   return bucketMs < DAY ? dayAndHour.format(at) : shortDay.format(at);
@@ -46,7 +46,7 @@ export function ago(time: string, now: number): string {
   if (size < 5 * SECOND) return distance > 0 ? 'in a moment' : 'just now';
   if (size < MINUTE) return relative.format(Math.round(distance / SECOND), 'second');
   if (size < HOUR) return relative.format(Math.round(distance / MINUTE), 'minute');
-  // One day would be said of what is a day and a half away.
+  // Hours up to two days: in days, 35 hours ago would read "1 day ago".
   if (size < 2 * DAY) return relative.format(Math.round(distance / HOUR), 'hour');
   return relative.format(Math.round(distance / DAY), 'day');
 }
@@ -59,7 +59,7 @@ export function duration(ms: number): string {
   return `${Math.round(ms / DAY)} days`;
 }
 
-/** Does something every `everyMs`; never where that is null. */
+/** Calls `act` every `everyMs`, or never if that is null. */
 export function useEvery(everyMs: number | null, act: () => void): void {
   const again = useEffectEvent(act);
   useEffect(() => {
@@ -69,7 +69,7 @@ export function useEvery(everyMs: number | null, act: () => void): void {
   }, [everyMs]);
 }
 
-/** The present, renewed every `everyMs`, so that "2 minutes ago" does not go stale. */
+/** The current time, renewed every `everyMs`, so that "2 minutes ago" does not go stale. */
 export function useNow(everyMs: number = 10 * SECOND): number {
   const [now, setNow] = useState(() => Date.now());
   useEvery(everyMs, () => setNow(Date.now()));
@@ -77,8 +77,8 @@ export function useNow(everyMs: number = 10 * SECOND): number {
 }
 
 /**
- * Grows after `changes` has, but no more often than figures may be read again; and once a minute where nothing changes,
- * for what is counted up to now is soon of yesterday.
+ * Grows after `changes` grew, but no more often than figures may be read again. If nothing changes it grows once a
+ * minute, because figures of the last hours become stale by themselves.
  */
 export function useTurn(changes: number): number {
   const [turn, next] = useReducer((before: number) => before + 1, 0);
@@ -97,15 +97,15 @@ export function useTurn(changes: number): number {
   return turn;
 }
 
-/** When something is to happen that waits for its time, which may be over. */
+/** When something planned will happen. Its time may have passed already. */
 export function ahead(time: string, now: number): string {
   return Date.parse(time) <= now ? 'any moment now' : ago(time, now);
 }
 
-/** The latest time of a datetime-local field. Without one its year has six digits, and takes in what is typed after it. */
+/** The maximum of a datetime-local field. Without one the year takes six digits, and swallows what is typed next. */
 export const LATEST = '9999-12-31T23:59';
 
-/** From a datetime-local field, which is in the person's zone, to an instant; null where it is empty or broken. */
+/** Converts the value of a datetime-local field, in the person's time zone, to an instant; null if empty or invalid. */
 export function fromLocal(value: string): string | null {
   const time = new Date(value);
   return value === '' || Number.isNaN(time.getTime()) ? null : time.toISOString();

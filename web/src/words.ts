@@ -10,7 +10,7 @@ import type {
   WebhookDisabledReason,
 } from './generated/graphql';
 
-/** In the order in which the pages show them. */
+/** In the order in which pages show them. */
 export const EVENTS: Record<EventType, string> = {
   ACCOUNT_ADDED: 'Account Added',
   ACCOUNT_UPDATED: 'Account Updated',
@@ -26,7 +26,7 @@ export const EVENTS: Record<EventType, string> = {
 
 export const EVENT_TYPES = Object.keys(EVENTS) as EventType[];
 
-/** In one order everywhere, whatever the order they come in. */
+/** In the same order everywhere, whatever order they come in. */
 export function eventNames(types: readonly EventType[]): string[] {
   return EVENT_TYPES.filter((type) => types.includes(type)).map((type) => EVENTS[type]);
 }

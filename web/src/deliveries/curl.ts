@@ -12,7 +12,7 @@ function contentType(attempt: AttemptFullFragment | undefined, delivery: Deliver
   return sent ?? (delivery.webhook?.contentType === 'FORM' ? 'application/x-www-form-urlencoded' : 'application/json');
 }
 
-/** The document on one line, which is how it is made and signed. */
+/** The document on one line, as it is built and signed. */
 function documentOf(delivery: Delivery): string {
   return JSON.stringify(delivery.event.payload);
 }
@@ -27,7 +27,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Whether it is known what was sent: of an attempt whose worker died, nothing was written down. */
+/** Whether we know what was sent: if the worker died during the attempt, nothing was recorded. */
 export function isKnown(attempt: AttemptFullFragment): boolean {
   return attempt.requestHeaders.length > 0;
 }
@@ -38,7 +38,7 @@ export function asCurl(attempt: AttemptFullFragment, delivery: Delivery): string
   const sent = attempt.requestHeaders.filter(({ name }) => !skipped.has(name.toLowerCase()));
   // "name:" would leave a header out; "name;" sends it empty.
   const headers = sent.map(({ name, value }) => `  -H ${quoted(value === '' ? `${name};` : `${name}: ${value}`)}`);
-  // Without --globoff brackets and braces make one address many.
+  // Without --globoff, curl expands brackets and braces into several URLs.
   return [`curl --globoff -i -X ${attempt.requestMethod} ${quoted(attempt.requestUrl)}`, ...headers, `  --data-binary ${quoted(bodyOf(attempt, delivery))}`].join(' \\\n');
 }
 

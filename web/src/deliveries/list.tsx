@@ -145,18 +145,18 @@ function Table({ log, rows, withWebhook }: { log: LiveLog; rows: readonly Row[];
   );
 }
 
-/** Those of the last `spanMs`, which others leave as time goes by. */
+/** The rows of the last `spanMs`. Rows drop out as they age. */
 function useYounger(rows: readonly Row[], spanMs: number): readonly Row[] {
   const now = useNow();
   return useMemo(() => (spanMs === Infinity ? rows : rows.filter((row) => Date.parse(row.createdAt) >= now - spanMs)), [rows, spanMs, spanMs === Infinity ? 0 : now]);
 }
 
 interface DeliveryListProps {
-  /** null: those of the whole workspace. */
+  /** null: the deliveries of the whole workspace. */
   webhookId: string | null;
-  /** Told how many changes were seen, so that figures can be read again. */
+  /** Called with the number of changes seen, so that figures can be read again. */
   onChanges?: (changes: number) => void;
-  /** What brings about the first delivery, where there is none. */
+  /** Shown if there are no deliveries: how to get the first one. */
   firstStep: ReactNode;
 }
 

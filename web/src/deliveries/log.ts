@@ -21,9 +21,9 @@ const PAGE = 100;
 
 export interface LogState {
   rows: readonly Row[];
-  /** How many there were when reading ended: they are said aloud, and changes come too fast for that. */
+  /** The number of rows after the last read. Screen readers announce it; live changes come too fast to be announced. */
   read: number | null;
-  /** null until the first page is there. */
+  /** null until the first page arrives. */
   hasMore: boolean | null;
   loading: boolean;
   problem: string | null;
@@ -32,13 +32,13 @@ export interface LogState {
 /** One reading of a page: the first one, or the one after a cursor. */
 interface Reading {
   after: string | null;
-  /** Whether all that was known before is forgotten. */
+  /** Whether to forget everything known before. */
   anew: boolean;
 }
 
 const NOTHING: LogState = { rows: [], read: null, hasMore: null, loading: false, problem: null };
 
-/** A list of deliveries, newest first, that pages fill from behind and changes from the front. */
+/** A list of deliveries, newest first. Pages are added at its end, new deliveries at its front. */
 class DeliveryLog {
   private readonly byId = new Map<string, Row>();
   /** When a change last touched a row: an answer to an older question must not overwrite it. */
@@ -46,7 +46,7 @@ class DeliveryLog {
   private order: Row[] = [];
   private cursor: string | null = null;
   private failed: Reading | null = null;
-  /** Counts how often it began anew: what was asked before is of no use after that, for it would leave a hole. */
+  /** Counts how often the list began anew. Answers to earlier questions are dropped: they would leave a hole. */
   private beginnings = 0;
   private state: LogState = NOTHING;
   private frame = 0;
@@ -65,12 +65,15 @@ class DeliveryLog {
 
   readonly snapshot = (): LogState => this.state;
 
-  /** Reads the first page: at the start, and again where changes may have been missed. Where they are lost, anew: then what is known behind that page may be old, and have a hole before it. */
+  /**
+ * Reads the first page: at the start, and again if changes may have been missed. Use `anew` if changes are lost: the
+ * rows behind that page may be stale, and there may be a hole before them.
+ */
   async reread(anew = false): Promise<void> {
     await this.read({ after: null, anew });
   }
 
-  /** Reads again all that waits: no stream tells that a webhook was switched off, or that an endpoint is spared or well again. */
+  /** Reads all waiting rows again: no stream reports that a webhook was switched off, or that an endpoint's circuit opened or closed. */
   async renew(): Promise<void> {
     const beginning = this.beginnings;
     const waiting = this.order.filter((row) => row.waitingFor !== null).map(({ id }) => id);
@@ -91,7 +94,7 @@ class DeliveryLog {
     else await this.read({ after: this.cursor, anew: false });
   }
 
-  /** Goes on where reading failed. */
+  /** Repeats the read that failed. */
   async retry(): Promise<void> {
     if (this.failed !== null) await this.read(this.failed);
   }
@@ -125,7 +128,7 @@ class DeliveryLog {
       else this.insert(row);
     }
     const { pageInfo } = data.deliveries;
-    // A second reading of a page, the first one above all, does not take back how far the list has come.
+    // Reading a page again, usually the first one, must not move the cursor back.
     if (after === this.cursor) {
       this.cursor = pageInfo.endCursor;
       this.state = { ...this.state, hasMore: pageInfo.hasNextPage };
@@ -133,7 +136,7 @@ class DeliveryLog {
     this.become({ loading: false, problem: null, rows: [...this.order], read: this.order.length });
   }
 
-  /** All but what a change has told since. */
+  /** Forgets all rows that no live change has touched since `asked`. */
   private forget(asked: number): void {
     this.order = this.order.filter((row) => (this.touched.get(row.id) ?? 0) > asked);
     this.byId.clear();
@@ -141,7 +144,7 @@ class DeliveryLog {
     this.cursor = null;
   }
 
-  /** Whether it belongs here: the subscription filters by webhook and event, and the list leaves out what is too old. */
+  /** Whether the row matches. The subscription filters by webhook and event type, and the list hides old rows. */
   private fits(row: Row): boolean {
     const { statuses, eventUuid } = this.filter;
     if (statuses && !statuses.includes(row.status)) return false;
@@ -149,7 +152,7 @@ class DeliveryLog {
     return true;
   }
 
-  /** Older than what is loaded: it comes with its page. */
+  /** Older than every loaded row: it will come with its page. */
   private isBehind(row: Row): boolean {
     const last = this.order.at(-1);
     if (this.byId.has(row.id) || last === undefined || this.state.hasMore !== true) return false;
@@ -182,7 +185,7 @@ class DeliveryLog {
     this.order = this.order.filter((row) => row.id !== id);
   }
 
-  /** At most once a frame, however fast changes come. */
+  /** Notifies at most once a frame, however fast changes come. */
   private publish(): void {
     if (this.frame !== 0) return;
     this.frame = requestAnimationFrame(() => {
@@ -207,7 +210,7 @@ export interface LogFilter {
 
 export interface LiveLog extends LogState {
   live: LiveState;
-  /** Counts the changes that were seen, or lost: what is computed from the log is stale when it grows. */
+  /** Counts changes, and gaps in which some were lost. When it grows, figures computed from the log are stale. */
   changes: number;
   more(): void;
   retry(): void;

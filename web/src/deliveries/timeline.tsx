@@ -21,7 +21,7 @@ function isJson(body: string): boolean {
   }
 }
 
-/** What there is to say of a body that is not there, or not all of it; null where it is shown whole. */
+/** A note on a body that is missing or incomplete; null if it is shown whole. */
 function lack({ responseBody, responseTruncated }: AttemptFullFragment): string | null {
   if (responseBody === null) return 'The body is no longer kept.';
   if (!responseTruncated) return responseBody ? null : 'The body was empty.';
@@ -67,7 +67,7 @@ function advice(attempt: AttemptFullFragment): string | null {
 }
 
 function Attempt({ attempt, delivery, isLast }: { attempt: AttemptFullFragment; delivery: Delivery; isLast: boolean }) {
-  // It may be read when the next one comes, and is not closed then.
+  // Somebody may be reading this attempt when the next one comes, so it stays open.
   const [wasLast] = useState(isLast);
   const status = attempt.responseStatus;
   const todo = advice(attempt);
@@ -116,7 +116,7 @@ function End({ delivery }: { delivery: Delivery }) {
   return <Plain tone={status === 'RETRYING' ? 'warn' : 'idle'} title={status === 'RETRYING' ? 'Next attempt' : 'Waiting to be sent'} time={nextAttemptAt} />;
 }
 
-/** The delivery's life from the event to its end; the last attempt lies open. */
+/** The delivery's life from the event to its end; the last attempt is open. */
 export function Timeline({ delivery }: { delivery: Delivery }) {
   const last = delivery.attempts.at(-1);
   return (

@@ -105,7 +105,7 @@ export const LANGUAGES = [
   { key: 'ruby', label: 'Ruby', code: ruby },
 ] as const;
 
-/** Checks a signature here in the browser; the secret leaves it for nowhere. */
+/** Checks a signature in the browser; the secret never leaves it. */
 export async function isSignedWith(secret: string, { body, signature }: Example): Promise<boolean> {
   const encoder = new TextEncoder();
   const key = await crypto.subtle.importKey('raw', encoder.encode(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);

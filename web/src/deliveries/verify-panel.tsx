@@ -4,7 +4,7 @@ import { CodeBlock, Tabs } from '../ui/code';
 import { TextField } from '../ui/form';
 import { type Example, isSignedWith, LANGUAGES } from './verification';
 
-/** Compares the signature with a secret, in the browser alone. Needs a secure context, which plain http off this machine is not. */
+/** Checks a secret against the signature, in the browser only. Needs a secure context: https, or http to localhost. */
 function Check({ example }: { example: Example }) {
   const [secret, setSecret] = useState('');
   const [verdict, setVerdict] = useState<boolean | null>(null);

@@ -14,7 +14,7 @@ function variables(values: Record<string, unknown>): string {
   return JSON.stringify(values, null, 2);
 }
 
-/** The first tabs of a newcomer, in the order of a first visit. */
+/** The tabs of a first visit, in their order. */
 export const EXAMPLES: Example[] = [
   { query: create, variables: variables({ callbackUrl: 'https://example.com/webhooks' }) },
   { query: watch },

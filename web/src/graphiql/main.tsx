@@ -7,7 +7,7 @@ import { createClient } from 'graphql-ws';
 import { createRoot } from 'react-dom/client';
 import '@fontsource-variable/inter/index.css';
 import '@fontsource-variable/jetbrains-mono/index.css';
-// Not graphiql/style.css: that one carries its fonts as data: addresses, 350 kB of them, which our policy forbids.
+// Not graphiql/style.css: it embeds 350 kB of fonts as data: URLs, which our Content-Security-Policy forbids.
 import '@graphiql/react/style.css';
 import '@graphiql/plugin-doc-explorer/style.css';
 import '@graphiql/plugin-history/style.css';
@@ -17,13 +17,13 @@ import './graphiql.css';
 import { ofMachine, ofTab, THEME_KEY, TOKEN_KEY } from '../storage';
 import { EXAMPLES } from './examples';
 
-/** The dashboard's session and its theme hold here too. */
+/** The dashboard's session and theme apply here too. */
 const token = ofTab.getItem(TOKEN_KEY);
 const theme = ofMachine.getItem(THEME_KEY);
-/** Close code: the token is wrong, and trying again mends nothing. */
+/** Close code: the token is wrong, and a retry would not help. */
 const FORBIDDEN = 4403;
 
-/** As whoever is signed in; a token that stands under Headers goes before, for subscriptions too. */
+/** Uses the session's token. A token under Headers takes precedence, for subscriptions too. */
 const fetcher: Fetcher = (parameters, options) => {
   const headers = new Headers(token === null ? {} : { authorization: `Bearer ${token}` });
   for (const [name, value] of Object.entries(options?.headers ?? {})) headers.set(name, String(value));
@@ -36,14 +36,14 @@ const fetcher: Fetcher = (parameters, options) => {
   return createGraphiQLFetcher({ url: '/graphql', wsClient })(parameters, { ...options, headers: given });
 };
 
-/** GraphiQL takes the first tab's query from the tabs, but its variables only from this. */
+/** GraphiQL takes the first tab's query from `defaultTabs`, but its variables only from `initialVariables`. */
 const isFirstVisit = ofMachine.getItem('graphiql:tabState') === null;
 
 function Page() {
   return (
     <GraphiQL
       fetcher={fetcher}
-      // By itself it takes the browser's.
+      // Undefined makes GraphiQL use the browser's own storage.
       storage={ofMachine instanceof Storage ? undefined : ofMachine}
       plugins={[HISTORY_PLUGIN, explorerPlugin()]}
       defaultTabs={EXAMPLES}

@@ -23,7 +23,7 @@ interface Count {
   limit: number;
 }
 
-/** The length as the account's network counts it, links and all; asked for when typing pauses. */
+/** The length as the account's network counts it, including its rule for links. It is read when typing pauses. */
 function useCount(body: string, accountId: string): Count | null {
   const client = useClient();
   const [count, setCount] = useState<Count | null>(null);
@@ -55,7 +55,7 @@ function Counter({ body, account }: { body: string; account: Choice }) {
   );
 }
 
-/** Why nothing can be published there as things are. */
+/** Why nothing can be published to this account at present. */
 export function warning({ authorized, deleted }: Pick<Choice, 'authorized' | 'deleted'>): string | undefined {
   if (deleted) return 'It was deleted, and nothing can be published there any more: take it out.';
   return authorized ? undefined : 'Refused by the network: authorise it again under Accounts.';
@@ -71,7 +71,7 @@ interface AccountProps {
 export function AccountChoice({ account, draft, error, change }: AccountProps) {
   const isChosen = draft.chosen.includes(account.id);
   const variant = draft.variants[account.id];
-  // The text of its own and the button for it stand in for each other: so does the focus.
+  // The account's own text and the button that adds it replace each other; the focus moves along.
   const [isSwapped, setSwapped] = useState(false);
   const choose = (on: boolean): void => {
     setSwapped(false);

@@ -35,7 +35,7 @@ interface Draft {
   name: string;
 }
 
-/** Each provider asks for something else. */
+/** Each provider needs different fields. */
 function ProviderFields({ draft, faults, change }: { draft: Draft; faults: Faults; change(part: Partial<Draft>): void }) {
   const server = { error: faults.get('server'), value: draft.server };
   const identifier = { error: faults.get('identifier'), value: draft.identifier, onChange: (event: { target: HTMLInputElement }) => change({ identifier: event.target.value }) };
@@ -43,7 +43,7 @@ function ProviderFields({ draft, faults, change }: { draft: Draft; faults: Fault
     error: faults.get('credential'),
     value: draft.credential,
     type: 'password',
-    // Else a browser fills in the password that it keeps for this site.
+    // Otherwise a browser fills in the password it has stored for this site.
     autoComplete: 'new-password',
     onChange: (event: { target: HTMLInputElement }) => change({ credential: event.target.value }),
   };
@@ -178,7 +178,7 @@ function DeleteDialog({ account, onClose, onDeleted }: { account: Account; onClo
   );
 }
 
-/** Where it is; of a sandbox account, what happens there. */
+/** The account's server; for a sandbox account, how it behaves. */
 function serverOf({ provider, data }: Account): string {
   if (typeof data !== 'object' || data === null || !('server' in data) || typeof data.server !== 'string') return '';
   const { server } = data;
@@ -233,7 +233,7 @@ export function AccountsPage() {
   const { accounts, problem, reload } = useAllAccounts();
   const [dialog, open] = useState<Open>(null);
   const { publish } = useMay();
-  // An answer that comes late, to a dialog that was closed meanwhile, closes no other.
+  // A late answer to a dialog that was closed meanwhile must not close another one.
   const close = (): void => open((now) => (now === dialog ? null : now));
   const add = publish && (
     <Button kind="primary" icon="plus" onClick={() => open({ kind: 'add' })}>

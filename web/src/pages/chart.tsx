@@ -27,7 +27,7 @@ function edges(span: Span): { times: number[]; variables: Omit<WebhookChartQuery
   return { times, variables: named as unknown as Omit<WebhookChartQueryVariables, 'id'> };
 }
 
-/** Before they are read, and of what is not there, all are empty. */
+/** All bars are empty until the figures are read, or if there is no such webhook. */
 function barsOf(webhook: WebhookChartQuery['webhook'] | undefined, times: readonly number[]): Bar[] {
   const named = (webhook ?? {}) as Record<string, BucketFragment | undefined>;
   return times.slice(0, BUCKETS).map((from, index) => ({
@@ -87,7 +87,7 @@ function line(values: readonly (number | null)[], most: number): string {
     const hasRight = (values[index + 1] ?? null) !== null;
     if (hasLeft) path += `L${x},${y}`;
     else if (hasRight) path += `M${x},${y}`;
-    // With nothing on either side it is as wide as its bucket, or nobody would see it.
+    // A point without neighbours becomes a dash as wide as its bucket, or it would be invisible.
     else path += `M${x - STEP / 2 + 2},${y}h${STEP - 4}`;
   }
   return path;
@@ -181,7 +181,7 @@ function AsTable({ bars, span }: { bars: readonly Bar[]; span: Span }) {
 
 interface ChartProps {
   webhookId: string;
-  /** Where it is another one, the figures are read again. */
+  /** The figures are read again when it changes. */
   turn: number;
 }
 
@@ -194,14 +194,14 @@ interface Shown {
 /**
  * Success and response times over time.
  *
- * It is as tall before they are read as after: what stands below moves from under nobody's pointer.
+ * It has its full height before the figures are read, so that nothing below it moves under the pointer.
  */
 export function Chart({ webhookId, turn }: ChartProps) {
   const [span, setSpan] = useState<Span>('24h');
   const { times, variables } = useMemo(() => edges(span), [span, turn]);
   const [{ data, error, operation }] = useQuery({ query: WebhookChartDocument, variables: { id: webhookId, ...variables } });
   const kept = useRef<Shown | null>(null);
-  // Until the answer is there, urql gives that to an earlier question.
+  // Until the answer arrives, urql returns that to an earlier question.
   if (data?.webhook && operation?.variables.t0 === variables.t0) kept.current = { webhook: data.webhook, times, span };
   const shown = kept.current;
   const shownSpan = shown?.span ?? span;

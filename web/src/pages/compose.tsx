@@ -16,7 +16,7 @@ import { BLANK, contentOf, contentOfPost, type Draft, draftOf, faultsOf, type In
 const NEW_POST = 'new post';
 const FIELDS = ['body', 'accountIds', 'variants', 'scheduledAt'];
 
-/** What can be told without the server, so that nothing is stored before it can go out. */
+/** Checks that need no server, so that nothing is stored that cannot go out. */
 function check(draft: Draft, intent: Intent): Faults {
   const found = new Map<string, string>();
   if (draft.body.trim() === '') found.set('body', 'The text must not be blank.');
@@ -97,10 +97,10 @@ function Composer({ accounts, start, onChange, onCancel, save }: ComposerProps) 
   );
 }
 
-/** A post that is not stored yet. It outlives a reload, another page and a session that ends, though not the tab. */
+/** A post that is not stored yet. It survives a reload, leaving the page and an expired session, but not the tab. */
 interface Unsaved {
   draft: Draft;
-  // The same press of the button twice, or an answer that got lost, makes one post.
+  // A second click on the button, or a retry after a lost answer, makes no second post.
   idempotencyKey: string;
 }
 
@@ -111,11 +111,11 @@ function newUnsaved(accounts: readonly AccountCoreFragment[]): Unsaved {
 
 interface ComposePageProps {
   post?: PostCoreFragment | null;
-  /** Called once the post is saved, or is not to be changed after all. */
+  /** Called once the post is saved, or editing is cancelled. */
   onDone?: () => void;
 }
 
-/** Writes a new post, or goes on with one that is still a draft or scheduled. */
+/** Writes a new post, or edits one that is still a draft or scheduled. */
 export function ComposePage(props: ComposePageProps) {
   const { accounts, problem, reload } = useAllAccounts();
   const { publish } = useMay();
@@ -139,13 +139,13 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
   const client = useClient();
   const [unsaved] = useState(() => {
     const { draft, idempotencyKey } = restored<Unsaved>(NEW_POST) ?? newUnsaved(accounts);
-    // Without accounts that were deleted since.
+    // Leave out accounts that were deleted since.
     return { draft: { ...draft, chosen: draft.chosen.filter((id) => accounts.some((account) => account.id === id)) }, idempotencyKey };
   });
-  // A post that changes meanwhile is read anew, and is not what this form shows.
+  // If the post changes meanwhile, `post` does too, but the form keeps what it began with.
   const [begun] = useState(post);
   const planned = begun?.scheduledAt ?? null;
-  // An account that was deleted since stays in the post until somebody takes it out.
+  // A deleted account stays in the post until somebody removes it.
   const gone = (begun?.accounts ?? []).filter(({ account }) => !accounts.some(({ id }) => id === account.id));
   const choices: Choice[] = [...gone.map(({ account }) => ({ ...account, deleted: true })), ...accounts];
   // What is stored, as far as this page knows.
@@ -170,7 +170,7 @@ function Writing({ accounts, post = null, onDone }: ComposePageProps & { account
     const isIt = isSame(there, content);
     stored.current = { id: made.id, content: isIt ? content : there };
     preserve(NEW_POST, null);
-    // Where an earlier answer got lost, the post says what was sent then.
+    // If an earlier answer got lost, the post has the content that was sent then.
     return isIt ? null : store(draft, intent);
   };
 

@@ -66,10 +66,10 @@ function Actions({ delivery, renew }: { delivery: Delivery; renew(): void }) {
   );
 }
 
-/** Why it is not being sent right now, until when, and what to do. */
+/** Why the delivery is not being sent right now, until when, and what to do. */
 function Waiting({ delivery, renew }: { delivery: Delivery; renew(): void }) {
   const now = useNow(1_000);
-  // No stream tells that its webhook was switched off, or that the endpoint is spared or well again.
+  // No stream reports that its webhook was switched off, or that the endpoint's circuit opened or closed.
   useEvery(delivery.waitingFor === null ? null : MINUTE, renew);
   if (delivery.waitingFor === null || isFinished(delivery.status)) return null;
   const { label, advice } = WAITS[delivery.waitingFor];

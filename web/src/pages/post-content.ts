@@ -12,10 +12,10 @@ export interface Draft {
 
 export const BLANK: Draft = { body: '', chosen: [], variants: {}, scheduledAt: '' };
 
-/** What is to become of it. */
+/** What to do with the post. */
 export type Intent = 'draft' | 'schedule' | 'publish';
 
-/** What a post says, as it is sent. */
+/** The content of a post, as it is sent to the API. */
 export interface Content {
   body: string;
   accountIds: string[];
@@ -35,7 +35,7 @@ export function contentOf(draft: Draft, intent: Intent, planned: string | null):
   };
 }
 
-/** When it goes out. The field shows minutes alone: a time that nobody touched keeps its seconds. */
+/** When the post goes out. The field shows only minutes: a time that was not edited keeps its seconds. */
 function timeOf(draft: Draft, planned: string | null): string | null {
   return planned !== null && draft.scheduledAt === toLocal(planned) ? planned : fromLocal(draft.scheduledAt);
 }
@@ -53,17 +53,20 @@ export function contentOfPost(post: PostCoreFragment): Content {
   return contentOf(draftOf(post), post.scheduledAt === null ? 'draft' : 'schedule', post.scheduledAt);
 }
 
-/** Whether both say the same in the same places at the same time, in whatever order and however the time is written. */
+/** Whether both have the same text, accounts, variants and time, ignoring order and the notation of the time. */
 export function isSame(one: Content, other: Content): boolean {
   const plain = ({ body, accountIds, variants, scheduledAt }: Content): string =>
     JSON.stringify([body, accountIds.toSorted(), variants.map((variant) => `${variant.accountId} ${variant.body}`).toSorted(), scheduledAt && Date.parse(scheduledAt)]);
   return plain(one) === plain(other);
 }
 
-/** The name of the faults of one account, or of the text for it. */
+/** The name under which faults of an account, or of its own text, are kept. */
 export const ofAccount = (id: string): string => `account ${id}`;
 
-/** The faults of what was sent. One of an account or its text is named after the account, which keeps its name where others are taken out. */
+/**
+ * The faults of what was sent. A fault of an account or its text is kept under the account's id, not its index, which
+ * changes when others are removed.
+ */
 export function faultsOf(errors: readonly FaultFragment[], { accountIds, variants }: Content): Faults {
   const ids: Record<string, readonly string[]> = { accountIds, variants: variants.map(({ accountId }) => accountId) };
   const named = errors.map((error) => {

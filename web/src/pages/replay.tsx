@@ -31,7 +31,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
   const form = useRef<HTMLFormElement>(null);
   const filter = { webhookId: webhook.id, statuses: [...statuses], createdAfter: fromLocal(since), createdBefore: fromLocal(until) };
   const [{ data: count, fetching, stale, error }] = useQuery({ query: DeliveriesCountDocument, variables: { filter }, pause: statuses.length === 0 });
-  // Until it is counted, urql gives what an earlier choice had.
+  // Until the count arrives, urql returns that of an earlier choice.
   const found = statuses.length === 0 ? 0 : fetching || stale ? undefined : count?.deliveries.totalCount;
 
   const submit = async (event: FormEvent): Promise<void> => {
@@ -89,7 +89,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
   );
 }
 
-/** How far a replay has come. It goes on without this page. */
+/** The progress of a replay, which continues without this page. */
 export function ReplayProgress({ id, onDismiss }: { id: string; onDismiss(): void }) {
   const [{ data: read }, reload] = useQuery({ query: ReplayDocument, variables: { id } });
   const data = useLast(read, id);

@@ -6,14 +6,14 @@ import { CodeRefused, exchangeCode, signIn, signOut } from '../session';
 import { Button, Loading, Notice } from '../ui/basics';
 import { showFaults, TextField } from '../ui/form';
 
-/** What a header can carry. */
+/** The characters that a header can carry. */
 const WRITABLE = /^[!-~]+$/;
 
 function takeCode(): string | null {
   return location.hash.startsWith('#code=') ? location.hash.slice('#code='.length) : null;
 }
 
-/** Gives the problem, or null once the token is taken. */
+/** Signs in with the token. Returns the problem, or null if the server accepts it. */
 async function tryToken(token: string): Promise<string | null> {
   const result = await createApi(token).query(ViewerDocument, {}).toPromise();
   if (!result.error) {
@@ -29,7 +29,7 @@ function useCode(onProblem: (problem: string) => void): boolean {
   useEffect(() => {
     const code = takeCode();
     if (code === null) return;
-    // Out of the address before anything else, so that it stays in no history.
+    // Remove it from the address first, so that it stays in no history.
     history.replaceState(null, '', paths.signIn);
     signOut();
     exchangeCode(code)

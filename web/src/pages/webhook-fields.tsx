@@ -148,7 +148,7 @@ export function Headers({ draft, faults, change }: PartProps) {
   return (
     <Group title="Headers" about="Sent with every request, for example an API key that your server asks for. Where your server sends such a secret back, the log hides it if it has four characters or more." error={faults.get('headers')}>
       {draft.headers.map((header, index) => (
-        // Rows have no identity of their own, and hold nothing that is not in the draft.
+        // The index is a safe key: rows have no ids, and all their state is in the draft.
         <div className="header-row" key={index}>
           <TextField label="Header name" autoComplete="off" value={header.name} onChange={(event) => set(index, { name: event.target.value })} error={faults.get(`headers.${index}.name`) ?? faults.get(`headers.${index}`)} />
           <TextField label="Value" autoComplete="off" value={header.value} onChange={(event) => set(index, { value: event.target.value })} error={faults.get(`headers.${index}.value`)} />

@@ -23,7 +23,7 @@ const BLANK: Draft = {
 
 const FIELDS = ['name', 'callbackUrl', 'method', 'contentType', 'maxAttempts', 'active', 'secret', 'events', 'headers'];
 
-/** What can be told without the server; it has the last word on everything. */
+/** Checks that need no server, which still validates everything. */
 function check(draft: Draft): Faults {
   const found = new Map<string, string>();
   if (!/^\d+$/.test(draft.maxAttempts.trim())) found.set('maxAttempts', 'Give a whole number from 1 to 20.');
@@ -35,7 +35,7 @@ interface FormProps {
   action: string;
   cancel: string;
   isNew: boolean;
-  /** Gives the faults, or null once it is saved. `begun` is what the form began with. */
+  /** Returns the faults, or null once the webhook is saved. `begun` is the draft that the form began with. */
   save(draft: Draft, begun: Draft): Promise<Faults | null>;
 }
 
@@ -85,7 +85,7 @@ function common(draft: Draft) {
     maxAttempts: Number(draft.maxAttempts),
     active: draft.active,
     events: [...draft.events],
-    // A value that the API shows as hidden stays what it is.
+    // If a value is sent back as the API shows it, hidden, the stored value stays.
     headers: draft.headers.map(({ name, value }) => ({ name, value })),
   };
 }

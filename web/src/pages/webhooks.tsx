@@ -29,7 +29,7 @@ function Events({ webhook }: { webhook: Webhook }) {
 export function rate(value: number | null): string {
   if (value === null) return '–';
   const percent = value * 100;
-  // One failure among ten thousand is not none.
+  // 99.99 % must not round to 100 %, nor a few successes to 0 %.
   return `${percent === 100 || percent === 0 ? percent : Math.min(Math.max(percent, 0.1), 99.9).toFixed(1)} %`;
 }
 
@@ -88,7 +88,7 @@ function useLastDeliveries(onGap: () => void) {
       });
     },
     onGap: (lost) => {
-      // What the list says now is newer.
+      // The list is about to be read again, and is newer.
       if (lost) setLast(new Map());
       onGap();
     },
@@ -119,7 +119,7 @@ function Table({ webhooks, last }: { webhooks: readonly Webhook[]; last: Readonl
   );
 }
 
-/** What is sought stands in the address, as filters do, and what is typed goes there once typing pauses. */
+/** The search is in the address, as filters are. What is typed moves there once typing pauses. */
 function useSearch() {
   const [parameter, setParameter] = useParameter('search');
   const search = parameter ?? '';
@@ -134,7 +134,7 @@ function useSearch() {
   return { search, typed, setTyped };
 }
 
-/** For the first visit: everything is there, and nothing has happened yet. */
+/** For the first visit: webhooks exist, but nothing has been delivered yet. */
 function FirstSteps() {
   const { manageWebhooks, publish } = useMay();
   return (
@@ -156,14 +156,14 @@ function lastDay(): { since: string } {
 export function WebhooksPage() {
   const { search, typed, setTyped } = useSearch();
   const list = usePaged(WebhooksDocument, { filter: search ? { search } : null }, (data) => data.webhooks, lastDay);
-  // States and rates are in no stream, and a rate of the last 24 hours is soon one of others.
+  // No stream reports states and rates, and the rate of the last 24 hours changes as time passes.
   useEvery(MINUTE, list.reload);
   const { last, live } = useLastDeliveries(list.reload);
   const { manageWebhooks } = useMay();
   const webhooks = list.nodes ?? [];
   const isBetween = list.nodes !== null && !list.isOfFilter;
   const isEmpty = list.isOfFilter && webhooks.length === 0;
-  // Those that are found, or of the first pages, say nothing of the others.
+  // A search or the first pages say nothing about the other webhooks.
   const isWhole = list.isOfFilter && search === '' && !list.hasMore;
   const isNew = isWhole && webhooks.length > 0 && last.size === 0 && webhooks.every((webhook) => webhook.deliveries.nodes.length === 0);
   const create = manageWebhooks && (

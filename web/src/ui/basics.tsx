@@ -13,7 +13,7 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   busy?: boolean;
 }
 
-/** Stays focusable while it is busy, so that the keyboard's place is not lost. */
+/** Stays focusable while busy, so that the keyboard focus is not lost. */
 export function Button({ kind = 'plain', icon, busy = false, children, className = '', type = 'button', onClick, ...rest }: ButtonProps) {
   return (
     <button
@@ -47,10 +47,10 @@ const TONE_ICONS: Record<Tone, IconName> = {
   off: 'minus',
 };
 
-/** What a person must know before going on looks different from what happens by itself. */
+/** Notices that a person must act on have another icon than states that pass by themselves. */
 const NOTICE_ICONS: Record<Tone, IconName> = { ...TONE_ICONS, warn: 'alert', bad: 'alert' };
 
-/** A state in words and shape, never in colour alone. */
+/** A state shown in words and shape, never in colour alone. */
 export function Badge({ tone, children }: { tone: Tone; children: ReactNode }) {
   return (
     <span className={`badge tone-${tone}`}>
@@ -78,7 +78,7 @@ export function Ago({ time, className }: { time: string; className?: string }) {
   );
 }
 
-/** A moment as the time of day, with the day once that is another one. */
+/** A moment as the time of day, with the day if it is not today. */
 export function Moment({ time }: { time: string }) {
   const now = useNow();
   return (
@@ -90,7 +90,7 @@ export function Moment({ time }: { time: string }) {
 
 interface PageHeadProps {
   title: string;
-  /** What the browser's tab says, where the heading alone would not tell one such page from another. */
+  /** The title of the browser's tab, if the heading alone would not tell such pages apart. */
   tab?: string;
   back?: { href: string; label: string };
   badge?: ReactNode;
@@ -98,7 +98,7 @@ interface PageHeadProps {
   actions?: ReactNode;
 }
 
-/** The heading of a page. It takes the focus after a navigation, so that a screen reader says where one has arrived. */
+/** The heading of a page. It takes the focus after a navigation, so that a screen reader announces the new page. */
 export function PageHead({ title, tab = title, back, badge, lead, actions }: PageHeadProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -142,11 +142,11 @@ export function Panel({ title, children }: { title: string; children: ReactNode 
 
 function followRow(event: MouseEvent<HTMLElement>): void {
   if (event.target instanceof Element && event.target.closest('a, button')) return;
-  // With the button and the keys that were used: it may be wanted in another tab.
+  // Keeps the mouse button and modifier keys, which may ask for a new tab.
   event.currentTarget.querySelector('.row-link')?.dispatchEvent(new window.MouseEvent('click', event.nativeEvent));
 }
 
-/** A row is the target of its one link. What says more on hover lies above that link, so a click on it is handed on. */
+/** The whole row is the target of its one link. Elements with a tooltip lie above the link and forward clicks. */
 export const rowOfLink = { onClick: followRow, onAuxClick: followRow };
 
 interface NoticeProps {
@@ -154,7 +154,7 @@ interface NoticeProps {
   title: string;
   children?: ReactNode;
   actions?: ReactNode;
-  /** Read out at once: for what has just happened. */
+  /** Screen readers announce it at once: for something that has just happened. */
   urgent?: boolean;
 }
 
@@ -203,7 +203,7 @@ export function Loading({ what = 'Loading' }: { what?: string }) {
   );
 }
 
-/** The way to the next page of a list that has one. */
+/** The button for the next page of a list, if there is one. */
 export function ShowMore({ list }: { list: Pick<Paged<unknown>, 'hasMore' | 'busy' | 'more'> }) {
   if (!list.hasMore) return null;
   return (

@@ -2,12 +2,12 @@ import { Component, type ReactNode } from 'react';
 import { Button, Notice } from './basics';
 
 interface BrokenProps {
-  /** What is shown: a fault of one page ends with that page. */
+  /** The page that is shown: an error ends when the person leaves its page. */
   page: string;
   children: ReactNode;
 }
 
-/** Says that a page broke, in place of an empty window. */
+/** Says that a page broke, instead of leaving an empty window. */
 export class Broken extends Component<BrokenProps, { page: string | null }> {
   override state = { page: null };
 

@@ -2,7 +2,7 @@ import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from 'rea
 import { Button } from './basics';
 import { say } from './toast';
 
-/** The way of plain http, where there is no clipboard to write to. Gives the keyboard back to where it was. */
+/** For plain http, where browsers offer no clipboard API. Restores the focus afterwards. */
 function copySelected(text: string): boolean {
   const before = document.activeElement;
   const area = document.createElement('textarea');
@@ -56,7 +56,7 @@ function coloured(json: string): ReactNode[] {
 const PIECES = /"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 const DEEPEST_INDENT = 20;
 
-/** JSON in lines, and every piece as it is: a browser would round its long numbers, and drop a key that is given twice. */
+/** Indents JSON without parsing it: JSON.parse would round long numbers and drop duplicate keys. */
 function indented(json: string): string {
   const pieces = json.match(PIECES) ?? [];
   let depth = 0;
@@ -84,7 +84,7 @@ function indented(json: string): string {
   return placed.join('');
 }
 
-/** Text as it is, with a button to copy it; JSON is shown in lines, and copied as it is. Scrolls by keyboard. */
+/** Text with a button to copy it. JSON is shown indented, but copied unchanged. Scrolls by keyboard. */
 export function CodeBlock({ text, what, json = false, wrap = false }: { text: string; what: string; json?: boolean; wrap?: boolean }) {
   const shown = json ? indented(text) : text;
   return (
@@ -105,7 +105,7 @@ export interface Tab {
   body: () => ReactNode;
 }
 
-/** Tabs after the ARIA pattern: arrows, Home and End move between them, Tab goes into the panel. */
+/** Tabs that follow the ARIA pattern: arrows, Home and End move between them, Tab goes into the panel. */
 export function Tabs({ tabs, label }: { tabs: readonly Tab[]; label: string }) {
   const [current, setCurrent] = useState(tabs[0]?.key);
   const list = useRef<HTMLDivElement>(null);

@@ -6,7 +6,7 @@ interface FieldProps {
   label: ReactNode;
   hint?: ReactNode;
   error?: string | undefined;
-  /** Beside the field, for example a button that fills it. */
+  /** Shown beside the field, for example a button that fills it. */
   beside?: ReactNode;
 }
 
@@ -16,7 +16,7 @@ interface Wiring {
   'aria-invalid': true | undefined;
 }
 
-/** The ids of the sentences about the field `id`, for those who hear the page. */
+/** The ids of the hint and error of the field `id`, for screen readers. */
 function describedBy(id: string, hint: ReactNode, error: string | undefined): string | undefined {
   return [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
 }
@@ -130,7 +130,7 @@ export function Group({ title, about, error, children }: { title: string; about?
   );
 }
 
-/** What went wrong and has no field on this form to stand beside. */
+/** Errors that belong to no field of this form. */
 export function OtherFaults({ faults, known }: { faults: Faults; known: readonly string[] }) {
   const others = [...faults].filter(([path]) => !known.some((name) => path === name || path.startsWith(`${name}.`)));
   if (others.length === 0) return null;
@@ -145,25 +145,25 @@ export function OtherFaults({ faults, known }: { faults: Faults; known: readonly
   );
 }
 
-/** The times, by the names of their fields, that are only half filled in: browsers give such a one as empty. */
+/** Errors for times that are only partly filled in, by field name: browsers report their value as empty. */
 export function halfFilled(form: HTMLFormElement | null): Faults {
   const times = form?.querySelectorAll<HTMLInputElement>('input[type="datetime-local"]') ?? [];
   return new Map([...times].filter((time) => time.validity.badInput).map((time) => [time.name, 'Complete the date and the time, or clear them.']));
 }
 
-/** Makes a form busy before this returns: sent again in the same moment, it already knows that it is. */
+/** Makes a form busy before this returns, so that a second submit in the same moment finds it busy. */
 export function atOnce(makeBusy: () => void): void {
   flushSync(makeBusy);
 }
 
-/** Shows what is wrong with a form, and takes the keyboard to the first field that has to be mended, or to what has no field. */
+/** Shows a form's errors, and moves the focus to the first wrong field, or to the errors that have no field. */
 export function showFaults(form: HTMLFormElement | null, show: () => void): void {
-  // Drawn at once: a field that does not yet say that it is wrong cannot be found.
+  // Rendered at once: the query below looks for fields marked as invalid.
   flushSync(show);
   const place = form?.querySelector<HTMLElement>('[aria-invalid="true"]') ?? form?.querySelector<HTMLElement>('[role="alert"]');
-  // Left first: where the keyboard is there already, nothing would be read out.
+  // Blurred first: screen readers announce nothing if the focus is there already.
   place?.blur();
   place?.focus({ preventScroll: true });
-  // With its label: of a field alone, WebKit shows no more than the caret.
+  // Together with its label: for a field alone, WebKit scrolls no further than to the caret.
   (place?.closest('.field') ?? place)?.scrollIntoView({ block: 'nearest' });
 }

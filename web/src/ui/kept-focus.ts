@@ -1,15 +1,15 @@
 import { type RefObject, useEffect } from 'react';
 
-/** What may take the focus unasked. A key that is still pressed changes no field then, and publishes, sends or cancels nothing. */
+/** What may take the focus unasked. A key still held down must not edit a field, or publish, send or cancel anything. */
 const TAKERS = 'a[href], summary, button:not(.button-primary, .button-danger)';
 
-/** Those after it, the nearest first, then those before it, which is where the keyboard would go on. */
+/** The takers after `of`, nearest first, then those before it: the order in which Tab would reach them. */
 function neighbours(of: Element, takers: readonly HTMLElement[]): HTMLElement[] {
   const follows = (taker: Element): boolean => (of.compareDocumentPosition(taker) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
   return [...takers.filter(follows), ...takers.filter((taker) => taker !== of && !follows(taker)).reverse()];
 }
 
-/** Where what has the focus goes away, as a button does that has done its work, a neighbour takes it, or else the heading. */
+/** If the focused element is removed, such as a button that did its work, a neighbour or the heading takes the focus. */
 export function useKeptFocus(place: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const within = place.current;
@@ -17,7 +17,7 @@ export function useKeptFocus(place: RefObject<HTMLElement | null>): void {
     let focused: Element | null = null;
     let takers: readonly HTMLElement[] = [];
     const remember = ({ target }: FocusEvent): void => {
-      // Rows that are drawn as they are seen come and go; the browser keeps the place there.
+      // Virtual rows come and go as the page scrolls; the browser keeps the place there.
       focused = target instanceof Element && target.closest('.rows') === null ? target : null;
       takers = focused === null ? [] : neighbours(focused, [...within.querySelectorAll<HTMLElement>(TAKERS)]);
     };

@@ -3,7 +3,7 @@ import type { LiveState } from '../live';
 
 const SHOWN_MS = 8_000;
 
-/** Says whether what one sees is current: live, interrupted, or taken up again. */
+/** Says whether the data on the page is current: live, interrupted or recovered. */
 export function LiveBadge({ state }: { state: LiveState }) {
   const [news, setNews] = useState<string | null>(null);
   const { phase, recovery, recoveries } = state;

@@ -16,7 +16,7 @@ function become(next: readonly Message[]): void {
   for (const listener of listeners) listener();
 }
 
-/** Says in passing what has happened. What a person must act on belongs on the page instead. */
+/** Shows a message for a few seconds. What a person must act on belongs on the page instead. */
 export function say(text: ReactNode, bad = false): void {
   const message = { key: (count += 1), text, bad };
   become([...messages.slice(-2), message]);

@@ -3,7 +3,7 @@ import { flushSync } from 'react-dom';
 import { rowOfLink } from './basics';
 
 const BEYOND = 10;
-/** How many rows before the end the next page is asked for. */
+/** How many rows before the end the next page is requested. */
 const AHEAD = 30;
 
 interface VirtualRowsProps<Item> {
@@ -42,7 +42,7 @@ export function VirtualRows<Item>({ items, keyOf, heightRem, render, onNearEnd }
     if (to >= items.length - AHEAD) onNearEnd();
   });
 
-  // Paper shows all that is loaded, and what it shows has to be drawn before.
+  // A print shows every loaded row, and all must be rendered before it starts.
   const drawAll = useEffectEvent(() => flushSync(() => setRange({ from: 0, to: items.length })));
 
   useEffect(() => {
@@ -65,7 +65,7 @@ export function VirtualRows<Item>({ items, keyOf, heightRem, render, onNearEnd }
     };
   }, []);
 
-  // Rows that arrive above what is being read must not push it away.
+  // Rows that arrive above what a person is reading must not push it away.
   useLayoutEffect(() => {
     const seen = firstSeen.current;
     if (seen !== null) {
