@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis behind gates of their own: one test may take them away, and the others keep theirs."""
+"""PostgreSQL and Redis behind the gates of one test: it can cut them off without affecting other tests."""
 
 import asyncio
 import tempfile
@@ -15,7 +15,7 @@ from tests.e2e.proxy import Gate
 
 
 class Gates:
-    """What stands between a test's process and its servers. Settings with `settings` lead through them."""
+    """The proxies between a test's process and its servers. `settings` leads through them."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         database, redis = urlsplit(settings.database_url), urlsplit(settings.redis_url)
@@ -41,7 +41,7 @@ def fall_silent(gate: Gate) -> None:
 
 
 def break_silently(gate: Gate) -> None:
-    """Have its connections say nothing more, as where a network broke between them; new ones are well."""
+    """Silence its open connections, as if the network between had broken. New ones work."""
     fall_silent(gate)
     gate.mode = "pass"
 
@@ -53,8 +53,8 @@ def reopen(gate: Gate) -> None:
 
 @asynccontextmanager
 async def gated(settings: Settings) -> AsyncIterator[Gates]:
-    """Gates before the servers of these settings, for as long as the block lasts."""
-    # Short, for the path of a socket may have 107 bytes.
+    """Gates in front of the servers of these settings, while the block lasts."""
+    # Short, because the path of a socket may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="hl-") as folder:
         gates = Gates(settings, Path(folder))
         servers = [

@@ -1,4 +1,4 @@
-"""What tests stand on: a real PostgreSQL, a real Redis, a real receiver; tests share the servers and nothing else."""
+"""What tests use: a real PostgreSQL, a real Redis and a real receiver. They share the servers and nothing else."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ from tests.databases import Databases
 from tests.oldest.postgres import OtherPostgres
 from tests.receiver import Receiver, receiving
 
-# What is lost in a crash of the machine is of no use to a test.
+# Test data need not survive a crash of the machine.
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -39,31 +39,31 @@ SECRET_KEY = bytes(range(32))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Other servers than those that come along, for the tests that start no `hookline up`."""
+    """Other servers than the bundled ones, for the tests that start no `hookline up`."""
     parser.addoption("--postgres", help="the folder of PostgreSQL's programs, or `oldest` that is supported")
     parser.addoption("--redis", type=Path, help="Redis's program")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands under test: in the background of a script they would inherit that it is ignored.
+    """Let Ctrl-C reach the commands under test: run in the background of a script, they would inherit ignoring it.
 
-    And have Hypothesis measure nothing.
+    And let Hypothesis measure no time.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What is slow on a machine under load is not wrong.
+    # A test that is slow on a busy machine is not wrong.
     hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.load_profile("patient")
-    # Until all tests are loaded, for nothing of them is garbage.
+    # Off until all tests are loaded: nothing of them is garbage.
     gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the browser's: its file takes longest, and begun among the last it would end alone."""
+    """Run the browser's tests first: their file takes longest, and started late it would run on alone at the end."""
     items.sort(key=lambda item: item.path.parent.name != "web")
 
 
 def pytest_collection_finish() -> None:
-    """Have no test look for garbage among the modules and the tests: they stay."""
+    """Exclude modules and tests from garbage collection: they stay."""
     gc.freeze()
     gc.enable()
 
@@ -95,14 +95,14 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 async def empty_database_url(servers: Servers) -> AsyncIterator[str]:
-    """A database of this test's own without a table in it."""
+    """A database without tables for this test only."""
     async with servers.databases.bare() as url:
         yield url
 
 
 @pytest.fixture
 async def database_url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[str]:
-    """A migrated database of this test's own."""
+    """A migrated database for this test only."""
     unused = request.node.get_closest_marker("unused_database") is not None
     async with servers.databases.migrated(unused=unused) as url:
         yield url
@@ -135,7 +135,7 @@ def settings_of(database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture
 async def domain(settings: Settings) -> AsyncIterator[Domain]:
-    """What a process holds, connected to this test's servers."""
+    """The resources of a process, connected to this test's servers."""
     async with AsyncExitStack() as stack:
         with patient_with_redis():
             domain = await stack.enter_async_context(unit.opened(settings))
@@ -144,8 +144,7 @@ async def domain(settings: Settings) -> AsyncIterator[Domain]:
 
 @contextmanager
 def patient_with_redis() -> Iterator[None]:
-    """Whatever connects within the block waits for answers: that a Redis is not run for a second is no fault of a
-    test's."""
+    """Clients that connect in the block wait a minute for answers: a busy machine may not run Redis for a second."""
     with pytest.MonkeyPatch.context() as patient:
         patient.setattr("domain.queue.ANSWER_SECONDS", 60.0)
         yield
@@ -153,13 +152,13 @@ def patient_with_redis() -> Iterator[None]:
 
 @pytest.fixture
 async def workspace(domain: Domain) -> Workspace:
-    """A workspace of the name "Test"."""
+    """A workspace named "Test"."""
     return await workspaces.create("Test")
 
 
 @pytest.fixture
 async def admin(workspace: Workspace) -> Actor:
-    """Someone who may do everything in that workspace, without a token: as the command line acts."""
+    """An admin of that workspace without a token, as the command line acts."""
     return Actor(workspace, None, Role.ADMIN)
 
 
@@ -172,7 +171,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def closed_port() -> Iterator[str]:
-    """A URL at which nobody listens: the port is taken, so that nobody else gets it, but not listened on."""
+    """A URL at which nothing listens: the port is bound, so that no other process gets it, but not listened on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/"

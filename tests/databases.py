@@ -1,4 +1,4 @@
-"""A migrated database for each test: emptied where that is enough, else dropped and copied anew."""
+"""A migrated database for each test. It is emptied for the next one if that is enough, else dropped and copied anew."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,22 +12,22 @@ from domain import database
 from domain.settings import Settings
 
 TEMPLATE = "template_of_tests"
-# The dead rows that a test may leave to the next one.
+# The most dead rows that a test may leave to the next one.
 FEW = 1_000
 
 
 class Databases:
-    """The databases of one server. Make the template before anything else."""
+    """The databases of one server. Call `make_template` first."""
 
     def __init__(self, postgres: PrivatePostgres) -> None:
         self._postgres = postgres
         self._numbers = count(1)
-        # A migrated and empty one that nobody uses.
+        # A migrated, empty database that is not in use.
         self._spare: str | None = None
         self._shape = self._delete = self._refill = ""
 
     async def make_template(self, settings: Settings) -> None:
-        """Migrate the database that others are copied from, under these settings but for its address."""
+        """Create and migrate the database that others are copied from, with these settings except the address."""
         await self._execute(f"CREATE DATABASE {TEMPLATE}")
         url = self._postgres.url_of(TEMPLATE)
         await database.migrate(replace(settings, database_url=url))
@@ -39,7 +39,7 @@ class Databases:
 
     @asynccontextmanager
     async def migrated(self, *, unused: bool = False) -> AsyncIterator[str]:
-        """The URL of one that is as the migrations left it; `unused` by any test before, where dead rows matter."""
+        """The URL of a database as the migrations left it; `unused` by any earlier test, if dead rows matter."""
         if unused or self._spare is None:
             name = await self._copy(TEMPLATE)
         else:
@@ -54,7 +54,7 @@ class Databases:
 
     @asynccontextmanager
     async def bare(self) -> AsyncIterator[str]:
-        """The URL of one without a table."""
+        """The URL of a database without tables."""
         name = await self._copy("template1")
         try:
             yield self._postgres.url_of(name)
@@ -70,9 +70,9 @@ class Databases:
         await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def _emptied(self, name: str) -> bool:
-        """Put everybody out and delete every row; False where it would not be as good as new."""
+        """End all other sessions and delete every row. False if the database would not be as good as new."""
         try:
-            # No trigger fires, also none of those that hold foreign keys.
+            # No trigger fires, not even those that enforce foreign keys.
             async with connected(self._postgres.url_of(name), session_replication_role="replica") as connection:
                 await put_out_others(connection)
                 if await connection.fetchval(_SHAPE) != self._shape:
@@ -81,7 +81,7 @@ class Databases:
                 await connection.execute(self._refill)
                 return deleted <= FEW
         except asyncpg.PostgresError:
-            return False  # one that lets nobody in any more, for example
+            return False  # it accepts no connections any more, for example
 
     async def _execute(self, sql: str) -> None:
         async with connected(self._postgres.url) as connection:
@@ -90,7 +90,7 @@ class Databases:
 
 @asynccontextmanager
 async def connected(url: str, **session: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the test's own with these settings of its session, for as long as the block lasts."""
+    """A separate connection with these session settings, while the block lasts."""
     connection = await asyncpg.connect(url, server_settings=session)
     try:
         yield connection
@@ -106,8 +106,8 @@ async def put_out_others(connection: asyncpg.Connection) -> None:
     )
 
 
-# How many entries the catalogues have, and which transaction made the newest: any change of a table shows in it, and
-# any setting that sessions of this database begin with.
+# The number of entries in the catalogues, and the transaction of the newest. It changes with every change of a table,
+# and of a setting that sessions of this database begin with.
 _SHAPE = """
 SELECT concat(count(*), ' ', max(xmin::text::bigint)) FROM (
     SELECT xmin FROM pg_class UNION ALL SELECT xmin FROM pg_attribute UNION ALL SELECT xmin FROM pg_attrdef
@@ -119,7 +119,7 @@ SELECT concat(count(*), ' ', max(xmin::text::bigint)) FROM (
 
 _TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
-# Makes a statement that deletes every row, sets all counters back, and tells how many rows there were.
+# Builds a statement that deletes every row, resets all sequences, and returns how many rows there were.
 _DELETE = f"""
 WITH emptied AS (
     SELECT string_agg(format('%1$I AS (DELETE FROM %1$I RETURNING 1)', relname), ', ') AS deletions,
@@ -134,7 +134,7 @@ WITH emptied AS (
 SELECT format('WITH %s SELECT %s, %s', deletions, counts, restarts) FROM emptied, restarted
 """
 
-# Makes one that brings back the rows that a migration has made.
+# Builds a statement that restores the rows that a migration has made.
 _REFILL = """
 SELECT format('INSERT INTO %1$I SELECT * FROM json_populate_recordset(NULL::%1$I, %2$L)', '{table}',
     coalesce(json_agg(t), '[]')) FROM {table} t

@@ -1,4 +1,4 @@
-"""Node programs in tests, by the Node that comes as a wheel: nothing needs to be installed on the machine."""
+"""Node programs in tests, run by the Node of a wheel: nothing needs to be installed on the machine."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ PACKAGE_FILES = ("package.json", "package-lock.json")
 
 
 def install(folder: Path) -> None:
-    """`npm ci` in a folder and its script "unpack", where what is installed there is not what its package files say."""
+    """Run `npm ci` and the script "unpack" in a folder, unless what is installed there matches its package files."""
     wanted = hashlib.sha256(b"".join((folder / name).read_bytes() for name in PACKAGE_FILES)).hexdigest()
     stamp = folder / "node_modules" / ".hookline"
     # Two test runs at once must not both replace the folder.
@@ -34,7 +34,7 @@ def install(folder: Path) -> None:
 
 def run(script: Path, *arguments: str | Path, given: Any, seconds: float = 60) -> Any:
     """Run a script that reads JSON on standard input and answers with JSON on standard output."""
-    # Programs of other languages do all just once: V8's better compiler of WebAssembly takes longer than they do.
+    # PHP and Ruby run as WebAssembly, everything just once: V8's optimising compiler takes longer than they do.
     command = [NODE, "--liftoff-only", script, *arguments]
     done = subprocess.run(command, input=json.dumps(given).encode(), capture_output=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr.decode()

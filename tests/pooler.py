@@ -1,6 +1,6 @@
-"""A pooler as operators put before PostgreSQL: each transaction is given the session that has rested longest.
+"""A pooler as operators put in front of PostgreSQL: each transaction gets the session that has been idle longest.
 
-So no two transactions in a row have the same, and what one leaves in its session the next does not find.
+So no two consecutive transactions share a session, and what one leaves in its session the next does not find.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from cli.private_server import POSTGRES_SOCKET
 
 SESSIONS = 3
 VERSION_3 = struct.pack("!i", 196608)
-# As PgBouncer: it remembers these for each client, and no other.
+# Like PgBouncer, which tracks these parameters for each client, and no others.
 KNOWN = {"user", "database", "application_name", "client_encoding", "DateStyle", "TimeZone"}
 OWN_NUMBER = struct.pack("!ii", 7, 7)
 TERMINATE = b"X"
@@ -24,7 +24,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Pooler:
-    """Sessions of one database, shared by whoever comes. Made by `pooling`."""
+    """Sessions of one database, shared by all clients. Made by `pooling`."""
 
     def __init__(self, server: str, user: str, database: str) -> None:
         self._server = server
@@ -32,11 +32,11 @@ class Pooler:
         self._resting: asyncio.Queue[Stream] = asyncio.Queue()
         self._parameters: list[bytes] = []
         self.clients: set[asyncio.Task[None]] = set()
-        # How many transactions have begun here, or statements outside of one.
+        # How many transactions, or statements outside of one, have begun here.
         self.given = 0
 
     async def open(self) -> None:
-        """Begin all sessions."""
+        """Open all sessions."""
         for _ in range(SESSIONS):
             stream = await asyncio.open_unix_connection(self._server)
             words = "".join(f"{name}\0{value}\0" for name, value in self._startup.items()).encode() + b"\0"
@@ -48,12 +48,12 @@ class Pooler:
             self._resting.put_nowait(stream)
 
     async def close(self) -> None:
-        """End all sessions that rest."""
+        """Close all idle sessions."""
         while not self._resting.empty():
             await cut(self._resting.get_nowait()[1])
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client, from its first word to its last."""
+        """Serve one client, from its first message to its last."""
         task = asyncio.current_task()
         assert task
         self.clients.add(task)
@@ -94,7 +94,7 @@ class Pooler:
                 await cut(session[1])
 
     async def _answer(self, session: Stream, writer: asyncio.StreamWriter) -> None:
-        """Hand on what a session says until it rests again."""
+        """Forward what a session says until it is idle again."""
         while True:
             answer = await read(session[0])
             writer.write(packed(*answer))
@@ -123,7 +123,7 @@ def packed(kind: bytes, rest: bytes) -> bytes:
 
 @asynccontextmanager
 async def pooling(url: str, folder: str) -> AsyncIterator[tuple[Pooler, str]]:
-    """A pooler before the database with that URL, and the URL under which it is found."""
+    """A pooler in front of the database with that URL, and the URL of the pooler."""
     at = urlsplit(url)
     (sockets,) = parse_qs(at.query)["host"]
     pooler = Pooler(f"{sockets}/{POSTGRES_SOCKET}", at.username or "", at.path.strip("/"))

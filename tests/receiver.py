@@ -25,7 +25,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer; where `after` is given, not before that is set."""
+    """What to answer; if `after` is given, not before it is set."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Receiver:
-    """Records every request, and answers 200 where the script says nothing else."""
+    """Records every request, and answers 200 unless the script says otherwise."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []

@@ -25,7 +25,7 @@ HOOKLINE = (sys.executable, "-m", "cli")
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Our own environment without any setting of Hookline's, and with these."""
+    """Our own environment without Hookline's settings, plus these variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
     return kept | variables
 
@@ -44,7 +44,7 @@ def hookline(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
 
 
 def ask(access: Mapping[str, Any], query: str, **variables: Any) -> dict[str, Any]:
-    """What the API of a `hookline up` answers, whose `access` this is."""
+    """What the API answers of the `hookline up` that has this `access`."""
     request = urllib.request.Request(
         f"{access['url']}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
@@ -58,7 +58,7 @@ def ask(access: Mapping[str, Any], query: str, **variables: Any) -> dict[str, An
 
 
 class Up:
-    """A `hookline up` that runs."""
+    """A running `hookline up`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", data: Path, log: Path) -> None:
         self.process = process
@@ -78,7 +78,7 @@ class Up:
         return found
 
     def until_ready(self) -> "Up":
-        """Waits until it says so. Raises AssertionError where it ends instead, or takes too long."""
+        """Waits until it says that it is ready. Raises AssertionError if it ends instead, or takes too long."""
         is_over = wait_until(lambda: "Ctrl-C stops everything" in self.output or self.process.poll() is not None, READY)
         assert is_over, self.output
         assert self.process.poll() is None, self.output
@@ -97,7 +97,7 @@ class Up:
         return found
 
     def left(self) -> list[psutil.Process]:
-        """Which of the processes that belong to it still run."""
+        """Its processes that still run."""
         return [process for process in self._seen if _runs(process)]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -115,7 +115,7 @@ def _runs(process: psutil.Process) -> bool:
 
 @contextmanager
 def up(data: Path, variables: Mapping[str, str] | None = None, under: tuple[str, ...] = ()) -> Iterator[Up]:
-    """Start `hookline up` on a free port; what is left of it at the end of the block is killed, and is a failure."""
+    """Start `hookline up` on a free port. It is killed when the block ends; children that outlive it are a failure."""
     log = data.parent / f"{data.name}.output"
     command = [*under, *HOOKLINE, "up", "--data", str(data), "--port", "0"]
     with log.open("wb") as output:
@@ -140,7 +140,7 @@ def up(data: Path, variables: Mapping[str, str] | None = None, under: tuple[str,
 
 @contextmanager
 def taken(port: int) -> Iterator[None]:
-    """Nobody can listen on this port: we do, or who was given it meanwhile."""
+    """Nothing else can listen on this port: we do, or a process that got it meanwhile."""
     with ExitStack() as stack:
         with suppress(OSError):
             stack.enter_context(socket.create_server(("127.0.0.1", port)))
@@ -148,7 +148,7 @@ def taken(port: int) -> Iterator[None]:
 
 
 def setpriv_without_capabilities() -> tuple[str, ...]:
-    """A prefix for a command that is bound by file permissions even when root runs it."""
+    """A prefix that binds a command to file permissions even if root runs it."""
     if os.geteuid() != 0:
         return ()
     return (shutil.which("setpriv") or "setpriv", "--bounding-set=-all", "--inh-caps=-all")

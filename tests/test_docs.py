@@ -1,4 +1,4 @@
-"""The documentation: no link leads nowhere; the commands, files, tests and queries that it names are there."""
+"""The documentation: every link leads somewhere, and the commands, files, tests and queries that it names exist."""
 
 import ast
 import gzip
@@ -25,9 +25,9 @@ ALL_TESTS = "\n".join(
     path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in path.parts
 )
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-# What stands for something that the reader puts in.
+# What the shell does not pass on to the command, and `...` for what the reader fills in.
 ENDS_A_COMMAND = {"|", "||", "&&", ";", ">", "2>", "&", "#", "..."}
-# Made by a command, or by whoever follows the guide.
+# Made by a command, or by the reader of a guide.
 MADE = {"web/dist", "tests/receivers/node_modules", "domain/providers/NAME.py"}
 FOLDERS = "api|bench|cli|deploy|docs|domain|schema|tests|web|workers"
 
@@ -37,7 +37,7 @@ def name_of(page: Path) -> str:
 
 
 def fenced(text: str) -> Iterator[str]:
-    """The lines of blocks of shell, those that go on joined."""
+    """The lines of shell blocks, with continued lines joined."""
     for block in re.findall(r"^ *```(?:sh|bash|shell|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         yield from (line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines())
 
@@ -51,7 +51,7 @@ def commands(page: Path) -> Iterator[str]:
 
 
 def typed(page: Path, *programs: str) -> Iterator[list[str]]:
-    """The words after each of these programs, wherever in a line it stands."""
+    """The words after each of these programs, wherever it stands in a line."""
     for line in commands(page):
         found = re.search(rf"(?:^|&& |\bmigrate |\| )(?:{'|'.join(map(re.escape, programs))}) (.*)", line)
         if found:
@@ -76,7 +76,7 @@ def test_no_link_leads_nowhere(page: Path) -> None:
 
 
 def headings(page: Path) -> set[str]:
-    """The anchors of a page, as the sites make them that show it."""
+    """The anchors of a page, as the sites that show it make them."""
     found = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
 
@@ -88,8 +88,8 @@ def test_every_command_exists_with_its_options(page: Path) -> None:
 
 
 def check(command: Any, words: list[str]) -> None:
-    """Follow the words down the tree of commands; raises AssertionError where one leads nowhere."""
-    # typer carries a click of its own.
+    """Follow the words down the tree of commands. Raises AssertionError if one does not exist."""
+    # Not isinstance: typer bundles its own copy of click.
     rest = list(words)
     while hasattr(command, "commands") and rest and re.fullmatch(r"[a-z][a-z-]*(\|[a-z-]+)*", rest[0]):
         names = rest.pop(0).split("|")
@@ -109,7 +109,7 @@ def test_each_variable_that_an_option_reads_is_documented_as_a_clients_and_no_ot
 
 
 def variables_of(command: Any) -> Iterator[str]:
-    """What the options of a command, and of those below it, read from the environment."""
+    """The environment variables that the options of a command and its subcommands read."""
     yield from (parameter.envvar for parameter in command.params if parameter.envvar)
     for below in getattr(command, "commands", {}).values():
         yield from variables_of(below)
@@ -133,7 +133,7 @@ def test_every_file_and_every_test_that_is_named_is_there(page: Path) -> None:
 
 
 def named_paths(text: str) -> Iterator[str]:
-    """Those of our files and folders that stand in a text as code."""
+    """Our files and folders that a text names as code."""
     for code in re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)):
         yield from (path.rstrip("/.") for path in re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./*-]*", code))
 
@@ -145,7 +145,7 @@ def test_every_query_is_one_that_the_schema_answers(page: Path) -> None:
 
 
 def queries(text: str) -> Iterator[str]:
-    """What is shown of GraphQL: in blocks of its own, in programs, in what curl sends, and within sentences."""
+    """All GraphQL that is shown: in blocks of its own, in programs, in what curl sends, and within sentences."""
     yield from re.findall(r"^ *```graphql\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     yield from re.findall(r"""["`]\s*((?:query|mutation|subscription)\b[^"`]*\{[^"`]*\})\s*["`]""", text)
     yield from re.findall(r"`(\{ [a-z]\w+ [^`\n\"]*\})`", text)
@@ -180,7 +180,7 @@ def test_the_dashboard_s_script_is_as_large_as_the_guide_to_proxies_says() -> No
     assert dist.exists(), "the pages are not built: make web"
     begins_with = re.findall(r"/(assets/[\w.-]+\.js)", (dist / "index.html").read_text())
     scripts = [(dist / script).read_bytes() for script in begins_with]
-    # As nginx packs them unless told.
+    # Level 1, as nginx compresses by default.
     sizes = sum(map(len, scripts)), sum(len(gzip.compress(script, 1)) for script in scripts)
     assert told is not None
     assert [int(number) * 1000 for number in told.groups()] == pytest.approx(sizes, rel=0.1)
@@ -215,7 +215,7 @@ def test_each_module_of_the_domain_imports_only_from_above_it_or_from_its_left_i
 
 
 def imports_of(module: Path) -> set[str]:
-    """What a module of the domain, or a package with all that is in it, imports from the domain."""
+    """What a module of the domain, or any module of a package, imports from the domain."""
     files = sorted(module.rglob("*.py")) if module.is_dir() else [module]
     names: set[str] = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):

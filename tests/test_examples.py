@@ -1,4 +1,4 @@
-"""The receiver of docs/examples among good requests and bad ones. tests/e2e/test_readme.py runs both examples."""
+"""The receiver of docs/examples gets good and bad requests. tests/e2e/test_readme.py runs both examples."""
 
 import http.client
 import signal
@@ -45,7 +45,7 @@ class Example:
         return connection.getresponse().status
 
     def printed(self, end: signal.Signals = signal.SIGTERM) -> list[str]:
-        """All that it printed; it is ended."""
+        """End it, and return all that it printed."""
         self._process.send_signal(end)
         return self._process.communicate(timeout=READY.total_seconds())[0].splitlines()
 

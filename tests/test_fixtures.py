@@ -1,4 +1,4 @@
-"""The parts that the tests stand on."""
+"""The fixtures and helpers of the tests."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""`make` on machines whose Python is another one."""
+"""`make` on machines with other Pythons, or none."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from cli.programs import CHECKOUT
 
 
 def make(folder: Path, **pythons: str) -> subprocess.CompletedProcess[str]:
-    """`make run` in a copy of what it begins with, where these programs are what is called Python, and no other is."""
+    """`make run` in a copy of the files that it begins with. These programs are the only Pythons on the PATH."""
     for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
         shutil.copy(CHECKOUT / name, folder)
     programs = folder / "programs"
@@ -27,7 +27,7 @@ def make(folder: Path, **pythons: str) -> subprocess.CompletedProcess[str]:
 
 
 OLD = 'test "$1" = --version && echo Python 3.10.12'
-# It fits, and goes no further.
+# It passes the check of its version, and fails at the next step.
 GOOD = 'case "$1" in -c) exit 0 ;; *) echo "$0 $*"; exit 1 ;; esac'
 
 
@@ -51,7 +51,7 @@ def test_where_another_than_python3_fits_that_one_is_taken(tmp_path: Path) -> No
 
 
 def test_a_python_that_gives_an_environment_no_pip_lends_its_own(tmp_path: Path) -> None:
-    # As Debian's without python3-venv.
+    # As on Debian without python3-venv.
     (tmp_path / "sitecustomize.py").write_text('import sys\nsys.modules["ensurepip"] = None\n')
     without = (
         f'export PYTHONPATH="{tmp_path}"; case "$1" in -c) exec {sys.executable} "$@" ;; *) echo "$*"; exit 1 ;; esac'

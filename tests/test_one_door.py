@@ -1,4 +1,4 @@
-"""One door to strangers: no production file but domain/sender.py can open a connection to the outside."""
+"""One door to the outside: domain/sender.py is the only production file that can open a connection to third parties."""
 
 import ast
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ ROOT = Path(__file__).parents[1]
 PRODUCTION = ("api", "schema", "workers", "domain", "cli")
 DOOR = ROOT / "domain" / "sender.py"
 
-# Whoever imports one of these means to talk to somebody.
+# A file that imports one of these means to open connections.
 CLIENTS = {
     "aiodns", "ftplib", "http.client", "httpcore", "httpx", "imaplib", "nntplib", "poplib", "pycares", "requests",
     "smtplib", "telnetlib", "urllib.request", "urllib3", "websocket", "websockets", "xmlrpc.client",
 }  # fmt: skip
-# Whoever calls one of these opens a connection, by whatever name it was imported.
+# A call of one of these opens a connection, whatever the name of the module it comes from.
 OPENERS = {
     "ClientSession", "TCPConnector", "UnixConnector", "GuardedSocket", "ws_connect", "create_connection",
     "create_datagram_endpoint", "open_connection", "open_unix_connection", "create_unix_connection", "sock_connect",
     "connect_ex", "fromfd", "socketpair", "getaddrinfo", "gethostbyname", "urlopen",
 }  # fmt: skip
-# Commands that people run for themselves, with what they may open besides.
+# What some files may use all the same, because it leads to no third party.
 OWN_SERVERS = {
     # The type of a request that uvicorn's server side reads.
     "api/uvicorn_protocols.py": {"websockets.http11", "websockets.http11.Request"},
     "domain/listening.py": {"socket.socket"},  # what our own processes listen on
     "cli/loading.py": {"import by name"},  # `api.main`, in the command that runs it
-    # Asks our own API whether it is ready, and tries whether the port to listen on is free.
+    # Asks our own API whether it is ready, and tests whether the port to listen on is free.
     "cli/programs.py": {"http.client", "socket.socket", "getaddrinfo"},
     "cli/servers.py": {"socket.socket"},  # the unix sockets of the private PostgreSQL and Redis
     # `hookline listen`: from the API to the person's own receiver, on their machine.
@@ -42,7 +42,7 @@ def production_files() -> Iterator[Path]:
 
 
 def doors(source: str) -> set[str]:
-    """What in a file's text can open a connection to the outside."""
+    """Everything in a file's text that can open a connection to the outside."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -51,7 +51,7 @@ def doors(source: str) -> set[str]:
             case ast.ImportFrom(module=str(module), names=names):
                 dotted = {module, *(f"{module}.{alias.name}" for alias in names)}
                 found |= {name for name in dotted if _is_client(name)}
-                # Under another name its call would not be seen.
+                # A call by another name would not be seen below.
                 found |= {alias.name for alias in names if alias.name in OPENERS and alias.asname}
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in OPENERS:
                 found.add(name)

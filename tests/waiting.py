@@ -11,7 +11,7 @@ LOOK_AGAIN_SECONDS = 0.01
 
 
 async def until(condition: Callable[[], object | Awaitable[object]], seconds: float = 60.0, what: str = "") -> None:
-    """Return once the condition holds. Raises AssertionError, which says `what` was awaited, where it never does."""
+    """Return once the condition holds. Raises AssertionError, which names `what`, if it does not within `seconds`."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -23,7 +23,7 @@ async def until(condition: Callable[[], object | Awaitable[object]], seconds: fl
 
 async def waiting_for_locks(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
     """How many connections of this database wait for a lock."""
-    # A transaction sees what it saw of others' activity until that is cleared.
+    # Within a transaction, pg_stat_activity is a snapshot until that is cleared.
     await connection.execute("SELECT pg_stat_clear_snapshot()")
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     found: int = await connection.fetchval(sql)

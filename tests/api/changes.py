@@ -1,4 +1,4 @@
-"""Live changes out of thin air: what a worker would announce, put into the stream of a real Redis."""
+"""Invented live changes: what a worker would announce, put into the stream of a real Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,7 +67,7 @@ def succeeded(number: int = 1) -> dict[str, Any]:
 
 
 def some_changes(workspace_id: int, number: int, **details: Any) -> list[Change]:
-    """Changes of so many different deliveries."""
+    """Changes of this many different deliveries."""
     return [delivery_change(workspace_id, next(_subjects), **details) for _ in range(number)]
 
 
@@ -77,7 +77,7 @@ async def announce(domain: Domain, changes: Sequence[Change]) -> None:
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer of a Redis that may be slow: asked again, as subscribers do, and the database loop."""
+    """Ask a Redis that may be slow until it answers, as subscribers and the database loop do."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with suppress(RedisError, Unavailable):

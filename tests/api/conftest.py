@@ -1,4 +1,4 @@
-"""A running API: real uvicorn, in this process so that a test can reach behind it, on a port of its own."""
+"""A running API: a real uvicorn on a port of its own, in this process so that a test can reach its internals."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ GRAPHQL = "application/graphql-response+json"
 
 
 class QuietServer(Server):
-    """One that leaves the signals of the test run alone."""
+    """A server that leaves the signals of the test run alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,7 +52,7 @@ class Api:
 
     @property
     def process(self) -> Process:
-        """What it holds."""
+        """The resources of the API's process."""
         process: Process = self.app.state.process
         return process
 
@@ -63,7 +63,7 @@ class Api:
 
     @property
     def bearer(self) -> dict[str, str]:
-        """The header that lets one in."""
+        """The header that authenticates."""
         return {"authorization": f"Bearer {self.token}"}
 
     async def post(self, query: str, *, accept: str = GRAPHQL, **variables: Any) -> tuple[int, Json]:
@@ -81,7 +81,7 @@ class Api:
         return data
 
     async def raw(self, method: str, body: bytes | None = None, **headers: str) -> tuple[int, Json]:
-        """Status and JSON body of anything at all."""
+        """Status and JSON body of the answer to any request at all."""
         sent = self.bearer | {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.http.request(method, self.graphql, data=BytesIO(body or b""), headers=sent) as answer:
             return answer.status, await answer.json(content_type=None)
@@ -91,7 +91,7 @@ class Api:
         return speaking(self.graphql.replace("http", "ws", 1), token or self.token, **options)
 
     async def until_watched_by(self, number: int) -> None:
-        """Returns once so many subscriptions are live: the protocol does not tell."""
+        """Returns once this many subscriptions are live, which the protocol does not tell."""
         async with asyncio.timeout(30):
             while self.process.feeds.members != number:
                 await asyncio.sleep(0.005)
@@ -112,9 +112,9 @@ class Api:
 async def running(
     settings: Settings, schema: strawberry.Schema = hookline_schema, name: str = "Test"
 ) -> AsyncIterator[Api]:
-    """An API with these settings, and a workspace of this name in it."""
+    """An API with these settings, and a workspace with this name in it."""
     config = config_of(replace(settings, port=0), schema)
-    config.loop = "none"  # the one that runs
+    config.loop = "none"  # use the running one
     server = QuietServer(config)
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(60):
@@ -134,7 +134,7 @@ async def running(
 
 
 async def _admin_of(process: Process, name: str) -> tuple[Actor, str]:
-    """Who has an admin token of a new workspace of this name, and the token."""
+    """An admin of a new workspace with this name, and the admin's token."""
     workspace = await workspaces.create(name)
     async with process.domain.unit(Actor(workspace, None, Role.ADMIN)) as unit:
         token, secret = await workspaces.create_token(unit, NewToken("test", Role.ADMIN))
@@ -143,7 +143,7 @@ async def _admin_of(process: Process, name: str) -> tuple[Actor, str]:
 
 @pytest.fixture
 def patient_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rates that are counted in Redis however long a busy machine takes: each process would count by itself."""
+    """Count rates in Redis, however slow a busy machine is. After a timeout, each process would count by itself."""
     monkeypatch.setattr("api.rates.ANSWER_SECONDS", 30.0)
     monkeypatch.setattr("domain.queue.CONNECT_SECONDS", 30.0)
 

@@ -1,4 +1,4 @@
-"""Subscriptions that nobody wrote: valid documents, chosen by dice from all that the schema offers."""
+"""Random subscriptions: valid documents made from everything that the schema offers."""
 
 import random
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from graphql import (
 
 DEEPEST = 4
 MOST_FIELDS = 4
-# Of a connection, that documents stay within the limits.
+# Nodes of a connection. Few, so that documents stay within the limits.
 FEW = 2
 
 
 class Documents:
-    """Throws the dice for one document after the other."""
+    """Makes one random document after the other."""
 
     def __init__(self, schema: GraphQLSchema, rand: random.Random) -> None:
         self._schema = schema
@@ -30,7 +30,7 @@ class Documents:
         self._aliases = iter(range(10**6))
 
     def subscription(self, field: str) -> str:
-        """A subscription to this field of the root, from the oldest change on. It may want `$yes: Boolean!`."""
+        """A subscription to this field of the root, from the oldest change on. It may need `$yes: Boolean!`."""
         root = self._schema.subscription_type
         assert root is not None
         self._fragments = []
@@ -78,7 +78,7 @@ class Documents:
 
 
 def many(schema: GraphQLSchema, rand: random.Random) -> Iterator[str]:
-    """Documents without end, about deliveries and posts."""
+    """An endless series of documents about deliveries and posts."""
     documents = Documents(schema, rand)
     while True:
         yield documents.subscription("deliveryStatusChanged")

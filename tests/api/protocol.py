@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-# For a machine that is busy with other things.
+# Long, for a busy machine.
 SECONDS = 30.0
 SUBPROTOCOL = Subprotocol("graphql-transport-ws")
 
@@ -33,12 +33,12 @@ class Socket:
         return json.loads(text)
 
     async def initialise(self, token: str | None) -> None:
-        """Say who one is."""
+        """Send connection_init, with this token if there is one."""
         payload = {"authorization": f"Bearer {token}"} if token is not None else {}
         await self.send({"type": "connection_init", "payload": payload})
 
     async def subscribe(self, id_: str, query: str, **variables: Any) -> None:
-        """Begin an operation."""
+        """Start an operation."""
         await self.send({"id": id_, "type": "subscribe", "payload": {"query": query, "variables": variables}})
 
     async def next(self, id_: str) -> Any:
@@ -48,7 +48,7 @@ class Socket:
         return message["payload"]
 
     async def closed(self) -> tuple[int, str]:
-        """The code and the reason with which the socket is closed."""
+        """Wait until the socket is closed; returns the code and the reason."""
         try:
             while True:
                 await self.receive()
@@ -58,7 +58,7 @@ class Socket:
             return closed.rcvd.code, closed.rcvd.reason
 
     async def quiet(self) -> None:
-        """Returns once everything before was answered: pings are answered in order."""
+        """Returns once everything sent before was answered: pings are answered in order."""
         await self.send({"type": "ping"})
         assert await self.receive() == {"type": "pong"}
 

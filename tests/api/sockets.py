@@ -1,4 +1,4 @@
-"""Where sockets are opened, and what is asked on them."""
+"""The URL of sockets, and what is asked on them."""
 
 import asyncio
 from contextlib import suppress
@@ -11,12 +11,12 @@ WATCH = "subscription { deliveryStatusChanged { cursor status } }"
 
 
 def ws(api: Api) -> str:
-    """Where to open sockets."""
+    """The URL at which to open sockets."""
     return api.graphql.replace("http", "ws", 1)
 
 
 async def swallowing(*_: object) -> Any:
-    """As redis-py may: lose the first cancellation. What comes after it, for a client that is gone, never ends."""
+    """Swallow the first cancellation, as redis-py may. What follows, for a client that is gone, never ends."""
     with suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
     await asyncio.Event().wait()

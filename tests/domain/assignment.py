@@ -1,4 +1,4 @@
-"""An assignment, the secrets that it is signed with, and the request that is built of it."""
+"""An assignment, the secrets that it is signed with, and the request that is built from it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Two transactions at once: the one that is open here, and one that comes across it."""
+"""Two concurrent transactions: the one that is open here, and one that runs into it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def beside(verb: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-    """Begin this outside of the transaction that is open here; returns once it waits for that one's end, or is over."""
+    """Start `verb` outside of the transaction open here. Returns once it waits for that transaction, or is done."""
     # In a context of its own: otherwise it would join the transaction.
     task = asyncio.create_task(verb, context=Context())
     await held_up(task)
@@ -20,7 +20,7 @@ async def beside(verb: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
 
 
 async def held_up(task: asyncio.Task[Any]) -> None:
-    """Returns once this waits for the transaction that is open here, or is over."""
+    """Returns once the task waits for the transaction open here, or is done."""
     await until(lambda: task.done() or _somebody_waits())
 
 

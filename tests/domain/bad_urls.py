@@ -3,7 +3,7 @@
 
 from typing import Final
 
-# What somebody who wants to reach the inside would spell: loopback first, then the other places worth reaching.
+# How an attacker would spell internal addresses: loopback first, then the other places worth reaching.
 _LOOPBACK_SPELLINGS: Final = (
     "127.0.0.1",
     "127.0.0.1.",
@@ -254,7 +254,7 @@ _WHOLE: Final = (
     "http://8.8.8.8:53/",
     "http://[2606:4700::1111]:25/",
 )
-# Refused when they are saved, and when they are dialled all the same.
+# Refused when they are saved, and again if they are dialled all the same.
 BAD_URLS: Final = (
     *(f"http://{host}/hook" for host in (*_LOOPBACK_SPELLINGS, *_FORBIDDEN_PLACES)),
     "https://127.0.0.1/hook",
@@ -264,7 +264,7 @@ BAD_URLS: Final = (
     *_WHOLE,
 )
 
-# Nothing in these can be objected to until they are looked up.
+# These look harmless until they are looked up.
 NAMES_THAT_LEAD_INSIDE: Final = {
     "loopback.test": ("127.0.0.1",),
     "loopback6.test": ("::1",),

@@ -1,10 +1,10 @@
-"""Faults that nobody foresaw: PostgreSQL is there, and raises what Hookline has no word for."""
+"""Unforeseen faults: PostgreSQL answers, but raises an error that Hookline has no name for."""
 
 from domain.database import rows
 
 
 async def break_reading(table: str) -> None:
-    """Have every statement that reads this table fail, until `mend_reading`."""
+    """Make every statement that reads this table fail, until `mend_reading`."""
     await rows(f"ALTER TABLE {table} RENAME TO apart")
     await rows(f"CREATE FUNCTION breaks() RETURNS boolean STABLE LANGUAGE plpgsql AS $$ {_RAISE} $$")
     await rows(f"CREATE VIEW {table} AS SELECT * FROM apart WHERE breaks()")
@@ -17,7 +17,7 @@ async def mend_reading(table: str) -> None:
 
 
 async def break_updating(table: str) -> None:
-    """Have every update of a row of this table fail."""
+    """Make every update of a row of this table fail."""
     await rows(f"CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$ {_RAISE} $$")
     await rows(f"CREATE TRIGGER broken BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION breaks()")
 

@@ -32,7 +32,7 @@ def make_certificates(folder: Path) -> Path:
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:
-    """What a server needs that shows this certificate."""
+    """The TLS context of a server that shows this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context

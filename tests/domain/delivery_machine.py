@@ -81,13 +81,13 @@ class Deliveries(RuleBasedStateMachine):
         self.opened = unit.opened(self.database)
         self.domain: Domain = self.do(self.opened.__aenter__())
         self.began = monotonic()
-        # How far every time in the database was moved.
+        # How many seconds every time in the database was moved back.
         self.passed = 0.0
         self.models: dict[int, Model] = {}
 
     @property
     def clock(self) -> float:
-        """The time in the database: the test itself takes some as well."""
+        """The time in the database, in seconds; what the test itself takes counts, too."""
         return self.passed + monotonic() - self.began
 
     def do(self, what: Awaitable[T]) -> T:
@@ -145,7 +145,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2))
     def freeze(self, which: int) -> None:
-        """A worker sleeps past its lease with this in its hands; what it records after that comes too late."""
+        """A worker sleeps past its lease while it holds an attempt; what it records afterwards comes too late."""
         hands = list(self.models.values())[which].in_hands
         if hands:
             hands[-1].alive = False
@@ -184,11 +184,11 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 7.0, 14.0, 25.0, 400.0, 2500.0]))
     def wait(self, seconds: float) -> None:
-        """Time passes; workers that live end their attempts within the deadline."""
+        """Time passes; workers that are alive end their attempts within the deadline."""
         for model in self.models.values():
             for attempt in list(model.in_hands):
                 if attempt.alive and self.clock + seconds - attempt.began > DEADLINE:
-                    # All but the last moment has passed.
+                    # At the last moment of its deadline.
                     self.end(model, attempt, OUTCOMES["late"], at=attempt.began + DEADLINE)
         self.do(rows(_PASS_DELIVERIES, self.actor.workspace.id, timedelta(seconds=seconds)))
         self.do(rows(_PASS_UNSETTLED, list(self.models), timedelta(seconds=seconds)))
@@ -211,7 +211,7 @@ class Deliveries(RuleBasedStateMachine):
             assert logged[id_] == model.log
 
     def end(self, model: Model, attempt: Attempt, outcome: Outcome, at: float | None = None) -> None:
-        """A worker records what came of its attempt."""
+        """A worker records the outcome of its attempt."""
         if at is not None and at > self.clock:
             self.pass_until(at)
         model.in_hands.remove(attempt)

@@ -20,12 +20,12 @@ ALL_EVENTS = tuple(EventType)
 
 
 async def listen(domain: Domain, actor: Actor, *types: EventType, **more: Any) -> Webhook:
-    """A webhook for these events (all of them, where none is named)."""
+    """A webhook for these events (for all, if none is named)."""
     return (await create_webhook(domain, actor, **{"events": types or ALL_EVENTS, **more}))[0]
 
 
 async def create_webhook(domain: Domain, actor: Actor, **asked: Any) -> tuple[Webhook, str | None]:
-    """A webhook as it is asked for, and its secret."""
+    """A webhook with these properties, and its secret."""
     new = {"name": "Hook", "callback_url": "https://example.com/in", "events": (EventType.POST_PUBLISHED,), **asked}
     async with domain.unit(actor) as unit:
         return await webhooks.create(unit, NewWebhook(**new))
@@ -59,14 +59,14 @@ async def publish(domain: Domain, actor: Actor, post_id: int) -> Post:
 
 
 async def happen(domain: Domain, actor: Actor, event_type: EventType = EventType.ACCOUNT_DELETED) -> Event:
-    """An event, whatever it says."""
+    """An event with any content."""
     async with domain.unit(actor) as unit:
         await events.record(unit, event_type, {"uuid": "x"})
     return (await Event.filter(workspace_id=actor.workspace.id).order_by("-id"))[0]
 
 
 async def multiply(times: int) -> None:
-    """So many more deliveries like the one that there is."""
+    """Add this many copies of the only delivery."""
     await rows(
         """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, due_at)
         SELECT workspace_id, event_id, webhook_id, event_type, max_attempts, due_at
@@ -103,7 +103,7 @@ async def names() -> list[str]:
 
 
 def opened(domain: Domain, webhook: Webhook, column: str) -> str:
-    """What this column of a webhook holds sealed."""
+    """The decrypted value of this column of a webhook."""
     return domain.vault.open(
         getattr(webhook, column), workspace_id=webhook.workspace_id, row=str(webhook.uuid), field=column
     )

@@ -1,4 +1,4 @@
-"""How much of a table statements read, as PostgreSQL itself counts it: what a bad plan shows first."""
+"""How much of a table statements read, as PostgreSQL itself counts it: the first sign of a bad plan."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ async def rows_read(table: str) -> AsyncIterator[Count]:
 
 
 async def _read_so_far(table: str) -> int:
-    # The counts of the transaction that is open; what other sessions do does not enter.
+    # The counts of the open transaction, without what other sessions do.
     found = await rows(_READ, table)
     read: int = found[0]["read"]
     return read

@@ -1,4 +1,4 @@
-"""URLs that deliveries may go to, some of which look as if they led elsewhere."""
+"""URLs that deliveries may go to. Some look as if they led elsewhere."""
 
 from typing import Final
 

@@ -34,12 +34,12 @@ def changes(*numbers: int, workspace: int = 7) -> list[Change]:
 
 
 async def attach(hub: Hub, workspace: int = 7) -> tuple[Listener, str]:
-    """A new listener, and the place from which it hears."""
+    """A new listener, and the position from which it hears."""
     listener = Listener()
     attachment = await hub.attach(workspace, listener.heard.put_nowait, listener.lost.put_nowait)
     return listener, attachment.position
 
 
 async def readers(redis: Redis, count: int) -> bool:
-    """Whether so many connections of the server wait for changes."""
+    """Whether exactly this many connections of the server wait for changes."""
     return len([client for client in await redis.client_list() if client["cmd"].startswith("xread")]) == count

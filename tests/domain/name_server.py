@@ -1,4 +1,4 @@
-"""A DNS server on loopback that says what a test wants, over UDP."""
+"""A DNS server on loopback, over UDP, that answers as a test wants."""
 
 import asyncio
 import struct
@@ -9,7 +9,7 @@ from typing import cast
 
 A, AAAA = 1, 28
 SERVER_FAILURE = 2
-# What names say that are not told otherwise: the inside of this machine.
+# The addresses of names that a test does not list: this machine's loopback.
 INSIDE = ("127.0.0.1", "::1")
 
 
@@ -52,13 +52,13 @@ def _question(data: bytes) -> tuple[str, int, bytes]:
 
 
 def _record(ip: IPv4Address | IPv6Address) -> bytes:
-    # The name is the question's; TTL 0, so that nobody keeps it.
+    # A pointer to the question's name; TTL 0, so that nothing caches it.
     return struct.pack("!HHHIH", 0xC00C, A if ip.version == 4 else AAAA, 1, 0, len(ip.packed)) + ip.packed
 
 
 @asynccontextmanager
 async def naming() -> AsyncIterator[NameServer]:
-    """A name server for the length of a test."""
+    """A name server, while the block lasts."""
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
     try:

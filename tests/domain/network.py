@@ -24,7 +24,7 @@ from workers.publish import Publisher
 
 @dataclass
 class Network:
-    """A network in this process: it keeps what was posted by its key, and a test says what it does first."""
+    """A network in this process: it keeps posts by their keys. If a test sets `before`, it does that first."""
 
     name: Provider = Provider.SANDBOX
     posted: list[tuple[str, str]] = field(default_factory=list)

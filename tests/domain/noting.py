@@ -20,7 +20,7 @@ BLOCKED = Blocked("no", TOOK)
 
 
 async def note(webhook: Webhook, *outcomes: Outcome) -> Health | None:
-    """Attempts that were claimed just now and have ended together."""
+    """Note attempts that were claimed just now and ended together."""
     return (await health.note([await sign(webhook, outcome) for outcome in outcomes], LIMIT)).get(webhook.id)
 
 

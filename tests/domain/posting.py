@@ -1,4 +1,4 @@
-"""What people do with posts besides writing them, and what is told of it."""
+"""What people do with posts besides writing them, and what is announced of it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from domain.unit import Actor, Domain
 from domain.vocabulary import PostStatus
 from tests.domain.doing import names
 
-# Of the moment at which all tests were loaded: however long they take, it is still to come.
+# Counted from when the tests were loaded: it stays in the future, however long they take.
 SOON = datetime.now(UTC) + timedelta(hours=12)
 LATER = SOON + timedelta(hours=1)
 
@@ -24,7 +24,7 @@ async def delete(domain: Domain, actor: Actor, *post_ids: int, to_trash: bool = 
 
 
 async def told() -> list[str]:
-    """The events so far that tell of posts."""
+    """The events about posts so far."""
     return [name for name in await names() if name.startswith("post.")]
 
 

@@ -1,4 +1,4 @@
-"""A sender as tests want it, servers that a test writes itself, and a watch on whom anybody connects to."""
+"""A sender for tests, servers that a test writes itself, and a watch on all connections that are made."""
 
 import asyncio
 import ssl
@@ -27,9 +27,9 @@ def networks(*texts: str) -> tuple[Network, ...]:
 
 LOOPBACK = AddressPolicy(networks("127.0.0.0/8", "::1/128"))
 CLOSED = AddressPolicy()
-# Short, for those that never answer.
+# Short, for receivers that never answer.
 SHORT = SenderLimits(connect_timeout=timedelta(seconds=0.4), request_timeout=timedelta(seconds=0.7))
-# Long, so that a busy machine times nobody out who would have been classified by what they did.
+# Long, so that a busy machine does not time out a receiver that should be classified by what it does.
 PATIENT = SenderLimits(connect_timeout=timedelta(seconds=5), request_timeout=timedelta(seconds=10))
 
 
@@ -43,7 +43,7 @@ def request_to(url: str, method: HttpMethod = HttpMethod.POST, **changes: Any) -
 async def sending(
     policy: AddressPolicy = LOOPBACK, limits: SenderLimits = PATIENT, **options: Any
 ) -> AsyncIterator[Sender]:
-    """A sender, of which no socket may be open at the end of the block."""
+    """A sender. None of its sockets may be open at the end of the block."""
     async with Sender(policy, limits, 100, **options) as sender:
         yield sender
     assert len(OPEN) == 0, "sockets were left open"
@@ -58,7 +58,7 @@ async def sending_by(names: NameServer, policy: AddressPolicy = CLOSED, **option
 
 @asynccontextmanager
 async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """The URL of a server of which a test writes every byte."""
+    """The URL of a server whose every byte a test writes."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -79,7 +79,7 @@ sys.addaudithook(_watch)
 
 @contextmanager
 def connections() -> Iterator[list[tuple[Any, ...]]]:
-    """The addresses that any socket is connected to meanwhile."""
+    """The addresses that any socket of this process is connected to within the block."""
     seen: list[tuple[Any, ...]] = []
     _watched.append(seen)
     try:

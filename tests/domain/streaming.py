@@ -11,7 +11,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def live_of(redis: Redis, database: str = "ours") -> Live:
-    """The streams of a database of that identity, of which all is committed."""
+    """The streams of a database with that identity, in which everything is committed."""
 
     async def committed_until() -> datetime:
         return NOW

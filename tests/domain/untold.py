@@ -1,4 +1,4 @@
-"""Deliveries and posts of which nobody told the live stream, and what it has been told."""
+"""Deliveries and posts that were never announced to the live stream, and what it has been told."""
 
 import pytest
 
@@ -15,7 +15,7 @@ async def check_now() -> None:
 
 
 async def begin_long_ago(domain: Domain, actor: Actor) -> None:
-    """A stream before which nothing happened, so far as the loop can tell."""
+    """Open a stream before which nothing happened, as far as the database loop can tell."""
     await domain.hub.live.open(actor.workspace.id)
     await domain.redis.set(f"{stream_of(actor.workspace.id)}:since", 0)
 
@@ -45,7 +45,7 @@ async def untold_delivery(domain: Domain, actor: Actor) -> Delivery:
 
 
 async def untold_post(domain: Domain, actor: Actor) -> Post:
-    """A post that was written and published by a process that announced nothing of it."""
+    """A post that was written and published by a process that did not announce it."""
     await begin_long_ago(domain, actor)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(domain.outlet, "announce", lambda changes: None)

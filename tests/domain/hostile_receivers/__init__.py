@@ -1,7 +1,7 @@
-"""Receivers that mean harm: each function in these files is one of them, and says what its attempt must end as.
+"""Hostile receivers: each function in these files is one, and declares how its attempt must end.
 
 `python -m tests.domain.hostile_receivers FOLDER` serves them all, each on a port of its own, until its input is closed,
-and prints {name: port} first. A process of its own, so that what flooding costs the flooder is not counted as ours.
+and prints {name: port} first. It is a separate process so that what flooding costs the flooder is not counted as ours.
 FOLDER holds NAME.pem for each certificate.
 """
 

@@ -1,4 +1,4 @@
-"""No HTTP, or hardly."""
+"""Not HTTP, or barely."""
 
 import asyncio
 import os

@@ -19,13 +19,13 @@ INVALID = AttemptOutcome.INVALID_RESPONSE
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MEBIBYTE = 1024 * 1024
-# Longer than any deadline of the tests, so that it is the sender that ends it.
+# Longer than any deadline of the tests, so that the sender ends the connection.
 PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """One receiver. `certificate` names the one that it shows; without it speaks plain TCP."""
+    """One receiver. `certificate` names the one that it shows; without one it speaks plain TCP."""
 
     name: str
     serve: Serve
@@ -40,7 +40,7 @@ RECEIVERS: dict[str, Hostile] = {}
 def hostile(
     *outcomes: AttemptOutcome, certificate: str | None = None, scheme: str = "http"
 ) -> Callable[[Serve], Serve]:
-    """Registers a receiver whose attempts end as one of `outcomes`: which one may hang on how its bytes arrive."""
+    """Registers a receiver whose attempts end as one of `outcomes`: which one may depend on how its bytes arrive."""
 
     def register(serve: Serve) -> Serve:
         name = getattr(serve, "__name__", "")
@@ -56,12 +56,12 @@ async def take_request(reader: asyncio.StreamReader) -> bytes:
 
 
 async def forever() -> None:
-    """Nothing happens any more."""
+    """Do nothing more, until the sender gives up."""
     await asyncio.sleep(PATIENCE)
 
 
 async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """Byte after byte, slowly enough for any deadline, quickly enough for any idle timeout."""
+    """Send byte after byte, too slowly for any deadline, but quickly enough for any idle timeout."""
     for byte in data:
         writer.write(bytes((byte,)))
         await writer.drain()
@@ -69,7 +69,7 @@ async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 async def flood(writer: asyncio.StreamWriter, piece: bytes, most: int = 64 * MEBIBYTE) -> None:
-    """The piece over and over, as fast as the other side takes it."""
+    """Send the piece over and over, as fast as the other side takes it."""
     block = piece * max(1, 64 * 1024 // len(piece))
     for _ in range(most // len(block)):
         writer.write(block)

@@ -1,4 +1,4 @@
-"""TLS: a receiver with a certificate gets here once the handshake is done, which most of these prevent."""
+"""TLS: a receiver with a certificate is called once the handshake is done, which most of these prevent."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ from tests.domain.hostile_receivers.silence import answers_for_the_last_time_and
 
 
 async def unreached(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Says that the sender trusted what it should not."""
+    """Answers 200, which shows that the sender trusted what it should not."""
     await answer(reader, writer, OK + b"Content-Length: 0\r\n\r\n")
 
 

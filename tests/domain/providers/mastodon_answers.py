@@ -1,4 +1,4 @@
-"""A server with the Mastodon API as it is scripted, and a text on its way to it."""
+"""Scripted answers of a server with the Mastodon API, and a text on its way to it."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def said(document: Any, status: int = 200, **headers: str) -> Answer:
 
 
 def status(number: int, text: str = "Hello") -> dict[str, Any]:
-    """A status as servers tell of it."""
+    """A status as servers return it."""
     return {"id": str(number), "content": f"<p>{text}</p>", "url": f"https://social.example/@alice/{number}"}
 
 

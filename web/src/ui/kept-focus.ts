@@ -1,15 +1,15 @@
 import { type RefObject, useEffect } from 'react';
 
-/** What may take the focus unasked. A key still held down must not edit a field, or publish, send or cancel anything. */
+/** What may take the focus unasked. A key still held down must not edit a field, nor publish, send or cancel. */
 const TAKERS = 'a[href], summary, button:not(.button-primary, .button-danger)';
 
-/** The takers after `of`, nearest first, then those before it: the order in which Tab would reach them. */
+/** The takers after `of`, nearest first, as Tab would reach them, then those before it, nearest first. */
 function neighbours(of: Element, takers: readonly HTMLElement[]): HTMLElement[] {
   const follows = (taker: Element): boolean => (of.compareDocumentPosition(taker) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
   return [...takers.filter(follows), ...takers.filter((taker) => taker !== of && !follows(taker)).reverse()];
 }
 
-/** If the focused element is removed, such as a button that did its work, a neighbour or the heading takes the focus. */
+/** If the focused element goes away, such as a button that did its work, a neighbour or else the heading takes over. */
 export function useKeptFocus(place: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const within = place.current;
