@@ -1,8 +1,8 @@
 """Break everything at random under load, and count: `make chaos [SECONDS=120] [SEED=n]`.
 
-Faults of servers and faults of processes run beside each other, so that they meet. The seed gives which faults come, in
-which order and for how long; when each meets the load is the machine's doing. Exits with 1 where something was lost,
-came twice without an excuse, stayed DELIVERING, was still waiting at the end, or was refused by anything but a 503.
+Faults of servers and faults of processes run side by side, so that they coincide. The seed determines which faults
+come, in which order and for how long, but not when each meets the load. Exits with 1 if something was lost, came twice
+without an excuse, stayed DELIVERING, was still waiting at the end, or was refused by anything but a 503.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ PER_SECOND = 25
 
 
 async def run(folder: Path, seconds: float, seed: int) -> bool:
-    """All of it; whether it kept the rule."""
+    """Run all of it; returns whether the rule was kept."""
     dice = random.Random(seed)
     system = System(folder)
     try:
@@ -48,7 +48,7 @@ async def run(folder: Path, seconds: float, seed: int) -> bool:
 
 
 async def torment(chaos: Chaos, seconds: float) -> None:
-    """Load and faults for so long."""
+    """Load and faults for this many seconds."""
     until = time.monotonic() + seconds
     hurrying = asyncio.create_task(hurry(chaos.world))
     try:
@@ -62,7 +62,7 @@ async def torment(chaos: Chaos, seconds: float) -> None:
 
 
 async def hurry(world: World) -> None:
-    """The time of retries and probes comes a few seconds after they were put off."""
+    """Make retries and probes due a few seconds after they were postponed."""
     while True:
         await asyncio.sleep(2)
         with suppress(Exception):
@@ -71,7 +71,7 @@ async def hurry(world: World) -> None:
 
 
 async def came_to_rest(world: World) -> Tally:
-    """What became of everything, once nothing waits any more."""
+    """What became of everything, once nothing waits any more, or END_SECONDS have passed."""
     hurrying = asyncio.create_task(hurry(world))
     try:
         with suppress(AssertionError):
@@ -83,7 +83,7 @@ async def came_to_rest(world: World) -> Tally:
 
 
 def show(chaos: Chaos, tally: Tally, seconds: float, seed: int) -> None:
-    """The table."""
+    """Print the tables."""
     world = chaos.world
     lines = {
         "posts acknowledged": tally.accepted,
@@ -115,7 +115,7 @@ def unclear(world: World) -> int:
 
 
 def main() -> int:
-    """As the environment says: SECONDS, SEED."""
+    """Run with SECONDS and SEED of the environment."""
     seconds = float(os.environ.get("SECONDS") or 120)
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     print(f"SECONDS={seconds:g} SEED={seed}", flush=True)

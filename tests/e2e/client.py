@@ -36,7 +36,7 @@ class Unanswered(Exception):
 
 
 class Client:
-    """One token's way into the API. Made by `calling`."""
+    """Calls the API with one token. Made by `calling`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -54,7 +54,7 @@ class Client:
         return body["data"]
 
     async def change(self, mutation: str, **variables: Any) -> Any:
-        """The payload of a mutation that found no fault in its input."""
+        """The payload of a mutation that must find no fault in its input."""
         (payload,) = (await self.ask(mutation, **variables)).values()
         assert not payload["errors"], payload["errors"]
         return payload
@@ -89,7 +89,7 @@ class Client:
 
     @asynccontextmanager
     async def subscribed(self, webhook: str | None = None) -> AsyncIterator[list[dict[str, Any]]]:
-        """A list that grows with each change of a delivery, from the first that is kept."""
+        """A list that grows with each change of a delivery, starting with the oldest that is kept."""
         changes: list[dict[str, Any]] = []
         token = self._session.headers["Authorization"]
         async with self._session.ws_connect(self._url, protocols=["graphql-transport-ws"]) as socket:
@@ -116,10 +116,10 @@ async def _read(socket: aiohttp.ClientWebSocketResponse, changes: list[dict[str,
 
 @asynccontextmanager
 async def calling(url: str, token: str) -> AsyncIterator[Client]:
-    """A client for the length of a block."""
+    """A client, while the block lasts."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     headers = {"Authorization": f"Bearer {token}"}
-    # A kept connection would be found dead after each kill of the API.
+    # Connections that are kept would be dead after each kill of the API.
     connector = aiohttp.TCPConnector(force_close=True, limit=200)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
         yield Client(session, f"{url}/graphql")

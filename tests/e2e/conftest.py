@@ -1,4 +1,4 @@
-"""What the e2e tests stand on: one system of real processes, made good again for each test."""
+"""Fixtures of the e2e tests: one system of real processes, repaired for each test."""
 
 import os
 import random
@@ -14,7 +14,7 @@ WORKERS = 2
 
 @pytest.fixture(scope="package")
 def seed() -> int:
-    """The dice of this run; E2E_SEED=n throws them again."""
+    """The random seed of this run; E2E_SEED=n repeats it."""
     number = int(os.environ.get("E2E_SEED") or random.SystemRandom().randrange(10**6))
     print(f"\nE2E_SEED={number}")
     return number
@@ -38,6 +38,6 @@ async def system(running_system: System, seed: int) -> AsyncIterator[System]:
 
 @pytest.fixture
 async def world(system: System) -> AsyncIterator[World]:
-    """A workspace of this test's own in that system."""
+    """A workspace in that system for this test only."""
     async with entered(system) as world:
         yield world

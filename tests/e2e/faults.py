@@ -45,7 +45,7 @@ class Chaos:
         )  # fmt: skip
 
     async def go_on(self, faults: Sequence[Fault], until: float) -> None:
-        """One fault after the other; each kind comes once before any comes again."""
+        """One fault after another; each kind comes once before any comes again."""
         while True:
             for fault in self.dice.sample(faults, len(faults)):
                 if time.monotonic() > until:
@@ -82,7 +82,7 @@ class Chaos:
     async def redis_has_junk(self) -> None:
         async with Redis.from_url(self.system.redis.url) as redis:
             await redis.set("arq:job:junk", b"\x80junk")
-            # Where it is no queue after a FLUSHALL, or no string: all the better.
+            # One id has a broken job, the other is not even text.
             await redis.zadd(QUEUE_NAME, dict.fromkeys(("junk", b"\xff\xfe"), time.time() * 1000))
 
     async def postgres_crashes(self) -> None:
@@ -158,7 +158,7 @@ class Chaos:
         try:
             await worker.gone(SHUTDOWN + 10)
         except AssertionError:
-            # It may be trying to record while PostgreSQL is away: what it has is as open as after a kill.
+            # It may be trying to record while PostgreSQL is away: its attempts are then as open as after a kill.
             with self.world.fault():
                 worker.kill()
         self._start_workers()

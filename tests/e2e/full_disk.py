@@ -1,7 +1,7 @@
-"""F17: PostgreSQL has no room left to write. It is tried in two ways, each in a process of its own.
+"""F17: PostgreSQL has no room left to write. This is tested in two ways, each in a process of its own.
 
-On a disk of a few megabytes, mounted in a namespace, that is then filled: mounting needs no root where the kernel lets
-anybody make user namespaces. And by taking from the running server what its files may hold, which anybody can.
+One fills a small disk, mounted in a namespace: that needs no root if the kernel lets anybody create user namespaces.
+The other limits how large the running server's files may be, which anybody can do.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from tests.e2e.world import World, entered
 
 DISK, LIMIT = "a full disk", "files that may not grow"
 DISK_MEGABYTES = 160
-# Smaller than a segment of the write-ahead log, and larger than one of shared memory: those are files, too, but on no
-# disk. PostgreSQL 18 that loses its startup process for want of one waits for it for ever.
+# Smaller than a segment of the write-ahead log, and larger than one of shared memory, which is a file, too, but on no
+# disk. If its startup process ends for lack of one, PostgreSQL 18 waits for that process for ever.
 LIMIT_BYTES = 2 * 1024 * 1024
 DEADLINE_SECONDS = 240
-# As root: mount, and go on as root. Else: root of a namespace to mount, and then nobody special again, for PostgreSQL
-# does not run as root.
+# Root mounts, and stays root. Anybody else becomes root of a namespace to mount, and then an ordinary user again,
+# because PostgreSQL does not run as root.
 MOUNT = 'mount -t tmpfs -o size="$2"m none "$1/postgres-disk" && chmod 711 "$1" && '
 AS_ROOT = ("unshare", "--mount", "sh", "-c", MOUNT + 'shift 2 && exec "$@"', "sh")
 AS_ANYBODY = (
@@ -48,7 +48,7 @@ def ways() -> list[str]:
 
 
 def run_apart(way: str) -> "subprocess.CompletedProcess[str]":
-    """Try it in this way."""
+    """Run the test in this way, in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="hookline-disk-") as folder:
         (Path(folder) / "postgres-disk").mkdir()
         command = [*(_mounted(folder) if way == DISK else ()), sys.executable, "-m", "tests.e2e.full_disk", folder, way]
@@ -66,7 +66,7 @@ class OnADisk(System):
 
     @property
     def ballast(self) -> Path:
-        """What fills the disk."""
+        """The file that fills the disk."""
         return self.folder / "postgres-disk" / "ballast"
 
     def __init__(self, folder: Path) -> None:
@@ -83,19 +83,19 @@ class OnADisk(System):
                     continue
 
     def make_room(self) -> None:
-        """The disk has room again."""
+        """Make room on the disk again."""
         self.ballast.unlink()
 
 
 class Limited(OnADisk):
-    """The kernel refuses every write beyond the first bytes of a file: EFBIG, where a full disk says ENOSPC."""
+    """The kernel refuses every write beyond LIMIT_BYTES of a file: with EFBIG, not ENOSPC as on a full disk."""
 
     def fill(self) -> None:
-        """Take it from every process of the server; what it starts from now on inherits that."""
+        """Limit every process of the server. Those that it starts later inherit the limit."""
         self._limit(LIMIT_BYTES)
 
     def make_room(self) -> None:
-        """Give it back to those that still run."""
+        """Lift the limit from the processes that still run."""
         self._limit(resource.getrlimit(resource.RLIMIT_FSIZE)[0])
 
     def _limit(self, most: int) -> None:
@@ -104,7 +104,7 @@ class Limited(OnADisk):
             return
         server = psutil.Process(self.postgres.process.pid)
         pids = [server.pid, *(child.pid for child in server.children(recursive=True))]
-        # Root in a container may do so to its own processes alone, and the server is nobody's: become that for it.
+        # In a container, root may limit only processes of its own user. The server has another one: become that user.
         user, group = (server.uids().real, server.gids().real) if os.geteuid() == 0 else (None, None)
         groups = None if user is None else ()
         limit = partial(limit_files, pids, most)
@@ -112,7 +112,7 @@ class Limited(OnADisk):
 
 
 def limit_files(pids: list[int], most: int) -> None:
-    """Let these processes write no file beyond so many bytes."""
+    """Let these processes write no file beyond this many bytes."""
     for pid in pids:
         # It may have ended meanwhile.
         with suppress(ProcessLookupError):
@@ -121,7 +121,7 @@ def limit_files(pids: list[int], most: int) -> None:
 
 
 async def main(folder: Path, way: str) -> None:
-    """Leave it no room under load, and make room again."""
+    """Leave PostgreSQL no room under load, and make room again."""
     system = (OnADisk if way == DISK else Limited)(folder)
     try:
         await system.start(workers=1)
@@ -140,7 +140,7 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
         with world.fault(outage=True):
             system.fill()
             await until_refused(world)
-            # What is full stays so for a while.
+            # Keep it full for a while.
             await asyncio.sleep(3)
             system.make_room()
             async with asyncio.TaskGroup() as together:
@@ -154,7 +154,7 @@ async def fill_and_empty(system: OnADisk, world: World) -> None:
 
 
 async def watch_over(postgres: PrivatePostgres) -> None:
-    """PostgreSQL gives up where it cannot write its log, perhaps a moment after there is room; start it again."""
+    """Restart PostgreSQL if it ends: it does if it cannot write its log, perhaps a moment after there is room again."""
     while True:
         if postgres.process is None or postgres.process.poll() is not None:
             postgres.start()
@@ -162,7 +162,7 @@ async def watch_over(postgres: PrivatePostgres) -> None:
 
 
 async def until_refused(world: World) -> None:
-    """Wait until mutations fail. PostgreSQL goes on for a while in the room that it has set aside."""
+    """Wait until mutations fail. PostgreSQL continues for a while in space that it has reserved."""
     async with asyncio.timeout(60):
         while world.refused.total() + world.unanswered < 5:
             await asyncio.sleep(0.05)

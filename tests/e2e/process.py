@@ -14,7 +14,7 @@ from tests.running import environment
 from tests.waiting import until
 
 HEALTHY_SECONDS = 60.0
-# Longer than any deadline for shutting down that tests give.
+# Longer than any shutdown deadline that tests set.
 GONE_SECONDS = 60.0
 LINES_SHOWN = 15
 
@@ -77,12 +77,12 @@ class Process:
             self._process.wait()
 
     async def gone(self, seconds: float = GONE_SECONDS) -> int:
-        """Its exit code, once it has ended. Raises AssertionError where that takes longer."""
+        """Its exit code, once it has ended. Raises AssertionError if that takes longer than `seconds`."""
         process = self._process
         assert process is not None
         await until(lambda: process.poll() is not None, seconds, f"the end of {self.name}")
         return int(process.returncode)
 
     def last_lines(self) -> str:
-        """The end of what it wrote."""
+        """The last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:])

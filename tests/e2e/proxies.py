@@ -1,4 +1,4 @@
-"""The process that stands between ours and their servers, as a test holds it."""
+"""Controls the proxy process between our processes and their servers."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ from tests.running import environment
 
 
 class Proxies:
-    """A process that stands between; see tests/e2e/proxy.py."""
+    """The proxy process; see tests/e2e/proxy.py."""
 
     def __init__(self, ways: dict[str, tuple[Path, Path]]) -> None:
-        """`ways` are names with the socket to listen on and the one to forward to."""
+        """`ways` maps a name to the socket to listen on and the one to forward to."""
         words = [f"{name}={listen}={target}" for name, (listen, target) in ways.items()]
         self._names = tuple(ways)
         self._process = subprocess.Popen(

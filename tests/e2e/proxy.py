@@ -1,15 +1,15 @@
-"""What stands between our processes and their servers, and can be told to fail.
+"""A proxy between our processes and their servers that can be told to fail.
 
 `python -m tests.e2e.proxy NAME=LISTEN=TARGET ...` listens on unix sockets and forwards to others. Each line on its
 standard input is a command, "NAME MODE [WORD]", answered by a line: how many connections hold something back.
 
-    pass            forward everything; what was held back goes on its way
+    pass            forward everything, also what was held back
     silent          accept, and never forward or answer anything
     refuse          cut every connection, and close new ones at once
     hold WORD       forward, until a client sends WORD: from there on that connection is silent
     ask             change nothing
 
-What a connection holds back is lost with its client, as a packet is that was never sent.
+What a connection holds back is lost with its client, like a packet that was never sent.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Link:
-    """One connection and its other half."""
+    """A client's connection, and the one to the server that belongs to it."""
 
     def __init__(self, gate: Gate, client: Stream, server: Stream) -> None:
         self._gate = gate

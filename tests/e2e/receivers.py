@@ -1,4 +1,4 @@
-"""Receivers that remember: which delivery came, in which attempt, with which bytes, and when."""
+"""Receivers that record which delivery came, in which attempt, with which bytes, and when."""
 
 import asyncio
 import hashlib
@@ -21,12 +21,12 @@ class Arrival:
     delivery: str
     attempt: int
     message_id: str
-    # The uuid of what the event is about, where it has one.
+    # The uuid of what the event is about, if it has one.
     subject: str
     body_hash: str
     # By this machine's clock, in seconds since 1970: the database's clock is the same one.
     at: float
-    # What was answered; 0 while nothing is.
+    # The status of the answer; 0 until there is one.
     status: int = 0
 
 
@@ -36,11 +36,11 @@ class Behaviour:
 
     status: int = 200
     seconds: float = 0.0
-    # Where there is one, nothing is answered before it is set.
+    # If there is one, nothing is answered before it is set.
     until: asyncio.Event | None = None
-    # The first few answers, where they differ.
+    # The first few answers, if they differ.
     first: list[int] = field(default_factory=list)
-    # Whether its connections may be used again: where they may, names are seldom looked up.
+    # Whether its connections may be reused: if they may, names are seldom looked up.
     keeps_open: bool = True
 
 
@@ -107,7 +107,7 @@ async def receiving() -> AsyncIterator[Receivers]:
     receivers = Receivers()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", receivers.handle)
-    # Cancelled where the worker goes away: then nothing was answered.
+    # If the worker goes away, the handler is cancelled, and nothing was answered.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()

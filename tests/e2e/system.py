@@ -1,4 +1,4 @@
-"""The whole of Hookline as processes, with something between each process and its servers that can be broken."""
+"""All of Hookline as processes, with a proxy between each process and its servers that can break."""
 
 import asyncio
 import base64
@@ -30,16 +30,16 @@ from tests.waiting import until
 
 KEY = bytes(range(32))
 SHIFTED = Path(__file__).parent / "shifted"
-# Short, so that a lease runs out while one watches; but receivers share a process with the test, which a busy machine
-# may not run for seconds.
+# Short, so that a lease runs out within a test; but receivers share a process with the test, which a busy machine may
+# not run for seconds.
 CONNECT, REQUEST, LEASE, SHUTDOWN = 1.0, 5.0, 10.0, 5.0
 ENDPOINT_PLACES = 20
-# Crashes must find PostgreSQL as careful as it is everywhere else: durability is not touched.
+# These tests crash PostgreSQL, so its durability settings stay as they are in production.
 POSTGRES = {"max_connections": "60", "log_min_messages": "fatal"}
 
 
 class System:
-    """PostgreSQL, Redis, an API process and worker processes on a folder of their own.
+    """PostgreSQL, Redis, an API process and worker processes in a folder of their own.
 
     The API reaches its servers by the ways "api.postgres" and "api.redis", the workers by "worker.postgres" and
     "worker.redis".
@@ -48,7 +48,7 @@ class System:
     postgres_kind = PrivatePostgres
 
     def __init__(self, folder: Path, data: Path | None = None, more: Mapping[str, str] | None = None) -> None:
-        """`folder` should have a short path: unix sockets lie in it. `data` and `more` are PostgreSQL's."""
+        """`folder` needs a short path, for unix sockets. `data` and `more` are PostgreSQL's folder and settings."""
         self.folder = folder
         self.postgres = self.postgres_kind(data or folder / "postgres", {**POSTGRES, **(more or {})})
         self.redis = PrivateRedis(folder / "redis")
@@ -88,7 +88,7 @@ class System:
         return ways
 
     def settings(self) -> Settings:
-        """What a process of the test itself needs: straight to the servers."""
+        """Settings for the test's own process: they lead straight to the servers."""
         return Settings(
             database_url=self.postgres.url,
             redis_url=self.redis.url,
@@ -98,7 +98,7 @@ class System:
         )
 
     def variables(self, who: str) -> dict[str, str]:
-        """What the processes of this kind are told."""
+        """The environment variables of processes of this kind."""
         folder = self.folder / who
         return {
             "HOOKLINE_DATABASE_URL": f"postgresql://hookline@/hookline?host={folder}",
@@ -131,7 +131,7 @@ class System:
         return worker
 
     async def with_workers(self, count: int, **variables: str) -> list[Process]:
-        """Have exactly this many, all new, and nobody else."""
+        """Replace all workers by this many new ones that are ready."""
         self.kill_workers()
         for _ in range(count):
             self.add_worker(**variables)
@@ -146,11 +146,11 @@ class System:
         self.workers.clear()
 
     async def healthy(self, seconds: float = HEALTHY_SECONDS) -> None:
-        """Wait until every process is; raises AssertionError where one is not in time."""
+        """Wait until every process is healthy. Raises AssertionError if one is not in time."""
         await asyncio.gather(*(process.ready(seconds) for process in (self.api, *self.workers)))
 
     async def make_good(self, workers: int) -> None:
-        """Mend a test's damage, whatever it was, and have so many workers."""
+        """Repair whatever a test broke, and have this many workers."""
         self.proxies.heal()
         for server in (self.postgres, self.redis):
             if server.process is None or server.process.poll() is not None:
@@ -178,11 +178,11 @@ class System:
         return workspace.id, token
 
     async def end_leases(self) -> None:
-        """The time of every lease has passed."""
+        """Let every lease run out now."""
         await self.sql(_LEASES_ARE_OVER)
 
     async def sql(self, statement: str, *values: Any) -> list[Any]:
-        """Run a statement by a way of the test's own. Raises what asyncpg raises."""
+        """Run a statement straight on the server, past the proxies. Raises what asyncpg raises."""
         connection = await connect(self.settings())
         try:
             return await connection.fetch(statement, *values)
@@ -193,7 +193,7 @@ class System:
 
 @contextmanager
 def started(kind: type[System], workers: int) -> Iterator[System]:
-    """One of this kind on a folder of its own, for as long as the block lasts."""
+    """A system of this kind in a folder of its own, while the block lasts."""
     # Not pytest's own folder: the path of a unix socket must be short.
     folder = Path(tempfile.mkdtemp(prefix="hookline-"))
     system = kind(folder)
@@ -212,7 +212,7 @@ async def connect(settings: Settings) -> asyncpg.Connection:
 
 
 def kill_server(server: PrivatePostgres | PrivateRedis, number: signal.Signals) -> None:
-    """End a server the hard way, and wait for its end; `server.launch()` brings it back."""
+    """End a server with this signal, and wait until it has ended; `server.launch()` brings it back."""
     process = server.process
     assert process is not None
     process.send_signal(number)
@@ -235,7 +235,7 @@ WITH looked_at AS (UPDATE unsettled SET check_at = now())
 UPDATE delivery SET leased_until = now() WHERE status = 'delivering'
 """
 
-# What is left of a test must not be sent while the next one looks.
+# What is left of a test must not be sent during the next one.
 _CLEAR = """
 WITH stopped AS (UPDATE webhook SET active = false, deleted_at = now() WHERE deleted_at IS NULL),
 forgotten AS (DELETE FROM unsettled)

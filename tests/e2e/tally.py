@@ -9,7 +9,7 @@ from typing import Any
 from tests.e2e.receivers import Arrival
 from tests.e2e.system import REQUEST
 
-# Between the clock of a claim and what we see of it, on a machine with other things to do.
+# The tolerance between the time of a claim and what we see of it, on a busy machine.
 BLUR_SECONDS = 3.0
 FAILED_ATTEMPT = frozenset(
     {"http_error", "timed_out", "connection_failed", "dns_failed", "tls_failed", "address_refused", "invalid_response"}
@@ -42,7 +42,7 @@ class Tally:
 def lost(
     acknowledged: Iterable[str], hooks: int, rows: Sequence[Any], arrivals: Mapping[str, Sequence[Arrival]]
 ) -> Iterator[str]:
-    """The posts that lack deliveries, and the deliveries that are said to have succeeded and did not."""
+    """The posts that lack deliveries, and the deliveries that are recorded as succeeded but did not succeed."""
     made = Counter(row["subject"] for row in rows)
     for subject in acknowledged:
         if made[subject] < hooks:

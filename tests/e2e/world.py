@@ -34,7 +34,7 @@ class World:
     receivers: Receivers
     account: str
     hooks: int = 0
-    # In seconds, as the workers were told.
+    # In seconds, as the workers' settings say.
     lease: float = LEASE
     # Posts whose creation was acknowledged, and when.
     acknowledged: dict[str, float] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class World:
         return str(made["uuid"])
 
     async def try_post(self) -> bool:
-        """The same; what is not acknowledged is counted."""
+        """Write a post; returns False and counts it if it is not acknowledged."""
         try:
             await self.post()
         except Refused as error:
@@ -71,7 +71,7 @@ class World:
         return True
 
     async def posts(self, count: int) -> None:
-        """Write that many at once, each again where a busy machine is not done with it in time."""
+        """Write this many at once, each again if a busy machine is not done with it in time."""
         await asyncio.gather(*(self._surely_post(uuid4().hex) for _ in range(count)))
 
     async def _surely_post(self, key: str) -> None:
@@ -87,7 +87,7 @@ class World:
 
     @asynccontextmanager
     async def load(self, per_second: float = 25) -> AsyncIterator[None]:
-        """Write posts for as long as the block lasts, whatever happens to them."""
+        """Write posts while the block lasts, whatever happens to them."""
         stopped = asyncio.Event()
 
         async def write() -> None:
@@ -106,7 +106,7 @@ class World:
             await asyncio.gather(*writers)
 
     async def written(self, more: int, seconds: float = 60) -> None:
-        """Wait until so many more posts were acknowledged."""
+        """Wait until this many more posts were acknowledged."""
         goal = len(self.acknowledged) + more
         end = time.monotonic() + seconds
         while len(self.acknowledged) < goal:
@@ -117,7 +117,7 @@ class World:
     def fault(self, *, outage: bool = False) -> Iterator[Window]:
         """Attempts that are open while the block lasts may be sent twice; see `Tally.unexplained`.
 
-        `outage`: nobody can end an attempt meanwhile, for there is no worker or no database.
+        `outage`: no attempt can be ended meanwhile, because there is no worker or no database.
         """
         window = Window(time.time())
         self.faults.append(window)
@@ -129,7 +129,7 @@ class World:
             window.end = time.time()
 
     async def hurry(self) -> None:
-        """The time of every retry has come."""
+        """Make every retry due now."""
         await self.system.sql("UPDATE delivery SET due_at = now() WHERE status = 'retrying' AND due_at > now()")
 
     # ------------------------------------------------------------ judging
@@ -139,7 +139,7 @@ class World:
         return await self.system.sql(_DELIVERIES, self.workspace)
 
     async def finished(self, seconds: float = DONE_SECONDS) -> None:
-        """Wait until every delivery has come to its end."""
+        """Wait until every delivery has ended."""
         end = time.monotonic() + seconds
         while left := await self.system.sql(_UNFINISHED, self.workspace):
             assert time.monotonic() < end, f"{len(left)} unfinished after {seconds:g} s, as {left[0]}"
@@ -172,7 +172,7 @@ class World:
         )
 
     async def keeps_the_rule(self, *, finished: bool = True) -> Tally:
-        """The rule of docs/reliability.md for every fault; returns the tally. Raises AssertionError."""
+        """Check the rule of docs/reliability.md for every fault. Returns the tally, or raises AssertionError."""
         await self.system.healthy()
         if finished:
             await self.finished()
@@ -219,7 +219,7 @@ class World:
 
 @asynccontextmanager
 async def entered(system: System) -> AsyncIterator[World]:
-    """A workspace of its own with an account, watched for the length of a block."""
+    """A new workspace with an account, watched while the block lasts."""
     workspace, token = await system.new_workspace()
     async with receiving() as receivers, calling(system.url, token) as client:
         world = World(system, workspace, client, receivers, (await client.account())["id"])

@@ -1,4 +1,4 @@
-"""What the proofs of live updates stand on: one system of real processes, and dice that can be thrown again."""
+"""Fixtures of the tests of live updates: one system of real processes, and random numbers that can be repeated."""
 
 import os
 import random
@@ -21,7 +21,7 @@ def running_system() -> Iterator[System]:
 
 @pytest.fixture
 def dice() -> random.Random:
-    """The dice of this run; LIVE_SEED=n throws them again."""
+    """The random numbers of this run; LIVE_SEED=n repeats them."""
     seed = int(os.environ.get("LIVE_SEED") or random.SystemRandom().randrange(10**6))
     print(f"\nLIVE_SEED={seed}")
     random.seed(seed)
@@ -37,7 +37,7 @@ async def system(running_system: System, dice: random.Random) -> System:
 
 @pytest.fixture
 async def hasty_workers(system: System) -> AsyncIterator[None]:
-    """Workers with short leases, and none of them after the test."""
+    """Workers with short leases, which are killed after the test."""
     await system.with_workers(WORKERS, **HASTY)
     yield
     system.kill_workers()
@@ -45,6 +45,6 @@ async def hasty_workers(system: System) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def world(system: System) -> AsyncIterator[World]:
-    """A workspace of this test's own in that system."""
+    """A workspace in that system for this test only."""
     async with entered(system) as world:
         yield world

@@ -1,4 +1,4 @@
-"""`python -m tests.live.dying DATABASE_URL REDIS_URL WORKSPACE_ID COUNT`: commits, and dies before it can tell."""
+"""`python -m tests.live.dying DATABASE_URL REDIS_URL WORKSPACE_ID COUNT`: commits, and dies before announcing it."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.live.world import EVENT
 
 
 async def main() -> None:
-    """Commit, and be killed in the same turn of the loop: nothing has left by then."""
+    """Commit, and be killed in the same turn of the event loop, before anything is sent."""
     database_url, redis_url, workspace_id, count = sys.argv[1:]
     settings = Settings(database_url, redis_url, (KEY,), allowed_networks=(ip_network("127.0.0.0/8"),))
     async with unit.opened(settings) as domain:

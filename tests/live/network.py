@@ -1,4 +1,4 @@
-"""A stretch of network between a client and the API, which breaks: connections are reset in the middle of a word."""
+"""A network between a client and the API that breaks: connections are reset in the middle of a message."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 CHUNK_BYTES = 16 * 1024
-# SO_LINGER with no time: closing sends RST, and what was on its way is lost.
+# SO_LINGER with a time of zero: closing sends RST, and what was on its way is lost.
 RESET = struct.pack("ii", 1, 0)
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -55,7 +55,7 @@ class Network:
             _reset(writer)
 
     def end(self) -> None:
-        """Drop what is left."""
+        """Drop the connections that are left."""
         for task in self._tasks:
             task.cancel()
 

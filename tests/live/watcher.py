@@ -1,6 +1,6 @@
-"""Subscribers as the documentation tells people to write them: they keep the last cursor, and go on from it.
+"""Subscribers as the documentation tells people to write them: they keep the last cursor, and resume from it.
 
-Everything that they see is kept, so that a test can look for what is missing and for what came twice.
+They record everything they see, so that a test can look for what is missing and for what came twice.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ query ($after: String) {
 }
 """
 
-# What a server answers that cannot ask its own servers in time.
+# The status with which an API answers if its own servers do not answer in time.
 AGAIN_LATER = 503
 
 Json = dict[str, Any]
@@ -44,18 +44,18 @@ class Watcher:
     reread: Callable[[], Awaitable[None]] | None = None
     query: str = WATCH
     changes: list[Json] = field(default_factory=list)
-    # Between one connection and the next.
+    # Seconds between one connection and the next.
     again: float = 0.02
     connections: int = 0
-    # How often it was told that the server goes, or that one of its servers is away.
+    # How often it was told that the API is stopping, or that one of the API's servers is away.
     away: int = 0
     # The close codes of its sockets.
     closed: list[int | None] = field(default_factory=list)
-    # How long the list was when it was told to read again.
+    # How many changes it had seen each time it was told to read again.
     gaps: list[int] = field(default_factory=list)
 
     async def follow(self, session: aiohttp.ClientSession) -> None:
-        """Over WebSockets, one after the other, until cancelled."""
+        """Follow over WebSockets, one after the other, until cancelled."""
         while True:
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with session.ws_connect(
@@ -65,7 +65,7 @@ class Watcher:
             await asyncio.sleep(self.again)
 
     async def follow_events(self, session: aiohttp.ClientSession) -> None:
-        """Over event streams, one after the other, until cancelled."""
+        """Follow over event streams, one after the other, until cancelled."""
         headers = {"authorization": f"Bearer {self.token}", "accept": "text/event-stream"}
         while True:
             body = {"query": self.query, "variables": {"after": self.cursor}}
@@ -129,7 +129,7 @@ class Watcher:
 
 
 class Reader(Watcher):
-    """A subscriber who knows where every delivery stands: from the list, and from what has changed since."""
+    """A subscriber that knows the status of every delivery: from the list, and from the changes since."""
 
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, token, reread=self.read)
@@ -150,12 +150,12 @@ class Reader(Watcher):
                     return
 
     def known(self) -> dict[str, str]:
-        """Where each delivery stands."""
+        """The status of each delivery."""
         since = self.changes[self.gaps[-1] if self.gaps else 0 :]
         return self.listed | {change["delivery"]["uuid"]: change["status"] for change in since}
 
     def history(self, uuid: str) -> list[tuple[int, str, str]]:
-        """What was seen of one delivery, and where."""
+        """The changes that were seen of one delivery, with their places among all changes."""
         return [
             (place, change["status"], change["occurredAt"])
             for place, change in enumerate(self.changes)
@@ -169,7 +169,7 @@ async def _say(socket: aiohttp.ClientWebSocketResponse, message: Json) -> None:
 
 @asynccontextmanager
 async def following(*watchers: Watcher, events: bool = False) -> AsyncIterator[None]:
-    """All of them follow for as long as the block lasts. What breaks in one of them breaks the block."""
+    """All of them follow while the block lasts. An error in one of them fails the block."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, force_close=True), timeout=aiohttp.ClientTimeout(total=None)
     ) as session:
@@ -182,13 +182,13 @@ async def following(*watchers: Watcher, events: bool = False) -> AsyncIterator[N
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            # Even where the block waited for one of them in vain: this is why.
+            # Raised even if the block failed because it waited for one of them: this is the cause.
             for task in broken:
                 task.result()
 
 
 def order_of(cursor: str) -> tuple[int, int]:
-    """What cursors are compared by."""
+    """The key by which cursors are compared."""
     first, _, second = cursor.partition("-")
     return int(first), int(second)
 

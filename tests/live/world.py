@@ -19,20 +19,20 @@ from tests.e2e.system import System
 EVENT = EventType.POST_CREATED
 
 
-# A receiver shares its loop with a thousand subscribers. On a busy machine it may be seconds before it answers, and an
-# attempt that was given up would be a change more than these tests count.
+# A receiver shares its loop with a thousand subscribers. On a busy machine it may take seconds to answer, and a timeout
+# would be one change more than these tests count.
 PATIENT = {
     "HOOKLINE_CONNECT_TIMEOUT": "30",
     "HOOKLINE_REQUEST_TIMEOUT": "60",
     "HOOKLINE_SHUTDOWN_DEADLINE": "60",
     "HOOKLINE_LEASE": "90",
 }
-# For workers that are killed: what they had begun is taken again while the test goes on.
+# For workers that are killed: what they had begun is claimed again while the test runs.
 HASTY = {"HOOKLINE_CONNECT_TIMEOUT": "1", "HOOKLINE_REQUEST_TIMEOUT": "2", "HOOKLINE_LEASE": "7"}
 
 
 class LiveSystem(System):
-    """Processes that reach their servers directly, and wait for receivers: nothing between them is to break here."""
+    """Processes that reach their servers directly, and wait long for receivers: nothing in between is broken here."""
 
     def variables(self, who: str) -> dict[str, str]:
         """See System."""
@@ -51,12 +51,12 @@ class World:
     receivers: Receivers
 
     async def listen(self, count: int) -> None:
-        """Make so many webhooks, each with an endpoint of its own."""
+        """Make this many webhooks, each with an endpoint of its own."""
         for number in range(count):
             await listen(self.domain, self.admin, EVENT, callback_url=self.receivers.url(f"/{number}"))
 
     async def happen(self, count: int, at_once: int = 4, pause: float = 0.0, text: str = "x") -> None:
-        """So many events with this text, a few at once; each makes a delivery for every webhook."""
+        """Record `count` events with this text, a few at once; each makes a delivery for every webhook."""
         left = iter(range(count))
 
         async def go_on() -> None:
@@ -73,12 +73,12 @@ class World:
             return (await workspaces.create_token(opened, NewToken("another", Role.ADMIN)))[1]
 
     async def statuses(self) -> dict[str, str]:
-        """Where each delivery stands, as the database knows it."""
+        """The status of each delivery in the database."""
         found = await self.system.sql("SELECT uuid, status FROM delivery WHERE workspace_id = $1", self.workspace_id)
         return {str(row["uuid"]): row["status"].upper() for row in found}
 
     async def all_finished(self, count: int, seconds: float) -> None:
-        """Wait until so many deliveries have come to their end."""
+        """Wait until this many deliveries have ended."""
         end = time.monotonic() + seconds
         while (found := await self.system.sql(_FINISHED, self.workspace_id))[0]["count"] < count:
             assert time.monotonic() < end, f"{found[0]['count']} of {count} finished after {seconds:g} s"
@@ -96,7 +96,7 @@ _FINISHED = "SELECT count(*) FROM delivery WHERE workspace_id = $1 AND finished_
 
 @asynccontextmanager
 async def entered(system: System) -> AsyncIterator[World]:
-    """A workspace of its own, for the length of a block."""
+    """A new workspace, while the block lasts."""
     async with unit.opened(system.settings()) as domain, receiving() as receivers:
         admin = Actor(await workspaces.create(f"Test {uuid4()}"), None, Role.ADMIN)
         world = World(system, domain, admin, "", receivers)

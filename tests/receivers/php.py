@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class PhpAnswer:
-    """What a PHP script said. `errors` are the interpreter's own words; empty where all is well."""
+    """The answer of a PHP script. `errors` are the interpreter's own words; empty if all is well."""
 
     status: int
     body: bytes

@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent
 
 
 def run(script: Path, env: Mapping[str, str]) -> str:
-    """What a Ruby program prints; it must have nothing to complain of."""
+    """The output of a Ruby program, which must report no errors."""
     node.install(FOLDER)
     told = node.run(FOLDER / "ruby.mjs", script, given={"env": dict(env)})
     assert told["errors"] == ""

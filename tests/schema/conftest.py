@@ -31,7 +31,7 @@ class Client:
         return Context(self.domain, self.actor, "req-1")
 
     async def answer(self, document: str, **variables: Any) -> Json:
-        """Data and errors, as they go out."""
+        """Data and errors, as a client gets them."""
         result = await schema.execute(document, variables, self.context)
         return _told(result)
 
@@ -42,7 +42,7 @@ class Client:
         return answer["data"]
 
     async def refused(self, document: str, **variables: Any) -> tuple[str, str]:
-        """Code and message of the one top-level error that there must be."""
+        """Code and message of the only top-level error; there must be one."""
         (error,) = (await self.answer(document, **variables))["errors"]
         return error["extensions"]["code"], error["message"]
 

@@ -9,9 +9,9 @@ _counting: ContextVar[logging.Handler | None] = ContextVar("counting", default=N
 
 
 class Counter(logging.Handler):
-    """The statements that the block sends through Tortoise, by tasks of its own too, and none of tasks begun before.
+    """The statements that the block sends through Tortoise, including those of tasks it begins, not of earlier tasks.
 
-    The outlet may be busy still with what was committed before: the first change of a workspace asks the database.
+    The outlet may still be busy with an earlier commit: the first change of a workspace queries the database.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Operations that give an id in one place, made from the schema."""
+"""Operations that pass an id in one place, made from the schema."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from tests.schema.world import World
 
 Input = GraphQLArgument | GraphQLInputField
 
-# What is required beside the id in question, for inputs that have no default.
+# Values of the other required inputs that have no default.
 SAMPLES: dict[str, str] = {
     "String": '"some text"',
     "DateTime": '"2026-03-01T00:00:00Z"',
@@ -33,7 +33,7 @@ OVERRIDES = {"Mutation.postSchedule.scheduledAt": json.dumps(f"{datetime.now(UTC
 
 
 def document(place: Place, id_: str, world: World) -> str:
-    """An operation that gives this id in this place, valid and complete otherwise, and selects all plain fields."""
+    """An operation, otherwise valid and complete, that passes this id in this place, and selects all plain fields."""
     arguments = _written(place.definition.args, place.path, id_, world, place)
     selection = f"{place.field}({arguments}) {_selected(place.definition, 2)}"
     if place.parent in {"Query", "Mutation"}:

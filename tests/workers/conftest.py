@@ -1,4 +1,4 @@
-"""What tests of workers stand on."""
+"""Fixtures of the workers' tests."""
 
 from collections.abc import AsyncIterator
 
@@ -11,12 +11,12 @@ from workers.rescue import Rescue
 
 @pytest.fixture
 async def engine(domain: Domain) -> AsyncIterator[Engine]:
-    """An engine that runs."""
+    """A running engine."""
     async with Engine(domain).running() as engine:
         yield engine
 
 
 @pytest.fixture
 def rescue(domain: Domain, engine: Engine) -> Rescue:
-    """The database loop of that engine, which takes a step when it is told to."""
+    """The database loop of that engine, which takes a step when a test calls for one."""
     return Rescue(domain, engine)

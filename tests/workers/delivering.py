@@ -1,4 +1,4 @@
-"""Deliveries in the hands of an engine: due at once, hinted at, and finished."""
+"""Deliveries that an engine works on: due at once, hinted at, and finished."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def all_due_now() -> None:
 
 
 async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Delivery]:
-    """All deliveries, once this many attempts are recorded, with what they say of their endpoints, and none goes on."""
+    """All deliveries, once none is under way, and this many attempts and the health of their endpoints are recorded."""
 
     async def is_over() -> bool:
         goes_on = await Delivery.filter(status=DeliveryStatus.DELIVERING).exists()
@@ -32,13 +32,13 @@ async def finished(domain: Domain, engine: Engine, count: int = 1) -> list[Deliv
 
 
 def claimed(by: str) -> float:
-    """How many were taken so far because this told of them, as the metrics of this process have it."""
+    """How many deliveries were claimed so far because of `by`, according to the metrics of this process."""
     return metrics.REGISTRY.get_sample_value("hookline_claimed_total", {"by": by}) or 0.0
 
 
 @asynccontextmanager
 async def taking_hints(domain: Domain) -> AsyncIterator["asyncio.Task[None]"]:
-    """A worker without its database loop: what it delivers, it was told of."""
+    """A worker without its database loop: it delivers only what it is told of."""
     async with Engine(domain).running() as engine, Publisher(domain).running() as publisher:
         task = asyncio.create_task(take_hints(domain, engine, publisher))
         try:

@@ -1,1 +1,1 @@
-"""A folder to put first in PYTHONPATH: what lies in it changes a process's surroundings, and none of its code."""
+"""A folder to put first in PYTHONPATH: its files change a process's surroundings, and none of its code."""

@@ -1,8 +1,8 @@
 """Another clock, or other name servers, for one process: Python runs this file before anything else.
 
-TEST_CLOCK_AHEAD is a number of seconds; TEST_NAMESERVERS stands in for those of the system. Our processes and their
-libraries read the time through `time` and `datetime` alone, so that shifting those shifts the process. Monotonic
-clocks stay: no wrong date makes them jump either.
+TEST_CLOCK_AHEAD is a number of seconds; TEST_NAMESERVERS replaces the name servers of the system. Our processes and
+their libraries read the time only through `time` and `datetime`, so shifting those shifts the process. Monotonic clocks
+stay: a wrong date does not make them jump either.
 """
 
 import datetime as datetime_module
@@ -26,7 +26,7 @@ _real_time_ns = time.time_ns
 
 
 class _Kind(type):
-    """What C code made is an instance of the stand-in, too."""
+    """Makes what C code created an instance of the stand-in, too."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, _real)
@@ -55,7 +55,7 @@ class _Shifted(_real, metaclass=_Kind):
 
 
 def shift_the_clock() -> None:
-    """From now on this process is AHEAD of the world."""
+    """From now on the clock of this process is AHEAD by that many seconds."""
     datetime_module.datetime = _Shifted  # type: ignore[misc]
     time.time = lambda: _real_time() + AHEAD
     time.time_ns = lambda: _real_time_ns() + int(AHEAD * 1e9)
