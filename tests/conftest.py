@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands under test: run in the background of a script, they would inherit ignoring it.
+    """Let Ctrl-C reach the commands under test: if a script runs the tests in the background, they would ignore it.
 
     And let Hypothesis measure no time.
     """

@@ -80,7 +80,7 @@ export const SocketContext = createContext<Socket | null>(null);
 
 interface Listener<Item> {
   onChange(item: Item): void;
-  /** Read again: changes may have been missed. If `lost`, they can be any; else only those of the moment it began. */
+  /** Read again, because changes may have been missed: of anything if `lost`, else only in the moment it began. */
   onGap(lost: boolean): void;
   onState(state: LiveState): void;
 }

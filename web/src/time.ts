@@ -78,7 +78,7 @@ export function useNow(everyMs: number = 10 * SECOND): number {
 
 /**
  * Grows after `changes` grew, but no more often than figures may be read again. If nothing changes it grows once a
- * minute, because figures of the last hours become stale by themselves.
+ * minute, because figures that are counted up to now also change as time passes.
  */
 export function useTurn(changes: number): number {
   const [turn, next] = useReducer((before: number) => before + 1, 0);

@@ -55,7 +55,7 @@ class _Shifted(_real, metaclass=_Kind):
 
 
 def shift_the_clock() -> None:
-    """From now on the clock of this process is AHEAD by that many seconds."""
+    """From now on the clock of this process is AHEAD seconds fast."""
     datetime_module.datetime = _Shifted  # type: ignore[misc]
     time.time = lambda: _real_time() + AHEAD
     time.time_ns = lambda: _real_time_ns() + int(AHEAD * 1e9)
