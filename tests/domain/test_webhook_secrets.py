@@ -45,7 +45,7 @@ async def test_hidden_is_a_fault_where_it_stands_for_nothing(domain: Domain, adm
             domain, admin, made, headers=(("Authorization", HIDDEN), ("X-Key", HIDDEN), ("X-A", HIDDEN))
         )
     assert faults_of(refused) == {("headers.1.value", FaultCode.INVALID), ("headers.2.value", FaultCode.INVALID)}
-    assert "give the value itself" in str(refused.value.faults[0].message)
+    assert "Give the value itself" in str(refused.value.faults[0].message)
     assert (await Webhook.get(id=made.id)).sealed_headers == made.sealed_headers
 
 
