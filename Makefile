@@ -97,7 +97,7 @@ audit: setup ## Known vulnerabilities of what runs in production
 	else echo "pip-audit: NOT CHECKED, for the index does not answer it here"; fi
 
 .PHONY: format
-format: setup ## Format the code and mend what the linter can
+format: setup ## Format the code and fix what the linter can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 

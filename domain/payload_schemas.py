@@ -60,8 +60,8 @@ def _account_properties(authorized: Json) -> Json:
         "id": _integer("The account's number; versions refer to it.", minimum=1),
         "uuid": _uuid("What the account is known by, for good. The API shows it as `uuid`; its `id` there is another."),
         "name": _string("The account's name, as people know it."),
-        "username": _or_null(_string("Its name at the provider, where it has one.")),
-        "image": _or_null(_string("The address of its picture, where it has one.")),
+        "username": _or_null(_string("Its name at the provider, if it has one.")),
+        "image": _or_null(_string("The URL of its picture, if it has one.")),
         "provider": _string("The network.", enum=[provider.value for provider in Provider]),
         "data": {"type": "object", "description": "What the provider adds, for example its server."},
         "authorized": authorized,
@@ -77,10 +77,10 @@ UNAUTHORIZED_ACCOUNT = _object("The account.", **_account_properties(_UNAUTHORIZ
 DELETED_ACCOUNT = _object("The account that is gone.", uuid=_uuid("What the account was known by."))
 
 _POST_ACCOUNT = _object(
-    "An account that the post goes to, and how the post fares on it.",
+    "An account that the post goes to, and what became of the post there.",
     **_account_properties(_AUTHORIZED),
     external_url=_or_null(_string("Where the post can be seen, once it is published on this account.")),
-    errors=_array("Why it could not be published on this account; empty where it could.", _string("One reason.")),
+    errors=_array("Why publishing to this account failed; empty unless it did.", _string("One reason.")),
 )
 
 _VERSION = _object(
@@ -102,7 +102,7 @@ _VERSION = _object(
 )
 
 _USER = _object(
-    "Whose token wrote the post; null where that is no longer known.",
+    "Whose token wrote the post; null if that is no longer known.",
     id=_integer("The token's number.", minimum=1),
     name=_string("The token's name."),
 )
@@ -129,8 +129,8 @@ def _status(*possible: PostStatus) -> Json:
     return _string("The state of the post.", enum=[status.value for status in possible])
 
 
-_SCHEDULED_AT = _time("When the post is to be published; null where that is not planned.")
-_PUBLISHED_AT = _time("When the post was published; null where it was not.")
+_SCHEDULED_AT = _time("When the post is to be published; null if that is not planned.")
+_PUBLISHED_AT = _time("When the post was published; null if it was not.")
 ANY_POST = _post_schema(_status(*PostStatus), _or_null(_SCHEDULED_AT), _or_null(_PUBLISHED_AT))
 SCHEDULED_POST = _post_schema(_status(PostStatus.SCHEDULED), _SCHEDULED_AT, _or_null(_PUBLISHED_AT))
 PUBLISHED_POST = _post_schema(_status(PostStatus.PUBLISHED), _or_null(_SCHEDULED_AT), _PUBLISHED_AT)

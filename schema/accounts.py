@@ -26,8 +26,8 @@ class Account(Node):
     provider: Provider = strawberry.field(description="The network it lives on.")
     provider_id: str = strawberry.field(description="What the network calls it.")
     name: str = strawberry.field(description="The name that people see.")
-    username: str | None = strawberry.field(description="Its handle on the network, where it has one.")
-    image: str | None = strawberry.field(description="The address of its picture, where it has one.")
+    username: str | None = strawberry.field(description="Its handle on the network, if it has one.")
+    image: str | None = strawberry.field(description="The URL of its picture, if it has one.")
     data: JSON = strawberry.field(description="What else the network tells of it, for example its server.")
     authorized: bool = strawberry.field(
         description="Whether its credentials work. False from the moment the network turns them down."

@@ -75,7 +75,7 @@ class Attempt(Node):
     def request_headers(self, info: Info) -> list[HttpHeader]:
         return self._read(info.context, lambda row: _headers(row.sent))
 
-    @strawberry.field(description="The headers of the answer; none where no answer came.")
+    @strawberry.field(description="The headers of the answer; none if no answer came.")
     def response_headers(self, info: Info) -> list[HttpHeader]:
         return self._read(info.context, lambda row: _headers(row.answered))
 

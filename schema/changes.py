@@ -39,7 +39,7 @@ class DeliveryStatusChange:
     )
     occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: DeliveryStatus = strawberry.field(description="What the status became.")
-    attempt: Attempt | None = strawberry.field(description="The attempt that led to it, where one did.")
+    attempt: Attempt | None = strawberry.field(description="The attempt that led to it, if one did.")
     delivery: Delivery = strawberry.field(description="The delivery as this change left it.")
 
     @classmethod
@@ -101,7 +101,7 @@ class PostStatusChange:
     )
     occurred_at: datetime = strawberry.field(description="When the status changed.")
     status: PostStatus = strawberry.field(description="What the status became.")
-    post: Post = strawberry.field(description="The post as this change left it, and where it stood on each account.")
+    post: Post = strawberry.field(description="The post as this change left it, with its state on each account.")
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
