@@ -212,5 +212,5 @@ def words_of(error: BaseException) -> str:
             return words
         case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():
             # asyncpg's own advice is for programmers.
-            return "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
+            return "a pooler mixes up prepared statements; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
     return str(error).strip().rstrip(".") or type(error).__name__

@@ -118,7 +118,7 @@ def told(settings: Settings, faults: Sequence[Misconfigured]) -> Iterator[Findin
     for fault in found:
         yield Finding("settings", Verdict.FAULT, str(fault), ailments.remedy_for_setting(str(fault)))
     if not found:
-        yield Finding("settings", Verdict.OK, "all that is needed is set, and nothing contradicts")
+        yield Finding("settings", Verdict.OK, "all required settings are set, and they do not contradict each other")
 
 
 def files(settings: Settings) -> Finding:
@@ -199,7 +199,7 @@ async def _kept(client: Redis) -> AsyncIterator[Finding]:
     except ResponseError as error:
         if not ailments.is_refused_command(error):
             raise
-        says = "it does not show its configuration; see to appendonly and noeviction yourself"
+        says = "it does not show its configuration; check appendonly and noeviction yourself"
         yield Finding("redis", Verdict.OK, says)
 
 

@@ -17,7 +17,7 @@ WANTED = {**postgres_url.SESSION, "track_activities": "on"}
 OTHERWISE = {
     "enable_seqscan": "statements may read whole tables",
     "random_page_cost": "statements may read whole tables",
-    "default_transaction_isolation": "what happens at once is refused",
+    "default_transaction_isolation": "concurrent changes are refused",
     "track_activities": "live updates may leave something out",
 }
 TABLES = [getattr(tables, name)._meta.db_table for name in tables.__all__]  # noqa: SLF001
@@ -71,7 +71,7 @@ class Server:
         """What keeps Hookline from working, each with its remedy."""
         if self.encoding != database.ENCODING:
             yield (
-                f"the database keeps text as {self.encoding}, which has no room for all that people write",
+                f"the database's encoding is {self.encoding}, which cannot store all text that people write",
                 f"Make one with `createdb --template template0 --encoding {database.ENCODING}`.",
             )
         if self.is_read_only:
@@ -91,7 +91,7 @@ class Server:
         if self.elsewhere is None:
             return migrate
         return (
-            f"Where those in the schema {self.elsewhere} are meant: GRANT USAGE ON SCHEMA {self.elsewhere} TO "
+            f"If those in the schema {self.elsewhere} are meant: GRANT USAGE ON SCHEMA {self.elsewhere} TO "
             f"{self.user}; ALTER ROLE {self.user} SET search_path = {self.elsewhere}; Otherwise: {migrate}"
         )
 
@@ -101,8 +101,8 @@ class Server:
             yield f"Hookline is tested with PostgreSQL {OLDEST} and later, not with {self.major}", "Upgrade it."
         if self.is_pooled and not postgres_url.is_pooled(url):
             yield (
-                "a pooler stands before PostgreSQL: statements fail unless it gives a connection to each session, or "
-                "keeps prepared statements (max_prepared_statements)",
+                "there is a pooler in front of PostgreSQL: statements fail unless it gives a connection to each session "
+                "or keeps prepared statements (max_prepared_statements)",
                 "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL.",
             )
         for name, found in self.session.items():

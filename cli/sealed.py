@@ -30,7 +30,7 @@ async def require(vault: Vault, output: Output) -> None:
     looked = await look(vault)
     if looked.unopened and not looked.opened:
         raise KeysLostError(
-            "The keys open nothing of what is sealed in the database, which others sealed. Put those back, as "
+            "None of the keys opens what is sealed in the database: other keys sealed it. Put those back, as "
             "secret.key in the data folder or in HOOKLINE_SECRET_KEYS, or name another database."
         )
     if looked.unopened:

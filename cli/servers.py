@@ -133,7 +133,7 @@ def _require_name(user: User) -> None:
         pwd.getpwuid(user.uid)
     except KeyError:
         raise ServerFailedError(
-            f"PostgreSQL is made by users with a name alone, and {user.uid} has none: add a line "
+            f"PostgreSQL can only be set up by a user with a name, and {user.uid} has none: add a line "
             f"`hookline:x:{user.uid}:{user.gid}::/:` to /etc/passwd, or have HOOKLINE_DATABASE_URL name another server."
         ) from None
 

@@ -24,7 +24,7 @@ HEARTBEAT_SECONDS = 20.0
 CLOSE_SECONDS = 1.0
 LONGEST_MESSAGE = 16 * 1024 * 1024
 FORBIDDEN = 4403
-NOT_HOOKLINE = "That server does not speak as Hookline does."
+NOT_HOOKLINE = "That server does not answer as Hookline does."
 
 
 class RefusedByServerError(HooklineError):

@@ -110,7 +110,7 @@ class _Instance:
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if told.is_set():
-                self._output.say("Stopping; once more to do it at once.")
+                self._output.say("Stopping. Press Ctrl-C again to stop at once.")
             await tasks.end(work, stopping)
         finally:
             await self._supervisor.stop()

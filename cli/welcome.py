@@ -112,8 +112,8 @@ async def _check_redis(settings: Settings) -> None:
         served = await redis.get(SERVED)
     if served is None or served.decode() != await database.identity():
         raise FolderRefusedError(
-            "The Redis that HOOKLINE_REDIS_URL names is not the one that `hookline up` runs with: no link made there "
-            "would lead in. Name that one, or unset the variable."
+            "The Redis that HOOKLINE_REDIS_URL names is not the one that `hookline up` runs with: a link made there "
+            "would not sign in. Name that one, or unset the variable."
         )
 
 
@@ -136,7 +136,7 @@ def _shut_out(settings: Settings, folder: DataFolder) -> FolderRefusedError:
     asked = postgres_url.place(settings.database_url)
     return FolderRefusedError(
         f"{token} opens nothing in the database {asked['database']} at {asked['host']}:{asked['port']}, which "
-        "HOOKLINE_DATABASE_URL names. Where `hookline up` runs on another one, name that, or unset the variable. Where "
+        "HOOKLINE_DATABASE_URL names. If `hookline up` runs on another one, name that, or unset the variable. If "
         f"it runs on this one, the token was revoked, or is gone with its workspace: sign in with another one, {remedy}"
     )
 

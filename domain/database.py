@@ -131,7 +131,7 @@ async def migrate(settings: Settings, tell: Callable[[str], None] = lambda _: No
     try:
         if (encoding := encoding_of(lock)) != ENCODING:
             raise Misconfigured(
-                f"The database keeps text as {encoding}, which has no room for all that people write; "
+                f"The database's encoding is {encoding}, which cannot store all text that people write; "
                 f"make one with `createdb --template template0 --encoding {ENCODING}`."
             )
         # The lock belongs to a transaction: a session's lock would stay behind in a pooler. Its key is arbitrary, but

@@ -70,7 +70,7 @@ class Attempt(Node):
         return self._read(info.context, lambda row: row.request_method)
 
     @strawberry.field(
-        description="The headers of the request, none where its worker died. Values that look like secrets are hidden."
+        description="The headers of the request; none if its worker died. Values that look like secrets are hidden."
     )
     def request_headers(self, info: Info) -> list[HttpHeader]:
         return self._read(info.context, lambda row: _headers(row.sent))

@@ -52,7 +52,7 @@ def test_what_postgresql_refuses_comes_with_what_to_do(error: Exception, says: s
 @pytest.mark.parametrize("error", [asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError])
 def test_of_a_pooler_that_mixes_up_what_is_prepared_it_says_what_to_add(error: type[asyncpg.PostgresError]) -> None:
     words = ailments.words_of(error("NOTE: pgbouncer with pool_mode set to ..."))
-    assert words == "a pooler mixes up what is prepared; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
+    assert words == "a pooler mixes up prepared statements; add ?pgbouncer=true to HOOKLINE_DATABASE_URL"
 
 
 def test_a_redis_that_hides_a_command_is_one_that_answers() -> None:

@@ -129,7 +129,7 @@ async def test_a_websocket_of_something_else_is_told_of_in_a_sentence(said: str)
         return opened
 
     async with serving(serve) as url:
-        with pytest.raises(RefusedByServerError, match="does not speak as Hookline does"):
+        with pytest.raises(RefusedByServerError, match="does not answer as Hookline does"):
             async with talking(url, "a token"):
                 pass
 

@@ -252,7 +252,7 @@ async def test_up_is_not_ready_with_keys_that_open_nothing_of_what_is_sealed(
     with up(tmp_path / "new", told) as running:
         assert running.process.wait(READY.total_seconds()) == 1
         assert running.output.strip().endswith(
-            "The keys open nothing of what is sealed in the database, which others sealed. Put those back, as "
+            "None of the keys opens what is sealed in the database: other keys sealed it. Put those back, as "
             "secret.key in the data folder or in HOOKLINE_SECRET_KEYS, or name another database."
         )
     key = base64.urlsafe_b64encode(SECRET_KEY).decode()

@@ -122,7 +122,7 @@ async def test_a_database_that_cannot_hold_all_text_is_refused_before_there_is_a
     async with session(settings.database_url) as owner:
         await owner.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
         try:
-            with pytest.raises(Misconfigured, match=f"keeps text as {encoding}.*--encoding UTF8"):
+            with pytest.raises(Misconfigured, match=f"encoding is {encoding}.*--encoding UTF8"):
                 await migrate(narrow)
             assert encoding in (await fault(narrow)).says
             async with connected(narrow):
@@ -183,7 +183,7 @@ async def test_the_tables_may_be_in_a_schema_of_their_own(empty_database_url: st
         async with session(empty_database_url) as owner:
             await owner.execute(f"ALTER ROLE {name} RESET search_path")
         assert (await fault(other)).remedy.startswith(
-            f"Where those in the schema apart are meant: GRANT USAGE ON SCHEMA apart TO {name}; "
+            f"If those in the schema apart are meant: GRANT USAGE ON SCHEMA apart TO {name}; "
             f"ALTER ROLE {name} SET search_path = apart;"
         )
         async with session(empty_database_url) as owner:
