@@ -101,8 +101,8 @@ class Server:
             yield f"Hookline is tested with PostgreSQL {OLDEST} and later, not with {self.major}", "Upgrade it."
         if self.is_pooled and not postgres_url.is_pooled(url):
             yield (
-                "there is a pooler in front of PostgreSQL: statements fail unless it gives a connection to each session "
-                "or keeps prepared statements (max_prepared_statements)",
+                "there is a pooler in front of PostgreSQL: statements fail unless it gives a connection to each "
+                "session or keeps prepared statements (max_prepared_statements)",
                 "Add ?pgbouncer=true to HOOKLINE_DATABASE_URL.",
             )
         for name, found in self.session.items():
