@@ -118,7 +118,7 @@ async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_
         # One that hears nothing holds the first Ctrl-C up, and the second one does not wait for it.
         os.kill(running.parts()["worker"].pid, signal.SIGSTOP)
         running.process.send_signal(signal.SIGINT)
-        assert wait_until(lambda: "Stopping; once more" in running.output, GONE)
+        assert wait_until(lambda: "Stopping. Press Ctrl-C again" in running.output, GONE)
         assert running.process.poll() is None
         await asyncio.sleep(ECHO_SECONDS)
         assert running.stop(signal.SIGINT) == 0
