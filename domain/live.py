@@ -50,7 +50,7 @@ class LiveAway(Unavailable):
 
 
 class ForeignRedis(RedisError):
-    """This Redis serves another Hookline. For us it is as good as none."""
+    """This Redis serves another Hookline. Hookline treats it as unavailable."""
 
 
 class Order(IntEnum):

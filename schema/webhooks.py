@@ -168,7 +168,7 @@ class WebhookFilter:
             rows = rows.filter(events__contains=[self.event_type.value])
         if self.search:
             if len(self.search) > LONGEST_SEARCH or not texts.is_clean(self.search):
-                raise bad_input(f"A search has at most {LONGEST_SEARCH} characters, and none that text cannot hold.")
+                raise bad_input(f"A search may have at most {LONGEST_SEARCH} characters, and none that are not allowed in text.")
             rows = rows.filter(Q(name__icontains=self.search) | Q(callback_url__icontains=self.search))
         return rows
 
