@@ -168,7 +168,10 @@ class WebhookFilter:
             rows = rows.filter(events__contains=[self.event_type.value])
         if self.search:
             if len(self.search) > LONGEST_SEARCH or not texts.is_clean(self.search):
-                raise bad_input(f"A search may have at most {LONGEST_SEARCH} characters, and none that are not allowed in text.")
+                message = (
+                    f"A search may have at most {LONGEST_SEARCH} characters, no NUL and no half of a surrogate pair."
+                )
+                raise bad_input(message)
             rows = rows.filter(Q(name__icontains=self.search) | Q(callback_url__icontains=self.search))
         return rows
 
