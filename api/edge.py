@@ -28,8 +28,8 @@ HEADERS: Final = (
 )
 # Two years, as browsers' preload lists want; sent over TLS only.
 HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
-# Machines ask for these every few seconds: a line for each would bury the others.
-QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+# Machines ask for the first three every few seconds, and a page loads a dozen files: a line each would bury the others.
+QUIET: Final = ("/healthz", "/readyz", "/metrics", "/assets/", "/favicon.svg")
 
 log = structlog.get_logger("request")
 
@@ -74,7 +74,7 @@ class Edge:
         if scope["type"] == "http":
             self.metrics.request(path, status)
             self.metrics.failed(facts.codes)
-        if path in QUIET and status < 400:
+        if path.startswith(QUIET) and status < 400:
             return
         told: dict[str, Any] = {
             "transport": scope["type"],

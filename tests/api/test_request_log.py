@@ -2,14 +2,17 @@
 
 from collections.abc import MutableMapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from api.pages import Pages
 from domain.settings import Settings
 from tests.api.conftest import GRAPHQL, Api, running
 from tests.api.sockets import NAME
+from tests.api.test_pages import mounted
 from tests.waiting import until
 
 Line = MutableMapping[str, Any]
@@ -53,3 +56,18 @@ async def test_it_tells_why_a_request_was_refused(settings: Settings) -> None:
         assert (await line_of(api, {"query": ""}))["codes"] == ["BAD_USER_INPUT"]
         assert (await line_of(api, {"query": NAME}))["codes"] == ["RATE_LIMITED"]
         assert (await line_of(api, {"code": "x"}, "/session"))["codes"] == ["UNAUTHENTICATED"]
+
+
+async def test_what_machines_ask_for_all_the_time_and_the_files_of_a_page_have_none_unless_they_are_refused(
+    tmp_path: Path, api: Api
+) -> None:
+    (tmp_path / "assets").mkdir()
+    for name in ("index.html", "favicon.svg", "assets/a.js"):
+        (tmp_path / name).write_text("built")
+    mounted(api).app = Pages(tmp_path)
+    with capture_logs() as lines:
+        for path in ("/healthz", "/assets/a.js", "/favicon.svg", "/assets/gone.js", "/"):
+            async with api.http.get(f"{api.url}{path}") as answer:
+                await answer.read()
+        await until(lambda: [line for line in lines if line.get("path") == "/"])
+    assert [(line["path"], line["status"]) for line in lines] == [("/assets/gone.js", 404), ("/", 200)]
