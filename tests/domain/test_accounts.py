@@ -231,7 +231,7 @@ async def test_a_workspace_has_a_limit_of_accounts(
 
 @dataclass
 class Stranger(Sandbox):
-    """A network that says of an account what a test wants."""
+    """A network that answers with the profile or the fault that a test wants."""
 
     profile: Profile
     fault: ProviderFault | None = None
@@ -244,7 +244,7 @@ class Stranger(Sandbox):
 
 @pytest.fixture
 def stranger(monkeypatch: pytest.MonkeyPatch) -> Stranger:
-    """Stands where the sandbox does."""
+    """A network in place of the sandbox."""
     stranger = Stranger(Profile("id", "Name", "user", None, {}, {}))
     monkeypatch.setitem(CLIENTS, Provider.SANDBOX, stranger)
     return stranger
@@ -284,7 +284,7 @@ async def test_a_credential_of_another_identity_is_refused(domain: Domain, admin
     [
         (CredentialsRefused(), "credential"),
         (BadInput("credential", "That is none."), "credential"),
-        # An update has no such field, and no form of one shows what stands there.
+        # An update has no field `server`, so no form could show the fault there.
         (BadInput("server", "Deliveries may not go there."), ""),
         (ProviderUnreachable(), ""),
     ],

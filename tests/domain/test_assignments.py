@@ -20,7 +20,7 @@ KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 
 
 def row(vault: Vault, **secrets: str) -> dict[str, Any]:
-    """A claimed row of a webhook of its own, with these columns sealed."""
+    """A claimed row for a new webhook, with these columns sealed."""
     webhook = uuid4()
     sealed = {name: vault.seal(plain, workspace_id=1, row=str(webhook), field=name) for name, plain in secrets.items()}
     return {

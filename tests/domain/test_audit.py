@@ -1,4 +1,4 @@
-"""What people did is kept with what they did."""
+"""What people do is recorded in the transaction that does it."""
 
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ async def test_nothing_is_noted_of_what_was_rolled_back(domain: Domain, admin: A
 
 
 async def test_all_that_people_do_is_noted_under_its_own_name(domain: Domain, admin: Actor) -> None:
-    """What is done with tokens is in test_workspaces.py."""
+    """Except for what they do with tokens, which is in test_workspaces.py."""
     webhook = await listen(domain, admin)
     await change_webhook(domain, admin, webhook, name="New")
     account = await add_account(domain, admin)

@@ -1,4 +1,4 @@
-"""The backlog as it is shown: right, and without reading what nobody may send."""
+"""The backlog as it is shown: the figures are right, and deliveries that may not be sent yet are not read."""
 
 from datetime import timedelta
 

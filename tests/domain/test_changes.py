@@ -1,4 +1,4 @@
-"""Why a delivery waits and until when: every reason, and which of several counts."""
+"""Why a delivery waits and until when: every reason, and which one counts if there are several."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Migrations: they make what the models say, may run twice, and are asked for by name."""
+"""The database: its migrations make what the models say and may run at once, it is recognised, and has transactions."""
 
 import asyncio
 import shutil
@@ -53,7 +53,7 @@ async def test_a_migration_waits_for_another_one_and_for_its_own_statements_howe
         assert await is_migrated()
 
 
-# As where a migration rewrites a large table.
+# Makes statements slow, as when a migration rewrites a large table.
 SLOW_TABLES = """
 CREATE FUNCTION take_long() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN IF to_regclass('workspace') IS NULL THEN PERFORM pg_sleep(0.3); END IF; END $$;
@@ -62,7 +62,7 @@ CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXEC
 
 
 def test_the_migrations_make_all_that_the_models_say(tmp_path: Path) -> None:
-    # A copy: what is missing is written, and would be a migration that all other tests wait for.
+    # A copy, because makemigrations writes what is missing: all other tests would wait for that migration.
     shutil.copytree(ROOT / "domain", tmp_path / "domain")
     config = tmp_path / "config_of_test.py"
     config.write_text(

@@ -1,4 +1,4 @@
-"""A PostgreSQL that others look after: what they set of it, what they allow, and a standby in its place."""
+"""A PostgreSQL that others manage: what they configure, what they permit, and a standby in its place."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -33,7 +33,7 @@ async def fault(settings: Settings) -> Finding:
 
 @asynccontextmanager
 async def stranger(settings: Settings) -> AsyncIterator[Settings]:
-    """Settings of a role that owns nothing and may nothing."""
+    """Settings with a role that owns nothing and has no permissions."""
     at = urlsplit(settings.database_url)
     name = f"stranger_of_{at.path.strip('/')}"
     async with session(settings.database_url) as owner:
@@ -51,7 +51,7 @@ async def test_one_that_takes_no_changes_is_away_and_as_soon_as_another_does_the
     async with session(settings.database_url) as owner:
         await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await put_out_others(owner)
-        # Those that the pool has are told that they are no more.
+        # The pool learns that its connections have ended by using them.
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await workspaces.create("Refused")
@@ -59,7 +59,7 @@ async def test_one_that_takes_no_changes_is_away_and_as_soon_as_another_does_the
             await rows("DELETE FROM unsettled")
         assert (await fault(settings)).says.startswith("PostgreSQL takes no changes")
         await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only", timeout=5)
-    # The pool keeps one connection, and that was made before.
+    # The pool keeps one connection, made while the database was still read-only.
     with suppress(Unavailable):
         await workspaces.create("Refused")
     await workspaces.create("Taken")
@@ -70,12 +70,12 @@ async def test_one_that_is_closed_while_somebody_works_on_it_is_away(domain: Dom
     at = urlsplit(settings.database_url)
     name = at.path.strip("/")
     await workspaces.create("Before")
-    # None closes the database that it is in.
+    # A session cannot close the database that it is connected to.
     async with session(at._replace(path="/postgres").geturl()) as owner:
         await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         try:
             await owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
-            # The pool learns of the end of its connection by using it.
+            # The pool learns that its connection has ended by using it.
             for _ in range(2):
                 with pytest.raises(Unavailable):
                     await workspaces.create("Refused")

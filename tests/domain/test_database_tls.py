@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL, as sslmode and sslrootcert ask for it: by every way that leads to the database."""
+"""TLS to PostgreSQL, as sslmode and sslrootcert ask for it, on every way to the database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 class Front:
-    """PostgreSQL on a port of loopback that has TLS where it is given a certificate: the wheel's own knows none."""
+    """PostgreSQL on a loopback port, with TLS if it is given a certificate: the wheel's PostgreSQL has none."""
 
     def __init__(self, settings: Settings, certificate: Path | None) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Front:
                 await asyncio.sleep(0)
 
     def settings(self, query: str) -> Settings:
-        """Settings with which one comes through here, with this after the ? of the URL."""
+        """Settings whose URL leads here, with `query` after the ?."""
         place = f"{self._database.username}@localhost:{self._port}"
         return replace(self._settings, database_url=f"postgresql://{place}{self._database.path}?{query}")
 
@@ -59,7 +59,7 @@ class Front:
                 if self._context:
                     await writer.start_tls(self._context)
                 first = await reader.readexactly(8)
-        except (OSError, EOFError):  # who wants TLS, or to see another certificate
+        except (OSError, EOFError):  # the client requires TLS, or refuses the certificate
             writer.close()
             return
         self.encrypted.append(writer.get_extra_info("ssl_object") is not None)
@@ -70,7 +70,7 @@ class Front:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Who has signed the certificates that lie beside it."""
+    """The certificate of an authority, beside those that it signed."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 

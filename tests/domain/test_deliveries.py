@@ -18,7 +18,7 @@ from tests.domain.attempting import ILL, LEASE, TOOK, WELL, claim, lease_ran_out
 from tests.domain.doing import happen, listen, multiply
 from tests.domain.explaining import rows_read
 
-# The schedule's first, without its jitter.
+# The first of the schedule, without jitter.
 FIRST_WAIT = timedelta(seconds=5)
 MANY = 500
 
@@ -222,9 +222,9 @@ async def test_a_claim_whose_plan_was_made_while_the_tables_were_empty_reads_no_
     wanted = ([1], [MANY], [False]) if statement == deliveries._CLAIM_FOR else ([*range(1, MANY + 1)],)
 
     async with rows_read("event") as count:
-        # As after all was removed for its age.
+        # The tables are empty, as after retention has removed everything.
         await rows("ANALYZE delivery, unsettled, event, webhook")
-        # After five times PostgreSQL keeps the plan, until it learns of the rows by itself.
+        # After five executions PostgreSQL keeps the plan, until it notices the new rows by itself.
         for _ in range(10):
             await rows(statement, LEASE, *wanted)
         await owe(domain, admin)

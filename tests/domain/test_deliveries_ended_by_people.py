@@ -18,7 +18,7 @@ from tests.domain.doing import faults_of
 
 @pytest.fixture
 async def stranger(domain: Domain) -> Actor:
-    """Someone who may do everything, in another workspace."""
+    """An admin of another workspace."""
     return Actor(await workspaces.create("Other"), None, Role.ADMIN)
 
 

@@ -1,4 +1,4 @@
-"""Attempts that nobody ended: found, logged, at no cost to the delivery, and given up where it goes on."""
+"""Attempts that nobody ended are found and logged, and use up no attempt; after several, the delivery is given up."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from tests.domain.doing import happen, listen
 from tests.domain.explaining import rows_read
 
 
-# Of sixty days, the milliseconds are more than an integer holds.
+# Sixty days are more milliseconds than an integer column holds.
 @pytest.mark.parametrize(("ago", "logged"), [(timedelta(hours=1), 3_600_000), (timedelta(days=60), 2**31 - 1)])
 async def test_a_death_of_long_ago_can_be_logged_too(domain: Domain, admin: Actor, ago: timedelta, logged: int) -> None:
     delivery = await owe(domain, admin)
@@ -84,7 +84,7 @@ async def test_looking_for_the_dead_does_not_read_what_has_finished(domain: Doma
         SELECT workspace_id, event_id, webhook_id, event_type, 10, 'succeeded', now()
         FROM delivery, generate_series(1, 3000)"""
     )
-    # As after an hour without Redis: much is unsettled, and next to nothing is DELIVERING.
+    # As after an hour without Redis: many are unsettled, and hardly any is DELIVERING.
     await rows("INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT 10000 + id, 1, now() FROM delivery")
     for table in ("delivery", "unsettled"):
         await rows("ANALYZE " + table)
@@ -115,7 +115,7 @@ async def test_of_very_many_that_are_unsettled_each_look_takes_a_page_and_none_i
         assert count.rows <= 40
 
     assert ended == [2, 2, 2, 1]
-    # The last page was not full: the next look begins anew. A page of which too many have expired is looked at again.
+    # The last page was not full, so the next look begins anew. A page that reaches the limit is looked at again.
     await claim(*lost)
     await rows("UPDATE delivery SET leased_until = now() - interval '1 second' WHERE status = 'delivering'")
     assert [await watch.interrupt_expired(1, page=6) for _ in range(4)] == [1, 1, 0, 1]

@@ -1,4 +1,4 @@
-"""Deliveries as people see them: with what their webhook makes them wait for, and nothing more read than that."""
+"""Deliveries as people see them, with what their webhook makes them wait for. No other rows are read."""
 
 from datetime import UTC, datetime
 
@@ -60,5 +60,5 @@ async def test_a_page_reads_its_own_rows_whatever_lies_beside_them_and_keeps_the
         async with rows_read("delivery") as count:
             newest = await page(mine, PageRequest(first=PAGE), descending=descending, read=LoggedDelivery.read)
         assert [row.pk for row in newest.nodes] == (keys[::-1] if descending else keys)[:PAGE]
-        # From the index and from the table, and the one more that tells whether the list goes on.
+        # Each row counts twice, in the index and in the table; one more row tells whether the list goes on.
         assert count.rows <= 2 * (PAGE + 1)

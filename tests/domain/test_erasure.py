@@ -1,4 +1,4 @@
-"""Erasure: one workspace goes whole, and its neighbour notices nothing."""
+"""Erasure: one workspace is removed completely, and its neighbour notices nothing."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ TABLES = (
 
 
 async def lived_in(domain: Domain, name: str) -> Actor:
-    """A workspace with something in every table, and a post and a replay that somebody would go on with."""
+    """A workspace with rows in every table, among them a post and a replay that a worker would go on with."""
     actor = Actor(await workspaces.create(name), None, Role.ADMIN)
     async with domain.unit(actor) as unit:
         await workspaces.create_token(unit, NewToken("first", Role.ADMIN))
@@ -156,7 +156,7 @@ async def test_a_post_whose_result_a_worker_is_just_recording_loses_none_of_its_
     await rows("UPDATE post SET due_at = now()")
     claimed = await publishing.claim(domain, post_id, await now())
     assert claimed is not None
-    # As it is from the moment on at which the workspace is closed.
+    # As in a workspace that has just been closed: its posts are no longer due.
     await rows("UPDATE post SET due_at = NULL")
     async with in_transaction():
         await rows("SELECT FROM post WHERE id = $1 FOR NO KEY UPDATE", post_id)

@@ -248,7 +248,7 @@ async def test_nor_a_post(sender: Sender, receiver: Receiver, answer: Answer) ->
     assert isinstance(await on_its_way(sender, receiver).once(), TryLater)
 
 
-# That of Bluesky, and that of https://github.com/ascorbic/cirrus.
+# What Bluesky's PDS answers, and what https://github.com/ascorbic/cirrus answers.
 @pytest.mark.parametrize("missing", [error(400, "RecordNotFound"), error(404, "RecordNotFound")])
 @pytest.mark.parametrize("look", [Answer(503), error(429, "RateLimitExceeded"), *HARDLY_A_PDS])
 async def test_a_record_that_may_stand_is_not_put_anew(

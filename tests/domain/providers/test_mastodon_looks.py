@@ -1,4 +1,4 @@
-"""Before a status is posted again, the account is looked through for it (docs/decisions/0080-one-status-not-two.md)."""
+"""Before a status is posted again, the account is searched for it (docs/decisions/0080-one-status-not-two.md)."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ async def test_after_an_ambiguous_answer_the_status_is_looked_for(
 async def test_the_same_words_posted_earlier_are_not_taken_for_it(sender: Sender, receiver: Receiver) -> None:
     way = on_its_way(sender, receiver)
     earlier = [status(number) for number in range(20, 0, -1)]
-    receiver.answer(said(earlier), said(earlier[19:]), path=LIST)  # the others are deleted meanwhile
+    receiver.answer(said(earlier), said(earlier[19:]), path=LIST)  # the others have been deleted meanwhile
     receiver.answer(503, said(status(21)), path=POST)
     assert [type(await way.once()) for _ in range(2)] == [TryLater, Published]
     assert len(posted(receiver)) == 2

@@ -1,4 +1,4 @@
-"""The sandbox: a network in name alone, each of whose behaviours ends without a request."""
+"""The sandbox, which is no real network: each of its behaviours ends without a request."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def forget(progress: dict[str, Any]) -> None:
-    """One try is all there is."""
+    """Keeps no progress: these tests try once."""
 
 
 @pytest.mark.parametrize("server", Behaviour)
@@ -43,7 +43,7 @@ def test_the_guide_tells_of_every_behaviour_and_the_dashboard_offers_it() -> Non
 
 
 class NoCaller:
-    """A door that stays shut."""
+    """A caller that nothing may use."""
 
     async def call(self, *args: Any, **more: Any) -> Any:
         raise AssertionError("the sandbox made a request")
