@@ -1,4 +1,4 @@
-"""What went wrong, from what the system says: whose fault it is, and the sentence that a person reads."""
+"""How errors are classified: what went wrong, whose fault it is, and the sentence that a person reads."""
 
 import asyncio
 import errno
@@ -22,7 +22,7 @@ MISSING = "The receiver's certificate comes from an unknown authority, or an int
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A receiver that says nothing for as long as somebody waits."""
+    """A receiver that says nothing until the sender gives up."""
     with suppress(ConnectionError):
         await reader.read()
     writer.close()

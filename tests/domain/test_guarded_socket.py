@@ -1,4 +1,4 @@
-"""A socket to a stranger: it takes so many bytes, a few at once, and is known while it is open."""
+"""A socket to a third party: it takes a limited number of bytes, few at once, and is listed while it is open."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ KIBIBYTE = 1024
 
 @pytest.fixture
 def flooded() -> Iterator[GuardedSocket]:
-    """One in which there is always more to read."""
+    """A socket that has more to read than the tests take."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         closing(GuardedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)) as guarded,
@@ -26,12 +26,12 @@ def flooded() -> Iterator[GuardedSocket]:
 
 
 def received(guarded: GuardedSocket) -> int:
-    """How much comes at once, as asyncio reads without TLS."""
+    """The size of one read, as asyncio reads without TLS."""
     return len(guarded.recv(256 * KIBIBYTE))
 
 
 def received_into(guarded: GuardedSocket) -> int:
-    """How much comes at once, as asyncio reads below TLS."""
+    """The size of one read, as asyncio reads below TLS."""
     return guarded.recv_into(bytearray(256 * KIBIBYTE))
 
 

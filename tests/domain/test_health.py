@@ -1,4 +1,4 @@
-"""The health of an endpoint: spared after failures to reach it, and told so."""
+"""The health of an endpoint: after failures to reach it, it is spared until a probe is answered."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,7 @@ async def test_each_probe_that_fails_doubles_the_pause_up_to_the_longest(webhook
 
     for _ in range(20):
         await note(webhook, TIMED_OUT)
-    # Of an endpoint that has been gone for months: no interval holds what keeps doubling.
+    # As of an endpoint that has been gone for months: a pause that kept doubling would fit into no interval.
     await rows("UPDATE webhook SET unreachable_in_a_row = 30000")
     await note(webhook, TIMED_OUT)
     assert LONGEST_PAUSE - SLACK < await pause_of(webhook) <= LONGEST_PAUSE

@@ -1,4 +1,4 @@
-"""The hub: one reader, and every entry once to every listener."""
+"""The hub: one reader, which hands every entry to every listener once."""
 
 import asyncio
 
@@ -55,11 +55,11 @@ async def test_two_who_are_the_first_to_watch_a_workspace_both_hear_of_it(hub: H
 async def test_who_joins_hears_at_once_whether_the_reader_waits_or_has_just_begun(
     domain: Domain, redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A listener gives up before a read is over that nobody has cut short.
+    # So long that a listener gives up before a read ends, unless the read is cut short.
     monkeypatch.setattr("domain.hub.BLOCK_MS", 120_000)
     async with queue.connect(redis_url, answer_seconds=180) as reader, Hub(domain.hub.live, reader).running() as hub:
         for workspace in range(10, 18):
-            # Some after one more, so that they come at other moments of the read.
+            # Another one joins first, and every fourth time the reader waits again: so they join at different moments.
             await attach(hub, workspace + 100)
             if workspace % 4 == 0:
                 await until(lambda: readers(redis, 1))

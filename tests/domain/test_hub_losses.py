@@ -1,4 +1,4 @@
-"""The hub tells the truth where Redis lost something, broke or is away."""
+"""The hub tells listeners the truth if Redis lost something, broke or is away."""
 
 import asyncio
 from time import monotonic
@@ -22,7 +22,7 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
     hub: Hub, redis: Redis
 ) -> None:
     listener, _ = await attach(hub)
-    # A stream that is lost and begun anew within one millisecond begins with the same id; then nothing is missing.
+    # Within one millisecond, the new stream would begin with the same id as the lost one: nothing would be missing.
     begun = (await redis.time())[1] // 1000
     while (await redis.time())[1] // 1000 == begun:
         pass
@@ -38,7 +38,7 @@ async def test_when_redis_is_emptied_listeners_are_told_to_read_again_with_a_cur
         pass
     end = await hub.live.open(7)
     caught_up = [e.data["n"] async for page in hub.live.history(7, lost.resume_from, end) for e in page]
-    # The first stands in the list that they read, where it came before the hub had looked.
+    # If change 1 came before the hub looked, listeners find it in what they read again.
     assert caught_up in ([1, 2], [2])
 
 
@@ -58,7 +58,7 @@ async def test_listeners_are_told_to_read_again_where_a_redis_with_a_slow_clock_
     async with gated(settings) as gates, opened(gates.settings) as domain:
         listener, position = await attach(domain.hub)
         close(gates.redis)
-        # Another one takes over, without the last entries and with a clock that is behind.
+        # Another Redis takes over, without the last entries and with a clock that is behind.
         milliseconds, count = order_of(position)
         await redis.delete(stream_of(7))
         for number, at in ((1, milliseconds - 1), (2, milliseconds + 1)):
@@ -88,7 +88,7 @@ async def test_a_loss_that_no_error_told_of_is_found_when_nothing_is_heard_for_a
 async def test_looking_for_losses_asks_for_the_time_of_the_database_only_where_there_is_one(
     hub: Hub, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a thousand quiet workspaces that was a thousand queries, every five seconds, and nothing was heard."""
+    """Else a thousand quiet workspaces cost a thousand queries every five seconds, and nothing is heard meanwhile."""
     listeners = [(await attach(hub, workspace))[0] for workspace in (1, 2, 3)]
     asked: list[int] = []
     opening = hub.live.open
@@ -135,7 +135,7 @@ async def is_kept(redis: Redis) -> bool:
 
 async def test_who_attaches_while_losses_are_looked_for_does_not_end_the_search(hub: Hub) -> None:
     listeners = [(await attach(hub, workspace))[0] for workspace in (1, 2, 3)]
-    # Then it reads all three; and nobody waits for a connection.
+    # Afterwards the hub reads all three streams, and nobody has to wait for a connection.
     await asyncio.gather(hub.live.open(1), hub.live.open(2))
     await hub.live.append(changes(1, workspace=3))
     await listeners[2].next(1)
@@ -185,7 +185,7 @@ async def test_the_reader_survives_that_both_servers_are_away(settings: Settings
                 close(gate)
             await until(lambda: len(lines) > 1)
             assert len(lines) - 1 <= (monotonic() - began) / AWAY_SECONDS, "or it asks without a pause"
-            # Now Redis answers, and what was lost cannot be told without PostgreSQL.
+            # Now Redis answers, but without PostgreSQL a lost stream cannot be opened again.
             await redis.delete(stream_of(7))
             reopen(gates.redis)
             await until(lambda: "live.database_away" in {line["event"] for line in lines})

@@ -1,4 +1,4 @@
-"""The live stream: each change once and in order, and cursors that tell where they stand."""
+"""The live stream: each change once and in order, and cursors that mark a place in it."""
 
 import asyncio
 from dataclasses import replace
@@ -131,7 +131,7 @@ async def test_the_last_change_is_remembered_for_longer_while_something_is_open(
 async def test_a_cursor_from_before_redis_was_emptied_has_expired(live: Live, redis: Redis) -> None:
     await live.append([change(1)])
     (entry,) = await told(live)
-    # Ids begin with the millisecond: one of the next, for no Redis is lost and found within one.
+    # Ids begin with the millisecond. Wait for the next: no real Redis is lost and back within the same one.
     await asyncio.sleep(0.002)
     await redis.flushall()
 

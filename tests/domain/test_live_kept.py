@@ -28,10 +28,10 @@ async def test_a_stream_keeps_about_so_many_changes_and_no_more(
     live = live_of(redis)
     for begin in range(0, 250, at_once):
         await live.append([change(begin + n, Order.CLEAR) for n in range(1, at_once + 1)])
-        # The first of a millisecond goes another way into the stream than the others.
+        # The first change of a millisecond takes another path into the stream than the others.
         await asyncio.sleep(0.002)
 
-    # Redis trims whole nodes, of a hundred entries.
+    # Redis trims whole nodes of a hundred entries.
     assert 100 <= await redis.xlen(stream_of(7)) <= 200
 
 
@@ -52,7 +52,7 @@ async def test_a_stream_of_large_changes_keeps_the_newest_that_it_has_room_for(
 
 
 async def test_a_stream_is_measured_once_however_many_large_changes_come_together(live: Live, redis: Redis) -> None:
-    """Measured with each of 500 changes, Redis answered nobody for over a second, and whoever told them gave up."""
+    """When each of 500 changes was measured, Redis answered nobody for over a second, and their sender gave up."""
     large = [replace(change(number, Order.CLEAR), data={"body": "x" * 65_536}) for number in range(1, 21)]
     before = await times_measured(redis)
 
@@ -76,7 +76,7 @@ async def test_of_what_is_older_than_a_day_the_last_are_kept(redis: Redis, monke
 
     found = await numbers(live)
     assert found[-10:] == [*range(1, 11)]
-    # Each time at most two hundred go, in whole nodes of a hundred.
+    # Each trim removes at most two hundred, in whole nodes of a hundred.
     assert 200 <= found.count(0) <= 400
 
 
@@ -152,7 +152,7 @@ async def test_so_they_do_where_the_copy_knows_nothing_of_a_workspace(live: Live
     await live.erase(9)
     async with going_back(redis):
         await live.append([elsewhere(1)])
-    # More keys than one look shows.
+    # More keys than one SCAN looks at.
     await redis.mset({f"another's:{number}": "" for number in range(20_000)})
 
     await live.append([elsewhere(2)])
@@ -180,7 +180,7 @@ def elsewhere(number: int) -> Change:
 async def test_where_a_stream_went_for_another_reason_no_other_begins_anew(live: Live, redis: Redis, way: str) -> None:
     await live.append([change(1)])
     if way == "emptied":
-        # In another millisecond, as in test_live.py.
+        # Wait for another millisecond, as in test_live.py.
         await asyncio.sleep(0.002)
         await redis.flushall()
     else:

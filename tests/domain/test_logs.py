@@ -1,4 +1,4 @@
-"""Logs: what looks like a token is blotted out, whoever wrote it and in whichever form."""
+"""Logs: what looks like a token is blotted out, whoever logs it and in whatever form."""
 
 import json
 import logging

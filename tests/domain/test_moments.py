@@ -1,4 +1,4 @@
-"""A span of time is found among the ids, and nothing of it is lost."""
+"""A span of time is found among the ids, and no row of it is missed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ FIRST = datetime.now(UTC).replace(microsecond=0) - timedelta(days=DAYS)
 
 
 def day(number: float) -> datetime:
-    """When the delivery with this id was made; there is one a day, and none of every third."""
+    """When the delivery with this id was made: one a day, except that every third is missing."""
     return FIRST + timedelta(days=number)
 
 
@@ -61,7 +61,7 @@ async def test_where_there_is_no_end_or_none_yet_there_is_no_last_id(domain: Dom
     assert await ids_between(Delivery, calendar[0], calendar[1]) == (0, LARGEST_KEY)
     assert await ids_between(Delivery, calendar[1] - DOUBT, None) == (DAYS - 1, LARGEST_KEY)
     assert await ids_between(Delivery, None, calendar[0]) == (0, 0)
-    # What began before it may still be on its way.
+    # A transaction that began before this time may not have committed yet.
     assert await ids_between(Delivery, None, datetime.now(UTC) - DOUBT / 2) == (0, LARGEST_KEY)
 
 
@@ -72,8 +72,8 @@ async def test_an_empty_table_has_no_place_for_any_time(domain: Domain) -> None:
 async def test_what_took_long_to_be_committed_is_within(domain: Domain, admin: Actor) -> None:
     await years_of_deliveries(domain, admin)
     moment, minute = day(1500), timedelta(minutes=1)
-    # They have their ids in the order in which they were made, and their times in that in which their transactions
-    # began, which is the other one. The search looks at 1501 first.
+    # Ids follow the order in which the rows were written, times that in which their transactions began: here the
+    # opposite one. The search looks at 1501 first.
     for number, made_at in ((1499, moment + minute), (1501, moment), (1502, moment - minute)):
         await rows("UPDATE delivery SET created_at = $2 WHERE id = $1", number, made_at)
 

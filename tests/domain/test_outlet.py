@@ -1,4 +1,4 @@
-"""The outlet: what commits leave behind goes to Redis in order; nobody waits for it, and it never piles up."""
+"""The outlet: what units collected goes to Redis in order; nobody waits for it, and it never piles up."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def outlet(redis: ArqRedis) -> Outlet:
-    """One that sends when it is told to."""
+    """An outlet that sends nothing by itself until a test lets it run."""
 
     async def committed_until() -> datetime:
         return NOW
@@ -187,7 +187,7 @@ async def test_what_stands_in_the_stream_is_settled_and_what_does_not_is_left_to
         (found,) = await rows("SELECT id FROM delivery WHERE event_id = $1", event.id)
         claimed += await deliveries.claim([found["id"]], LEASE)
     changes = deliveries.ended(await deliveries.record([result_of(row, SENT, WELL, 0.0) for row in claimed]))
-    # Of the second, nobody has told that it was under way.
+    # That the second was under way is never announced.
     domain.outlet.announce(deliveries.begun(claimed[:1]))
     domain.outlet.announce(changes)
 
@@ -203,7 +203,7 @@ async def test_closing_settles_the_rest_but_for_what_went_on_untold_meanwhile(
     await domain.outlet.flush()
     claimed = await claim(one, other)
     changes = [*deliveries.begun(claimed), *[change for row in claimed for change in await record(row, ILL)]]
-    # By a worker that died before it told of that.
+    # By a worker that died before it announced this.
     await now_due(other)
     (again,) = await claim(other)
     await record(again, WELL)

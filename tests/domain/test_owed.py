@@ -77,7 +77,7 @@ async def test_every_webhook_with_something_due_is_found_once(domain: Domain, ad
 
     assert sorted(await due()) == [(webhook.id, False) for webhook in listening]
     assert len(await owed.due_webhooks(2)) == 2
-    # In random order, or of more than fit the last would never have their turn. One run in millions misses one.
+    # The order is random, so that each gets a turn even if more are due than fit. One run in millions misses one.
     firsts = {row["webhook_id"] for _ in range(40) for row in await owed.due_webhooks(1)}
     assert firsts == {webhook.id for webhook in listening}
 
@@ -271,7 +271,7 @@ async def test_who_makes_all_due_neither_deadlocks_with_a_claim_of_what_comes_du
 
     making_due = asyncio.create_task(make_due())
     await begun.wait()
-    # The first is the last one by its time, and where they lie.
+    # The first comes last, both by its due time and by its place in the table.
     for each in (*others, first):
         await rows("UPDATE delivery SET due_at = clock_timestamp() WHERE id = $1", each)
     due = await rows("SELECT id, due_at FROM delivery ORDER BY id")

@@ -1,4 +1,4 @@
-"""A pooler that gives each transaction another session: what works through it, and what is said where it does not."""
+"""A pooler that gives each transaction another session: what works through it, and what is said of the rest."""
 
 import asyncio
 import tempfile
@@ -23,7 +23,7 @@ from tests.pooler import SESSIONS, Pooler, pooling
 
 @pytest.fixture
 async def pooled(settings: Settings) -> AsyncIterator[tuple[Pooler, Settings]]:
-    """A pooler before this test's database, and settings that lead through it."""
+    """A pooler in front of this test's database, and settings that lead through it."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         async with pooling(settings.database_url, folder) as (pooler, url):
             yield pooler, replace(settings, database_url=url)

@@ -1,4 +1,4 @@
-"""What no post may say, and to whom: all that is wrong is told at once, and a preview counts as its network does."""
+"""Which posts are refused, and why: all faults are told at once, and a preview counts as its network does."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,7 +54,7 @@ async def test_what_just_fits_is_refused_for_no_limit_of_ours(domain: Domain, ad
     variants = (Variant(account.id, "x" * 20_000),) * 2
     with pytest.raises(Refused) as refused:
         await write(domain, admin, account, body="b" * 10_000, variants=variants)
-    # It is the account that takes no more.
+    # The text is too long for its account, not for Hookline.
     assert faults_of(refused) == {
         ("variants.1.account_id", FaultCode.TAKEN),
         ("variants.1.body", FaultCode.TOO_LONG),
@@ -110,7 +110,7 @@ async def test_a_stored_text_that_fits_no_more_is_told_of_at_its_place_whatever_
     domain: Domain, admin: Actor, account: Account
 ) -> None:
     post = await write(domain, admin, account, variants=(Variant(account.id, "short"),))
-    # As where its network allows less than it did.
+    # As if its network now allowed less than before.
     await PostAccount.filter(post_id=post.id).update(variant="x" * 501)
     with pytest.raises(Refused) as refused:
         await change_post(domain, admin, post.id, body="Another text")

@@ -1,4 +1,4 @@
-"""Posts that are deleted, or put into the trash: all or none, and told of once."""
+"""Posts that are deleted, or put into the trash: all or none, and announced once."""
 
 import pytest
 

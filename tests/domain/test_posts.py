@@ -1,4 +1,4 @@
-"""Posts: what a person may do with one, in which state, and what is told of it."""
+"""Posts: what a person may do with one, in which state, and what is announced of it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -63,7 +63,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(domain: Domain, admi
     quick = await publishing.claim(domain, post.id, now + domain.settings.lease)
     assert slow is not None
     assert quick is not None
-    # To whoever looks at it, its publishing still goes on.
+    # For readers nothing has changed: the post is still being published.
     assert (await Post.get(id=post.id)).updated_at == begun.updated_at
     with pytest.raises(LostLease):
         await publishing._remember(domain, slow, slow.held[0], {"late": True})

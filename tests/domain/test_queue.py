@@ -79,7 +79,7 @@ async def test_by_a_clock_that_is_ahead_of_the_database_s_what_is_due_soon_is_du
     await Queue(redis).enqueue_deliveries([Owed(1, 1, 1)], soon)
     await Queue(redis).enqueue_post(2, soon)
 
-    # In one millisecond either may be the first.
+    # If both are due in the same millisecond, either may come first.
     assert sorted((name, arguments) for name, arguments, _ in await jobs(redis)) == [
         ("deliver", [[1], [1], [1]]),
         ("publish", [2]),

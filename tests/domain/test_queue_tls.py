@@ -1,4 +1,4 @@
-"""TLS to Redis: whom a rediss:// trusts, and what doctor says where it trusts nobody there."""
+"""TLS to Redis: whom a rediss:// URL trusts, and what doctor says of a server that it does not trust."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ from tests.e2e.proxy import Gate, Link
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Who has signed the certificates that lie beside it."""
+    """The certificate of an authority, beside those that it signed."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
