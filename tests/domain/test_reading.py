@@ -1,4 +1,4 @@
-"""Rows that are read the short way are the rows that Tortoise reads."""
+"""Rows that domain/reading.py reads equal the rows that Tortoise reads."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ TABLES: list[type[Model]] = [getattr(tables, name) for name in tables.__all__]
 
 
 def told(row: Model) -> dict[str, Any]:
-    """What a row holds, what Tortoise knows of it besides included."""
+    """All that a row holds, including what Tortoise notes of it besides its columns."""
     return dict(vars(row))
 
 

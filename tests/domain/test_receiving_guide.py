@@ -1,4 +1,4 @@
-"""The code of docs/receiving.md, which integrators check our requests with: run as it stands there."""
+"""The code in docs/receiving.md, with which integrators check our requests: run as it stands there."""
 
 import importlib.util
 import json
@@ -24,7 +24,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "receiving.md"
 
 
 def from_the_guide(language: str, containing: str, path: Path) -> Path:
-    """Write the one piece of code in this language that contains a certain text to a file."""
+    """Write to a file the only piece of code in this language that contains this text."""
     pieces = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     (piece,) = (piece for piece in pieces if containing in piece)
     path.write_text(piece)
@@ -119,7 +119,7 @@ process.stdout.write(JSON.stringify(answers));
 
 
 def in_node(folder: Path, name: str, *calls: tuple[bytes, dict[str, str], str]) -> list[bool]:
-    """What the guide's function of this name says, for each body, headers and secret."""
+    """What the guide's function of this name returns for each body, headers and secret."""
     from_the_guide("js", f"function {name}(", folder / "guide.mjs")
     (folder / "call.mjs").write_text(CALL)
     given = [
@@ -170,7 +170,7 @@ puts JSON.dump(calls.map { |call| genuine?(call["body"], call["signature"], call
 
 
 def in_go(folder: Path, calls: str) -> list[bool]:
-    """What the guide's function says to each call."""
+    """What the guide's function returns for each call."""
     program = folder / "guide.go"
     program.write_text(GO + from_the_guide("go", "func isGenuine", folder / "piece.go").read_text())
     command = [str(Path(sys.executable).with_name("go")), "run", str(program)]
@@ -181,7 +181,7 @@ def in_go(folder: Path, calls: str) -> list[bool]:
 
 
 def in_ruby(folder: Path, calls: str) -> list[bool]:
-    """What the guide's function says to each call."""
+    """What the guide's function returns for each call."""
     program = from_the_guide("ruby", "def genuine?", folder / "guide.rb")
     program.write_text(program.read_text() + RUBY)
     answers: list[bool] = json.loads(ruby.run(program, {"CALLS": calls}))

@@ -45,13 +45,13 @@ async def test_replays_that_must_wait_keep_no_other_from_its_turn(domain: Domain
     webhook = await failed_deliveries(domain, admin, 1)
     waiting, other = await start(domain, admin, webhook), await start(domain, admin, webhook)
     theirs = await replay_elsewhere(webhook)
-    # Each look takes any of them: one in fifteen million runs of this test misses one.
+    # Each look returns one at random: one in fifteen million runs of this test misses one.
     looked_at = {replay for _ in range(60) for replay in await replays.open_replays(1)}
     assert looked_at == {waiting.id, other.id, theirs.id}
 
 
 async def replay_elsewhere(webhook: Webhook) -> Replay:
-    """One of another workspace."""
+    """A replay in another workspace."""
     return await Replay.create(
         workspace=await workspaces.create("Other"), webhook_id=webhook.id, statuses=[], since=LONG_AGO, until=LONG_AGO
     )
@@ -102,7 +102,7 @@ async def test_copies_are_told_of_and_hinted_at_at_once(domain: Domain, admin: A
     assert sorted(entry.data["delivery"]["id"] for entry in await entries(domain, admin)) == [
         each.id for each in copies
     ]
-    # As a new delivery to the webhook of today; a test stays one.
+    # Like new deliveries, copies follow what the webhook says now; the copy of a test is a test.
     assert [(each.max_attempts, each.is_test) for each in copies] == [(3, True), (3, False)]
     watched = await rows("SELECT from_change FROM unsettled WHERE delivery_id >= $1", copies[0].id)
     assert [row["from_change"] for row in watched] == [1, 1], "or the loop tells of none where this process dies"
@@ -145,7 +145,7 @@ async def test_whether_a_replay_waits_is_found_without_reading_the_copies_that_w
     async with rows_read("delivery") as count:
         assert len((await replays.copy_page(replay.id)).owed) == 1
 
-    # The page looks at each delivery of the webhook, row and index; whether it waits must not look at them again.
+    # A page reads each delivery of the webhook, in table and index; to find whether it waits must not read them again.
     assert count.rows < 3 * 3000
 
 

@@ -1,4 +1,4 @@
-"""A webhook's own headers: which there may be, and what the log shows of a request that has them."""
+"""A webhook's own headers: which are allowed, and what the log shows of a request that has them."""
 
 from dataclasses import replace
 

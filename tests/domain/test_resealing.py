@@ -91,7 +91,7 @@ async def test_what_was_changed_meanwhile_is_left_as_it_was_changed(
 
     batch = await reseal(rotated, read)
 
-    # The secret, the previous one and the headers of one webhook were gone by then.
+    # By then, three values of one webhook were gone: its secret, its previous secret and its headers.
     assert (batch.resealed, batch.unopened) == (3, [])
     assert await opened(rotated, webhook.id) == ("third", None)
     assert await resealing.left(rotated) == 0
@@ -164,7 +164,7 @@ async def test_after_its_rest_the_worker_begins_again(
     with capture_logs() as lines:
         for _ in range(5):
             await step.once()
-        # By a process that has not been restarted yet.
+        # As by a process that has not been restarted yet, and still seals with the old key.
         await listen(domain, admin, secret="late")
         assert await resealing.left(rotated) == 1
 
@@ -172,7 +172,7 @@ async def test_after_its_rest_the_worker_begins_again(
             await step.once()
 
     assert await resealing.left(rotated) == 0
-    # The late one came when the second walk had gone by.
+    # The late value came after the second walk had passed its place.
     assert [(line["values"], line["left"]) for line in lines] == [(6, 0), (0, 1), (1, 0)]
 
 

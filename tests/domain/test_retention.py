@@ -1,4 +1,4 @@
-"""Retention: what is past its age goes, all of it and nothing else, a page at a time."""
+"""Retention: what is past its age is removed, all of it and nothing else, a page at a time."""
 
 import asyncio
 from datetime import timedelta
@@ -116,7 +116,7 @@ async def test_several_workers_at_once_take_no_page_twice_and_leave_none(domain:
 async def test_bodies_are_never_looked_at_twice_and_none_is_missed(domain: Domain, admin: Actor) -> None:
     await listen(domain, admin)
     first = await delivered(domain, admin, 3, days_ago=8)
-    # An attempt whose worker died is logged late: it begun before one that has a smaller id.
+    # An attempt whose worker died is logged late: it began before one with a smaller id.
     late = await delivered(domain, admin, 1, days_ago=6)
     early = await delivered(domain, admin, 1, days_ago=9)
 

@@ -1,4 +1,4 @@
-"""The one door to strangers: what a receiver of good will sees, and what becomes of its answer."""
+"""The sender, the only way out: what a well-behaved receiver sees, and what becomes of its answer."""
 
 import asyncio
 import ssl
@@ -47,7 +47,7 @@ async def test_nothing_is_said_of_what_we_are_made_of(receiver: Receiver) -> Non
 
 
 async def test_cookies_are_not_kept(receiver: Receiver, names: NameServer) -> None:
-    # By its name: the jar that keeps cookies does so for names alone.
+    # By name: aiohttp's cookie jar ignores the cookies of bare addresses.
     url = receiver.url.replace("127.0.0.1", "jar.test")
     receiver.answer(Answer(200, {"Set-Cookie": "a=b; Path=/"}))
     async with sending_by(names, LOOPBACK) as sender:
@@ -69,7 +69,7 @@ async def test_connections_are_kept(method: HttpMethod, receiver: Receiver, monk
 async def test_an_idle_connection_is_closed_before_its_receiver_would(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Node is the first to close of those that are common, after five seconds.
+    # Of the common servers, Node is the first to close idle connections, after five seconds.
     assert KEEP_ALIVE < 5
     monkeypatch.setattr("domain.sender.KEEP_ALIVE", 0.1)
     async with sending() as sender:
@@ -192,7 +192,7 @@ async def test_a_status_that_no_answer_has_is_named(status: str) -> None:
 
 
 async def answered_with(head: bytes) -> Outcome:
-    """What comes of a request that is answered with this status line and these headers, and no body."""
+    """The outcome of a request that is answered with this status line, these headers and no body."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -76,7 +76,7 @@ async def test_of_a_name_with_hundreds_of_addresses_few_are_dialled(names: NameS
 async def test_an_address_that_this_machine_knows_no_way_to_cannot_be_reached(
     names: NameServer, closed_port: str
 ) -> None:
-    # A link-local address leads nowhere without its link, also where there is no IPv6.
+    # A link-local address without its interface leads nowhere, on machines without IPv6 too.
     policy = AddressPolicy(networks("fe80::/10", "127.0.0.0/8"))
     async with sending_by(names, policy) as sender:
         alone = await sender.send(request_to("http://[fe80::1]:8080/"))

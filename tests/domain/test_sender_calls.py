@@ -1,4 +1,4 @@
-"""Calls to networks by the same door: what goes out, how much may come back, and how calls fail."""
+"""The sender's calls to networks: what goes out, how much may come back, and how calls fail."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.domain.sending import LOOPBACK, connections, sending, sending_by
 from tests.receiver import Answer, Receiver
 from workers.publish import PLACES
 
-# More than `sending` has for deliveries.
+# More than the connections that `sending` has for deliveries.
 MOST_AT_ONCE = 110
 
 

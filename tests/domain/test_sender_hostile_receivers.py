@@ -1,4 +1,4 @@
-"""What strangers can do through the one door: cost little, harm nobody, and leave nothing behind."""
+"""Hostile receivers, called by the sender: they cost little, harm nobody, and leave nothing behind."""
 
 import asyncio
 import gc
@@ -42,7 +42,7 @@ class Corpus:
         return f"{receiver.scheme}://{HOST}:{self.ports[receiver.name]}/hook"
 
 
-# All tests that call them are in this file, so that their process is started once.
+# All tests that use it are in this file, so that its process is started once.
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     folder = tmp_path_factory.mktemp("certificates")
@@ -72,7 +72,7 @@ class Cost:
 @contextmanager
 def metering() -> Iterator[list[Cost]]:
     with suppress(OSError):
-        # Linux: the high-water mark starts again from here; elsewhere it is that of the whole run.
+        # On Linux, the peak of memory counts from here; elsewhere, it is that of the whole run.
         Path("/proc/self/clear_refs").write_text("5")
     before, started, cpu = _most_memory(), time.monotonic(), time.process_time()
     costs: list[Cost] = []
@@ -97,7 +97,7 @@ def reads_nothing(receiver: Hostile) -> bool:
 
 
 async def _healthy_times(sender: Sender, url: str, stop: asyncio.Event) -> list[timedelta]:
-    """How long a healthy receiver took, asked ever more seldom: that costs CPU as well."""
+    """How long a healthy receiver took each time. The pauses grow, because requests cost CPU too."""
     times, pause = [], 0.01
     while not stop.is_set():
         outcome = await sender.send(request_to(url))
@@ -111,15 +111,15 @@ async def _healthy_times(sender: Sender, url: str, stop: asyncio.Event) -> list[
 
 @pytest.fixture(scope="module")
 def frozen() -> None:
-    """As a worker does when it starts: to search all that the tests before have left is no cost of the sender's."""
+    """As a worker does when it starts: searching what earlier tests left would be no cost of the sender."""
     gc.collect()
     gc.freeze()
 
 
 def companies() -> dict[str, list[Hostile]]:
-    """Who is called at the same time: all that are silent, for it is the clock that ends them; others by themselves.
+    """Who is called at the same time: all silent ones together, because only the clock ends them; others alone.
 
-    So are those that are sent more than they take: what fills all buffers costs each of them its share.
+    Those that are sent more than they read are called alone too: each of them costs what it takes to fill all buffers.
     """
     found: dict[str, list[Hostile]] = {}
     for stranger in RECEIVERS.values():
@@ -182,7 +182,7 @@ async def test_a_body_that_drips_holds_an_attempt_no_longer_than_it_is_worth(cor
         outcome = await sender.send(request_to(corpus.url_of(RECEIVERS["drips_its_body"])))
     assert isinstance(outcome, Delivered)
     assert outcome.answer.truncated
-    # Nearer to what it is worth than to the whole time of a request.
+    # Closer to BODY_WAIT than to the timeout of the request.
     assert outcome.duration < timedelta(seconds=8)
 
 
@@ -233,13 +233,13 @@ async def test_an_answer_to_nobody_is_not_taken_for_the_next_one() -> None:
         writer.close()
 
     async with serving(serve) as url, sending() as sender, receiving() as other:
-        # After two at once there are two connections, neither of which is of any use to the next one.
+        # After two at once there are two connections, and the next request must use neither.
         for at_once in (1, 2, 1, 1):
             idle.clear()
             outcomes = await asyncio.gather(*(sender.send(request_to(url)) for _ in range(at_once)))
             assert {outcome.kind for outcome in outcomes} == {AttemptOutcome.HTTP_ERROR}
             idle.set()
-            # Meanwhile the unasked answers come in.
+            # Meanwhile the unasked answers arrive.
             for _ in range(3):
                 await sender.send(request_to(other.url))
 
@@ -252,7 +252,7 @@ async def test_a_cancelled_attempt_leaves_no_connection_behind(name: str, corpus
             async with asyncio.timeout(30):
                 while not connected:
                     await asyncio.sleep(0)
-                # Long enough for the other one to get as far as it will.
+                # Long enough for the attempt to get as far as it can.
                 for _ in range(20):
                     await sender.send(request_to(receiver.url))
             attempt.cancel()

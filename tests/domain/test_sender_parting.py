@@ -1,4 +1,4 @@
-"""The one door, where a receiver answers before it has taken its whole request."""
+"""The sender, if a receiver answers before it has read its whole request."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:Re
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a slow machine two seconds are not enough for who is willing."""
+    """On a slow machine, two seconds are too short even for a willing receiver."""
     monkeypatch.setattr("domain.guarded_socket.PARTING_SECONDS", 60.0)
 
 
@@ -45,7 +45,7 @@ async def test_one_that_is_willing_gets_the_rest_of_its_request() -> None:
 async def test_one_that_breaks_off_in_the_middle_of_its_answer_is_an_outcome_like_any_other() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await answer(reader, writer, OK + b"Content-Length: 100\r\n\r\nhalf of it")
-        # Until the answer has come, mostly.
+        # The answer usually arrives meanwhile.
         await asyncio.sleep(0.1)
         reset(writer)
 
@@ -66,7 +66,7 @@ async def test_an_attempt_that_is_cancelled_meanwhile_leaves_no_connection_behin
     async with serving(serve) as url, sending(limits=UNHURRIED) as sender:
         attempt = asyncio.create_task(sender.send(request_to(url, body=MORE_THAN_ALL_BUFFERS)))
         await until(lambda: OPEN)
-        # Until the answer has come, mostly.
+        # The answer usually arrives meanwhile.
         await asyncio.sleep(0.1)
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""The URLs of PostgreSQL and Redis: what cannot be one is refused in a sentence that gives no password away."""
+"""The URLs of PostgreSQL and Redis: what cannot be one is refused in a sentence that reveals no password."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def test_what_cannot_be_a_url_is_refused_and_not_repeated(
 
     assert PASSWORD not in str(refused.value)
     assert str(refused.value).endswith("; in a password, / @ # ? [ are written %2F %40 %23 %3F %5B.")
-    # Nor does a traceback have it.
+    # A traceback does not show it either.
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
