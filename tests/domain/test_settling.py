@@ -1,4 +1,4 @@
-"""Settling: what a dying process left untold is told within seconds, in order, once."""
+"""Settling: what a dying process did not announce is announced within seconds, in order, once."""
 
 import asyncio
 from typing import Any
@@ -119,7 +119,7 @@ async def test_an_attempt_that_ends_well_as_the_loop_looks_is_not_told_as_a_fail
         await may_settle.wait()
         await settling.settle(domain.hub.live, 10)
 
-    # A task of before the transaction is outside of it: it reads the delivery as it was, and waits for the attempts.
+    # Created before the transaction, the task is outside of it: it reads the old state, and waits for the attempts.
     settling_meanwhile = asyncio.create_task(settle())
     async with in_transaction():
         await rows("LOCK TABLE attempt")
@@ -198,7 +198,7 @@ async def test_what_is_being_claimed_as_it_is_settled_stays_under_watch(domain: 
         await settling.settle(domain.hub.live, 10)
         settled.set()
 
-    # A task of before the transaction is outside of it.
+    # Created before the transaction, the task is outside of it.
     settling_meanwhile = asyncio.create_task(settle())
     async with in_transaction():
         await deliveries.claim([delivery.id], LEASE)
@@ -235,14 +235,14 @@ async def test_what_is_told_late_is_what_would_have_been_told_in_time(domain: Do
 
 
 def stripped(entry: Entry) -> dict[str, Any]:
-    """A change without what the database does not keep: when exactly, and until when it waited then."""
+    """A change without what the database does not keep: its exact time, and what it then waited for until when."""
     delivery = {name: value for name, value in entry.data["delivery"].items() if name not in WAITING}
     return {**entry.data, "delivery": delivery, "occurred_at": None}
 
 
 async def test_a_post_s_changes_that_nobody_announced_are_told_in_order_and_once(domain: Domain, admin: Actor) -> None:
     await untold_post(domain, admin)
-    # In one transaction, in which no time passes.
+    # In one transaction, in which now() stands still.
     async with in_transaction():
         await rows("UPDATE post_change SET occurred_at = now() - interval '0.9 seconds'")
         assert await settling.settle_posts(domain.hub.live, 10) == 0, "whoever committed may be about to tell"

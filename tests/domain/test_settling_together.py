@@ -69,9 +69,9 @@ async def test_a_plan_that_was_made_while_the_tables_were_empty_reads_no_whole_t
     values = (ids, [1] * len(ids)) if statement == SETTLE else (len(ids),)
 
     async with rows_read(table) as count:
-        # As after all was removed for its age.
+        # The tables are empty, as after retention has removed everything.
         await rows("ANALYZE delivery, unsettled, event, webhook")
-        # After five times PostgreSQL keeps the plan, until it learns of the rows by itself.
+        # After five executions PostgreSQL keeps the plan, until it notices the new rows by itself.
         for _ in range(10):
             await rows(statement, *values)
         await listen(domain, admin)

@@ -15,7 +15,7 @@ def test_no_order_of_events_breaks_the_states_of_a_delivery(settings: Settings) 
 
 
 def without(name: str, clause: str, instead: str = "") -> Callable[[pytest.MonkeyPatch], None]:
-    """Sows a fault: one clause less in one of the statements."""
+    """Sows a fault: removes or replaces a clause of one of the statements."""
 
     def sow(patch: pytest.MonkeyPatch) -> None:
         statement: str = getattr(deliveries, name)
@@ -41,7 +41,7 @@ SOWN = {
 @pytest.mark.parametrize("fault", SOWN)
 def test_each_sown_fault_is_found(settings: Settings, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     SOWN[fault](monkeypatch)
-    # The table of attempts takes no number twice: a second line behind the fence.
+    # The table of attempts takes no number twice: a second line of defence, behind the fence.
     with pytest.raises((AssertionError, UniqueViolationError)):
         explore(settings, examples=50)
 

@@ -50,7 +50,7 @@ async def test_waits_double_and_a_network_s_longer_wish_is_followed(
         took = timedelta(seconds=monotonic() - began)
         due = (await Post.get(id=post.id)).due_at
         assert due is not None
-        # From the answer, which takes its time.
+        # Counted from the answer, which took a moment.
         assert now + timedelta(seconds=seconds) <= due <= now + timedelta(seconds=seconds) + took
         now = due
 

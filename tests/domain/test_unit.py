@@ -80,7 +80,7 @@ async def test_what_a_believed_token_does_in_a_workspace_that_is_being_erased_is
     def add(_unit: Unit) -> Awaitable[object]:
         return PostAccount.create(post_id=1, account_id=1)
 
-    # While the token is good, it is a fault of ours.
+    # While the token is good, the missing webhook is a fault of ours.
     await fail(DoesNotExist, retry)
     await rows("UPDATE token SET revoked_at = now()")
     await fail(Unauthenticated, retry)
@@ -165,7 +165,7 @@ async def test_requests_that_gave_up_on_a_silent_database_cost_no_connections(se
             async with asyncio.timeout(0.2), domain.unit(admin):
                 pass
 
-        # Each has a connection that works, and is silent at its BEGIN.
+        # First all connections of the pool work; then each falls silent at its next BEGIN.
         await asyncio.gather(*(hold_one() for _ in range(POOL_SIZE)))
         fall_silent(gates.postgres)
         found = await asyncio.gather(*(give_up() for _ in range(POOL_SIZE)), return_exceptions=True)

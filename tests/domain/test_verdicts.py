@@ -1,4 +1,4 @@
-"""What follows from an attempt: a table, with time and dice as arguments."""
+"""What follows from an attempt: a table, with the dice as an argument."""
 
 from datetime import timedelta
 from typing import Any

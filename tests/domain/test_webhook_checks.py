@@ -1,4 +1,4 @@
-"""What no webhook may be, neither new nor changed: all that is wrong is told at once."""
+"""Which webhooks are refused, new or changed: all faults are told at once."""
 
 from typing import Any
 

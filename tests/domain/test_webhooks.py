@@ -121,7 +121,7 @@ async def test_what_waits_to_be_tried_again_is_due_at_once(
     await change_webhook(domain, admin, made, **change)
     assert [row["webhook_id"] for row in await owed.due_webhooks(10)] == [made.id]
     late = await Delivery.filter(due_at__gt=NOW + timedelta(hours=8))
-    # What the receiver itself has asked for holds, unless it is another receiver.
+    # A wait that the receiver itself asked for stays, unless the URL leads to another receiver.
     assert {each.id for each in late if each.webhook_id == made.id} == (set() if asked_for_too else {asked_for.id})
     assert len([each for each in late if each.webhook_id == other.id]) == 2
 
