@@ -33,7 +33,7 @@ REST = """
 
 
 def change(world: World, **more: Any) -> Entry:
-    """A change of the world's delivery, as the live stream tells of it."""
+    """A change of the world's delivery, as it stands in the live stream."""
     delivery = {
         "id": world.delivery.id,
         "uuid": str(world.delivery.uuid),
@@ -73,7 +73,7 @@ def change(world: World, **more: Any) -> Entry:
 
 
 async def shown(ask: Client, entry: Entry, fields: str) -> Json:
-    """The change as api/ executes it: once, with the change as root value."""
+    """The change's fields, executed as api/ does it: once, with the change as root value."""
     name = "deliveryStatusChanged" if entry.kind == "delivery" else "postStatusChanged"
     document = parse(f"subscription {{ {name} {{ {fields} }} }}")
     root = (DeliveryStatusChange if entry.kind == "delivery" else PostStatusChange).of(entry)
@@ -98,7 +98,7 @@ async def test_plain_fields_of_a_change_need_no_database(ask: Client) -> None:
         "delivery": {
             "id": world.ids["Delivery"],
             "uuid": str(world.delivery.uuid),
-            # As it was then, whatever the database says by now.
+            # As it was at the time of the change, whatever the database says by now.
             "status": "RETRYING",
             "attemptCount": 1,
             "maxAttempts": 10,
@@ -212,10 +212,11 @@ async def test_only_the_change_of_the_first_attempt_that_counts_carries_its_requ
 
     assert await carries(1, count=1)
     assert not await carries(2, count=2)
-    # The first one was interrupted, and then the second one instead; what it was to send is logged all the same.
+    # If attempt 1 was interrupted, attempt 2 is the first that counts. If attempt 2 was interrupted instead, its
+    # request is not shown, although it was logged.
     assert await carries(2, count=1)
     assert not await carries(2, count=1, outcome="interrupted")
-    # What a worker's death left unlogged cannot be shown.
+    # If the worker died, what it sent was not logged and cannot be shown.
     await tables.Attempt.filter(id=world.attempt.id).update(request_headers="[]")
     assert not await carries(1, count=1)
 

@@ -22,7 +22,7 @@ from tests.schema.world import furnish
 
 UNKNOWN = 999_999_999
 PAGES = ("after", "before")
-# Where an id is taken, and of what it is one.
+# Every place that takes an id or a cursor, and the types of what that stands for.
 CASES: dict[str, tuple[str, ...]] = {
     "Query.node(id)": (
         "Account", "Attempt", "AuditEvent", "Delivery", "Event", "Post", "Replay", "Token", "Webhook", "Workspace",
@@ -60,7 +60,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "Subscription.deliveryStatusChanged(webhookId)": ("Webhook",),
     "Subscription.deliveryStatusChanged(deliveryId)": ("Delivery",),
     "Subscription.postStatusChanged(postId)": ("Post",),
-    # The tables whose rows the lists are made of.
+    # For cursors of pages: the types whose rows the lists are made of.
     **{f"Query.webhooks({name})": ("Webhook",) for name in PAGES},
     **{f"Query.deliveries({name})": ("Delivery",) for name in PAGES},
     **{f"Query.events({name})": ("Event",) for name in PAGES},
@@ -92,7 +92,7 @@ def test_every_place_that_takes_an_id_or_a_cursor_has_a_case(capsys: pytest.Capt
 
 
 async def answered(ask: Client, text: str, id_: str) -> str:
-    """The answer as a client gets it, but for the id that was asked for."""
+    """The answer that a client gets, without the id that was asked for and the locations of errors."""
     answer = await ask.answer(text)
     for error in answer["errors"]:
         error.pop("locations", None)
@@ -200,7 +200,7 @@ async def test_a_subscription_from_another_workspaces_cursor_ends_as_one_from_no
 
 
 async def kept(ask: Client) -> list[Entry]:
-    """What the stream of a furnished workspace keeps: a change of a delivery and one of a post at least."""
+    """The first entries of a furnished workspace's stream: at least one change of a delivery and one of a post."""
     entries: list[Entry] = []
     async with (
         aclosing(follow(ask.domain.hub, ask.context.workspace_id, lambda _: True, "0")) as found,

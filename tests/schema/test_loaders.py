@@ -10,7 +10,7 @@ from tests.schema.conftest import Client
 from tests.schema.counting import Counter
 from tests.schema.world import World, attempted, furnish, many_deliveries
 
-# A list, fields of it, and how many statements it may take however many rows there are.
+# A list, some of its fields, and how many statements it takes, however many rows there are.
 DOCUMENTS = [
     pytest.param("deliveries", "id uuid status attemptCount createdAt finishedAt", 1, id="plain fields"),
     pytest.param("deliveries", "event { type payload }", 2, id="events"),
@@ -113,7 +113,7 @@ async def test_what_is_removed_after_what_refers_to_it_was_read_is_no_fault_of_o
 ) -> None:
     await furnish(ask)
     async with in_transaction():
-        # As if the rest had gone a moment later, after it was read.
+        # Without foreign keys, as if the rows that refer to these had been removed too, but only after they were read.
         await rows("SET LOCAL session_replication_role = replica")
         await rows(f"DELETE FROM {table}")
     assert await ask.refused(document) == ("UNAVAILABLE", "Some of this was removed while it was read; ask again.")

@@ -1,4 +1,4 @@
-"""What people see of a webhook that was sealed with a key that is gone, and how they mend it."""
+"""What people see of a webhook whose headers were sealed with a lost key, and how they mend it."""
 
 from domain import ids, tables
 from tests.schema.conftest import Client

@@ -21,7 +21,7 @@ OLDEST_FIRST = {"field": "CREATED_AT", "direction": "ASC"}
 
 
 async def filled(ask: Client, count: int) -> tuple[World, list[str]]:
-    """The ids of that many deliveries, newest first."""
+    """A world with this many deliveries, and their ids, newest first."""
     world = await furnish(ask)
     made = [world.delivery, *await many_deliveries(world, count - 1)]
     return world, [ids.make("Delivery", row.id) for row in reversed(made)]

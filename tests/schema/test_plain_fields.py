@@ -1,4 +1,4 @@
-"""The short way for plain fields gives what graphql-core alone would have given, errors included."""
+"""The short way for plain fields gives the same answers as graphql-core alone, including errors."""
 
 import gc
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from schema.schema import schema
 from tests.schema.conftest import Client
 from tests.schema.world import attempted, furnish, many_deliveries
 
-# graphql-core forgets what it has begun beside an entry that fails, the short way and the usual way alike.
+# If an entry fails, graphql-core never awaits what it began beside it, on the short way and the usual way alike.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .*_async_resolver. was never awaited:RuntimeWarning")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left() -> Iterator[None]:
-    """What was forgotten is collected here, and not while another module's tests run."""
+    """Collects what was never awaited here, and not while another module's tests run."""
     yield
     gc.collect()
 
@@ -70,7 +70,7 @@ class Thing(Named):
 
 @strawberry.type
 class Bare:
-    """Of no interface: nothing asks its entries whether they are of the type."""
+    """A type without an interface: nothing checks whether an entry of a list is of this type."""
 
     name: str
 
@@ -103,7 +103,7 @@ async def soon(value: Any) -> Any:
 
 
 class Later:
-    """Something to wait for, as often as one likes."""
+    """An awaitable that can be awaited any number of times."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -119,7 +119,7 @@ class Text(str):
 INSTANT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAIVE = datetime(2026, 3, 1, 12)  # noqa: DTZ001 (that is the point)
 TOO_LATE = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
-# What a field may hold, the impossible included.
+# What a field may hold, including the impossible.
 VALUES: list[Any] = [
     *(None, "", "text", Text("subclass"), b"bytes", "red", "RED", Colour.RED, Colour.BLUE, OtherColour.RED),
     *(0, 1, True, False, -(2**31), 2**31 - 1, 2**31, 10**30, 1.0, 1.5, 2.0**40, float("inf"), float("nan")),
@@ -147,7 +147,7 @@ def good() -> dict[str, Any]:
 
 @st.composite
 def things(draw: st.DrawFn) -> list[Thing | None]:
-    """Some things with some fields that are not what they should be, and some entries that are no things."""
+    """A list of things, some of them with wrong values in some fields, and of entries that are no things."""
     found: list[Any] = []
     for _ in range(draw(st.integers(0, 6))):
         odd = draw(st.dictionaries(st.sampled_from(LEAVES), st.sampled_from(VALUES), max_size=2))
@@ -192,10 +192,10 @@ FRAGMENTS = "fragment Some on Thing { id colour other { ...More } } fragment Mor
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """A document that selects some of it, in some order."""
+    """A document that selects some of the fields, in some order."""
     fields = draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=10))
     if "name: id" in fields:
-        # Two fields of one name would be no document at all.
+        # Two different fields under one name would make the document invalid.
         fields = [field for field in fields if field not in {"name", "... on Thing { text name }"}]
     body = draw(st.sampled_from(ROOTS)) % " ".join(fields)
     variables = "($yes: Boolean = true)" if "$yes" in body else ""
@@ -203,7 +203,7 @@ def documents(draw: st.DrawFn) -> str:
 
 
 def plain(result: Any) -> tuple[Any, list[Any]]:
-    """Data with its order and errors with their places, comparable (NaN is no number)."""
+    """Data in its order and errors with their places, made comparable (NaN does not equal itself)."""
     errors = [(error.message, error.path, error.locations) for error in result.errors or []]
     return repr(result.data), sorted(errors, key=repr)
 
@@ -239,7 +239,7 @@ async def test_the_short_way_is_taken_from_the_second_object_on(monkeypatch: pyt
     monkeypatch.setattr(PlainFieldsExecutor, "execute_field", noted, raising=False)
     root = Query(things=[Thing(**{**good(), "other": Thing(**good())}) for _ in range(50)])
     for text, times in (
-        # The entries of a list are known to be several.
+        # A list has several entries, so its first one takes the short way too.
         ("{ things { id name text whole flag colour at shout } }", 50),
         ("{ things { id other { id name } } }", 50 + 2),
     ):

@@ -26,14 +26,14 @@ subscription ($webhook: ID, $delivery: ID, $types: [EventType!], $statuses: [Del
 
 @asynccontextmanager
 async def watching(ask: Client, document: str = WATCH, **variables: Any) -> AsyncIterator[AsyncIterator[Json]]:
-    """The results of a subscription, of which each must come before long."""
+    """The results of a subscription. All must come within a minute."""
     results = ask.watch(document, **variables)
     async with asyncio.timeout(60), aclosing(results):
         yield results
 
 
 def change_of_its(world: World, number: int, order: Order, at: datetime, data: dict[str, Any]) -> Change:
-    """That many a change of the world's delivery."""
+    """The change of the world's delivery that has this number."""
     its = world.delivery
     return Change("delivery", world.workspace.id, its.id, str(its.uuid), number, order, at, data)
 
@@ -43,7 +43,7 @@ async def tell(ask: Client, world: World, number: int, **more: Any) -> None:
     data = change(world, **more).data
     now = datetime.now(UTC)
     told = change_of_its(world, number, Order.CLEAR, now, data)
-    # What the workspace's own mutations left behind comes first.
+    # First comes what the workspace's own mutations announced.
     await ask.domain.outlet.flush()
     assert await ask.domain.hub.live.append([told]) == [True]
 
@@ -138,7 +138,7 @@ async def test_what_was_read_for_one_change_does_not_answer_for_the_next(ask: Cl
     world = await furnish(ask)
     document = 'subscription { deliveryStatusChanged(after: "0") { delivery { webhook { name } } } }'
     names = []
-    # Two that have been, and one that comes.
+    # Two changes have happened, and one will follow.
     await tell(ask, world, 2)
     async with watching(ask, document) as results:
         for name in ("CRM", "Slack", "Wiki"):

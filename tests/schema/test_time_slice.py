@@ -1,4 +1,4 @@
-"""A long answer lets others in before it is ready."""
+"""A long answer lets other work run before it is ready."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ SMALL, LARGE = 0.000_01, 0.001
 
 
 class Clock:
-    """The CPU that has been spent, where `work` alone spends any."""
+    """A clock of CPU time, which only `work` spends."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -43,14 +43,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """To search all that the tests before have left takes longer than many a turn of the loop."""
+    """A garbage collection of all that earlier tests left takes longer than many a turn of the loop."""
     gc.disable()
     yield
     gc.enable()
 
 
 async def turns_of(clock: Clock, costs: list[float]) -> list[int]:
-    """In which turns of the loop fields of these costs go on, in order, where all get at once what they waited for."""
+    """The turn of the loop in which each field goes on, if all get what they wait for at the same time."""
     slice_, loop, turn = TimeSlice(), asyncio.get_running_loop(), 0
     loaded = loop.create_future()
     went_on: list[int] = []
@@ -83,7 +83,7 @@ async def test_what_is_within_a_slice_goes_on_in_the_same_turn(clock: Clock) -> 
 
 async def test_what_is_beyond_it_goes_on_in_later_turns_and_in_order(clock: Clock) -> None:
     in_a_turn = Counts(await turns_of(clock, [LARGE] * 100)).values()
-    # A slice holds ten of them; the others are not kept waiting for longer than it takes to see that.
+    # A slice holds ten of them. The others wait no longer than it takes to find that out.
     assert max(in_a_turn) <= 16
     assert len(in_a_turn) <= 25
 
@@ -156,5 +156,5 @@ async def test_a_long_answer_keeps_the_loop_for_a_part_of_its_time_alone(
     nodes = (await answering)["posts"]["nodes"]
     assert [len(node["d"]) for node in nodes] == [ACCOUNTS] * 100
     assert max(turns) < sum(turns) / 4
-    # What is loaded for one of them is loaded for many.
+    # One statement loads for many of them.
     assert len(counter.statements) < 30
