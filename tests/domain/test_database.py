@@ -1,4 +1,4 @@
-"""The database: its migrations make what the models say and may run at once, it is recognised, and has transactions."""
+"""The database: migrations, which make what the models say and may run at once; its identity; transactions."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Hypothesis drives the states of deliveries on a real database, and finds the faults that are sown into them."""
+"""Hypothesis drives the states of deliveries on a real database, and finds the faults that are sown into the SQL."""
 
 from collections.abc import Callable
 
