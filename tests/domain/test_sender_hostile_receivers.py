@@ -117,7 +117,7 @@ def frozen() -> None:
 
 
 def companies() -> dict[str, list[Hostile]]:
-    """Who is called at the same time: all silent ones together, because only the clock ends them; others alone.
+    """Who is called at the same time: the silent ones in two groups, because only the clock ends them; others alone.
 
     Those that are sent more than they read are called alone too: each of them costs what it takes to fill all buffers.
     """
