@@ -1,4 +1,4 @@
-"""What is done several at a time comes out in order, and leaves nothing behind."""
+"""Work on several entries at a time gives its results in order, and leaves nothing behind."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Reading requests: what is at a bound and within it, what is beyond, and who leaves before it is all there."""
+"""Reading requests: within, at and beyond each bound, and from clients that leave before everything has arrived."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from tests.waiting import until
 
 
 async def body_of(parts: Iterable[bytes], headers: dict[str, str]) -> bytes:
-    """The body that comes in these parts, where ten bytes are the limit."""
+    """Read a body that arrives in these parts, with a limit of ten bytes."""
     messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
 
     async def receive() -> Message:

@@ -30,34 +30,34 @@ EXAMPLES = ["graphql-ws", "gql (Python)", "graphql-sse", "urql", "Apollo Client"
 
 @pytest.fixture(scope="session", autouse=True)
 def judges() -> None:
-    """The npm packages."""
+    """Install the npm packages of the clients."""
     node.install(JUDGES)
 
 
 def example(title: str) -> str:
-    """The program under this heading."""
+    """The program under this heading of the page."""
     found = re.search(rf"^### {re.escape(title)}\n.*?^```\w+\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert found is not None
     return found[1]
 
 
 class Proxy:
-    """A way to the API that can be cut, or lead to another one."""
+    """A proxy whose connections can be cut, and that can lead to another API."""
 
     def __init__(self) -> None:
         self.port = 0
         self._to = 0
-        # All that the client was told.
+        # Everything sent to the client since `lead_to`.
         self.told = b""
         self._writers: set[asyncio.StreamWriter] = set()
 
     def lead_to(self, api: Api) -> None:
-        """Where connections go from now on."""
+        """Lead new connections to this API."""
         self.told = b""
         self._to = int(api.url.rpartition(":")[2])
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, both ways."""
+        """Carry one connection, both ways."""
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:
@@ -74,7 +74,7 @@ class Proxy:
         writer.close()
 
     def cut(self) -> None:
-        """All of them, without a word."""
+        """Abort all connections, without warning."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -82,7 +82,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(api: Api) -> AsyncIterator[Proxy]:
-    """A proxy before the API."""
+    """A proxy in front of the API."""
     proxy = Proxy()
     proxy.lead_to(api)
     server = await asyncio.start_server(proxy.carry, "127.0.0.1", 0)
@@ -98,7 +98,7 @@ async def proxied(api: Api) -> AsyncIterator[Proxy]:
 async def shown(
     token: str, title: str, proxy: Proxy, stderr: int | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The example under this heading, running; what it complains about goes to our standard error unless told."""
+    """Run the example under this heading; its standard error goes to ours, unless `stderr` says otherwise."""
     command = [sys.executable, "-"] if "Python" in title else [str(node.NODE), "--input-type=module", "-"]
     variables = {"HOOKLINE_URL": f"http://127.0.0.1:{proxy.port}", "HOOKLINE_TOKEN": token, "HOOKLINE_AFTER": "0"}
     process = await asyncio.create_subprocess_exec(
@@ -140,7 +140,7 @@ async def test_an_example_of_the_documentation_hears_each_change_once_over_a_con
 
 
 async def heard(api: Api, process: asyncio.subprocess.Process, proxy: Proxy) -> list[str]:
-    """What the example prints, while changes go on and its connection is cut twice."""
+    """What the example prints, while changes go on and its connection is cut three times."""
     lines: list[str] = []
     for round_ in range(3):
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 20))
@@ -218,7 +218,7 @@ async def test_the_example_that_watches_ends_with_one_line_where_it_is_not_let_i
 
 
 async def a_webhook(api: Api) -> str:
-    """The id of a webhook made through the API; no worker runs that would send to it."""
+    """The id of a webhook made through the API; no worker runs, so nothing is sent to it."""
     given = {"name": "x", "callbackUrl": "http://127.0.0.1:9000/", "events": ["POST_PUBLISHED"]}
     query = (
         "mutation ($input: WebhookCreateInput!) { webhookCreate(input: $input) { webhook { id } errors { message } } }"
@@ -241,7 +241,7 @@ def test_the_documentation_names_the_versions_that_are_run() -> None:
         for package in line.split()
     }
     pinned = json.loads((JUDGES / "package.json").read_text())["dependencies"]
-    # graphql-http audits the server; it is no client.
+    # graphql-http audits the server; it is not a client.
     assert named == {(name, version) for name, version in pinned.items() if name != "graphql-http"}
 
 

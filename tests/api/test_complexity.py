@@ -1,4 +1,4 @@
-"""What a query may ask for, and that finding out takes no time."""
+"""What a query may ask for, and that checking it is quick."""
 
 import asyncio
 import time
@@ -24,13 +24,13 @@ from tests.waiting import waiting_for_locks
 DOCUMENTS = Documents(schema._schema)
 NAMES = "viewer { workspace { name } }"
 PAGE = "posts(first: 1) { nodes { id uuid body status scheduledAt publishedAt trashed createdAt updatedAt } }"
-# Some thirty milliseconds of reading, on the machine where this was written.
+# Takes some 30 ms to read, on the machine where this was written.
 LARGE_AND_ALLOWED = "{ " + f"{PAGE} " * 30 + "}"
 
 
 @pytest.fixture
 def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Queries may wait for a lock that a test holds, however long the machine stands still meanwhile."""
+    """Let queries wait a minute for a lock that a test holds: a busy machine may stand still meanwhile."""
     monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MS", 60_000)
     return replace(settings, query_timeout=timedelta(minutes=1))
 
@@ -44,7 +44,7 @@ def refusal(query: str) -> tuple[str, str]:
 
 
 def cost(query: str) -> int:
-    """What the one operation of a document may cost."""
+    """The most that the only operation of a document may cost."""
     document = DOCUMENTS.prepare(query)
     return document.cost(document.operation(None), {})
 
@@ -116,7 +116,7 @@ def test_what_asks_for_too_much_is_refused_as_quickly_as_a_large_query_is_read(q
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The CPU that it takes."""
+    """The CPU time that the work takes."""
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -198,7 +198,7 @@ async def test_a_list_that_is_longer_than_any_argument_takes_is_refused(
     api: Api, query: str, variables: Callable[[int], Any]
 ) -> None:
     assert (await api.post(query, v=variables(MOST_IN_A_LIST)))[0] == 200
-    # Of some more than 32,767 values PostgreSQL's driver said that it could not send them, and we that it was away.
+    # PostgreSQL's driver refused to send more than 32,767 values, and the API then said that the database was away.
     for length in (MOST_IN_A_LIST + 1, 40_000):
         status, body = await api.post(query, v=variables(length))
         assert (status, body["errors"][0]["extensions"]["code"]) == (400, "QUERY_TOO_COMPLEX")
@@ -276,7 +276,7 @@ async def test_an_answer_that_is_too_long_is_not_encoded(settings: Settings, let
         assert (await api.post(f"{{ {asked(9)} }}"))[0] == 200
         status, body = await api.post(f"{{ {asked(11)} }}")
         assert (status, body["errors"][0]["extensions"]["code"], "data" in body) == (400, "QUERY_TOO_COMPLEX", False)
-        # It was carried out all the same.
+        # The mutation was carried out all the same.
         status, body = await api.post(f"mutation {{ {asked(11)} }}")
         assert (status, body["errors"][0]["message"], body["data"]) == (200, TOO_LONG, None)
 

@@ -1,4 +1,4 @@
-"""How many connections there may be, and that nothing is left of one that has gone."""
+"""How many connections there may be, and that nothing is left of a closed one."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ class Open:
 
 
 def opened(connections: Connections, actor: Actor) -> Open | None:
-    """One more, unless the token has too many."""
+    """Open one more, unless the token has too many."""
     if not connections.claim(actor):
         return None
     connection = Open(actor)
@@ -48,7 +48,7 @@ def test_a_connection_that_goes_gives_its_place_to_the_next(settings: Settings) 
     assert opened(connections, one)
     for connection in tuple(connections._open):
         connections.remove(connection)
-    # No token is asked for whose connections are gone.
+    # Tokens whose connections are all closed are forgotten.
     assert (len(connections), dict(connections._by_token)) == (0, {})
 
 

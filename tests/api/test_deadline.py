@@ -1,4 +1,4 @@
-"""Deadlines that hold though what is late does not stop."""
+"""Deadlines hold even if the late work does not stop."""
 
 import asyncio
 import gc

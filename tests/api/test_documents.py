@@ -1,4 +1,4 @@
-"""What is kept of documents; and what is wrong with variables, and where: a form shows it at the field."""
+"""Which documents are kept; and errors in variables, with their place, so that a form can show them at the field."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page about errors tells of every code that there is."""
+"""The page about errors describes every code."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What is over is gone at once, and waits for no collector of garbage.
+"""Finished work is freed at once, without the garbage collector.
 
-With some thousands of closed sockets to collect, the collector stopped the whole process for a second and more. What
-graphql-core leaves of documents that it refuses, and of errors, is not looked for here: it is collected young.
+With some thousands of closed sockets to collect, the collector stopped the whole process for over a second. What
+graphql-core leaves of refused documents and of errors is not looked for here: it is collected young.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ TIMES = 5
 
 
 async def a_query(api: Api) -> None:
-    """All that is loaded for many rows."""
+    """A list, with what the loaders fetch for its rows."""
     await api.ask(LIST)
 
 
 async def a_request_without_a_token_of_ours(api: Api) -> None:
-    """Refused far below."""
+    """The refusal is raised many calls deep."""
     async with api.http.post(api.graphql, json={"query": LIST}, headers={"authorization": "Bearer hl_no"}) as answer:
         assert answer.status == 401
 
 
 async def a_connection(api: Api) -> None:
-    """A request on a connection that is closed after it."""
+    """One request, after which the client closes its connection."""
     async with aiohttp.ClientSession() as http, http.get(f"{api.url}/healthz") as answer:
         assert answer.status == 200
 
 
 async def a_socket_that_goes(api: Api) -> None:
-    """Without a word about its subscriptions."""
+    """The client completes none of its subscriptions before it goes."""
     async with api.socket() as socket:
         await socket.subscribe("1", WATCH)
         await socket.subscribe("2", WATCH)
@@ -55,13 +55,13 @@ async def a_socket_that_goes(api: Api) -> None:
 
 
 async def a_socket_that_goes_at_once(api: Api) -> None:
-    """While its subscription begins."""
+    """The client goes while its subscription begins."""
     async with api.socket() as socket:
         await socket.subscribe("1", WATCH)
 
 
 async def a_socket_that_completes(api: Api) -> None:
-    """Each way in which an operation ends by itself."""
+    """One operation ends by itself, the other is completed by the client."""
     async with api.socket() as socket:
         await socket.subscribe("1", LIST)
         await socket.next("1")
@@ -73,7 +73,7 @@ async def a_socket_that_completes(api: Api) -> None:
 
 
 async def a_socket_that_we_close(api: Api) -> None:
-    """For a message that is none."""
+    """We close it because of an invalid message."""
     async with api.socket() as socket:
         await socket.subscribe("1", WATCH)
         await socket.send({"type": "subscribe"})
@@ -81,20 +81,20 @@ async def a_socket_that_we_close(api: Api) -> None:
 
 
 async def a_socket_that_is_let_in_by_no_token(api: Api) -> None:
-    """Its errors are raised far below."""
+    """The refusal is raised many calls deep."""
     async with opened(api.graphql.replace("http", "ws", 1)) as socket:
         await socket.initialise("hl_nothing")
         assert (await socket.closed())[0] == 4403
 
 
 async def a_socket_that_breaks(api: Api) -> None:
-    """Without a close frame."""
+    """The client aborts the connection without a close frame."""
     async with connect(api.graphql.replace("http", "ws", 1), subprotocols=[SUBPROTOCOL], proxy=None) as connection:
         connection.transport.abort()
 
 
 async def an_event_stream(api: Api) -> None:
-    """One that its client leaves."""
+    """The client leaves the stream."""
     async with streaming(api, WATCH):
         await api.until_watched_by(1)
 
@@ -116,7 +116,7 @@ ALL = (
 @pytest.mark.parametrize("thing", ALL, ids=lambda thing: thing.__name__)
 async def test_what_is_over_leaves_no_garbage(api: Api, thing: Callable[[Api], Awaitable[None]]) -> None:
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
-    # What is made once, and kept.
+    # The first time makes what is then kept.
     await thing(api)
     await all_gone(api)
     with collecting() as left:
@@ -127,7 +127,7 @@ async def test_what_is_over_leaves_no_garbage(api: Api, thing: Callable[[Api], A
 
 
 async def all_gone(api: Api) -> None:
-    """Returns once nothing is open any more but the test's own connection, and nothing is on its way."""
+    """Returns once only the test's own connection is open, and nothing is under way."""
     await until(lambda: not len(api.process.connections) and not len(api.process.feeds), what="the end of all")
     await until(lambda: len(api.server.server_state.connections) <= 1, what="the end of all connections")
     await asyncio.sleep(0.1)
@@ -135,7 +135,7 @@ async def all_gone(api: Api) -> None:
 
 @contextmanager
 def collecting() -> Iterator[list[Any]]:
-    """All that could not go without the collector, known at the end of the block."""
+    """Whatever only the collector could free; filled in at the end of the block."""
     left: list[Any] = []
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Who comes in, how often, and that a flood of bad tokens changes nothing for the others."""
+"""Who is let in, how often, and that a flood of bad tokens changes nothing for the others."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ NAME = "{ viewer { workspace { name } } }"
 
 
 async def statuses(api: Api, *authorizations: str | None) -> list[int]:
-    """The statuses of one query with each of these headers."""
+    """The status of the same query with each of these Authorization headers."""
     found = []
     for authorization in authorizations:
         headers = {"authorization": authorization} if authorization is not None else {}
@@ -59,7 +59,7 @@ async def test_revoked_and_expired_tokens_are_refused_at_once(api: Api) -> None:
     await Token.filter(id=expired_id).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await api.ask("mutation($id: ID!) { tokenRevoke(id: $id) { errors { code } } }", id=ids.make("Token", revoked_id))
     assert await statuses(api, f"Bearer {revoked}", f"Bearer {expired}") == [401, 401]
-    # That they were good once lets them pass no more from an address that is blocked: only the one who revoked stays.
+    # Both are forgotten as good, so neither passes from a blocked address: only the token that revoked is remembered.
     assert len(api.process.gate._good) == 1
 
 
@@ -71,7 +71,7 @@ async def test_a_token_that_expires_is_refused_at_once_though_it_was_good_a_mome
     assert await statuses(api, f"Bearer {secret}") == [200]
     ((believed, _),) = api.process.gate._believed.values()
     assert believed.token is not None
-    # In the database as well, which is asked then.
+    # In the database as well, because the gate asks it next.
     believed.token.expires_at = datetime.now(UTC)
     await believed.token.save()
     assert await statuses(api, f"Bearer {secret}") == [401]
@@ -100,7 +100,7 @@ async def test_no_more_tokens_are_remembered_than_shall_be_and_the_latest_stay(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.gate.KEPT_GOOD", 2)
-    # Each is looked up anew.
+    # Look each token up every time.
     monkeypatch.setattr("api.gate.BELIEVED_SECONDS", -1.0)
     first, second, third = [secret for _, secret in [await api.new_token() for _ in range(3)]]
     used = [f"Bearer {secret}" for secret in (first, second, first, third)]
@@ -137,21 +137,21 @@ async def test_a_token_that_another_process_revoked_is_refused_within_seconds(ap
 async def test_failed_logins_are_limited_by_address_and_good_tokens_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each is looked up anew.
+    # Look each token up every time.
     monkeypatch.setattr("api.gate.BELIEVED_SECONDS", -1.0)
     async with running(replace(settings, failed_logins_per_minute=3)) as api:
         assert await statuses(api, f"Bearer {api.token}") == [200]
-        # Nobody guesses with nothing.
+        # A request without a token is no guess, and is not counted.
         assert await statuses(api, *[None] * 4) == [401] * 4
         assert await statuses(api, *["Bearer hl_nonsense"] * 5) == [401, 401, 401, 429, 429]
-        # A neighbour behind the same address, known to be good.
+        # A token that was good lately passes from the same address.
         assert await statuses(api, f"Bearer {api.token}") == [200]
         _, unknown = await api.new_token()
         assert await statuses(api, f"Bearer {unknown}") == [429]
         async with api.http.post(api.graphql, json={"query": NAME}, headers={"authorization": "Bearer hl_x"}) as answer:
             wait = int(answer.headers["retry-after"])
             assert 0 < wait <= 60
-            # Apollo Client and Relay hand an application the errors of an answer, and none of its headers.
+            # Apollo Client and Relay pass an answer's errors to the application, but not its headers.
             assert (await answer.json())["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": wait}
 
 
@@ -173,7 +173,7 @@ async def test_requests_are_limited_by_token_over_all_processes_and_transports(s
 
 @asynccontextmanager
 async def with_the_memory_of_another_process(settings: Settings, api: Api) -> AsyncIterator[None]:
-    """The API as another process would count: on the same Redis, knowing nothing itself."""
+    """Let the API count as another process would: in the same Redis, with an empty memory of its own."""
     gate = api.process.gate
     own, gate.rates = gate.rates, Rates(settings)
     try:
@@ -186,14 +186,14 @@ async def with_the_memory_of_another_process(settings: Settings, api: Api) -> As
 async def test_thousands_of_bad_tokens_leave_it_responsive_and_stand_in_no_log(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Half of them are junk, half look as good as real ones.
+    # Half are junk, half look like real tokens.
     tokens = [f"hl_{number:049}" for number in range(2_000)] + [workspaces._generate() for _ in range(2_000)]
     good, bad = Pour(api, [api.token] * 200), [Pour(api, tokens[start::50]) for start in range(50)]
     cost_of_good = await cpu_seconds(good.out()) / 200
     overtaken: list[int] = []
     cost_of_bad = await cpu_seconds(asking_beside(api, bad, overtaken)) / len(tokens)
     assert {frozenset(each.statuses) for each in bad} <= {frozenset({429}), frozenset({401, 429})}
-    # Each of the fifty is served some ten times while one query is, on a slow machine too.
+    # While one query is served, each of the fifty is served some ten times, on a slow machine too.
     assert max(overtaken) < len(tokens) / 2
     assert cost_of_bad < 2 * cost_of_good
     logged = "".join(capsys.readouterr())
@@ -217,7 +217,7 @@ class Pour:
 
 
 async def asking_beside(api: Api, pours: list[Pour], overtaken: list[int]) -> None:
-    """Ask again and again until all is poured out; how many others were answered while each query was."""
+    """Send queries until the flood ends, and note for each how many requests of the flood were answered meanwhile."""
 
     def answered() -> int:
         return sum(len(pour.statuses) for pour in pours)
@@ -232,7 +232,7 @@ async def asking_beside(api: Api, pours: list[Pour], overtaken: list[int]) -> No
 
 
 async def cpu_seconds(work: Coroutine[None, None, None]) -> float:
-    """What it takes of this process."""
+    """The CPU time that the work takes in this process."""
     started = time.process_time()
     await work
     return time.process_time() - started
@@ -274,7 +274,7 @@ async def test_a_token_of_another_workspace_sees_its_own_alone(api: Api) -> None
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
         ("local", "local"),
-        # A proxy may pass on whatever a client says.
+        # A proxy may pass on whatever a client claims.
         ("x" * 65, "x" * 64),
     ],
 )
