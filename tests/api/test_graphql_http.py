@@ -25,7 +25,7 @@ JUDGES = Path(__file__).parent / "judges"
 
 @pytest.fixture(scope="session", autouse=True)
 def judges() -> None:
-    """The npm packages."""
+    """Install the npm packages of the audits."""
     node.install(JUDGES)
 
 
@@ -130,7 +130,7 @@ async def test_malformed_requests_are_refused_with_json_and_never_a_500(api: Api
 
 
 async def test_a_hash_in_place_of_a_query_is_answered_so_that_clients_send_the_query(api: Api) -> None:
-    """Apollo Client and urql's persistedExchange look for this message, word for word, in errors they can read."""
+    """Apollo Client and urql's persistedExchange look for exactly this message, in errors that they can read."""
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
     for accept, status in ((JSON, 200), (GRAPHQL, 400)):
         headers = api.bearer | {"accept": accept}
@@ -210,7 +210,7 @@ async def test_the_media_type_is_what_the_client_prefers(api: Api) -> None:
         headers = api.bearer | {"accept": accept, "content-type": JSON}
         async with api.http.post(api.graphql, data=QUERY, headers=headers) as answer:
             found = (answer.status, answer.headers["content-type"])
-            # The answer is nobody else's, and there is nothing to wait for.
+            # No cache may keep it for others, and there is nothing to wait for.
             assert answer.headers["cache-control"] == "no-store"
             assert "retry-after" not in answer.headers
         assert found == (status, f"{media_type}; charset=utf-8"), accept

@@ -1,4 +1,4 @@
-"""How a socket ends: for silence, with its token, too slow, at a shutdown, or without a word."""
+"""How a socket ends: for silence, with its token, for slow reading, at a shutdown, or without a close frame."""
 
 import asyncio
 import json
@@ -106,7 +106,7 @@ async def test_an_expired_token_closes_its_sockets_though_the_database_says_noth
 
 
 def expire(api: Api) -> None:
-    """Let the tokens of all that is open be over, as far as this process knows; the database is not told."""
+    """Let the tokens of all open connections expire in the memory of this process; the database stays as it is."""
     for connection in api.process.connections._open:
         assert connection.actor is not None
         assert connection.actor.token is not None
@@ -123,7 +123,7 @@ async def test_an_expired_token_closes_its_sockets(api: Api) -> None:
 
 async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "SEND_SECONDS", 2.0)
-    # It may be long until a busy machine reads on.
+    # On a busy machine it may be long until the client reads on.
     monkeypatch.setattr("api.uvicorn_protocols.FLUSH_SECONDS", 60.0)
     query = "subscription { deliveryStatusChanged { attempt { error } } }"
     async with api.socket() as reader, api.socket(max_queue=1) as stalled:
@@ -131,7 +131,7 @@ async def test_a_reader_that_stalls_is_closed_and_the_others_hear_on(api: Api, m
             await socket.subscribe("1", query)
         await api.until_watched_by(2)
         stalled.connection.transport.pause_reading()
-        # The kernel's buffers hold megabytes.
+        # Large, because the kernel's buffers hold megabytes.
         changes = some_changes(api.actor.workspace.id, 400, attempt=succeeded() | {"error": "x" * 4_000})
         async with asyncio.timeout(60):
             while len(api.process.connections) == 2:
@@ -149,7 +149,7 @@ async def test_who_asks_and_never_reads_is_closed_with_a_code(
 ) -> None:
     monkeypatch.setattr(outbox, "MOST_FRAMES", 10)
     monkeypatch.setattr("api.uvicorn_protocols.FLUSH_SECONDS", 60.0)
-    # Each is refused at once, with its id.
+    # Each is refused at once, and the answer repeats its long id.
     question = json.dumps({"id": "x" * 200, "type": "subscribe", "payload": {"query": NAME}}).encode()
     frame = b"\x81\xfe" + len(question).to_bytes(2) + bytes(4) + question
     async with running(replace(settings, subscriptions_per_socket=0)) as api, api.socket(max_queue=1) as socket:
@@ -157,7 +157,7 @@ async def test_who_asks_and_never_reads_is_closed_with_a_code(
         transport.pause_reading()
         async with asyncio.timeout(60):
             while len(api.process.connections):
-                # Not more than is taken: the kernel's buffers hold megabytes.
+                # Only once the kernel has taken what was written: its buffers hold megabytes.
                 if not transport.get_write_buffer_size():
                     transport.write(frame * 200)
                 await asyncio.sleep(0.001)
@@ -175,7 +175,7 @@ async def test_pings_of_a_client_that_does_not_read_fill_no_memory(api: Api) -> 
             flooding.transport.write(ping * 1000)
             await until(lambda: flooding.transport.get_write_buffer_size() == 0)
         (connection,) = api.server.server_state.connections
-        # What the kernel's buffers did not take.
+        # The pongs that the kernel's buffers did not take.
         assert connection.transport.get_write_buffer_size() < 1_000_000
         flooding.transport.resume_reading()
 
@@ -184,7 +184,7 @@ _numbers: dict[int, int] = {}
 
 
 def next_number(change: Any) -> int:
-    """A number that this delivery's change has not had."""
+    """A number that no earlier change of this delivery has."""
     _numbers[change.subject_id] = _numbers.get(change.subject_id, 0) + 1
     return _numbers[change.subject_id]
 
@@ -222,7 +222,7 @@ async def test_an_operation_ends_with_its_socket_though_a_library_swallows_its_c
 
 
 def operations() -> int:
-    """How many are under way."""
+    """How many operations are under way."""
     return [task.get_name() for task in asyncio.all_tasks()].count("operation")
 
 

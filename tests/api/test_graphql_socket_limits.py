@@ -100,7 +100,7 @@ async def test_who_floods_a_socket_is_read_bit_by_bit(api: Api, monkeypatch: pyt
             receive_data(data)
 
         monkeypatch.setattr(connection.conn, "receive_data", noting)
-        # Unasked, and answered by nothing.
+        # Pongs that nobody asked for need no answer.
         pongs = b"\x8a\x80\0\0\0\0" * 100_000
         socket.connection.transport.write(pongs)
         await until(lambda: sum(pieces) >= len(pongs))

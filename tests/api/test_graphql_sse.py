@@ -75,7 +75,7 @@ async def test_get_works_as_browsers_event_sources_use_it(api: Api) -> None:
 
 @pytest.mark.parametrize("less", ["text/event-stream", "text/event-stream;q=0.1"])
 async def test_a_subscription_is_streamed_to_who_prefers_json_for_the_rest(api: Api, less: str) -> None:
-    # As clients do that say the same of each operation.
+    # Some clients send the same Accept header with every operation.
     headers = api.bearer | {"accept": f"{GRAPHQL}, application/json, {less}"}
     async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
         assert (answer.status, answer.content_type) == (200, "text/event-stream")
@@ -111,7 +111,7 @@ async def test_a_client_that_goes_with_another_request_waiting_leaves_nothing_be
     await api.until_watched_by(1)
     writer.transport.abort()
 
-    # Its connection is not read from while a request waits: that it is gone is learnt by writing.
+    # While a request waits, its connection is not read: only writing shows that the client is gone.
     async with asyncio.timeout(30):
         while len(api.process.connections):
             await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
@@ -119,7 +119,7 @@ async def test_a_client_that_goes_with_another_request_waiting_leaves_nothing_be
     assert len(api.process.feeds) == 0
 
 
-# Of the first workspace, and long gone.
+# A cursor of the first workspace that expired long ago.
 OLD = f'subscription {{ deliveryStatusChanged(after: "1-{SPAN}") {{ cursor }} }}'
 
 
@@ -200,7 +200,7 @@ async def test_there_may_be_only_so_many_streams(settings: Settings) -> None:
 
 
 async def refused(api: Api, token: str) -> tuple[int, str, str]:
-    """Status, Retry-After and code of a stream that is not begun."""
+    """Status, Retry-After and code of a stream that is refused."""
     headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
     async with api.http.post(api.graphql, json={"query": WATCH}, headers=headers) as answer:
         (result,) = [line for line in (await answer.text()).splitlines() if line.startswith("data: {")]
@@ -213,7 +213,7 @@ async def test_a_reader_that_stalls_is_cut_off(
 ) -> None:
     monkeypatch.setattr(outbox, "SEND_SECONDS", 0.3)
     monkeypatch.setattr(graphql_sse, "LAST_WORDS_SECONDS", 0.1)
-    # The kernel's buffers hold megabytes.
+    # Large, because the kernel's buffers hold megabytes.
     attempt = succeeded() | {"error": "x" * 4_000}
     async with streaming(api, "subscription { deliveryStatusChanged { attempt { error } } }"):
         await api.until_watched_by(1)
@@ -244,7 +244,7 @@ async def test_a_slow_reader_whose_stream_we_end_misses_nothing_before_its_last_
         else:
             monkeypatch.setattr(outbox, "MOST_BYTES", ours.outbox._bytes + 3_000)
             await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(4_000)))
-            # Before anything is read, which makes room.
+            # Nothing may be read before this: reading makes room.
             await until(lambda: ours.outbox._refused)
             await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(1)))
         *changes, last = [result async for result in results(stream)]
@@ -257,12 +257,12 @@ async def test_a_slow_reader_whose_stream_we_end_misses_nothing_before_its_last_
 
 
 def failed(length: int) -> dict[str, Any]:
-    """An attempt whose error is so long."""
+    """An attempt with an error of this length."""
     return succeeded() | {"error": "x" * length}
 
 
 async def results(stream: Stream) -> AsyncIterator[Any]:
-    """All that is left of a stream but its end."""
+    """The remaining results of a stream, which must end with `complete`."""
     while (event := await stream.event())[0] in {"next", ":"}:
         if event[0] == "next":
             yield event[1]

@@ -1,4 +1,4 @@
-"""What comes before and after a body: bounded, whatever a client sends, and in nobody's way otherwise."""
+"""What comes before and after a body is bounded, whatever a client sends, and otherwise gets in nobody's way."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ MOST_PIECES = 200
 
 
 async def told_at(api: Api, *pieces: bytes) -> tuple[bytes, int]:
-    """What is answered to these bytes, up to the end of the connection, and how many of them were taken."""
+    """The answer to these bytes, read to the end of the connection, and how many of the bytes were taken."""
     parts = urlsplit(api.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     sent = 0
@@ -30,7 +30,7 @@ async def told_at(api: Api, *pieces: bytes) -> tuple[bytes, int]:
                 except ConnectionError:
                     break
                 sent += len(piece)
-                # Let the server read it: what lies in the kernel's buffers has not been taken.
+                # Let the server read: it has not taken what still lies in the kernel's buffers.
                 await asyncio.sleep(0.001)
             try:
                 return await reader.read(), sent
@@ -62,7 +62,7 @@ async def test_a_head_or_a_trailer_without_an_end_is_cut_off(api: Api, begin: by
     answer, sent = await told_at(api, *endless(begin, piece))
 
     assert b" 431 " in answer.partition(b"\r\n")[0] or not answer
-    # Besides what it may take, the kernel holds some megabytes.
+    # The kernel's buffers hold some megabytes besides what the server takes.
     assert sent < MOST_PIECES * PIECE
     assert (await api.post("{ viewer { workspace { name } } }"))[0] == 200
 
@@ -96,9 +96,9 @@ async def test_a_body_is_no_head(api: Api) -> None:
 
 BODY = b'{"query": "{ viewer { workspace { name } } }"}'
 ANSWER = b'"data":{"viewer":{"workspace":{"name":"Test"}}}'
-# As Java's HttpClient begins on http://.
+# How Java's HttpClient begins on http://.
 HTTP_2 = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
-# Of a GET alone it makes a socket (RFC 6455, section 4.1).
+# It opens a socket only with GET (RFC 6455, section 4.1).
 SOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 SIZED = b"Content-Length: %d\r\n\r\n" % len(BODY)
 IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -174,11 +174,11 @@ async def test_the_head_and_the_body_of_an_answer_come_together(api: Api) -> Non
             found = []
             for _ in range(50):
                 client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-                # No more than what is there once anything is.
+                # Returns what is there as soon as anything is: only the head, if the body comes later.
                 found.append(client.recv(MAX_HEAD_BYTES))
             return found
 
-    # In a thread: on the server's own loop it would read when all is written.
+    # In a thread: on the server's own loop, the client would read only when everything is written.
     for answer in await asyncio.to_thread(answers):
         head, _, body = answer.partition(b"\r\n\r\n")
         assert body

@@ -1,4 +1,4 @@
-"""Whether it is alive and can work, as it says itself."""
+"""What the API says of itself: whether it is alive, and whether it can work."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers that are asked whether they are well are waited for: that one is not run for seconds is no fault here."""
+    """Wait up to a minute for PostgreSQL and Redis: on a busy machine, one may not run for seconds."""
     monkeypatch.setattr("api.health.ANSWER_SECONDS", 60.0)
 
 
@@ -32,7 +32,7 @@ async def test_it_is_alive_and_ready(api: Api) -> None:
 async def get(api: Api, path: str) -> tuple[int, dict[str, str]]:
     """Status and JSON."""
     async with api.http.get(f"{api.url}{path}") as answer:
-        # What keeps it would go on saying so.
+        # A cache would go on giving an old answer.
         assert answer.headers["cache-control"] == "no-store"
         return answer.status, await answer.json()
 
@@ -92,7 +92,7 @@ async def test_with_a_database_that_takes_no_changes_it_is_ready_to_read_and_say
     async with connected(settings.database_url) as owner, running(settings) as api:
         await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await put_out_others(owner)
-        # Those that the pool has are told that they are no more.
+        # It takes a moment until the pool notices that its sessions were ended.
         await until(lambda: says_of_the_database(api, "takes no changes"))
         await until(lambda: is_read(api))
         status, _ = await api.post('mutation { tokenCreate(input: {name: "x", role: VIEWER}) { errors { message } } }')
@@ -102,12 +102,12 @@ async def test_with_a_database_that_takes_no_changes_it_is_ready_to_read_and_say
 
 
 async def says_of_the_database(api: Api, state: str) -> bool:
-    """Whether it is ready and tells this of its database."""
+    """Whether the API is ready, and says that its database is in this state."""
     status, found = await get(api, "/readyz")
     return (status, found["status"], found["database"]) == (200, "ok", state)
 
 
 async def is_read(api: Api) -> bool:
-    """Whether somebody who has a token is answered."""
+    """Whether a query with a token is answered."""
     status, answer = await api.post("{ accounts { nodes { id } } }")
     return status == 200 and answer["data"] == {"accounts": {"nodes": []}}
