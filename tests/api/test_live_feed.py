@@ -1,4 +1,4 @@
-"""Equal subscriptions share their work, and nobody can tell: not by what they get, nor in which order."""
+"""Equal subscriptions share their work, and no subscriber can tell, neither by what it gets nor by its order."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ WATCH = "subscription($after: String) { deliveryStatusChanged(after: $after) { c
 
 
 class Listener:
-    """A subscriber who writes everything down."""
+    """A subscriber that writes everything down."""
 
     def __init__(self) -> None:
         self.payloads: list[str] = []
@@ -47,11 +47,11 @@ class Listener:
 
     @property
     def cursors(self) -> list[str]:
-        """Where they stand in the stream."""
+        """The cursors of all results so far."""
         return [result["data"]["deliveryStatusChanged"]["cursor"] for result in self.results]
 
     async def until(self, number: int) -> None:
-        """Returns once there are so many. Raises Unavailable where it was told to try again."""
+        """Returns once there are `number` results. Raises Unavailable if it was told to try again."""
         async with asyncio.timeout(60):
             while len(self.payloads) < number:
                 if self.errors:
@@ -161,7 +161,7 @@ async def test_filters_are_applied_before_anything_is_executed(api: Api) -> None
 async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while_changes_pour_in(
     api: Api, monkeypatch: pytest.MonkeyPatch, remembered: int
 ) -> None:
-    # With less than all of them, the feed forgets some while others are being brought back.
+    # If the feed remembers less than all of them, it forgets some while it fetches others again.
     monkeypatch.setattr("api.recent.RECENT_CHANGES", remembered)
     rand = random.Random(7)
     await listen(api)
@@ -182,7 +182,7 @@ async def test_a_resuming_subscriber_misses_nothing_and_gets_nothing_twice_while
 
 
 async def hear(api: Api, after: str, number: int) -> list[str]:
-    """The cursors of what one hears who comes for at least so many changes."""
+    """The cursors of what a subscriber gets that resumes after this one, until there are at least `number`."""
     listener, feed = await listen(api, after=after)
     await listener.until(number)
     feed.leave(listener)
@@ -190,7 +190,7 @@ async def hear(api: Api, after: str, number: int) -> list[str]:
 
 
 async def pour(api: Api, number: int) -> None:
-    """Changes, a few at a time."""
+    """Announce changes, ten at a time."""
     for _ in range(number // 10):
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 10))
         await asyncio.sleep(0)
@@ -202,7 +202,7 @@ async def test_a_thousand_who_resume_cost_each_change_once(api: Api) -> None:
     found = await asyncio.gather(*(listen(api, after=cursors[number % 200]) for number in range(1_000)))
     for number, (listener, _) in enumerate(found):
         assert listener.cursors == cursors[number % 200 + 1 :]
-    # One that wants more than what the feed has makes it look once more; at worst all of it a second time.
+    # A subscriber that wants more than the feed has makes it read the stream again; at worst, all of it twice.
     assert executed(api) - before <= 400
 
 
@@ -234,12 +234,12 @@ async def test_a_bad_cursor_fails_its_subscriber_alone(api: Api) -> None:
 async def test_each_change_that_goes_wrong_can_be_found_in_the_log_by_the_id_that_its_subscribers_see(api: Api) -> None:
     listener, _ = await listen(api, "subscription { deliveryStatusChanged { delivery { webhook { name } } } }")
     with capture_logs() as lines:
-        # PostgreSQL has no such key.
+        # Too large for a key: PostgreSQL's bigint ends just below.
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 2, webhook_id=2**63))
         await listener.until(2)
     shown = [result["errors"][0]["extensions"]["requestId"] for result in listener.results]
     assert len(set(shown)) == 2
-    # They are executed at the same time.
+    # They are executed at the same time, so either may fail first.
     assert sorted(line["request_id"] for line in lines if line["event"] == "unexpected error") == sorted(shown)
 
 
@@ -277,8 +277,8 @@ async def test_a_busy_workspace_does_not_keep_another_waiting(api: Api) -> None:
     calm = Actor(await workspaces.create("Calm"), None, Role.ADMIN)
     many = [await listen(api, WATCH + " " * number) for number in range(BUSY_FEEDS)]
     quiet, _ = await listen(api, WATCH, calm)
-    # At once: a Redis that kept the second call waiting would let the busy ones go on meanwhile.
+    # In one call: if Redis kept a second one waiting, the busy feeds would go on meanwhile.
     await announce(domain, [*some_changes(busy, BUSY_CHANGES), *some_changes(calm.workspace.id, 1)])
     await quiet.until(1)
-    # What was told after all of the others' changes is heard long before them.
+    # Its change was announced after all of theirs, and is heard long before most of them.
     assert max(len(listener.payloads) for listener, _ in many) < BUSY_CHANGES / 2

@@ -1,4 +1,4 @@
-"""How feeds end: their subscribers are told so that they come again, and nothing of them stays."""
+"""How feeds end: their subscribers are told to come back, and nothing is left of the feeds."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,11 +25,11 @@ WEBHOOKS = "subscription($after: String) { deliveryStatusChanged(after: $after) 
 async def test_when_redis_is_too_slow_for_who_fell_behind_subscribers_are_told_to_try_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The second of the changes is behind already, and read from the stream again.
+    # From the second change on, the feed has fallen behind, and reads the stream again.
     monkeypatch.setattr("schema.subscriptions.LONGEST_BACKLOG", 1)
     async with gated(settings) as gates, running(gates.settings) as api:
         listener, _ = await listen(api)
-        # The script that takes changes holds that word too, and is sent once.
+        # The script that takes changes contains XRANGE too. It is sent only once: here, before anything is held.
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
         await listener.until(1)
         gates.redis.tell("hold", "XRANGE")
@@ -75,7 +75,7 @@ async def told_to_try_again(listener: Listener) -> None:
 async def test_who_resumes_while_the_database_says_nothing_is_told_to_try_again(settings: Settings) -> None:
     quick = replace(settings, query_timeout=timedelta(seconds=0.5))
     async with gated(quick) as gates, running(gates.settings) as api:
-        # Where the stream is followed already, nobody asks the database when it began.
+        # A stream that is being followed is not opened again, which would ask the database.
         listener, _ = await listen(api)
         await announce(api.process.domain, some_changes(api.actor.workspace.id, 1))
         await listener.until(1)
@@ -134,7 +134,7 @@ async def test_who_reads_again_after_a_loss_is_not_told_once_more_what_was_befor
 
 
 async def resumed(api: Api, after: str) -> Listener:
-    """Who goes on from there, or from wherever he is told to meanwhile."""
+    """A subscriber that resumes from this cursor, or from the one that it is told to resume from meanwhile."""
     while True:
         try:
             return (await listen(api, after=after))[0]

@@ -1,4 +1,4 @@
-"""What feeds take is bounded: the memory of one, what it makes of a change, and what all of a workspace do at once."""
+"""Feeds are bounded: the memory of each, its answer to a change, and what those of a workspace do at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.waiting import waiting_for_locks
 
 
 class Counting(Listener):
-    """One who notes how much was executed when it got its first change."""
+    """A subscriber that notes how many changes had been executed when it got its first one."""
 
     def __init__(self, api: Api) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Counting(Listener):
 async def test_no_more_is_gathered_than_can_be_remembered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     cursors = await resumable(api, 300)
     before = executed(api)
-    # For some thirty of them.
+    # Enough for some thirty of them.
     monkeypatch.setattr("api.recent.RECENT_BYTES", 10_000)
     listener = Counting(api)
 
@@ -99,7 +99,7 @@ async def test_so_are_those_that_somebody_missed(api: Api, settings: Settings) -
 
 @asynccontextmanager
 async def held_up(settings: Settings, number: int) -> AsyncIterator[None]:
-    """Whoever reads an event waits, until so many do."""
+    """Make all that read an event wait, until `number` of them do."""
     async with connected(settings.database_url) as apart, apart.transaction(), asyncio.timeout(30):
         await apart.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
         yield

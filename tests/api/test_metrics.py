@@ -18,12 +18,12 @@ from tests.waiting import until
 LABELS = ("code", "kind", "result", "transport", "field")
 UNKNOWN = "{ nothing }"
 OUT_OF_RANGE = "{ webhooks(first: -1) { nodes { id } } }"
-# Of the first workspace, and long gone.
+# A cursor of the first workspace that expired long ago.
 TOO_OLD = f'subscription {{ deliveryStatusChanged(after: "1-{SPAN}") {{ cursor }} }}'
 
 
 async def send(api: Api, transport: str, query: str) -> None:
-    """Ask, and wait for the first answer but to a subscription."""
+    """Send a query, and wait for its answer; of the subscription WATCH, only until it has begun."""
     if transport == "websocket":
         async with api.socket() as socket:
             await socket.subscribe("1", query)
@@ -79,7 +79,7 @@ async def test_the_worst_that_went_wrong_is_the_result_of_an_operation(
 
 @strawberry.type
 class Broken:
-    """Everything that may be wrong on our side."""
+    """Everything that may go wrong on our side."""
 
     @strawberry.field
     def boom(self) -> str | None:
@@ -93,7 +93,7 @@ class Broken:
 
     @strawberry.field
     async def endless(self) -> str | None:
-        """What takes too long."""
+        """An answer that takes too long."""
         await asyncio.Event().wait()
         return None
 

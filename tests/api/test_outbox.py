@@ -41,7 +41,7 @@ async def test_it_takes_so_many_frames_and_bytes_and_no_more(monkeypatch: pytest
     monkeypatch.setattr(outbox, "MOST_BYTES", 10)
     box = Outbox()
     assert [box.put("x" * 5), box.put("x" * 5)] == [True, True]
-    # What was taken makes room.
+    # Taking a frame makes room.
     await box.take()
     assert [box.put("x" * 5), box.put("x")] == [True, False]
 
@@ -53,7 +53,7 @@ async def test_after_a_frame_that_it_did_not_take_it_takes_none_or_the_client_wo
     is_open = [False]
     box = Outbox(lambda _: is_open[0])
     assert [box.put("x" * 8), box.put("x" * 3), box.put("x")] == [True, False, False]
-    # Though it could be written at once.
+    # From here on, a frame could be written at once.
     is_open[0] = True
     await box.take()
     assert not box.put("x")

@@ -1,4 +1,4 @@
-"""The pages: where they are built, where they are not, and nothing beside them."""
+"""The pages, built and not built, and that nothing beside them is served."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.api.protocol import opened
 
 
 def mounted(api: Api) -> Any:
-    """The route under which the pages are."""
+    """The route that serves the pages."""
     return next(route for route in api.app.routes if isinstance(getattr(route, "app", None), pages.Pages))
 
 
@@ -63,7 +63,7 @@ async def test_whoever_looks_for_a_page_gets_the_dashboard_which_has_paths_of_it
         async with api.http.request(method, f"{api.url}{path}", headers={"accept": accept}) as answer:
             assert answer.status == status, (method, path, accept)
             assert status != 200 or await answer.text() == "the page"
-            # The next version of the page may stand at the same address.
+            # The next version of the page may have the same address.
             assert status != 200 or answer.headers["cache-control"] == "no-cache"
 
 

@@ -1,4 +1,4 @@
-"""Behind a proxy that does TLS: which one is believed who a client is, and how it came."""
+"""Behind a proxy that does TLS: which proxy is believed about who a client is, and by which scheme it came."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,14 +24,14 @@ SAYS = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 
 @pytest.fixture
 async def behind(settings: Settings) -> AsyncIterator[Api]:
-    """An API that knows its proxy, and takes one failed login from each address."""
+    """An API that trusts PROXY, and allows one failed login from each address."""
     trusted = (ip_network(f"{PROXY}/32"),)
     async with running(replace(settings, trusted_proxies=trusted, failed_logins_per_minute=1)) as api:
         yield api
 
 
 async def status_of_a_bad_token(api: Api, sender: str, client: str) -> int:
-    """What somebody behind this sender gets for a wrong token."""
+    """The status that a client behind this sender gets for a wrong token."""
     connector = aiohttp.TCPConnector(local_addr=(sender, 0))
     headers = {"authorization": "Bearer hl_wrong", "x-forwarded-for": client}
     async with (
@@ -79,7 +79,7 @@ async def test_the_proxy_is_trusted_where_it_comes_by_ipv4_to_a_socket_for_both(
 
 
 def test_it_is_the_proxy_that_closes_a_connection_which_is_idle(settings: Settings) -> None:
-    """Of nginx, Amazon's balancers, Traefik and Caddy the last one keeps it longest: for two minutes."""
+    """Of nginx, Amazon's balancers, Traefik and Caddy, Caddy keeps it longest: for two minutes."""
     assert config_of(settings).timeout_keep_alive > 120
 
 

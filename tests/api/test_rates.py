@@ -1,4 +1,4 @@
-"""Counting together is counting: cheaper, and not a hit more or less."""
+"""Hits that are counted together cost less, and not one is counted more or less."""
 
 import asyncio
 import time
@@ -105,7 +105,7 @@ async def test_a_redis_that_was_away_is_left_alone_for_a_while_and_then_asked_ag
     monkeypatch.setattr("api.rates.PAUSE_SECONDS", 3_600.0)
     place = tmp_path / "redis.sock"
     async with counting(replace(settings, redis_url=f"unix://{place}", requests_per_minute=1)) as rates:
-        # Where it goes away between the two questions.
+        # As if Redis went away between counting and this question.
         assert await rates._wait(rates._requests, "1") == WINDOW_SECONDS
         await rates.count_request(1)
         place.symlink_to(urlsplit(settings.redis_url).path)
@@ -159,5 +159,5 @@ async def test_one_who_gives_up_leaves_the_others_counted(given_up: int) -> None
     answered.set()
     found = await asyncio.gather(*hits, return_exceptions=True)
     assert [type(each) for each in found].count(asyncio.CancelledError) == 1
-    # At worst, those who asked with the one who left are counted again; nobody is let off.
+    # At worst, hits that were counted together with the cancelled one are counted again; none goes uncounted.
     assert all(isinstance(each, int) for n, each in enumerate(found) if n != given_up)

@@ -1,4 +1,4 @@
-"""What a feed remembers is bounded, in number and in bytes, and is whole from where it says that it begins."""
+"""What a feed remembers is bounded in number and in bytes, and has no gap after its `start`."""
 
 import tracemalloc
 
@@ -10,7 +10,7 @@ MEBIBYTE = "x" * (RECENT_BYTES // 4 - size_of(""))
 
 
 def remembering(number: int, payload: str = "x") -> Recent:
-    """So many changes, from (1, 0) on."""
+    """This many changes, from (1, 0) on."""
     recent = Recent()
     for order in range(1, number + 1):
         recent.add((order, 0), payload)
@@ -18,7 +18,7 @@ def remembering(number: int, payload: str = "x") -> Recent:
 
 
 def orders(recent: Recent) -> list[int]:
-    """Which changes it has after its start."""
+    """The changes that it has after its `start`."""
     return [order for (order, _), _ in recent.after(recent.start)]
 
 

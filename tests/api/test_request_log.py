@@ -1,4 +1,4 @@
-"""The line in the log that each request has: what it was, and what became of it."""
+"""The log line of each request: what was asked, and what became of it."""
 
 from collections.abc import MutableMapping
 from dataclasses import replace
@@ -19,12 +19,12 @@ Line = MutableMapping[str, Any]
 
 
 async def line_of(api: Api, body: Any, path: str = "/graphql", **headers: str) -> Line:
-    """The line of one request by POST."""
+    """The log line of one POST."""
     sent = api.bearer | {"accept": GRAPHQL} | headers
     with capture_logs() as lines:
         async with api.http.post(f"{api.url}{path}", json=body, headers=sent) as answer:
             await answer.read()
-        # It is written once the answer has left.
+        # The line is written once the answer has left.
         await until(lambda: [line for line in lines if line["event"] == "request"])
     (found,) = [line for line in lines if line["event"] == "request"]
     assert (found["method"], found["path"], found["address"]) == ("POST", path, "127.0.0.1")

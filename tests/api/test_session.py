@@ -1,4 +1,4 @@
-"""POST /session: a one-time code for a token, to whoever has the code, once."""
+"""POST /session: exchanges a one-time code for a token, once, for anyone who has the code."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ NAME = "{ viewer { workspace { name } } }"
 
 
 async def make(api: Api, ago: timedelta = timedelta()) -> str:
-    """A code for the API's own token, made so long ago."""
+    """A code for the API's own token, made this long ago."""
     domain = api.process.domain
     return await sign_in.make(domain.redis, domain.vault, api.token, datetime.now(UTC) - ago)
 
@@ -34,13 +34,13 @@ async def send(
 
 
 async def exchange(api: Api, code: str, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and body for a code."""
+    """Status and body of the answer to a code."""
     status, body, _ = await send(api, json.dumps({"code": code}, ensure_ascii=False).encode(), **headers)
     return status, body
 
 
 def code_of(body: dict[str, Any]) -> str:
-    """The code of the one error."""
+    """The code of the first error, which must have a message."""
     code: str = body["errors"][0]["extensions"]["code"]
     assert body["errors"][0]["message"]
     return code

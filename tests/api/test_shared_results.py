@@ -1,4 +1,4 @@
-"""What a change becomes when it is executed once for all is what Strawberry makes of it for each."""
+"""Executing a change once for all subscribers gives the results that Strawberry gives each of them."""
 
 import asyncio
 import gc
@@ -69,7 +69,7 @@ async def things(api: Api) -> World:
 
 
 async def compare(api: Api, text: str, variables: dict[str, Any]) -> int:
-    """Ours and Strawberry's own, result by result; how many there were."""
+    """Compare our results with Strawberry's own, one by one; returns how many there were."""
     listener, subscription = await listen(api, text, **used(text, variables))
     subscription.close()
     assert listener.results == await stock_results(api, text, variables, len(listener.results)), text
@@ -103,7 +103,7 @@ async def test_so_are_those_of_documents_that_nobody_wrote(api: Api) -> None:
 
 
 async def test_what_executing_a_change_has_made_goes_with_it(api: Api) -> None:
-    """A subscription lives for days: whatever each change left behind would fill the memory."""
+    """A subscription lives for days: anything that each change left behind would fill the memory."""
     listener, _ = await listen(api, "subscription { deliveryStatusChanged { status delivery { id event { id } } } }")
 
     async def left_after(number: int) -> int:
@@ -116,7 +116,7 @@ async def test_what_executing_a_change_has_made_goes_with_it(api: Api) -> None:
 
 
 def is_allowed(api: Api, text: str) -> bool:
-    """Whether it is within the limits. One that is wrong in any other way is kept, and fails."""
+    """Whether a document is within the limits. One with any other fault is kept, so that it fails the test."""
     try:
         api.process.engine.prepare(Asked(text, None, used(text, {"yes": True})))
     except BadDocument as error:
@@ -125,7 +125,7 @@ def is_allowed(api: Api, text: str) -> bool:
 
 
 def resuming(text: str) -> str:
-    """The document, from the oldest change on."""
+    """The document, with an argument that resumes from the oldest change."""
     head, name, rest = text.partition("deliveryStatusChanged")
     return f'{head}{name}(after: "0", {rest[1:]}' if rest.startswith("(") else f'{head}{name}(after: "0"){rest}'
 

@@ -16,7 +16,7 @@ const client = connect(`Bearer ${token}`);
 const seen = { query: await ask(client, query) };
 seen.validation = await ask(client, "{ nothing }").catch((errors) => errors[0].extensions.code);
 seen.unauthenticated = await ask(connect("Bearer hl_wrong"), query).catch((event) => event.code);
-// As browsers do: none of it is heard where the server answers with no subprotocol.
+// As in browsers, neither code nor reason arrives if the server answers with no subprotocol.
 seen.legacy = await new Promise((resolve) => {
   new WebSocket(url, ["graphql-ws"]).onclose = ({ code, reason }) => resolve([code, reason]);
 });
