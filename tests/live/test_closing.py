@@ -17,7 +17,7 @@ from tests.waiting import until
 
 FORBIDDEN = 4403
 RESTARTING = 1012
-# The API looks at tokens every second; the rest is for a machine that is busy with other things.
+# The API checks tokens every second; the rest allows for a busy machine.
 SECONDS = 15.0
 
 
@@ -47,7 +47,7 @@ async def test_a_revoked_or_expired_token_closes_its_sockets_within_seconds_and_
         expires = await subscribed(stack, world, expired_token)
         async with world.domain.unit(world.admin) as unit:
             await workspaces.revoke_token(unit, revoked_key)
-        # Its hour is over.
+        # As if its hour were over.
         await Token.filter(id=expired_key).update(expires_at=datetime.now(UTC))
         async with asyncio.timeout(SECONDS):
             assert [(await each.closed())[0] for each in (revoked, expires)] == [FORBIDDEN, FORBIDDEN]
@@ -68,7 +68,7 @@ async def test_a_clean_shutdown_closes_every_socket_with_1012_and_every_stream_w
         assert {code for code, _ in codes} == {RESTARTING}
         assert await system.api.gone(SHUTDOWN + SECONDS) == 0
         assert "graceful shutdown exceeded" not in system.api.log.read_text()
-        # The stream was not cut off either: its last words were what to do.
+        # The event stream was not cut off either: its last event said what to do.
         await until(lambda: streams.away == 1, SECONDS, "the last words of the stream")
         system.api.launch()
         await system.api.ready()

@@ -14,7 +14,7 @@ from tests.waiting import until
 WEBHOOKS, EVENTS = 10, 334
 CHANGES = 3 * WEBHOOKS * EVENTS
 CUTS = 50
-# Of what all those changes take, about the first half: every cut is reached.
+# About half of what all changes take, so that every cut is reached.
 CUT_WITHIN_BYTES = CHANGES * 110
 
 

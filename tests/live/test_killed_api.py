@@ -12,10 +12,10 @@ from tests.live.world import World
 from tests.waiting import until
 
 SUBSCRIBERS = 1_000
-# Between two attempts of each: a thousand at once would keep the API from starting.
+# Seconds between two attempts of each subscriber: a thousand at once would keep the API from starting.
 AGAIN = 0.5
 SECONDS = 180.0
-# Changes before the API dies, while it is gone, and after that.
+# Ten deliveries each, of three changes: before the API dies, while it is gone, and after that.
 DELIVERIES = 10
 CHANGES = 3 * 3 * DELIVERIES
 
@@ -35,7 +35,7 @@ async def test_a_thousand_subscribers_of_a_killed_api_resume_and_have_every_chan
     async with following(*watchers):
         await until(lambda: all(watcher.connections for watcher in watchers), SECONDS, "a thousand connections")
         making = asyncio.create_task(world.happen(DELIVERIES, at_once=1, pause=0.02))
-        # Somewhere in the middle of what they are being sent.
+        # Somewhere in the middle of the changes.
         await until(lambda: sum(len(watcher.changes) for watcher in watchers) > SUBSCRIBERS * DELIVERIES, SECONDS)
         system.api.kill()
         await making

@@ -18,7 +18,7 @@ WEBHOOKS, EVENTS = 10, 200
 DELIVERIES = WEBHOOKS * EVENTS
 KILLS = 20
 WORKERS = 3
-# After which kills Redis is emptied.
+# Redis is emptied after these kills.
 EMPTIED_AFTER = (7, 14)
 
 
@@ -32,7 +32,7 @@ async def test_when_workers_are_killed_and_redis_is_emptied_a_reader_knows_every
     await world.system.with_workers(WORKERS, **HASTY)
     reader = Reader(world.system.url, world.token)
     async with following(reader):
-        # For about as long as it takes to kill them all.
+        # Takes about as long as all the kills.
         making = asyncio.create_task(world.happen(EVENTS, at_once=1, pause=0.075))
         await _kill_and_empty(world.system, reader, dice)
         await making
@@ -64,7 +64,7 @@ async def _kill_and_empty(system: System, reader: Reader, dice: random.Random) -
 
 
 async def _told(reader: Reader, times: int) -> None:
-    """Redis was emptied so often. Emptied once more before the reader heard of it, it would be told of both at once."""
+    """Wait until the reader was told of each emptying: two in a row would be told as one."""
     await until(lambda: len(reader.gaps) == times, what=f"to be told to read again, {times} times")
 
 

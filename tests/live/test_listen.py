@@ -31,7 +31,7 @@ from tests.receiver import Received, Receiver, receiving
 from tests.running import environment, hookline
 from tests.waiting import until
 
-# For a machine that is busy with other things.
+# Allows for a busy machine.
 SECONDS = 90.0
 SECRET = "whsec_" + "A" * 40 + "="
 
@@ -59,12 +59,12 @@ class Listening:
         await until(lambda: any(words in note for note in self.notes), SECONDS, f"{words!r} in {self.notes}")
 
     async def told(self, count: int) -> list[str]:
-        """The lines, once there are so many."""
+        """Returns the lines once there are this many."""
         await until(lambda: len(self.lines) >= count, SECONDS, f"{count} lines: {self.lines} {self.notes}")
         return self.lines
 
     async def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send Ctrl-C, or another signal; the exit code."""
+        """Send Ctrl-C, or another signal; returns the exit code."""
         self.process.send_signal(number)
         async with asyncio.timeout(SECONDS):
             code = await self.process.wait()
@@ -101,7 +101,7 @@ def told_of(world: World) -> dict[str, str]:
 
 
 def of_hookline(request: Received) -> list[tuple[str, str]]:
-    """The headers but those of the connection."""
+    """The headers without those of the connection."""
     return [(name, value) for name, value in request.headers.items() if name not in {"Host", "Content-Length"}]
 
 
@@ -124,7 +124,7 @@ async def test_the_exact_body_and_headers_of_the_first_attempt_are_forwarded(
     for forwarded in local.requests:
         sent = sent_as.pop(forwarded.headers["X-Hookline-Delivery"])
         assert (forwarded.method, forwarded.path, forwarded.body) == (sent.method, "/hook?a=b", sent.body)
-        # The worker adds what the connection needs; beside that, nothing.
+        # Nothing else differs: the worker adds these for its connection.
         added = {"Accept", "Accept-Encoding", "Connection"}
         assert of_hookline(forwarded) == [header for header in of_hookline(sent) if header[0] not in added]
         assert forwarded.headers["X-Signature"]

@@ -1,4 +1,4 @@
-"""What was committed is announced, whoever dies or goes away in between."""
+"""What was committed is announced, even if a process dies or a server goes away in between."""
 
 import asyncio
 import shutil
@@ -17,8 +17,8 @@ from tests.waiting import until
 
 COUNT = 20
 WHOLE = ["PENDING", "DELIVERING", "SUCCEEDED"]
-# The loop looks each second or so, and at a delivery that is new after five.
-# That takes six seconds at most; the rest is for a machine that is busy with other things.
+# The database loop looks about every second, and at a new delivery only after five.
+# That takes six seconds at most; the rest allows for a busy machine.
 SOON = 40.0
 
 
@@ -123,7 +123,7 @@ async def test_where_redis_went_back_to_an_older_copy_who_was_away_is_told_to_re
         shutil.rmtree(system.redis.data / "appendonlydir")
         shutil.move(tmp_path / "copy", system.redis.data / "appendonlydir")
         start_again(system.redis)
-        # Until the API has noticed, who comes gets what was lost from its memory.
+        # Until the API has noticed, it gives new subscribers what was lost from its own memory.
         await until(lambda: bool(there.gaps), SOON, "being told to read again")
         await world.happen(COUNT)
         async with following(away):

@@ -25,12 +25,12 @@ READERS = 900
 STALLED = 100
 EVENTS = 10
 CHANGES = 3 * EVENTS
-# The kernel may take one more frame while the first ones stall; the time begins anew with each.
+# The kernel may take one more frame while the first ones stall; the time begins again with each frame.
 CLOSED_SECONDS = 2 * SEND_SECONDS + WATCH_SECONDS
-# For a machine that is busy with other things.
+# Allows for a busy machine.
 PATIENCE = 20.0
 MIB = 1024 * 1024
-# Many times the same, so that what is not read soon fills every buffer on the way.
+# The same field many times, so that unread results soon fill every buffer on the way.
 PAYLOADS = " ".join(f"p{number}: payload" for number in range(20))
 HEAVY = f'subscription {{ deliveryStatusChanged(after: "0") {{ delivery {{ event {{ {PAYLOADS} }} }} }} }}'
 
@@ -49,7 +49,7 @@ async def stall(stack: AsyncExitStack, world: World, token: str) -> Socket:
     await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", world.system.port))
     url = world.system.url.replace("http", "ws", 1) + "/graphql"
     stalled = await stack.enter_async_context(speaking(url, token, sock=raw, max_queue=1, ping_interval=None))
-    # Saying goodbye would take a second each.
+    # A closing handshake would take a second for each.
     stack.callback(stalled.connection.transport.abort)
     await stalled.subscribe("1", HEAVY)
     stalled.connection.transport.pause_reading()
@@ -65,7 +65,7 @@ async def too_slow(system: System) -> int:
 
 
 async def closed_with(connection: ClientConnection) -> int:
-    """Read what is left; the code with which the socket was closed."""
+    """Read what is left; returns the code with which the socket was closed."""
     connection.transport.resume_reading()
     try:
         while True:

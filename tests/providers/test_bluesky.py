@@ -139,7 +139,7 @@ async def test_a_post_made_before_the_process_died_is_not_made_again(
     on_its_way = await tries(sender, pds.url, someone, "Dies after the answer")
     reborn = replace(on_its_way)
     assert isinstance(await on_its_way.once(), Published)
-    # What the dead process had remembered is all that is left of it; its refreshed session is lost.
+    # Only the progress that the dead process had stored is left; its refreshed session is lost.
     reborn.progress = on_its_way.progress
     assert isinstance(await reborn.once(later=timedelta(minutes=1)), Published)
     assert len(await pds.posts(someone.did)) == 1

@@ -1,4 +1,4 @@
-"""The Mastodon API, against snac: a real server that ignores `Idempotency-Key`, so that looking is what counts."""
+"""The Mastodon API, against snac: a real server that ignores `Idempotency-Key`, so only looking prevents duplicates."""
 
 import json
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ TEXT = "Grüße 👨‍👩‍👧‍👦 :-) see https://example.com/a?b=1&c=2,
 
 @dataclass(frozen=True)
 class User:
-    """A user of the server and the token of one."""
+    """A user of the server, with an access token."""
 
     name: str
     token: str

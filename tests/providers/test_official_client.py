@@ -66,13 +66,13 @@ GRAPHEMES = {
     "controls": "a\u200bb\u0000c",
 }
 
-# Links and mentions end in a blank: where one runs into what follows, we cut off all of the sentence's punctuation, the
-# judge one sign of it, and we go by the syntax of handles, the judge by a list of top-level domains.
+# Links and mentions end in a blank. Results differ if one runs into what follows: we cut off all of the sentence's
+# punctuation, the judge one sign of it; we go by the syntax of handles, the judge by a list of top-level domains.
 PIECES = (" ", "\n", "a", "ß", "#tag", " #ü", " @alice.test ", " https://example.com/a ", ".", ")", " (")
 
 
 def ours(text: str) -> list[dict[str, Any]]:
-    """Our parts in the judge's words."""
+    """Our parts, in the judge's format."""
     found = parts(text)
     return [
         {"start": start, "end": end, "kind": part.kind.value, "value": part.value}
@@ -81,7 +81,7 @@ def ours(text: str) -> list[dict[str, Any]]:
 
 
 def judge(texts: list[str]) -> list[dict[str, Any]]:
-    """What Bluesky's client library makes of them."""
+    """What Bluesky's client library finds in these texts."""
     install(FOLDER)
     answer: list[dict[str, Any]] = run(FOLDER / "official_client.mjs", given=texts)
     return answer

@@ -1,4 +1,4 @@
-"""A post's whole way: from the verb through the publishing job to real networks, and into the events."""
+"""A post's whole way: from the call, through the publishing job to real networks, and into the events."""
 
 import asyncio
 import signal
@@ -151,7 +151,7 @@ async def test_a_scheduled_post_is_published_once_though_the_worker_is_killed_be
         await first.until_started()
         post = await write(domain, admin, account, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
     assert (await Post.get(id=post.id)).status is PostStatus.SCHEDULED
-    # Its time comes.
+    # As if its time had come.
     scheduled_at = datetime.now(UTC)
     await Post.filter(id=post.id).update(scheduled_at=scheduled_at, due_at=scheduled_at)
     answered = pds_relay.watch_for("putRecord")
@@ -170,7 +170,7 @@ class Worker:
         self.process = process
 
     async def until_started(self) -> None:
-        """Waits until it says so in its log."""
+        """Returns once the worker has logged that it started."""
         assert self.process.stderr is not None
         async with asyncio.timeout(REACHED_WITHIN):
             while b"worker.started" not in await self.process.stderr.readline():

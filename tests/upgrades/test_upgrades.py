@@ -30,7 +30,7 @@ from tests.upgrades.releases import KEPT, dump, fill, released, restore, sums, w
 TODAY = "what today's version would leave behind"
 KEPT_RELEASES = {path.stem: path.read_text() for path in sorted(KEPT.glob("*.sql"))}
 FOLDER = Path(migrations.__path__[0])
-# What the version that is still running cannot live with, and what locks a large table for long.
+# What breaks the version that is still running, or locks a large table for long.
 UNSAFE = {
     "a column that goes": r"\bDROP COLUMN\b|RemoveField",
     "a table that goes": r"\bDROP TABLE\b|DeleteModel",
@@ -57,7 +57,7 @@ async def test_the_tables_of_a_release_become_ours(
 
 
 async def becomes_ours(kept: str, old: Settings, fresh: Settings) -> None:
-    """The dump, migrated: nothing of it is lost, it works, and it looks like tables that were never older."""
+    """Migrate the dump: nothing of it is lost, it works, and its schema is that of a new database."""
     restore(kept, old.database_url)
     await database.migrate(old)
     async with opened(old) as domain:
@@ -108,7 +108,7 @@ async def test_the_version_that_still_runs_goes_on_after_a_migration_that_adds_t
     async with session(database_url) as migration:
         await migration.execute("ALTER TABLE account ADD COLUMN later text")
 
-    # What the connection had prepared is no more; on another one there is nothing to meet.
+    # The statement that a connection had prepared is no longer valid. On another connection, there is no such error.
     with suppress(Unavailable):
         await accounts.update(domain, admin, added.id, AccountChanges(name="meanwhile"))
     await accounts.update(domain, admin, added.id, AccountChanges(name="after"))
@@ -130,7 +130,7 @@ def test_new_migrations_are_safe_while_the_release_before_still_runs() -> None:
 
 
 def unsafe(migration: str) -> list[str]:
-    """What is wrong with the way forward of a migration. What it takes back does not count."""
+    """What is unsafe in a migration's way forward. Its way back does not count."""
     forward = re.split(r"^BACKWARD\b|^async def backward", migration, maxsplit=1, flags=re.MULTILINE)[0]
     return [what for what, pattern in UNSAFE.items() if re.search(pattern, forward)]
 
@@ -153,6 +153,6 @@ def test_what_is_unsafe_is_known(forward: str, found: list[str]) -> None:
 
 
 def test_the_newest_migrations_are_safe_already() -> None:
-    """The first two make the tables; what came after them was written as if they were released."""
+    """The first two make the tables; later ones were written as if these had been released."""
     for name in sorted(sums())[2:]:
         assert not unsafe((FOLDER / f"{name}.py").read_text()), name

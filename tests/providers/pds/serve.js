@@ -9,7 +9,7 @@ const { once } = require('node:events')
 const http = require('node:http')
 const { randomBytes } = require('node:crypto')
 
-// Its log stands beside its data.
+// The log lies beside the data.
 Object.assign(process.env, { LOG_ENABLED: 'true', LOG_LEVEL: 'warn', LOG_DESTINATION: `${process.argv[2]}/pds.log` })
 
 async function freePort() {
@@ -34,7 +34,7 @@ async function startPds(folder, didPlcUrl) {
   const port = await freePort()
   const env = {
     port,
-    // Anything but "localhost" must be https.
+    // Every other hostname would need https.
     hostname: 'localhost',
     devMode: true,
     disableSsrfProtection: true,

@@ -7,7 +7,7 @@ const { DatabaseSync } = require('node:sqlite')
 class Statement {
   constructor(statement) {
     this.statement = statement
-    // Whether it gives rows back, as better-sqlite3 tells.
+    // Whether the statement returns rows, as in better-sqlite3.
     this.reader = statement.columns().length > 0
   }
 
