@@ -57,7 +57,7 @@ async def test_secrets_that_do_not_open_send_nothing_and_say_so(
     assert (attempt.outcome, attempt.request_url) == (AttemptOutcome.INTERRUPTED, receiver.url)
     assert attempt.error == "Nothing was sent: Hookline could not open the secrets of this webhook."
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.RETRYING, 0)
-    # Whoever runs it has put the key back.
+    # The operator has put the key back.
     await rows("UPDATE webhook SET sealed_secret = $1", sealed)
     await all_due_now()
     await rescue.once()
@@ -184,7 +184,7 @@ async def test_filling_goes_on_after_the_database_was_away(settings: Settings, r
 
 
 async def _is_found_again(engine: Engine, webhook: Webhook) -> bool:
-    """As the loop does it each second."""
+    """Ask as the database loop does each second."""
     engine.lanes.wanting(webhook.id, webhook.workspace_id)
     return await Delivery.exists(status=DeliveryStatus.SUCCEEDED)
 
@@ -210,7 +210,7 @@ async def test_leaving_waits_for_what_is_in_flight_records_it_and_begins_nothing
             await rows("SELECT FROM delivery WHERE id = $1 FOR UPDATE", first.delivery_id)
             locked.set()
             await until(lambda: engine.lanes.free < places)
-            # What is being claimed as it leaves is not yet an attempt.
+            # The engine leaves while it is still claiming: no attempt has begun yet, but one will.
             leaving = asyncio.create_task(engine.stop())
             await until(engine._filling.done)
         await engine.deliver([later])

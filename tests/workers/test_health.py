@@ -104,7 +104,7 @@ async def test_a_round_may_take_long_where_its_steps_wait_for_a_silent_database(
 
 def test_a_loop_is_given_the_time_of_the_longest_wait_for_a_silent_database() -> None:
     silent = database.credentials("postgresql://h@localhost/h")
-    # asyncpg waits as long again for the cancelling of what it has given up; then it connects anew.
+    # After a timeout, asyncpg waits as long again for its request to cancel; then it connects again.
     assert 2 * silent["command_timeout"] + silent["timeout"] < ALIVE_SECONDS
 
 
@@ -112,7 +112,7 @@ async def test_it_shows_what_it_counts(url: str) -> None:
     await lookout.look()
     async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
         page = await answer.text()
-        # Prometheus 3 takes no page that does not say what it is.
+        # Prometheus 3 refuses a page without a content type.
         assert answer.content_type == "text/plain"
     assert "hookline_database_reached 1.0" in page
     assert "hookline_oldest_due_seconds 0.0" in page
@@ -141,7 +141,7 @@ async def test_what_a_stranger_sends_there_is_no_line_in_the_log(
 
 
 async def answered(url: str, sent: bytes) -> bytes:
-    """What comes back until the end of the connection."""
+    """The answer, read to the end of the connection."""
     at = urlsplit(url)
     reader, writer = await asyncio.open_connection(at.hostname, at.port)
     writer.write(sent)
@@ -164,7 +164,7 @@ async def test_the_loop_makes_the_pulse_beat_only_where_it_finds_its_tables(
     for url, first, ready in (
         (settings.database_url, "SELECT", True),
         (empty_database_url, "SELECT", False),
-        # All it works with is there, and what it asks about that has another shape.
+        # The tables that it works with are there, but the one of the migrations has another shape.
         (settings.database_url, "ALTER TABLE tortoise_migrations RENAME name TO elsewhere", False),
     ):
         async with opened(replace(settings, database_url=url)) as domain, Engine(domain).running() as engine:
@@ -172,7 +172,7 @@ async def test_the_loop_makes_the_pulse_beat_only_where_it_finds_its_tables(
             begun: list[float] = []
             rescue = Rescue(domain, engine, partial(_note, begun))
             rounds = asyncio.create_task(rescue.forever())
-            # Showing what each step meets without its table takes longer than all of them.
+            # Printing the error of each step that misses its table takes longer than the steps.
             with capture_logs():
                 await until(lambda: len(begun) >= 2)  # noqa: B023
             assert rescue.pulse.is_ready(monotonic()) is ready

@@ -30,7 +30,7 @@ from workers.engine import Engine
 from workers.main import AWAY_SECONDS, QUIET_POLL_SECONDS
 from workers.metrics import REGISTRY
 
-# arq 0.28 closes redis-py's connections by a name that is deprecated.
+# arq 0.28 closes redis-py's connections with a deprecated method.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 REFUSED = ("worker.redis_away", "ForeignRedis")
 
@@ -42,7 +42,7 @@ async def gates(settings: Settings) -> AsyncIterator[Gates]:
 
 
 async def deliver_one(domain: Domain, actor: Actor) -> None:
-    """An event whose hint leads to a request; told again until somebody hears it, for a lost hint is nobody's fault."""
+    """Make an event and wait until a hint delivers it. Hints may get lost, so a lost one is sent again."""
     event = await happen(domain, actor)
     delivery = await Delivery.get(event_id=event.id)
     owed = [Owed(delivery.id, delivery.webhook_id, delivery.workspace_id)]
@@ -58,7 +58,7 @@ async def deliver_one(domain: Domain, actor: Actor) -> None:
 
 
 async def put(domain: Domain, job: bytes, job_id: bytes = b"junk") -> None:
-    """Write a job as a stranger would."""
+    """Write a job as a third party would."""
     await domain.redis.set(b"arq:job:" + job_id, job)
     await domain.redis.zadd(QUEUE_NAME, {job_id: datetime.now(UTC).timestamp() * 1000})
 
@@ -121,7 +121,7 @@ async def test_a_pickle_is_not_opened(domain: Domain, admin: Actor, receiver: Re
         await deliver_one(domain, admin)
 
     assert not sprung.exists()
-    # The trap does spring where it is opened.
+    # The trap does spring if it is unpickled.
     pickle.loads(trap)
     assert sprung.exists()
 
@@ -276,7 +276,7 @@ async def test_jobs_under_way_as_redis_falls_silent_do_not_end_the_taking_of_hin
         await listen(domain, admin, callback_url=receiver.url)
         with capture_logs() as lines:
             async with taking_hints(domain) as task:
-                # The job is begun, and the connection that fetches it is silent from there on.
+                # The job has begun, and the connection that fetched it is silent from then on.
                 gates.redis.tell("hold", "arq:retry:")
                 async with connect(gates.settings.redis_url) as redis:
                     await Queue(redis).enqueue_post(1)

@@ -1,4 +1,4 @@
-"""Taking hints from a Redis that answers and takes nothing."""
+"""Taking hints from a Redis that answers but accepts no writes."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.workers.delivering import taking_hints
 from workers.main import AWAY_SECONDS
 from workers.metrics import REGISTRY
 
-# arq 0.28 closes redis-py's connections by a name that is deprecated.
+# arq 0.28 closes redis-py's connections with a deprecated method.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
 
 

@@ -1,4 +1,4 @@
-"""Lanes: fair places, narrow for who hangs, wide for who answers."""
+"""Lanes: fair shares of the places, narrow for endpoints that hang, wide for those that answer."""
 
 from domain.deliveries import Room
 from domain.queue import Owed

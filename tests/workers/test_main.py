@@ -1,4 +1,4 @@
-"""The worker as a process: all that is kept in the database is done, whether Redis is there or not."""
+"""The worker as a process: it does all that the database holds, with or without Redis."""
 
 import asyncio
 import signal
@@ -31,9 +31,9 @@ NEW_KEY = bytes(range(100, 132))
 
 @asynccontextmanager
 async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Process, str]]:
-    """A worker that has taken a round of its loop, without Redis and with one key more; and the URL of its own port.
+    """A worker after the first round of its loop, without Redis and with one more key; and the URL of its own port.
 
-    It begins with few files.
+    It starts with a low limit of open files.
     """
     port = try_port("127.0.0.1", 0)
     variables = {
@@ -43,7 +43,7 @@ async def worker(settings: Settings, folder: Path) -> AsyncIterator[tuple[Proces
         "HOOKLINE_ALLOWED_NETWORKS": "127.0.0.0/8",
         "HOOKLINE_METRICS_PORT": str(port),
         "HOOKLINE_READY_FILE": str(folder / "ready"),
-        # An attempt that is held lasts longer than all else takes: it may be a quarter of a minute until it prunes.
+        # The attempt that is held must outlast everything else: pruning may begin only after 15 s.
         "HOOKLINE_REQUEST_TIMEOUT": "120",
         "HOOKLINE_SHUTDOWN_DEADLINE": "120",
         "HOOKLINE_LEASE": "180",
@@ -88,7 +88,7 @@ async def test_without_redis_a_worker_does_all_that_is_owed_and_finishes_what_it
             )
 
         await until(is_done)
-        # As Ctrl-C does; SIGTERM is what the tests of tests/e2e send.
+        # What Ctrl-C sends; the tests of tests/e2e send SIGTERM.
         process.send(signal.SIGINT)
         await until(lambda: says("readyz", "unavailable"))
         let_go.set()

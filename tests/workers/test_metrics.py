@@ -30,7 +30,7 @@ def test_what_the_database_says_is_owed_is_told() -> None:
 
 
 def ended(number: int, milliseconds: int) -> Result:
-    """A success, as the attempt of that number."""
+    """The result of a successful attempt with this number."""
     return Result(
         claimed={"attempt_number": number},
         status=DeliveryStatus.SUCCEEDED,
@@ -76,7 +76,7 @@ def test_what_takes_longer_than_it_may_by_default_has_places_of_its_own() -> Non
 
 
 def test_what_a_process_holds_is_told_whenever_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Another test may have run a worker in this process, and its outlet is told of as well.
+    # Another test may have run a worker in this process, whose outlet would be reported as well.
     monkeypatch.setattr(metrics, "REGISTRY", CollectorRegistry())
     metrics.REGISTRY.register(metrics.IN_FLIGHT)
     outlet = SimpleNamespace(dropped=7)

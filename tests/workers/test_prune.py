@@ -1,4 +1,4 @@
-"""Pruning as a worker does it: every sweep has its turn, and one that fails holds up no other."""
+"""Pruning as a worker does it: every sweep has its turn, and one that fails does not hold up the others."""
 
 import asyncio
 from dataclasses import replace
@@ -39,7 +39,7 @@ async def test_one_round_takes_a_page_of_each_sweep_and_counts_it(domain: Domain
 
 @pytest.fixture
 async def more_than_a_page(domain: Domain, admin: Actor) -> None:
-    """One delivery past its age more than a page has."""
+    """One more expired delivery than a page has."""
     await listen(domain, admin)
     await delivered(domain, admin, 1, days_ago=91)
     await rows(
@@ -59,7 +59,7 @@ async def test_it_goes_on_soon_where_any_sweep_has_more(domain: Domain) -> None:
 
 @pytest.mark.usefixtures("more_than_a_page")
 async def test_by_itself_it_goes_on_until_nothing_is_left(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It begins at once, and would rest for nearly a minute where it takes what is left for nothing.
+    # It begins at once, and would rest for nearly a minute if it did not see that there is more.
     monkeypatch.setattr("random.uniform", min)
     pruning = asyncio.create_task(Prune(domain.settings).forever())
 

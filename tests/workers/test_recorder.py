@@ -44,7 +44,7 @@ async def gates(settings: Settings) -> AsyncIterator[Gates]:
 
 
 async def claimed(domain: Domain, actor: Actor, count: int = 1, **webhook: Any) -> list[Any]:
-    """Rows of deliveries to one webhook that are under way."""
+    """Rows of claimed deliveries to one webhook."""
     await listen(domain, actor, **webhook)
     ids = [(await Delivery.get(event_id=(await happen(domain, actor)).id)).id for _ in range(count)]
     return list(await deliveries.claim(ids, LEASE))
@@ -125,7 +125,7 @@ async def test_what_follows_from_a_recorded_attempt_follows_though_the_database_
         (row,) = await claimed(domain, admin)
         before = _retries()
         async with connected(settings.database_url) as apart, apart.transaction():
-            # What its endpoint's health is noted in.
+            # The row in which the endpoint's health is noted.
             await apart.execute("SELECT FROM webhook FOR UPDATE")
             recorder.add(row, SENT, ILL)
             await until(lambda: waiting_for_locks(apart))
@@ -227,7 +227,7 @@ async def test_a_result_that_cannot_be_kept_does_not_take_its_group_with_it(
     domain: Domain, admin: Actor, recorder: Recorder
 ) -> None:
     well, spoilt, also_well = await claimed(domain, admin, 3)
-    # No answer can look like that: Answer.from_wire sees to it. If one ever did, it would be alone with it.
+    # Answer.from_wire lets no such answer through. If one ever came, it must not take others with it.
     poison = Delivered(Answer(200, (), "\x00", truncated=False), TOOK)
 
     with capture_logs() as lines:

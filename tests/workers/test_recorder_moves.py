@@ -1,4 +1,4 @@
-"""The recorder, where a person has given the webhook another URL while an attempt at the earlier one went on."""
+"""The recorder, if a webhook got another URL while an attempt at the earlier one was under way."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The recorder, where PostgreSQL is there and does not take what it is given: somebody is changing that."""
+"""The recorder, if PostgreSQL answers but refuses to store results, because a table is being changed."""
 
 import asyncpg
 
@@ -34,7 +34,7 @@ async def _was_refused(apart: asyncpg.Connection) -> bool:
     return bool(await apart.fetch(_REFUSED, _RECORD))
 
 
-# PostgreSQL keeps the beginning of each statement.
+# PostgreSQL shows only the beginning of each statement.
 _REFUSED = """
 SELECT 1 FROM pg_stat_activity
 WHERE datname = current_database() AND state = 'idle' AND left(query, 200) = left($1, 200)

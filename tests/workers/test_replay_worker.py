@@ -1,4 +1,4 @@
-"""Replays in a worker: page follows page, and whatever happens to one, the next ones are copied."""
+"""Replays in a worker: page follows page, and whatever happens to one page, the next ones are copied."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The database loop: each step on its own, whatever breaks beside it, and what it closes."""
+"""The database loop: each step runs on its own, whatever else breaks, and what it closes."""
 
 import asyncio
 from dataclasses import replace
@@ -209,7 +209,7 @@ async def test_a_circuit_that_is_tried_is_tried_by_nobody_else_meanwhile(
 ) -> None:
     await owe(domain, admin)
     await rows("UPDATE webhook SET circuit_open_until = now()")
-    # So nothing is sent, and its probe comes to no end.
+    # Nothing is sent any more, so the probe never ends.
     await engine.stop()
 
     await Rescue(domain, engine).probe()
