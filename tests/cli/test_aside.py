@@ -1,4 +1,4 @@
-"""Writing for a reader that may stop: nobody waits, and nothing is lost but what is too much."""
+"""Output to a reader that may stop: writers never wait, and only lines beyond the limit are lost."""
 
 import os
 import select
@@ -24,7 +24,7 @@ def pipe() -> Iterator[tuple[int, TextIO]]:
 
 
 def read(near: int, file: TextIO, end: str) -> str:
-    """What was written, up to this end."""
+    """What was written, up to and including `end`."""
     text = ""
     while not text.endswith(end):
         text += os.read(near, 65_536).decode(file.encoding)
@@ -61,13 +61,13 @@ def test_the_last_lines_are_waited_for_but_not_for_ever(pipe: tuple[int, TextIO]
 def test_of_too_much_the_later_lines_are_left_out_and_counted(pipe: tuple[int, TextIO]) -> None:
     near, file = pipe
     aside = Aside(file)
-    # More than a pipe holds, so that the thread is within it before too much waits.
+    # More than a pipe holds, so the thread is busy with this before too much waits.
     aside.write(LINE * 5_000)
     select.select([near], [], [])
     lines = 5_001 + 3 * MOST_WAITING // len(LINE)
     for _ in range(lines - 5_001):
         aside.write(LINE)
-    # For which there would be room.
+    # There would be room for this one.
     aside.write("short\n")
     text = read(near, file, "lines were dropped here: the output was not being read.\n")
     *shown, told = text.splitlines()

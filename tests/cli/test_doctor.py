@@ -50,7 +50,7 @@ def told(database_url: str, redis_url: str) -> dict[str, str]:
 
 
 async def found(variables: dict[str, str]) -> dict[str, Finding]:
-    """The findings by check; of the settings, the last."""
+    """The findings by check; if a check has several, as the settings may, the last."""
     return {finding.check: finding async for finding in doctor.examine(variables)}
 
 
@@ -216,7 +216,7 @@ async def test_more_sockets_than_a_process_may_open(
     finding = (await found(told))["files"]
     assert (finding.verdict, f"and {name} needs {most}" in finding.says) == (Verdict.WARNING, True)
     assert finding.remedy.endswith(f"or lower {name}.")
-    # A warning is no fault; both ways it is shown with what to do.
+    # A warning is no fault; both outputs show it with its remedy.
     assert await doctor.run(told, Output(), as_json=True)
     assert finding.remedy in [shown["remedy"] for shown in lines(capsys.readouterr().out)]
     assert await doctor.run(told, Output(), as_json=False)
@@ -292,7 +292,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def listening() -> Iterator[int]:
-    """A port that somebody else has, who says nothing."""
+    """A port that another program holds without saying anything."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -1,4 +1,4 @@
-"""`hookline doctor` on a Redis that answers, and is of little use all the same."""
+"""`hookline doctor` on a Redis that answers but is of little use."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,7 +39,7 @@ async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) 
     async with Redis.from_url(settings.redis_url) as redis:
         stay = [await redis.pttl(f"{place}doctor") for place in ailments.REDIS_PLACES]
         assert not await redis.exists("hookline:doctor:none", "arq:doctor:none")
-    # A second at most, or (-2) it is over.
+    # In milliseconds; -2 if the key is gone already.
     assert all(left == -2 or 0 <= left <= 1000 for left in stay)
     assert hidden.says.startswith("it does not show its configuration")
 

@@ -1,4 +1,4 @@
-"""`hookline doctor` on a machine whose system names nobody to trust."""
+"""`hookline doctor` on a machine that has no trusted certificate authorities."""
 
 from pathlib import Path
 
@@ -14,6 +14,6 @@ async def test_a_machine_that_trusts_nobody(tmp_path: Path, monkeypatch: pytest.
     (found,) = [finding async for finding in doctor.examine({}) if finding.check == "trust"]
     assert found.verdict is Verdict.WARNING
     assert found.says.endswith("every delivery over HTTPS will fail")
-    # As c_rehash names them.
+    # c_rehash gives certificates such names.
     (tmp_path / "ce5e74ef.0").touch()
     assert not [finding async for finding in doctor.examine({}) if finding.check == "trust"]

@@ -70,7 +70,7 @@ def publish(access: dict[str, Any], body: str) -> None:
 
 
 def is_shown(running: Up, line: str) -> bool:
-    """Whether this line comes to be written."""
+    """Whether the receiver writes this line in time."""
     return wait_until(lambda: f"receiver | {line}" in running.output.splitlines(), GONE)
 
 
@@ -115,14 +115,14 @@ def test_a_newcomer_is_signed_in_and_sees_a_delivery_at_every_start(tmp_path: Pa
 
 
 def signs_in_once(access: dict[str, Any], told: str) -> None:
-    """The one link in what was told leads in, and does not lead in again."""
+    """The only link in this output signs in once, and not a second time."""
     (code,) = codes_in(told, access["url"])
     assert post(f"{access['url']}/session", {"code": code}) == (200, {"token": access["token"]})
     assert post(f"{access['url']}/session", {"code": code})[0] == 401
 
 
 def receives_what_is_genuine(running: Up, access: dict[str, Any], webhook: dict[str, Any], data: Path) -> None:
-    """What was set up for the newcomer works, keeps its secret, and tells a forgery."""
+    """What was set up for the newcomer works, keeps its secret, and detects a forgery."""
     assert ask(access, "{ accounts { nodes { name provider } } }")["accounts"]["nodes"] == [
         {"name": "Sandbox", "provider": "SANDBOX"}
     ]
@@ -138,7 +138,7 @@ def receives_what_is_genuine(running: Up, access: dict[str, Any], webhook: dict[
 
 
 def forge(url: str) -> None:
-    """Send what is not signed; it must be refused."""
+    """Send a request with a false signature; it must be refused."""
     headers = {"X-Hookline-Event": "post.deleted", "X-Signature": "0" * 64}
     request = urllib.request.Request(url, b'{"event": "post.deleted", "data": {}}', headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
@@ -168,7 +168,7 @@ def test_servers_of_ones_own_get_the_same_and_no_link_with_a_token_that_was_revo
 
 
 async def received(domain: Domain, workspace: Workspace, folder: DataFolder) -> bool:
-    """Whether a start on this folder has the built-in receiver listen; it is over then."""
+    """Whether a start on this folder makes the built-in receiver listen; it is closed afterwards."""
     receiver = Receiver(Output())
     try:
         return await welcome.receive(domain, workspace, folder, receiver)
@@ -240,11 +240,11 @@ async def test_a_first_start_that_died_is_taken_up_where_it_was(
     tmp_path: Path, domain: Domain, workspace: Workspace
 ) -> None:
     folder = DataFolder(tmp_path)
-    # As if it had died before the commit: what is named was never made.
+    # As if it had died before the commit: the webhook that the file names was never made.
     folder.write_receiver(KnownReceiver(str(uuid4()), "whsec_lost"))
     assert await received(domain, workspace, folder)
     made = await Webhook.get(deleted_at=None)
-    # And now after it.
+    # As if it had died after the commit.
     assert await received(domain, workspace, folder)
     assert await Webhook.all().values_list("uuid", "callback_url") == [(made.uuid, made.callback_url)]
     assert not await AuditEvent.exists(action="webhook.update")

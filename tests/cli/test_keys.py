@@ -18,7 +18,7 @@ from tests.databases import connected
 from tests.domain.doing import listen
 
 NOWHERE = "redis://127.0.0.1:1"
-# As if each secret were written back by a process that has the old key in front.
+# As if a process that still seals with the old key wrote each secret back.
 HOLD_ON = """
 CREATE FUNCTION hold_on() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN NEW.sealed_secret := OLD.sealed_secret; RETURN NEW; END';
@@ -47,7 +47,7 @@ def fresh_key() -> bytes:
 
 @pytest.fixture
 def secrets(database_url: str) -> list[int]:
-    """Webhooks with a secret each, sealed with the key of all tests."""
+    """The ids of webhooks, each with a secret that is sealed with the key of all tests."""
 
     async def furnish() -> list[int]:
         async with unit.opened(settings_of(database_url, NOWHERE)) as domain:

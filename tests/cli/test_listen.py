@@ -43,7 +43,7 @@ async def forwarded(url: str) -> Result:
 
 
 async def lost(url: str) -> str:
-    """The sentence about a server with which one cannot talk."""
+    """The sentence about a server that cannot be talked to."""
     with pytest.raises(LostError) as caught:
         async with talking(URL(url), "a token"):
             pass
@@ -51,7 +51,7 @@ async def lost(url: str) -> str:
 
 
 async def test_nobody_listening_is_said_in_a_sentence(closed_port: str) -> None:
-    # The name has two addresses on most machines.
+    # `localhost` has two addresses on most machines.
     url = f"{closed_port.replace('127.0.0.1', 'localhost')}hook"
     assert (await forwarded(url)).error == "The receiver refused the connection."
     assert await lost(url) == f"{url} cannot be reached."
@@ -136,7 +136,7 @@ async def test_a_websocket_of_something_else_is_told_of_in_a_sentence(said: str)
 
 @asynccontextmanager
 async def serving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[URL]:
-    """A web server that does this."""
+    """A web server with this handler; its URL."""
     application = web.Application()
     application.router.add_get("/", serve)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -149,7 +149,7 @@ async def serving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]])
 
 
 def change(cursor: str, delivery: str) -> dict[str, Any]:
-    """That this delivery had its first attempt."""
+    """The message that this delivery had its first attempt."""
     told = {"uuid": delivery, "event": {"type": "POST_CREATED"}}
     request = {"method": "POST", "headers": [], "body": "{}"}
     data = {"deliveryStatusChanged": {"cursor": cursor, "delivery": told, "request": request}}
@@ -157,12 +157,12 @@ def change(cursor: str, delivery: str) -> dict[str, Any]:
 
 
 def ended(code: str) -> dict[str, Any]:
-    """That a subscription has ended in an error."""
+    """The message that a subscription has ended in an error."""
     return {"type": "error", "payload": [{"message": f"That is {code}.", "extensions": {"code": code}}]}
 
 
 class NoChance:
-    """A number for chance with which nothing is waited for; what would have been is kept."""
+    """A random factor that makes every pause 0, and keeps what it would have been in `pauses`."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
@@ -175,7 +175,7 @@ class NoChance:
 def telling(
     connections: list[list[dict[str, Any]]], after: list[str]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """A server that sends each connection its messages; `after` gets the cursor that each asks to go on from."""
+    """A server that sends each connection its messages; `after` gets the cursor that each resumes from."""
     opened = {"viewer": {"workspace": {"name": "Test"}, "token": {"role": "ADMIN"}}, "liveCursor": "0"}
 
     async def serve(request: web.Request) -> web.WebSocketResponse:
@@ -209,7 +209,7 @@ async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
         [change("1", "a"), change("2", "b"), ended("UNAVAILABLE")],
         [{"type": "complete"}],
         [ended("INTERNAL")],
-        # Of two it remembers the one that was told last.
+        # MOST_REMEMBERED is 1: it remembers b, which came last, and no longer a.
         [change("3", "b"), ended("RATE_LIMITED")],
         [change("4", "a"), unreadable, ended("FORBIDDEN")],
     ]
@@ -224,7 +224,7 @@ async def test_it_goes_on_after_what_passes_and_ends_at_what_does_not(
         with pytest.raises(RefusedByServerError, match="The server says: That is FORBIDDEN"):
             await listener.listen()
     assert (after, taken) == (["0", "2", "2", "2", "3"], ["a", "b", "a"])
-    # They grow, but for a server that has told of something.
+    # They grow, and start over after a connection that brought a change.
     assert chance.pauses == [100, 200, 300, 100]
     told = capsys.readouterr().err
     assert "A delivery could not be read: Unreadable." in told

@@ -20,7 +20,7 @@ from tests.running import HOOKLINE, environment, setpriv_without_capabilities
 
 @pytest.fixture
 def folder(tmp_path: Path) -> DataFolder:
-    """One that a `hookline up` has left."""
+    """A data folder as `hookline up` leaves it."""
     folder = DataFolder(tmp_path)
     folder.make_key()
     folder.write_access("http://127.0.0.1:1", "hl_x")

@@ -1,4 +1,4 @@
-"""Processes that root starts as somebody else."""
+"""Processes that root starts as another user."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from cli.processes import CAP_DAC_OVERRIDE, spawn, unprivileged
 
 @contextmanager
 def in_a_group_of_root() -> Iterator[None]:
-    """What a login gives root, and a container may not; nothing where we are not root."""
+    """Put us in root's group, as a login does and a container may not. Does nothing if we are not root."""
     before = os.getgroups()
     if os.geteuid() == 0:
         os.setgroups([0])
@@ -27,7 +27,7 @@ def test_a_server_reaches_a_folder_that_only_its_starter_may_enter_and_has_nothi
     program = closed / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o700)
-    # By access(2), as initdb looks for its own programs: it asks for more than opening them does.
+    # By access(2), as initdb checks its own programs: that demands more than opening them does.
     look = (
         f"import os, re; print(os.access({str(program)!r}, os.R_OK | os.X_OK))\n"
         "print(os.getuid(), os.getgid(), *os.getgroups())\n"

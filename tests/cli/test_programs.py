@@ -23,7 +23,7 @@ from tests.running import READY, environment
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[int]:
-    """The port of another program, which gives this answer to whoever comes."""
+    """The port of another program, which gives this answer to every client."""
 
     async def give(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
@@ -36,7 +36,7 @@ async def answering(answer: bytes) -> AsyncIterator[int]:
 
 
 async def soon(answers: Callable[[], bool]) -> bool:
-    """Whether this comes to be so; an API that is not run for a while is asked again, as `hookline up` does it."""
+    """Whether this becomes true in time. It is asked again, as by `hookline up`, because a busy API may answer late."""
     return await asyncio.to_thread(wait_until, answers, READY)
 
 
@@ -76,7 +76,7 @@ async def test_who_answers_otherwise_is_not_our_api(answer: bytes) -> None:
 async def test_a_port_whose_connections_have_just_ended_is_free() -> None:
     async with answering(b"bye") as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        # The server's end closes first, so that it is the one which is kept waiting.
+        # The server's end closes first, so it is the one that is left in TIME_WAIT.
         assert await reader.read() == b"bye"
         writer.close()
     assert try_port("127.0.0.1", port) == port
@@ -138,7 +138,7 @@ def test_a_program_is_told_what_it_shall_know_wherever_one_is_and_its_early_end_
     monkeypatch.chdir(tmp_path)
     Path("cli").mkdir()
     Path("cli/__init__.py").write_text("raise SystemExit('another program')")
-    # A relative path means to it what it means to us.
+    # A relative path means the same to the program as to us.
     Path("url").write_text("postgresql://h/h")
     told = environment(PYTHONPATH="", HOOKLINE_DATABASE_URL_FILE="url")
     program = Program("worker", told, timedelta(seconds=4), lambda: True)
@@ -146,5 +146,5 @@ def test_a_program_is_told_what_it_shall_know_wherever_one_is_and_its_early_end_
     assert output == b"HOOKLINE_REDIS_URL is not set.\n"
     with pytest.raises(ProgramFailedError, match=r"^worker ended before it was ready \(1\)"):
         program.is_ready()
-    # It gives itself its deadline, and needs a moment more to go.
+    # The program allows itself its deadline, and needs a moment more to end.
     assert program.patience > timedelta(seconds=4)

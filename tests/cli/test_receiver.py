@@ -93,7 +93,7 @@ async def test_where_deliveries_may_not_go_to_this_machine_nothing_listens(tmp_p
 
     before = listening()
     closed, workspace = replace(settings, allowed_networks=()), None
-    # At the first start, and at one after they could go there.
+    # At the first start, and at one after a start when they could go there.
     for start in (closed, settings, closed):
         async with opened(start) as domain:
             workspace = workspace or await workspaces.create("Test")

@@ -27,7 +27,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 async def failed(domain: Domain, admin: Actor, count: int) -> str:
-    """The id of a webhook with so many failed deliveries."""
+    """The id of a webhook with `count` failed deliveries."""
     webhook = await listen(domain, admin, name="CRM")
     for _ in range(count):
         await happen(domain, admin)
@@ -114,7 +114,7 @@ def test_what_cannot_be_done_is_a_sentence(database_url: str, arguments: tuple[s
     ],
 )
 def test_times_are_read_as_people_write_them(text: str, meant: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Wherever they are.
+    # In any time zone.
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -159,7 +159,7 @@ async def test_a_workspace_is_erased_by_who_types_its_name(domain: Domain, admin
 
 
 def typing(text: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and type that."""
+    """Run a command and type this text."""
     return subprocess.run(
         [*HOOKLINE, *arguments], env=environment(**variables), input=text, capture_output=True, text=True, check=False,
         timeout=90,

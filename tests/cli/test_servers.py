@@ -65,7 +65,7 @@ async def test_the_servers_keep_what_was_written_when_they_are_killed(tmp_path: 
             os.kill(pid_of(server), signal.SIGKILL)
             assert server.process is not None
             server.process.wait()
-        # PostgreSQL's own children take a moment to notice, and its memory is in use until then.
+        # PostgreSQL's own children take a moment to notice; until then its shared memory is in use.
         assert wait_until(lambda: not _holders_of(postgres), STOP_DEADLINE)
         postgres.start()
         redis.start()
@@ -170,7 +170,7 @@ def test_a_socket_folder_that_someone_else_made_first_is_refused(tmp_path: Path)
     try:
         with pytest.raises(ServerFailedError, match="belongs to someone else"):
             postgres.start()
-        if os.geteuid() == 0:  # whose it is, and who is not whom the server runs as
+        if os.geteuid() == 0:  # root made it, and the server runs as another user
             folder.chmod(0o700)
             with pytest.raises(ServerFailedError, match="belongs to someone else"):
                 postgres.start()
@@ -217,7 +217,7 @@ def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: P
         lines = (postgres.data / "postmaster.pid").read_text().splitlines()
     command = [sys.executable, "-c", "input(print(flush=True))", *(word.format(data=postgres.data) for word in words)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
-        # Before it runs, nothing tells what it is.
+        # Until it runs, its command line may not be there to read.
         assert stranger.stdout is not None
         stranger.stdout.readline()
         stale = [str(stranger.pid), *lines[1:]]
@@ -226,7 +226,7 @@ def test_a_stale_pid_file_with_the_number_of_a_stranger_does_no_harm(tmp_path: P
         with postgres:
             pass
         stranger.communicate(b"\n")
-    # It ended when it was told to, and by no signal.
+    # It ended when it got its line, and not by a signal.
     assert stranger.returncode == 0
 
 

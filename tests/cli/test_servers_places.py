@@ -1,4 +1,4 @@
-"""Where, and by whom, a private PostgreSQL can be made: systems that lack what most have."""
+"""Where, and by which user, a private PostgreSQL can be made: systems that lack what most have."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ def test_a_user_without_a_name_is_told_how_to_get_one(tmp_path: Path, monkeypatc
     data = tmp_path / "p"
     data.mkdir()
     if os.geteuid() == 0:
-        # PostgreSQL is made by whose the folder is.
+        # PostgreSQL is made by the owner of the folder.
         os.chown(data, 54321, 54321)
     uid = data.stat().st_uid
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What commands do with where their lines go, and with a signal before there is anything to stop."""
+"""Commands whose standard files are closed, full or unread, and a signal that comes before they have begun."""
 
 import os
 import shutil
@@ -24,14 +24,14 @@ from tests.running import HOOKLINE, environment, hookline
 
 SHELL = "/bin/sh"
 CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
-# A process that takes itself for the first one, where the system makes no containers for us.
+# A process that takes itself for PID 1, if the system does not let us make a container.
 PRETENDING = "import os, runpy; os.getpid = lambda: 1; runpy.run_module('cli', run_name='__main__')"
 FULL = Path("/dev/full")
 NOWHERE = "postgresql://hookline@127.0.0.1:1/hookline"
 
 
 def sh(redirection: str, arguments: Sequence[str], **told: str) -> subprocess.CompletedProcess[str]:
-    """Run one command with its files as a shell was told."""
+    """Run one command with its files redirected by a shell."""
     return subprocess.run(
         [SHELL, "-c", f'"$@" {redirection}', SHELL, *HOOKLINE, *arguments],
         cwd=CHECKOUT,
@@ -44,7 +44,7 @@ def sh(redirection: str, arguments: Sequence[str], **told: str) -> subprocess.Co
 
 
 def told_of_loading(command: Sequence[str], stdout: int | None = None) -> "subprocess.Popen[str]":
-    """A command that says what it loads, by a pipe so short that it loads no further than that is read."""
+    """A command that reports each import to a small pipe, so it imports only as far as we read."""
     return subprocess.Popen(command, cwd=CHECKOUT, stdout=stdout, stderr=subprocess.PIPE, text=True, pipesize=4096)
 
 
@@ -52,7 +52,7 @@ def test_a_ctrl_c_while_the_libraries_load_ends_it_without_a_traceback() -> None
     command = [sys.executable, "-X", "importtime", *HOOKLINE[1:], "keys", "generate"]
     with told_of_loading(command, stdout=subprocess.DEVNULL) as process:
         assert process.stderr is not None
-        # Of all that is loaded one of the first.
+        # One of the first modules to be loaded.
         next(line for line in process.stderr if line.rstrip().endswith("| typer"))
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
@@ -75,7 +75,7 @@ def test_the_first_process_of_a_container_ends_too_while_the_libraries_load(numb
         first.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 128 + number
-    # It had not come to what it lacks.
+    # It had not yet come to the settings that it lacks.
     assert "HOOKLINE_" not in rest
 
 
@@ -138,7 +138,7 @@ def test_what_goes_to_two_files_arrives_in_the_order_in_which_it_was_said(monkey
 
 
 def read_by_nobody(*arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
-    """Run one command whose reader is gone before it begins, as `head` is once it has seen enough."""
+    """Run one command whose reader is gone before it begins, as `head` is after it has seen enough."""
     near, far = os.pipe()
     os.close(near)
     with os.fdopen(far, "w") as closed:

@@ -27,7 +27,7 @@ from tests.running import HOOKLINE, environment, hookline
 KEY = "A" * 43 + "="
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-# No figure in it is that of another.
+# The counts differ, so none can pass for another; only `in_flight` and `in_trouble` are both 3.
 EXAMPLE = Status(
     at=NOW,
     backlog=Backlog(2, timedelta(minutes=5), in_flight=3, circuits_open=1, due_posts=6, oldest_due_post=8 * MINUTE),
@@ -112,7 +112,7 @@ def test_each_figure_stands_under_its_name() -> None:
         ("ill", "9 min", "failing", "13"),
     ]
     page = StringIO()
-    # Of a webhook that was gone at once nobody knows for how long it has been failing.
+    # A disabled webhook has no `failing_since` after it got another callback URL without being activated.
     gone = replace(EXAMPLE.troubled[0], failing_since=None)
     idle = Backlog(0, timedelta(0), 0, 0, 0, timedelta(0))
     Console(file=page, width=200).print(shown(replace(EXAMPLE, backlog=idle, troubled=[gone])))
@@ -219,7 +219,7 @@ async def test_a_database_that_goes_away_is_said_and_nothing_else_is(domain: Dom
         while "error" not in (said := json.loads(await next_line(process))):
             pass
         assert said["error"].startswith("The database cannot be used: ")
-        # asyncpg tries again each second, and would tell of it each time with the whole stack.
+        # asyncpg tries to connect again, and would log a warning with the whole stack each time.
         for _ in range(4):
             await next_line(process)
         process.send_signal(signal.SIGINT)
@@ -230,7 +230,7 @@ async def test_a_database_that_goes_away_is_said_and_nothing_else_is(domain: Dom
 
 
 async def shut(servers: Servers, name: str) -> None:
-    """Let nobody into a database any more, and put everybody out who is in it."""
+    """Close a database to new connections, and end those that it has."""
     connection = await asyncpg.connect(servers.postgres.url)
     try:
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")

@@ -18,7 +18,7 @@ from cli.supervisor import Part, PartFailedError, Patience, Supervisor
 from tests.waiting import until
 
 IMPATIENT = Patience(most_deaths=2, shortest_pause=timedelta(milliseconds=10))
-# Nothing dies at once.
+# No death counts as one at once.
 FORGIVING = replace(IMPATIENT, at_once=timedelta(0))
 LOOP = "import signal\nwhile True: signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\n" + LOOP
@@ -71,14 +71,14 @@ async def test_a_part_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
-    # Each start is a new one, however long ago the first was.
+    # Longer than `at_once`, which counts from the latest start, however long ago the first was.
     longer = timedelta(milliseconds=300)
     supervisor = Supervisor(Output(), Patience(timedelta(milliseconds=250), 2, longer, longer))
     part = Script("part", "raise SystemExit(3)", tmp_path)
     await supervisor.start(part)
     with pytest.raises(PartFailedError, match="part keeps ending as soon as it is started, the last time with 3"):
         await asyncio.wait_for(supervisor.watch(), 60)
-    # More only where one took its time to die.
+    # More than 3 only if one lived longer than `at_once`, which begins the count anew.
     assert part.starts >= 3
     await supervisor.stop()
 
@@ -229,7 +229,7 @@ async def test_lines_of_any_length_are_shown_with_the_name_of_who_wrote_them(
         shown += capsys.readouterr().out
         return "worker | x" in shown and "written" in journal.read_text()
 
-    # What has no end yet is not kept here until it has one.
+    # A line that has no end yet is shown without waiting for its end.
     await until(is_shown)
     await supervisor.stop()
     shown += capsys.readouterr().out

@@ -51,7 +51,7 @@ async def workspaces_in(database_url: str) -> list[str]:
 
 
 async def paste(output: str) -> dict[str, Any]:
-    """Send what the example that `up` prints would have curl send, again where a busy machine is not done in time."""
+    """Send the request of the curl command that `up` prints; again after a 503, which a busy machine may answer."""
     line = next(line for line in output.splitlines() if line.startswith("curl "))
     _, _, url, _, authorization, _, content_type, _, body = shlex.split(line)
     headers = dict(header.split(": ", 1) for header in (authorization, content_type))
@@ -93,7 +93,7 @@ async def test_one_command_starts_everything_and_once_more_on_the_same_data_afte
 
 async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_data_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "var"
-    # A part may take longer to finish than this test waits for all of them to be gone.
+    # The patience with each part is longer than this test waits for all of them to be gone.
     with up(data, {"HOOKLINE_SHUTDOWN_DEADLINE": str(2 * GONE.seconds)}) as running:
         before = running.until_ready().parts()
         second = hookline("up", "--data", str(data), "--port", "0")
@@ -115,7 +115,7 @@ async def test_each_part_that_is_killed_comes_back_and_a_second_one_on_the_same_
         token = hookline("token", "create", "--workspace", "My workspace", "--role", "viewer", "--data", str(data))
         assert re.fullmatch(r"hl_\w+\n", token.stdout), token.stderr
 
-        # One that hears nothing holds the first Ctrl-C up, and the second one does not wait for it.
+        # A part that hears nothing holds up the first Ctrl-C, and the second one does not wait for it.
         os.kill(running.parts()["worker"].pid, signal.SIGSTOP)
         running.process.send_signal(signal.SIGINT)
         assert wait_until(lambda: "Stopping. Press Ctrl-C again" in running.output, GONE)
@@ -190,7 +190,7 @@ def test_a_ctrl_c_that_a_library_swallows_stops_everything_all_the_same(
     tmp_path: Path, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def swallow(*_: object) -> str:
-        """As `asyncio.wait_for` did until Python 3.12 where a cancellation came as Redis answered."""
+        """As `asyncio.wait_for` did until Python 3.12 if a cancellation came just as Redis answered."""
         os.kill(os.getpid(), signal.SIGINT)
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(READY.total_seconds())

@@ -1,4 +1,4 @@
-"""How `hookline up` ends: when its terminal goes away, and with what its parts have begun. And what does not end it."""
+"""How `hookline up` ends: if its terminal goes away, after its parts have finished. And what does not end it."""
 
 import os
 import signal
@@ -35,8 +35,8 @@ def test_under_nohup_it_goes_on_without_its_terminal_and_one_stop_that_comes_twi
         assert wait_until(lambda: "worker has ended (-9); it starts again" in running.output, GONE), running.output
         assert wait_until(lambda: running.output.count("worker.started") == 2, READY), running.output
         running.parts()
-        # As from `timeout 60 make run`: `timeout` tells its whole group, and `make` tells its children. Of two numbers,
-        # for the system may make one of two that are alike; both are there when it is let go on.
+        # As from `timeout 60 make run`: `timeout` signals its whole group, and `make` its children. Two different
+        # signals, because the system may merge two equal ones; both are pending when it goes on.
         running.process.send_signal(signal.SIGSTOP)
         running.process.send_signal(signal.SIGINT)
         running.process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ def test_whoever_stops_reading_what_it_says_stops_nothing(tmp_path: Path, databa
 
         with up(tmp_path / "var", variables, ("sh", "-c", 'exec "$@" >"$0" 2>&1', str(pager))) as running:
             assert wait_until(is_ready, READY), shown
-            # Some 600 bytes of lines each, and a pipe holds 65,536.
+            # Each writes some 600 bytes of lines, and a pipe holds 65,536.
             for number in range(200):
                 ask(running.access, ADD, name=f"a{number}")
             assert wait_until(lambda: ask(running.access, COUNT)["deliveries"]["totalCount"] == 200, GONE)

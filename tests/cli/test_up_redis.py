@@ -1,4 +1,4 @@
-"""The Redis that `hookline up` runs: what it has kept is worth little, and is never in the way."""
+"""The Redis that `hookline up` runs: what it has kept matters little, and never stands in the way of a start."""
 
 from pathlib import Path
 
