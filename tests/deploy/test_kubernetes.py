@@ -19,7 +19,7 @@ from workers.health import READY_SECONDS
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "deploy" / "kubernetes"
-# Releases that are supported, and a little more.
+# The supported releases of Kubernetes, and a little more.
 RELEASES = ("1.29", "1.32", "1.35")
 KUSTOMIZATION = "kustomization.yaml"
 
@@ -39,7 +39,7 @@ def named(kind: str, name: str) -> dict[str, Any]:
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """The pod templates, by the name of what makes them."""
+    """The pod templates, by the name of the Deployment or Job."""
     makers = [document for document in documents() if document["kind"] in {"Deployment", "Job"}]
     return {maker["metadata"]["name"]: maker["spec"]["template"] for maker in makers}
 
@@ -154,7 +154,7 @@ def test_workers_are_scaled_by_how_late_deliveries_are() -> None:
     (metric,) = spec["metrics"]
     assert metric["external"]["metric"]["name"] == "hookline_oldest_due_seconds"
     assert spec["minReplicas"] >= 2
-    # A worker that is not ready is not counted; it must not flap faster than it becomes ready.
+    # The autoscaler does not count workers that are not ready, so it must not scale down faster than they become ready.
     assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] > READY_SECONDS
 
 
@@ -163,5 +163,5 @@ def test_the_adapter_is_told_what_the_autoscaler_asks_for() -> None:
     [rule] = yaml.safe_load(block)["externalRules"]
     [metric] = named("HorizontalPodAutoscaler", "hookline-worker")["spec"]["metrics"]
     assert rule["name"]["as"] == rule["seriesQuery"] == metric["external"]["metric"]["name"]
-    # It is asked within a namespace, and refuses each question where no label is known for that.
+    # The adapter is asked within a namespace, and refuses each question if it knows no label for that.
     assert {"resource": "namespace"} in rule.get("resources", {}).get("overrides", {}).values()

@@ -27,7 +27,7 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "hookline.json"
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 TIME = {"type": "string", "pattern": r"^(\d+[smhd])+$"}
-# What Prometheus knows of a rule; it refuses a file with anything else in it.
+# The fields of a rule that Prometheus knows; it refuses a file with any other.
 RULE = {
     "type": "object",
     "required": ["alert", "expr"],
@@ -62,7 +62,7 @@ def shown_by_the_api() -> list[Metric]:
 
 @pytest.fixture(scope="module")
 def existing() -> list[Metric]:
-    """All that both processes show. The worker registers once for good, as its process does."""
+    """All metrics of both processes. The worker's are registered once for the whole process, as in production."""
     outlet = Outlet.__new__(Outlet)
     outlet.dropped = 0
     of_workers.watch(outlet, lambda: 0)
@@ -124,7 +124,7 @@ def expressions(path: Path) -> list[str]:
 
 
 def shown(registry: CollectorRegistry, name: str, label: str) -> set[str]:
-    """The values of the label that this counter has a series of."""
+    """The values of the label for which this counter has a series."""
     samples = [sample for metric in registry.collect() for sample in metric.samples]
     return {sample.labels[label] for sample in samples if sample.name == name}
 
@@ -144,7 +144,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
 
 
 def test_what_an_alert_has_counted_is_told_in_whole_numbers() -> None:
-    """increase() reckons beyond what it saw, and comes to 1.003 webhooks of one."""
+    """increase() extrapolates, and makes 1.003 webhooks of one."""
     (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
     for rule in group["rules"]:
         assert ("increase(" in rule["expr"]) == ('{{ $value | printf "%.0f" }}' in rule["annotations"]["summary"])
@@ -180,7 +180,7 @@ def test_no_panel_lies_upon_another() -> None:
 @pytest.mark.parametrize("path", [ALERTS, DASHBOARD], ids=lambda path: path.name)
 def test_every_expression_is_one_that_prometheus_takes(path: Path) -> None:
     for expression in expressions(path):
-        # Grafana puts a time in before it asks.
+        # Grafana puts in a duration before it asks.
         promql_parser.parse(expression.replace("$__rate_interval", "5m"))
 
 
@@ -191,7 +191,7 @@ def test_the_judge_of_expressions_refuses_what_is_wrong(wrong: str) -> None:
 
 
 def test_the_rules_have_the_form_that_prometheus_reads() -> None:
-    """And where Prometheus' own tool is on the machine, it judges them and runs their tests (alerts.test.yml)."""
+    """If Prometheus' own tool is on the machine, it also judges them and runs their tests (alerts.test.yml)."""
     (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
     for rule in group["rules"]:
         jsonschema.validate(rule, RULE)

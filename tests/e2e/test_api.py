@@ -33,7 +33,7 @@ async def test_nothing_exists_of_what_the_api_did_not_commit(world: World) -> No
     await until(lambda: world.system.proxies.tell("api.postgres", "ask"), what="the commit on its way")
     world.system.api.kill()
     (failed,) = await asyncio.gather(writing, return_exceptions=True)
-    # What is held back dies with its connection, once the proxy has noticed.
+    # What the proxy holds back is dropped with its connection, once the proxy has noticed its end.
     await until(lambda: not world.system.proxies.tell("api.postgres", "ask"), what="the end of the connection")
     world.system.proxies.heal()
 

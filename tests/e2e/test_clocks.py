@@ -14,7 +14,7 @@ LATEST_SECONDS = 5.0
 
 
 def ahead(seconds: int) -> dict[str, str]:
-    """What gives a process another clock."""
+    """The variables that shift the clock of a process."""
     return {"PYTHONPATH": str(SHIFTED), "TEST_CLOCK_AHEAD": str(seconds)}
 
 
@@ -45,7 +45,7 @@ async def test_a_worker_whose_clock_is_an_hour_wrong_sends_nothing_twice_and_not
 
 
 async def clock_of(world: World) -> float:
-    """How far the last worker's log is ahead of us."""
+    """How many seconds the clock of the last worker's log is ahead of ours."""
     text = world.system.workers[-1].log.read_text().split("Z ")[0]
     shown = time.strptime(text.rsplit("\n", maxsplit=1)[-1].split(".")[0], "%Y-%m-%dT%H:%M:%S")
     return time.mktime(shown) - time.mktime(time.gmtime())

@@ -46,7 +46,7 @@ async def test_a_postgresql_out_of_reach_is_a_clear_error_and_never_a_false_ackn
             for mode in ("refuse", "silent"):
                 for who in ("api", "worker"):
                     world.system.proxies.tell(f"{who}.postgres", mode)
-                # The time itself is what is tried here.
+                # The duration itself is tested here.
                 await asyncio.sleep(OUT_OF_REACH_SECONDS / 2)
             world.system.proxies.heal()
             await world.system.healthy()
@@ -79,7 +79,7 @@ async def test_a_postgresql_without_a_free_connection_is_a_clear_error_too(world
 
 
 async def take_all_connections(system: System) -> list[asyncpg.Connection]:
-    """Leave none to Hookline: take what is free, end what it has, and take that as well."""
+    """Leave none to Hookline: take those that are free, end its own, and take these as well."""
     taken = [await connect(system.settings())]
     end = time.monotonic() + 30
     while True:
@@ -96,7 +96,7 @@ _END_HOOKLINES = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE a
 
 
 def only_clear_errors(world: World) -> list[str]:
-    """What was answered otherwise than by a 503 that says why."""
+    """The refusals that were not a 503 that says why."""
     return [answer for answer in world.refused if answer not in {"503 UNAVAILABLE", "503 TIMED_OUT"}]
 
 

@@ -43,7 +43,7 @@ async def test_endpoints_whose_names_cannot_be_looked_up_do_not_slow_the_others(
 async def one_name_fails(world: World, names: NameServer, faulty: set[str]) -> None:
     before = await lookups_that_failed(world)
     faulty.add("gone.example.org")
-    # The first failures open its circuit, and then nobody would look it up for half a minute.
+    # Earlier failures open its circuit, and then no worker would look the name up for half a minute.
     await hurry(world)
     try:
         end = time.monotonic() + DNS_SECONDS / 2
@@ -84,7 +84,7 @@ async def test_healthy_endpoints_do_not_wait_for_a_hundred_that_hang(world: Worl
         await world.hook(f"/hangs/{number}")
     for number in range(HEALTHY):
         await world.hook(f"/well/{number}")
-    # Each endpoint's ten places are taken after ten, and nobody who hangs has timed out before the last.
+    # Ten posts take all ten places of each hanging endpoint, and the last post comes before any request times out.
     for _ in range(30):
         await world.post()
         await asyncio.sleep(0.1)
@@ -116,7 +116,7 @@ async def test_a_backlog_is_worked_off_when_receivers_are_well_again_and_none_is
     tally = await world.keeps_the_rule()
     assert (tally.delivered, tally.duplicated) == (300, 0)
     for path in paths:
-        # Each worker keeps the cap for itself.
+        # The cap holds for each worker by itself.
         assert ENDPOINT_PLACES // 2 < world.receivers.most_at_once[path] <= ENDPOINT_PLACES * len(world.system.workers)
 
 

@@ -51,7 +51,7 @@ async def test_without_any_redis_mutations_are_acknowledged_and_deliveries_go_on
     kill_server(world.system.redis, signal.SIGKILL)
     async with world.load(per_second=10):
         await delivered_and_more(world, 20)
-        # Those that never knew one, too.
+        # By workers that never saw a Redis, too.
         old = world.system.workers.pop()
         old.send(signal.SIGTERM)
         assert await old.gone() == 0
@@ -75,7 +75,7 @@ async def test_mutations_do_not_wait_for_a_redis_that_accepts_and_never_answers(
         await world.post()
         took.append(time.monotonic() - began)
     assert max(took) < MUTATION_SECONDS
-    # Whoever waits for Redis does so for that long.
+    # A request that waited for Redis would take that long.
     assert median(took) < ANSWER_SECONDS
     await world.finished()
     world.system.proxies.heal()
@@ -100,7 +100,7 @@ async def test_a_full_redis_stops_neither_mutations_nor_deliveries(world: World)
 
 
 class Trap:
-    """Runs a command in whoever unpickles it."""
+    """Runs a command in any process that unpickles it."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

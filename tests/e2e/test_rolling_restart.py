@@ -1,6 +1,6 @@
 """An upgrade as it is done: every process is replaced under load, and nobody notices (F4).
 
-A stand-in for what a cluster has in front: new connections go to the newest API, old ones stay where they are.
+`Service` stands in for a cluster's load balancer: new connections go to the newest API, old ones stay where they are.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ EVENTS_PER_SECOND = 100
 EVENTS_PER_REQUEST = 4
 WRITERS = 16
 SUBSCRIBERS = 2
-# As deploy/kubernetes/api.yaml waits, though shorter: who has just connected may send its request yet.
+# As deploy/kubernetes/api.yaml waits, but shorter: a client that has just connected may yet send its request.
 PAUSE_SECONDS = 0.5
 RESTARTING = 1012
 ONE = "postCreate(input: $new) { post { uuid } errors { message } }"
@@ -37,7 +37,7 @@ WRITE = f"mutation($new: PostCreateInput!) {{ {' '.join(f'p{n}: {ONE}' for n in 
 
 
 class Service:
-    """Forwards each new connection to the API of the day."""
+    """Forwards each new connection to the newest API."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -116,7 +116,7 @@ class Subscriber:
 
 @pytest.fixture
 async def service(system: System) -> AsyncIterator[Service]:
-    """What clients reach the system by, for this test."""
+    """During this test, clients reach the system through this."""
     own = system.url
     async with Service(system.port).running() as service:
         system.url = service.url
@@ -124,7 +124,7 @@ async def service(system: System) -> AsyncIterator[Service]:
             yield service
         finally:
             system.url = own
-            # The next test's workers are less patient.
+            # The next test expects workers with shorter timeouts.
             system.kill_workers()
             if service.target != system.port:
                 system.api.kill()
@@ -142,7 +142,7 @@ async def test_everything_is_replaced_ten_times_under_load_and_nobody_notices(wo
     system = world.system
     world.lease = 30.0
     await system.with_workers(WORKERS, **told(system))
-    # So that every worker has something in flight when it is told to stop.
+    # Slow enough that every worker has something in flight when it is told to stop.
     world.receivers.behaviours["/"] = Behaviour(seconds=0.1)
     await world.hook()
     token = world.client._session.headers["Authorization"].removeprefix("Bearer ")
@@ -173,7 +173,7 @@ async def test_everything_is_replaced_ten_times_under_load_and_nobody_notices(wo
 
 @asynccontextmanager
 async def steadily(world: World) -> AsyncIterator[None]:
-    """EVENTS_PER_SECOND for as long as the block lasts; what a busy machine is late with is made up for."""
+    """Write EVENTS_PER_SECOND while the block lasts; a busy machine that falls behind catches up."""
     stopped = asyncio.Event()
     begun, numbers = time.monotonic(), count()
 
@@ -191,7 +191,7 @@ async def steadily(world: World) -> AsyncIterator[None]:
 
 
 async def write_posts(world: World) -> None:
-    """EVENTS_PER_REQUEST posts with one request, for connections are what costs this process most."""
+    """Write EVENTS_PER_REQUEST posts with one request, because connections cost this process most."""
     try:
         made = await world.client.ask(WRITE, new={"body": "Hello", "accountIds": [world.account]})
     except Refused as error:
@@ -207,7 +207,7 @@ def is_whole(subscriber: Subscriber, deliveries: int) -> bool:
 
 
 async def replace_api(system: System, service: Service) -> None:
-    """A new one is ready before an old one goes."""
+    """The new one is ready before the old one stops."""
     port = try_port("127.0.0.1", 0) if service.target == system.port else system.port
     variables = {**system.variables("api"), **told(system), "HOOKLINE_PORT": str(port)}
     old, new = system.api, Process("api", variables, system.folder / "api.log", api_answers("127.0.0.1", port))
@@ -233,7 +233,7 @@ async def replace_worker_at_once(system: System) -> None:
 
 
 def told(system: System) -> dict[str, str]:
-    """As in production: nothing between a process and its servers, and time for receivers that are late."""
+    """As in production: no proxy between a process and its servers, and time for slow receivers."""
     return {
         "HOOKLINE_DATABASE_URL": system.postgres.url, "HOOKLINE_REDIS_URL": system.redis.url,
         "HOOKLINE_CONNECT_TIMEOUT": "5", "HOOKLINE_REQUEST_TIMEOUT": "15", "HOOKLINE_LEASE": "30",

@@ -23,7 +23,7 @@ FIRST_SECRET, NEXT_SECRET = "planted-first-secret", "planted-next-secret"
 OWN_HEADER = "planted-api-key"
 CREDENTIAL = "planted-credential"
 PASSWORD = "planted-password"
-# No secret at all: what the search must find where it looks.
+# Not a secret: the search must find this, or it looks in the wrong places.
 FINDABLE = "findable-name"
 
 CREATE = """mutation($new: WebhookCreateInput!) { webhookCreate(input: $new) {
@@ -45,7 +45,7 @@ EVERYTHING = """{
 
 
 class Parrot:
-    """A receiver that sends back all that it is sent, first with an error; and a collector of traces."""
+    """A receiver that echoes all that it gets, the first time with an error; and a collector of traces."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -81,7 +81,7 @@ async def listening(parrot: Parrot) -> AsyncIterator[None]:
 
 
 class Talkative(System):
-    """Every process says all that it can say."""
+    """Every process says all that it can, with debug logs and traces."""
 
     traces = ""
 
@@ -104,7 +104,7 @@ class Asker:
     answers: list[str] = field(default_factory=list)
 
     async def ask(self, query: str, token: str = "", **variables: Any) -> Any:
-        """The answer, whatever it is."""
+        """The answer's data; None if it has none."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body = {"query": query, "variables": variables}
         async with self.session.post(f"{self.url}/graphql", json=body, headers=headers) as answer:
@@ -140,7 +140,7 @@ async def test_what_is_secret_stands_in_no_answer_trace_metric_log_or_file_of_a_
         finally:
             system.stop()
 
-    # The receiver had them, or nothing below means anything.
+    # If the receiver had not got the header, nothing below would mean anything.
     assert all(OWN_HEADER in heard for heard in parrot.heard)
     secrets = [FIRST_SECRET, NEXT_SECRET, OWN_HEADER, CREDENTIAL, PASSWORD, token, stranger]
     planted = [secret.encode() for secret in (*secrets, base64.urlsafe_b64encode(KEY).decode())]
@@ -162,7 +162,7 @@ async def test_what_is_secret_stands_in_no_answer_trace_metric_log_or_file_of_a_
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """PostgreSQL's files with its log of all writes, Redis with its own, and what every process has printed."""
+    """PostgreSQL's and Redis's files with their logs of all writes, and the output of every process."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

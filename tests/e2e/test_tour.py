@@ -1,4 +1,4 @@
-"""The way of an event, from a mutation to its receiver and back to who watches, with every part a real process."""
+"""An event's way from a mutation to its receiver and back to a subscriber, with every part a real process."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def test_a_subscriber_sees_each_status_of_a_delivery_that_fails_twice_and_
     hook = await world.hook("/")
     async with world.client.subscribed(hook) as changes:
         await world.post()
-        # 5 seconds and 5 minutes would pass: an old time in the database lets them have passed.
+        # The waits are 5 seconds and 5 minutes: an earlier due time in the database ends them at once.
         await until(lambda: len(changes) >= 3, what="the first RETRYING")
         await world.hurry()
         await until(lambda: len(changes) >= 5, what="the second RETRYING")
@@ -82,7 +82,7 @@ async def let_everything_happen(client: Any) -> None:
 
 
 async def published(client: Any) -> None:
-    """Wait until no post is on its way: its account must not go before it."""
+    """Wait until no post is being published: its account must not be deleted before that."""
     async with asyncio.timeout(30):
         while True:
             found = await client.ask("{ posts { nodes { status } } }")

@@ -9,15 +9,15 @@ from tests.e2e.system import SHUTDOWN
 from tests.e2e.world import GRACE_SECONDS, World
 from tests.waiting import until
 
-# A lane begins with ten places, so that fifty in flight need five endpoints.
+# A lane begins with ten places, so fifty in flight need five endpoints.
 ENDPOINTS = 5
 IN_FLIGHT = 50
-# What is in flight stays so, however long a busy machine takes; `System.end_leases` ends the lease.
+# Requests stay in flight however slow a busy machine is; `System.end_leases` ends their leases.
 PATIENT = {"HOOKLINE_REQUEST_TIMEOUT": "60", "HOOKLINE_LEASE": "65", "HOOKLINE_SHUTDOWN_DEADLINE": "60"}
 
 
 async def fifty_in_flight(world: World, **more: Any) -> asyncio.Event:
-    """Exactly fifty requests of one new worker that nobody has answered; set the event to have them answered."""
+    """Exactly fifty unanswered requests of one new worker; set the event to have them answered."""
     world.system.kill_workers()
     answers = asyncio.Event()
     for number in range(ENDPOINTS):
@@ -101,7 +101,7 @@ async def test_the_late_results_of_a_worker_that_was_frozen_past_its_lease_chang
     await world.finished()
     before = await world.rows()
     frozen.send(signal.SIGCONT)
-    # Two rounds of its loop: what it had in its hands is recorded by then.
+    # Two rounds of its loop: by then it has recorded whatever it still held.
     await frozen.ready()
     await frozen.ready()
     world.system.workers.remove(frozen)
@@ -127,13 +127,13 @@ async def test_a_success_that_was_never_recorded_costs_exactly_one_more_copy(wor
     await world.hook()
     await world.system.with_workers(1)
     with world.fault():
-        # The worker writes this word only once it has the receiver's 200 in its hands.
+        # The worker writes this word only after it has got the receiver's 200.
         world.system.proxies.tell("worker.postgres", "hold", "succeeded")
         await world.post()
         await until(lambda: world.system.proxies.tell("worker.postgres", "ask"), what="the result on its way")
         assert [arrival.status for arrival in world.receivers.arrivals] == [200]
         world.system.kill_workers()
-    # What is held back dies with its connection, once the proxy has noticed.
+    # What the proxy holds back is dropped with its connection, once the proxy has noticed its end.
     await until(lambda: not world.system.proxies.tell("worker.postgres", "ask"), what="the end of the connection")
     world.system.proxies.heal()
     with world.fault(outage=True):
