@@ -1,4 +1,4 @@
-// A real Chromium and what every test watches while it uses it.
+// A real Chromium, and what every test watches for while it uses one.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -17,19 +17,19 @@ export const CHROMIUM = path.join(UNPACKED, 'chromium');
 /** Ample: what takes this long on a slow machine under load is not late but broken. */
 export const PATIENCE_MS = 40_000;
 
-// The package's own flags switch web security off, and with it what these tests are to prove. On a machine under load
-// the process that draws may be late, and need not be ended for it.
+// Not the package's own flags: they switch web security off, which these tests are to prove. Without the GPU watchdog:
+// on a machine under load the process that draws may be late, and need not be killed for that.
 const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-gpu-watchdog', '--font-render-hinting=none', '--hide-scrollbars', '--disable-background-networking'];
 
 export async function launch() {
   const env = { ...process.env, FONTCONFIG_FILE: fileURLToPath(new URL('fonts.conf', import.meta.url)) };
-  // Only there on machines that lack them.
+  // unpack.mjs unpacks them only on machines that lack them.
   const libraries = path.join(UNPACKED, 'al2023', 'lib');
   if (existsSync(libraries)) env.LD_LIBRARY_PATH = libraries;
   return puppeteer.launch({ args: FLAGS, dumpio: true, executablePath: CHROMIUM, env, headless: 'shell' });
 }
 
-/** A page of a tab of its own that notes what must never happen: console errors, broken policies, foreign requests. */
+/** A page in a browser context of its own. `page.faults` collects what must never happen: console errors, broken policies, foreign requests. */
 export async function openPage(browser, { token = null, width = 1280, height = 800, dark = false, still = false } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
@@ -58,7 +58,7 @@ export async function openPage(browser, { token = null, width = 1280, height = 8
   return page;
 }
 
-/** Loads a page; what comes from elsewhere is a fault from then on. */
+/** Loads a page; from then on, a request to another host is a fault. */
 export async function go(page, url, waitUntil = 'domcontentloaded') {
   page.origin = new URL(url).origin;
   await page.goto(url, { waitUntil });
@@ -70,7 +70,7 @@ export async function visit(page, url, waitUntil) {
   await page.waitForSelector('h1');
 }
 
-/** Waits until the page says this somewhere. */
+/** Waits until the first match of `selector` contains this text. */
 export function reads(page, text, selector = 'body') {
   return page.waitForFunction((wanted, where) => document.querySelector(where)?.textContent.includes(wanted), {}, text, selector);
 }
@@ -79,7 +79,7 @@ export function click(page, role, name) {
   return page.locator(`::-p-aria([name="${name}"][role="${role}"])`).click();
 }
 
-/** Presses Tab until the focus is on what has this name. */
+/** Presses Tab until the focus is on the element with this name. */
 export async function tabTo(page, name) {
   for (let presses = 0; presses < 60; presses += 1) {
     await page.keyboard.press('Tab');
@@ -95,7 +95,7 @@ export async function press(page, role, name) {
   await page.keyboard.press('Enter');
 }
 
-/** Waits until the focus is on what has this name. */
+/** Waits until the focus is on the element with this name. */
 export const focused = (page, name) =>
   page.waitForFunction(
     (wanted) => {
@@ -106,7 +106,7 @@ export const focused = (page, name) =>
     name,
   );
 
-/** Types into the field with this label, in place of what stands there. */
+/** Replaces the text of the field with this label. */
 export async function fill(page, label, text) {
   const field = await page.waitForSelector(`::-p-aria([name="${label}"])`);
   await field.click({ count: 3 });
@@ -118,13 +118,13 @@ export async function choose(page, label, value) {
   await field.select(value);
 }
 
-/** Where the page was and what it said, beside what went wrong there. */
+/** The error, with the page's address, faults and text added. */
 export async function told(page, error) {
   const text = await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(0, 1_500)).catch(() => 'nothing any more');
   return new Error(`${error.message}\n  at ${page.url()}\n  faults: ${page.faults.join(' | ') || 'none'}\n  the page says: ${text}`, { cause: error });
 }
 
-/** Opens a page, and at its end holds it to what every page must keep. */
+/** Opens a page, and asserts at the end that it had no faults. */
 export async function inPage(browser, options, body) {
   const page = await openPage(browser, options);
   try {
@@ -137,7 +137,7 @@ export async function inPage(browser, options, body) {
   }
 }
 
-/** What hides a part of itself without saying so: text that ends in dots does, and rows that are drawn as they are seen. */
+/** The elements that hide a part of their width without saying so, as text that ends in an ellipsis does. */
 export function clipped(page) {
   return page.evaluate(() => {
     const hides = (element) => {
@@ -189,13 +189,13 @@ export async function receive() {
   return { url: `http://127.0.0.1:${server.address().port}/hook`, requests, answer, close: () => server.close() };
 }
 
-/** From then on answers of the API to what this picks are lost: the server has done what was asked, or has heard nothing. */
+/** From then on, the API's answers to requests that `picks` accepts are lost. At the stage `Response` the server has done what was asked; at `Request` it has heard nothing. Returns what ends this. */
 export async function losing(page, picks, requestStage = 'Request') {
   const wire = await page.createCDPSession();
   await wire.send('Fetch.enable', { patterns: [{ urlPattern: '*/graphql', requestStage }] });
   wire.on('Fetch.requestPaused', ({ requestId, request }) => {
     const isLost = request.method === 'POST' && picks(request.postData);
-    // What was asked just before the line was mended goes on by itself.
+    // A request that was paused just before the line was mended goes on by itself.
     wire.send(isLost ? 'Fetch.failRequest' : 'Fetch.continueRequest', isLost ? { requestId, errorReason: 'ConnectionReset' } : { requestId }).catch(() => undefined);
   });
   return async () => {
@@ -204,7 +204,7 @@ export async function losing(page, picks, requestStage = 'Request') {
   };
 }
 
-/** From then on the API's answers to this operation reach the page changed. */
+/** From then on, `change` alters the API's answers to this operation before they reach the page. */
 export async function changing(page, operation, change) {
   await page.setRequestInterception(true);
   page.on('request', async (request) => {

@@ -1,5 +1,5 @@
-// The dashboard as people use it, in a real browser on the real system, part by part: later ones see what earlier ones have made.
-// Started by test_dashboard.py, which says where it is.
+// The dashboard as people use it, in a real browser on the real system. Later parts see what earlier ones have made.
+// Started by test_dashboard.py, which says where the system is.
 import './dashboard/sign_in_link.mjs';
 import './dashboard/first_steps.mjs';
 import './dashboard/live.mjs';

@@ -8,7 +8,7 @@ import { largeWebhook, url } from './workspace.mjs';
 
 const NO_FRAME = 'no frame was drawn';
 
-/** Scrolls through the log of the large webhook, and holds it to what it may ask for, draw and take. */
+/** Scrolls through the log of the large webhook, and bounds the pages it asks for, the rows it draws and the time a frame takes. */
 async function scrollThroughAll(page) {
   let asked = 0;
   page.on('request', (request) => {
@@ -50,12 +50,12 @@ async function scrollThroughAll(page) {
   assert.equal(seen.foot, '10,000 in all');
   assert.ok(asked >= 100 && asked <= 103, `${asked} pages`);
   assert.ok(seen.most < 100, `${seen.most} rows`);
-  // Against the same page at rest in the same minute, so that the machine cancels out.
+  // Compared with the same page at rest in the same minute, so the machine's speed cancels out.
   assert.ok(seen.scrolling < 2 * seen.idle, `${seen.scrolling} ms against ${seen.idle} ms`);
 }
 
 test('10,000 deliveries scroll smoothly, are asked for page by page, and never fill the page', async () => {
-  // Twice in a day Chromium drew no more frames in a tab. What holds up every tab is the page's own fault.
+  // Twice in one day, Chromium drew no more frames in a tab, so others are tried. If three tabs stop, it is the page's fault.
   for (let tries = 1; ; tries += 1) {
     try {
       return await using({}, scrollThroughAll);
@@ -69,7 +69,7 @@ test('10,000 deliveries scroll smoothly, are asked for page by page, and never f
 test('the first page is usable within a second and a half, on at most 200 kB of JavaScript', async () => {
   const times = [];
   let bytes = 0;
-  // The best of three: a machine that does something else meanwhile is no fault of the page.
+  // The best of three: it is not the page's fault if the machine does something else meanwhile.
   for (let visits = 0; visits < 3; visits += 1) {
     await using({}, async (page) => {
       const scripts = [];

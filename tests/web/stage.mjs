@@ -23,7 +23,7 @@ after(async () => {
 /** Opens a page, signed in. */
 export const using = (options, body) => inPage(browser, { token, ...options }, body);
 
-/** The same on a line that can be cut. What the cut itself makes the browser write is expected, and nothing else. */
+/** The same on a line that can be cut. The only faults allowed are those that the cut itself makes the browser log. */
 export async function usingLine(body) {
   const wire = await line(url);
   const page = await openPage(browser, { token });

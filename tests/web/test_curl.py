@@ -1,4 +1,4 @@
-"""The command that a delivery's page offers to repeat an attempt with, run by a shell."""
+"""The command that a delivery's page offers for repeating an attempt, run by a shell."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ async def test_the_command_repeats_the_request(method: str, content_type: str, b
     own = {"Content-Type": content_type, "X-Quoted": 'it\'s; a "test"', "X-Empty": "", "User-Agent": ""}
     attempt = {
         "requestMethod": method,
-        # What curl would otherwise take for many addresses.
+        # By itself, curl would take this for many addresses.
         "requestUrl": receiver.url_of("/hook?ids[]=1&range=[1-3]&either={a,b}"),
         "requestHeaders": [{"name": name, "value": value} for name, value in own.items()],
     }

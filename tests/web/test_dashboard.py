@@ -19,14 +19,14 @@ from tests import node
 from tests.running import Up, ask, environment, hookline, up
 
 HERE = Path(__file__).parent
-# What measures must have the machine to itself.
+# The script that measures must have the machine to itself.
 SCRIPTS = {"dashboard.test.mjs": (), "speed.test.mjs": (pytest.mark.alone,)}
 BUILT = CHECKOUT / "web" / "dist" / "index.html"
-# The longest takes a good minute on two cores that have nothing else to do.
+# The longest script takes a good minute on two idle cores.
 SECONDS = 900
 LARGE = 10_000
 
-# Of an event that no test causes, so that its deliveries stay as many as they are.
+# For an event that no test causes, so the number of its deliveries does not change.
 MAKE_WEBHOOK = """mutation {
   webhookCreate(
     input: {name: "Large", callbackUrl: "http://127.0.0.1:9999/", events: [ACCOUNT_UNAUTHORIZED], maxAttempts: 1}
@@ -64,7 +64,7 @@ async def make_large_webhook(access: dict[str, Any], database_url: str) -> str:
 
 
 def names_of(script: str) -> list[str]:
-    """The tests of a script in their order: they run together, for later ones use what earlier ones have made."""
+    """The tests of a script in their order: they run together, because later ones use what earlier ones have made."""
     text = (HERE / script).read_text()
     parts = re.findall(r"^import '\./(dashboard/.+)';", text, re.MULTILINE)
     whole = [text, *((HERE / part).read_text() for part in parts)]
@@ -73,9 +73,9 @@ def names_of(script: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str | None]]]:
-    """Runs a script, once; what became of each of its tests: None where it passed, otherwise what it says.
+    """Runs a script, once; the outcome of each of its tests: None if it passed, otherwise the failure's text.
 
-    All of them run on one system.
+    All scripts run on one system.
     """
     assert BUILT.exists(), "the pages are not built: make web"
     node.install(HERE)
@@ -88,13 +88,13 @@ def verdicts_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
 
 def token_of_a_new_workspace(data: Path) -> str:
-    """Opens one in which nothing has happened yet."""
+    """An admin's token for a new workspace, in which nothing has happened yet."""
     assert hookline("workspace", "create", "New", "--data", str(data)).returncode == 0
     return hookline("token", "create", "--workspace", "New", "--role", "admin", "--data", str(data)).stdout.strip()
 
 
 def about(running: Up, data: Path) -> dict[str, str]:
-    """What the scripts are told of what runs."""
+    """The variables that tell the scripts about the running system."""
     access, settings = running.access, settings_of(data)
     (link,) = re.findall(r"^http://\S+/signin#code=\S+$", running.output, re.MULTILINE)
     return environment(

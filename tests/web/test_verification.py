@@ -1,4 +1,4 @@
-"""The programs that a delivery's page offers to check its signature with, run by the languages they are written in."""
+"""The programs that a delivery's page offers for checking its signature, each run in its own language."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.receivers import php, ruby
 HERE = Path(__file__).parent
 SECONDS = 240
 SECRET = 'it\'s "a" \\ secret'
-# What is in a string of one language or another: quotes, an escape, interpolation, a raw string's end, a comment.
+# What is special in one language or another: quotes, an escape, interpolation, a raw string's end, a comment.
 BODY = (
     '{"event":"post.created","data":{"body":"It\'s \\"quoted\\" \\\\ back\\nslash \\u0001 $x ${y} #{z} #@w `tick` %s '
     '<?php ?> */ // مرحبا 🎉\u2028\u00a0\u007f end"}}'

@@ -1,5 +1,5 @@
-// Unpacks Chromium beside its package. Run when that is installed (tests/node.py), and so never by two at once: the package
-// would take the half file of the one for a whole.
+// Unpacks Chromium beside its package. tests/node.py runs this when it installs the package, so never twice at once: the
+// package would take a half-written file of the other run for a whole one.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { mkdir } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import chromium, { inflate } from '@sparticuz/chromium';
 import { CHROMIUM, UNPACKED } from './browser.mjs';
 
 await mkdir(UNPACKED, { recursive: true });
-// Where the package unpacks to; its own choice is the folder of all users.
+// The package unpacks to this folder; by default that is one which all users share.
 process.env.TMPDIR = UNPACKED;
 await chromium.executablePath();
 

@@ -1,9 +1,9 @@
-// The workspace that tests fill and ask beside the page. Where it is, test_dashboard.py says.
+// The workspace that tests fill and query beside the page. test_dashboard.py says where it is.
 import { api, PATIENCE_MS } from './browser.mjs';
 
 export const { LINK: link, HOOKLINE_URL: url, HOOKLINE_TOKEN: token, WORKER_PID: worker, LARGE_WEBHOOK: largeWebhook, NEW_TOKEN: newToken, REDIS_URL: redisUrl, PYTHON: python } = process.env;
 export const ask = api(url, token);
-/** A second run on the same data must not find the accounts of the first. */
+/** Part of names, because a second run on the same data must not find the accounts of the first. */
 export const RUN = Date.now().toString(36);
 export const SECRET = 'a secret of the five steps';
 

@@ -15,7 +15,7 @@ test('the exact time is there where the pointer rests on a time, and a click the
   await delivered(sent);
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
-    // The row moves as the page around it comes: where the time is, and what lies there, are asked in one go.
+    // The row moves while the page loads, so one call finds both where the time is and what lies there.
     const title = await page.waitForFunction(() => {
       const { left, top, width, height } = document.querySelector('.rows .row time')?.getBoundingClientRect() ?? {};
       return left && document.elementFromPoint(left + width / 2, top + height / 2)?.title;
@@ -29,7 +29,7 @@ test('the exact time is there where the pointer rests on a time, and a click the
 
 test('a delivery page explains a failure, and sends again once the receiver is mended', async () => {
   const id = await makeWebhook('Broken for a while');
-  // What a browser would make another number of, and forget one of.
+  // JSON.parse would change the large number, and forget one `a`.
   const body = '{"id":12345678901234567890,"a":1.0,"a":2,"none":[],"some":["}"]}';
   const well = { ...receiver.answer };
   Object.assign(receiver.answer, { status: 503, body });
@@ -66,7 +66,7 @@ test('of a body that broke off, never came or is no longer kept the page says ju
     await reads(page, 'This is not all of it', '.timeline');
     await visit(page, `${url}/deliveries/${path_(none)}`);
     await reads(page, 'Nothing of the body came', '.timeline');
-    // As it is answered once the days for which bodies are kept are over.
+    // The API's answer once the days for which bodies are kept are over.
     await changing(page, 'query Delivery(', (answer) => answer.replace('"responseBody":"Half of"', '"responseBody":null'));
     await visit(page, `${url}/deliveries/${path_(half)}`);
     await reads(page, 'The body is no longer kept', '.timeline');
@@ -96,7 +96,7 @@ test('the deliveries of a message are found by the webhook-id that its receiver 
   });
 });
 
-/** What a receiver says that is not to be asked again while one looks on. */
+/** The answer of a receiver that must not be tried again while the test looks. */
 const PAUSED = { status: 503, headers: { 'Retry-After': '3600' } };
 const MENDED = { status: 200, headers: {} };
 
@@ -140,7 +140,7 @@ test('the command that curl is given repeats the request to the byte, and each l
     await click(page, 'button', 'Copy as curl');
     await reads(page, 'Command copied', '.toasts');
     const command = await page.evaluate(() => navigator.clipboard.readText());
-    // Not the synchronous one: the receiver that answers it lives in this process.
+    // Not execFileSync: the receiver that must answer runs in this process.
     await promisify(execFile)('sh', ['-c', command]);
     const repeated = receiver.requests.at(-1);
     assert.notEqual(repeated, original);
@@ -258,7 +258,7 @@ test('an attempt that is being read stays open when the next one comes', async (
     await using({}, async (page) => {
       await visit(page, `${url}/deliveries/${path_(waiting)}`);
       await page.waitForSelector('.timeline details[open]');
-      // Who gives it another address means another receiver, which has asked for no pause.
+      // Another URL means another receiver, which has not asked for a pause, so the delivery is due at once.
       await ask('mutation($id: ID!, $url: String!) { webhookUpdate(id: $id, input: {callbackUrl: $url}) { errors { message } } }', { id, url: `${receiver.url}?again` });
       await reads(page, 'Given up', '.timeline');
       assert.deepEqual(await page.$$eval('.timeline details', (attempts) => attempts.map(({ open }) => open)), [true, true]);

@@ -32,7 +32,7 @@ test('a page that breaks says so and leaves the others usable', async () => {
       if (isIt) return request.respond({ contentType: 'application/json', body: '{"data": {"webhook": {"id": "1", "name": "Half", "headers": []}}}' });
       return request.continue();
     });
-    // Its heading may be gone before anybody sees it.
+    // Not `visit`: the heading may be gone before it is seen.
     await go(page, `${url}/webhooks/${path_(id)}`);
     await reads(page, 'Something went wrong on this page');
     page.faults.length = 0;
@@ -52,7 +52,7 @@ test('a reading that fails takes away neither the list nor the form that is bein
     let readings = 0;
     page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Posts(') ? 1 : 0));
     await visit(page, `${url}/posts`);
-    // Once more a second after the live stream begins, which would mend what has failed before anybody asks again.
+    // The page reads again a second after the live stream begins. Later, that would mend the failure before `Try again` is clicked.
     while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
     isCut = true;
     await ask('mutation($id: ID!, $time: DateTime!) { postSchedule(id: $id, scheduledAt: $time) { errors { message } } }', { id: post.id, time: `${new Date().getFullYear() + 2}-06-05T10:00:00Z` });

@@ -42,7 +42,7 @@ test('the five steps of the documentation end with a delivery that turns from pe
       globalThis.isTheSamePage = true;
     });
 
-    // A worker that stands still leaves the delivery pending for as long as the test looks at it.
+    // A stopped worker leaves the delivery pending for as long as the test looks at it.
     process.kill(Number(worker), 'SIGSTOP');
     try {
       await addAccount(`Five steps ${RUN}`);

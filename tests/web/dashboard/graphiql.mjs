@@ -13,7 +13,7 @@ test('GraphiQL runs a subscription with no network but ours', async () => {
     // GraphiQL notices a change of tabs a tenth of a second later; until then it would run the other tab's operation.
     await page.waitForFunction(() => localStorage.getItem('graphiql:query')?.includes('deliveryStatusChanged'));
     await page.locator('.graphiql-execute-button').click();
-    // There is nothing on the page that says that the server has taken the subscription: events are sent until one is seen.
+    // Nothing on the page says when the server has taken the subscription, so events are sent until one is seen.
     for (let tries = 0; tries < 60; tries += 1) {
       await delivered(await testEvent(id));
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -24,7 +24,7 @@ test('GraphiQL runs a subscription with no network but ours', async () => {
   });
 });
 
-/** Types into an editor of GraphiQL in place of what stands there, and waits until GraphiQL has noticed. */
+/** Replaces the text of an editor of GraphiQL, and waits until GraphiQL has noticed. */
 async function write(page, editor, text, kept) {
   await page.locator(editor).click();
   await page.keyboard.down('Control');
@@ -44,7 +44,7 @@ test('GraphiQL subscribes with the token under Headers, and says at once where i
   await click(page, 'button', 'Headers');
   await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .monaco-editor').click();
   await page.keyboard.sendCharacter(JSON.stringify({ Authorization: `Bearer ${token}` }));
-  // GraphiQL reads its editors a tenth of a second later, and keeps no headers where one could see that it has.
+  // GraphiQL reads its editors a tenth of a second later. It does not store headers, so nothing shows that it has.
   await new Promise((resolve) => setTimeout(resolve, 500));
   await page.locator('.graphiql-execute-button').click();
   await reads(page, 'deliveryStatusChanged', '.graphiql-response');

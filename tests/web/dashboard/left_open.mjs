@@ -9,7 +9,7 @@ import { addAccount, addPost, addWebhook, ask, delivered, path_, RUN, testEvent,
 
 const HOUR = 3_600_000;
 
-/** A page whose clock can be moved, and whose minutes are short. */
+/** A page whose clock can be moved, and whose timers of 10 s or more run 60 times as fast. */
 const patiently = (body) =>
   using({}, async (page) => {
     await page.evaluateOnNewDocument(() => {
@@ -33,7 +33,7 @@ test('states and rates of webhooks are read again where nothing tells of them', 
     page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Webhooks(') ? 1 : 0));
     await visit(page, `${url}/webhooks?search=${encodeURIComponent(name)}`);
     await reads(page, 'Active', 'tbody');
-    // Once more as the live stream begins.
+    // The page reads again when the live stream begins.
     while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
     await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {active: false}) { errors { message } } }', { id });
     await reads(page, 'Inactive', 'tbody');
@@ -72,7 +72,7 @@ test('a delivery that waits for its time no longer says so once its webhook is s
     page.on('requestfinished', (request) => (readings += request.postData()?.includes('query Delivery(') ? 1 : 0));
     await visit(page, `${url}/deliveries/${path_(waiting.id)}`);
     await reads(page, 'The receiver asked for a pause', '.notice');
-    // Once more as the live stream begins.
+    // The page reads again when the live stream begins.
     while (readings < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
     await ask(change, { id, input: { active: false } });
     await reads(page, 'The webhook is not active', '.notice');
@@ -115,7 +115,7 @@ test('what a delivery waits for is read again however far down the list it is', 
 });
 
 test('a post says where it is out already while another account still waits', async () => {
-  // Takes any token, and whoever posts is to come back later.
+  // Takes any token, and answers every post with 429 until `isOpen`.
   let isOpen = false;
   const network = createServer(({ method, url: path }, response) => {
     if (method === 'POST' && !isOpen) return response.writeHead(429, { 'Retry-After': '5' }).end();

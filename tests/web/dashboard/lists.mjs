@@ -1,4 +1,4 @@
-// Lists of many pages. The last part, for it leaves more webhooks behind than one page shows.
+// Lists of many pages. This part comes last because it leaves more webhooks behind than one page shows.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { click, fill, reads, visit } from '../browser.mjs';
@@ -112,7 +112,7 @@ test('the way back leads to the row that one came from, however far down the log
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(largeWebhook)}`);
     await page.waitForSelector('.rows .row');
-    // Behind the first page of 100.
+    // Beyond the first page of 100.
     await page.waitForFunction(() => {
       window.scrollTo(0, 7_000);
       return window.scrollY === 7_000 && [...document.querySelectorAll('.rows .row')].some((row) => row.ariaRowIndex > 150);

@@ -1,4 +1,4 @@
-// What the page says while things happen, and where the line or Redis breaks.
+// What the page says while things happen, and if the line or Redis breaks.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -47,14 +47,14 @@ test('a stream that Redis lost makes the page read everything again and say so',
   });
 });
 
-/** More than a page holds. */
+/** Makes 120 deliveries, more than a page holds. */
 async function make120(id) {
   const test_ = 'webhookTest(id: $id, eventType: POST_PUBLISHED) { delivery { id } errors { message } }';
   const twenty = `mutation($id: ID!) { ${Array.from({ length: 20 }, (_, number) => `t${number}: ${test_}`).join(' ')} }`;
   for (let round = 0; round < 6; round++) await ask(twenty, { id });
 }
 
-/** Makes as many while nobody hears of them, and has the page read its list again. */
+/** Makes 120 deliveries that the page does not hear of, and has it read its list again. */
 async function lose120(page, wire, id) {
   wire.cut();
   await reads(page, 'Disconnected', '.live');
@@ -141,7 +141,7 @@ test('a row stays under a pointer that moves there, and new ones come once it re
     const place = await page.$eval('.rows .row', (row) => ({ x: row.getBoundingClientRect().left + 40, y: row.getBoundingClientRect().top + 20 }));
     const under = () => page.evaluate(({ x, y }) => document.elementFromPoint(x, y).closest('.row').querySelector('a').pathname, place);
     await page.mouse.move(place.x, place.y);
-    // A hand that moves in the page itself: from here it would rest whenever this program is not run for a while.
+    // The pointer is moved by the page itself: moved from here, it would rest whenever this process is not run for a while.
     const hand = await page.evaluate(({ x, y }) => {
       const move = new PointerEvent('pointermove', { bubbles: true, pointerType: 'mouse', movementX: 1 });
       return setInterval(() => document.elementFromPoint(x, y).dispatchEvent(move), 100);

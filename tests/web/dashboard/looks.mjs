@@ -6,7 +6,7 @@ import { audit, clipped, click, go, reads, visit } from '../browser.mjs';
 import { makeWebhook, screenshots, using } from '../stage.mjs';
 import { addAccount, addPost, ask, delivered, largeWebhook, path_, RUN, testEvent, url } from '../workspace.mjs';
 
-/** GraphiQL's own tabs have their closing button inside of them, and its parts lie outside of regions. */
+/** The violations of GraphiQL itself: its tabs contain their close buttons, and its parts lie outside of regions. */
 const OF_GRAPHIQL = /^serious nested-interactive: \.graphiql-tab|^moderate region: ul/;
 
 test('every page passes axe-core, fits its window and breaks no policy, in both themes, on a phone, a tablet and a wide screen', async () => {
@@ -40,14 +40,14 @@ test('every page passes axe-core, fits its window and breaks no policy, in both 
   const found = [];
   const judge = async (page, name, address, look) => {
     await visit(page, url + address, 'networkidle0');
-    // What axe-core judges does not depend on the width; what fits does.
+    // What axe-core judges does not depend on the width; whether a page fits does.
     if (look !== 'wide') found.push(...(await audit(page)).filter((violation) => !OF_GRAPHIQL.test(violation)).map((violation) => `${name}, ${look}: ${violation}`));
     found.push(...(await clipped(page)).map((element) => `${name}, ${look}: ${element} hides a part of itself`));
     const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (width > 0) found.push(`${name}, ${look}: ${width} px too wide`);
     if (screenshots) await page.screenshot({ path: path.join(screenshots, `${name}-${look}.png`) });
   };
-  // All looks at once, each in a tab of its own: most of it is waiting for pages to come to rest.
+  // All looks at once, each in a tab of its own: most of the time goes into waiting for pages to come to rest.
   const tabs = Object.entries(looks).map(async ([look, options]) => {
     await using({ ...options, token: null }, (page) => judge(page, 'signin', '/signin', look));
     await using(options, async (page) => {
@@ -63,7 +63,7 @@ test('a name that is written from right to left reads the same within a sentence
   const post = await addPost({ body: 'Goes to both directions', accountIds: [await addAccount(name)] });
   await ask('mutation($id: ID!) { postPublish(id: $id) { errors { message } } }', { id: post });
   await using({}, async (page) => {
-    // Its last sign stands left of its first letter.
+    // The last character stands left of the first one.
     const isRightToLeft = (selector) =>
       page.$$eval(
         selector,
@@ -116,7 +116,7 @@ test('paper shows all that is loaded, whole and on white, and nothing to press',
     assert.equal(drawn, loaded);
 
     await page.emulateMediaType('print');
-    // A4 between its margins.
+    // A4 within its margins.
     await page.setViewport({ width: 714, height: 1_040 });
     await visit(page, `${url}/deliveries/${path_(sent)}`);
     await page.waitForSelector('.code-block');
@@ -132,7 +132,7 @@ test('nothing moves by itself where motion is not wanted', async () => {
   for (const still of [false, true]) {
     await using({ still }, async (page) => {
       await page.setRequestInterception(true);
-      // Without an answer the page goes on turning its wheel.
+      // Without an answer, the page keeps showing its spinner.
       page.on('request', (request) => (request.url().endsWith('/graphql') && request.method() === 'POST' ? undefined : request.continue()));
       await go(page, `${url}/webhooks`);
       await page.waitForSelector('.spinner');
@@ -190,7 +190,7 @@ test('the bars of the chart stand out from their ground in both themes', async (
     await page.waitForSelector('.plot');
     for (const value of ['light', 'dark']) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
-      // As WCAG 1.4.11 counts it.
+      // The contrast ratio of WCAG 1.4.11.
       const contrasts = await page.evaluate(() => {
         const luminance = (colour) => {
           const [red, green, blue] = colour.match(/\d+/g).map((part) => (part <= 10 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4));

@@ -24,7 +24,7 @@ test('the link of the first screen opens the webhooks signed in, leaves nothing 
 test('a link that is refused for another reason is not said to be used, but why it was refused', async () => {
   const page = await openPage(browser);
   await page.setRequestInterception(true);
-  // As where something stands in between that gives the server another name.
+  // As if a proxy in between gave the server another name.
   page.on('request', (request) => request.continue(request.method() === 'POST' ? { headers: { ...request.headers(), origin: 'https://elsewhere.example' } } : {}));
   await page.goto(`${url}/signin#code=unused`);
   await reads(page, 'This origin may not sign in here');

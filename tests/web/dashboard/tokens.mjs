@@ -133,7 +133,7 @@ test('in a browser that keeps nothing of a site one is signed in until the page 
     await reads(page, 'Token', 'form');
     await go(page, `${url}/graphiql`);
     await reads(page, 'CreateAWebhook');
-    // It asks for the schema, and is not signed in any more.
+    // GraphiQL asks for the schema, and is no longer signed in.
     page.faults = page.faults.filter((fault) => !fault.includes('401'));
   });
 });
