@@ -101,7 +101,7 @@ async def test_the_late_results_of_a_worker_that_was_frozen_past_its_lease_chang
     await world.finished()
     before = await world.rows()
     frozen.send(signal.SIGCONT)
-    # Two rounds of its loop: by then it has recorded whatever it still held.
+    # Two rounds of its loop: by then it has tried to record whatever it still held.
     await frozen.ready()
     await frozen.ready()
     world.system.workers.remove(frozen)
