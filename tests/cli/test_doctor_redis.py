@@ -39,7 +39,7 @@ async def test_a_user_with_the_rights_that_it_names_is_well(settings: Settings) 
     async with Redis.from_url(settings.redis_url) as redis:
         stay = [await redis.pttl(f"{place}doctor") for place in ailments.REDIS_PLACES]
         assert not await redis.exists("hookline:doctor:none", "arq:doctor:none")
-    # In milliseconds; -2 if the key is gone already.
+    # In milliseconds, so a second at most; -2 if the key is gone already.
     assert all(left == -2 or 0 <= left <= 1000 for left in stay)
     assert hidden.says.startswith("it does not show its configuration")
 

@@ -137,7 +137,7 @@ export async function inPage(browser, options, body) {
   }
 }
 
-/** The elements that hide a part of their width without saying so, as text that ends in an ellipsis does. */
+/** The elements that hide a part of their width without saying so. Text that ends in an ellipsis says so. */
 export function clipped(page) {
   return page.evaluate(() => {
     const hides = (element) => {
