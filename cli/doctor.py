@@ -23,7 +23,7 @@ from cli.programs import is_our_api, try_port
 from domain import backlog, database, queue, tracing
 from domain import settings as reading
 from domain.errors import HooklineError, Misconfigured
-from domain.live_scripts import SERVED
+from domain.live import served_by
 from domain.settings import Settings
 from domain.vault import Vault
 
@@ -237,8 +237,7 @@ async def serves_another(settings: Settings) -> bool:
     """Whether Redis, if it answers, says that it serves a database other than the connected one."""
     with suppress(RedisError, OSError, TimeoutError, Misconfigured):
         async with asyncio.timeout(REDIS_SECONDS), queue.connect(settings.redis_url) as client:
-            served = await client.get(SERVED)
-            return served is not None and served.decode() != await database.identity()
+            return await served_by(client) not in {None, await database.identity()}
     return False
 
 

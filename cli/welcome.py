@@ -20,7 +20,7 @@ from cli.servers import PrivatePostgres, PrivateRedis
 from domain import accounts, database, postgres_url, queue, sign_in, signing, webhooks, workspaces
 from domain.accounts import NewAccount
 from domain.errors import Refused, Unauthenticated, Unavailable
-from domain.live_scripts import SERVED
+from domain.live import served_by
 from domain.settings import Settings
 from domain.tables import Webhook, Workspace
 from domain.unit import Actor, Domain
@@ -109,8 +109,8 @@ async def another_link(settings: Settings, folder: DataFolder) -> str:
 
 async def _check_redis(settings: Settings) -> None:
     async with _redis(settings) as redis:
-        served = await redis.get(SERVED)
-    if served is None or served.decode() != await database.identity():
+        served = await served_by(redis)
+    if served != await database.identity():
         raise FolderRefusedError(
             "The Redis that HOOKLINE_REDIS_URL names is not the one that `hookline up` runs with: a link made there "
             "would not sign in. Name that one, or unset the variable."

@@ -20,7 +20,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from domain.errors import HooklineError, Unavailable
-from domain.live_scripts import APPEND, CLAIM, KEPT_SECONDS, NO_STREAM, OPEN, SPAN, STANDS, script, stream_of
+from domain.live_scripts import APPEND, CLAIM, KEPT_SECONDS, NO_STREAM, OPEN, SERVED, SPAN, STANDS, script, stream_of
 
 # How long the last change of a delivery is remembered once nothing of it is open; the loop settles it long before that.
 MEMORY_SECONDS = 600
@@ -220,6 +220,15 @@ class Live:
                 pipe.expire(stream_of(workspace_id), KEPT_SECONDS)
             answers = await pipe.execute()
         return [bool(found) for found in answers[::2]]
+
+
+async def served_by(redis: Redis) -> str | None:
+    """The `database.identity` of the database that this Redis serves, without claiming it; None if it serves none yet.
+
+    Raises what redis-py raises.
+    """
+    served = await redis.get(SERVED)
+    return None if served is None else served.decode()
 
 
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:

@@ -17,7 +17,7 @@ type Post = PostCoreFragment;
 
 const TAB_LENGTH = 60;
 const POLL_MS = 3_000;
-/** In place of Pending, which it would stay for ever. */
+/** Instead of Pending, which would never change. */
 const DELETED = { label: 'Account deleted', tone: 'off' } as const;
 
 function safeLink(url: string): string | null {

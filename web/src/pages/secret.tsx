@@ -19,7 +19,7 @@ export function useSecret(webhookId: string): { secret: string | null; show(secr
   };
 }
 
-/** Takes the keyboard, and with it comes into sight: it may have been asked for far below. */
+/** Takes the focus, which scrolls it into view: the button that asked for it may be far below. */
 export function SecretOnce({ secret, onDone }: { secret: string; onDone(): void }) {
   const place = useRef<HTMLElement>(null);
   useEffect(() => place.current?.focus(), [secret]);

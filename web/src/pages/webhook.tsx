@@ -20,7 +20,7 @@ import { WebhookState } from './webhooks';
 type Webhook = WebhookCoreFragment;
 type Open = 'test' | 'rotate' | 'replay' | 'deactivate' | 'delete' | null;
 
-/** Switches it on or off. Gives why that was not done, or null. */
+/** Activates or deactivates the webhook. Returns why that failed, or null. */
 function useSwitch(webhook: Webhook) {
   const client = useClient();
   const [busy, setBusy] = useState(false);
