@@ -5,8 +5,8 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done),python3)
 BIN := .venv/bin
-# How many test files run at once: one more than there are cores, at most 8. Most wait for processes they have started.
-SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
+# How many test files run at once: two more than there are cores, at most 8. Most wait for processes they have started.
+SIDE_BY_SIDE ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 6 ? cores + 2 : 8)))
 # If it is set, as in many containers, each process that the tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 # The lock file pins pip; a hint at a newer version would be the first thing that a newcomer reads.
