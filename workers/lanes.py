@@ -125,11 +125,14 @@ class Lanes:
 
     def seat_probes(self, webhooks: Sequence[tuple[int, int]]) -> list[Room]:
         """Take one place for each of these (webhook_id, workspace_id), as far as there is room."""
-        return [
-            Room(webhook_id, 1, probe=True)
-            for webhook_id, workspace_id in webhooks
-            if self._take(self._lane(webhook_id, workspace_id), 1)
-        ]
+        rooms = []
+        for webhook_id, workspace_id in webhooks:
+            lane = self._lane(webhook_id, workspace_id)
+            if self._take(lane, 1):
+                rooms.append(Room(webhook_id, 1, probe=True))
+            else:
+                self._forget_if_idle(lane)
+        return rooms
 
     def _seat_one_of(self, workspace_id: int) -> Room | None:
         """Take up to TURN places for the workspace's first hungry lane that has room, and move this lane to the end."""

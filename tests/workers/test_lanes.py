@@ -193,6 +193,14 @@ def test_a_probe_takes_one_place() -> None:
     assert lanes.free == 9
 
 
+def test_a_probe_that_finds_no_place_leaves_nothing_behind() -> None:
+    lanes = Lanes(places=1, widest=50)
+    lanes.admit(owed(1))
+
+    assert lanes.seat_probes([(2, 1)]) == []
+    assert lanes.open == 1
+
+
 def test_idle_lanes_are_forgotten() -> None:
     lanes = Lanes(places=10, widest=50)
     for webhook in range(100):
