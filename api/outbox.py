@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-# The bounds of what the client has not taken yet. A character counts as a byte.
+# The bounds of what the client has not taken yet. In memory, a character takes one to four bytes.
 MOST_FRAMES: Final = 1_000
-MOST_BYTES: Final = 4 * 1024 * 1024
+MOST_CHARACTERS: Final = 4 * 1024 * 1024
 # A client has stalled if its connection takes nothing for this long.
 SEND_SECONDS: Final = 10.0
 # The ASGI extension of api/uvicorn_protocols.py: {"write": (text) -> whether it was written}.
@@ -22,7 +22,7 @@ class Outbox:
     def __init__(self, write_now: Callable[[str], bool] | None = None) -> None:
         self._write_now = write_now
         self._frames: deque[str] = deque()
-        self._bytes = 0
+        self._characters = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._refused = False
@@ -36,11 +36,11 @@ class Outbox:
             return False
         if self._write_now and not self._frames and self.sending_since is None and self._write_now(frame):
             return True
-        if len(self._frames) >= MOST_FRAMES or self._bytes + len(frame) > MOST_BYTES:
+        if len(self._frames) >= MOST_FRAMES or self._characters + len(frame) > MOST_CHARACTERS:
             self._refused = True
             return False
         self._frames.append(frame)
-        self._bytes += len(frame)
+        self._characters += len(frame)
         self._filled.set()
         return True
 
@@ -51,19 +51,19 @@ class Outbox:
             self._filled.clear()
             await self._filled.wait()
         frame = self._frames.popleft()
-        self._bytes -= len(frame)
-        if len(self._frames) * 2 <= MOST_FRAMES and self._bytes * 2 <= MOST_BYTES:
+        self._characters -= len(frame)
+        if len(self._frames) * 2 <= MOST_FRAMES and self._characters * 2 <= MOST_CHARACTERS:
             self._emptied.set()
         return frame
 
     def give_back(self, frame: str) -> None:
         """Keep a frame that was taken and not sent: nothing after it may leave before it does."""
         self._frames.appendleft(frame)
-        self._bytes += len(frame)
+        self._characters += len(frame)
 
     async def room(self) -> None:
         """Returns once it is at most half full."""
-        while len(self._frames) * 2 > MOST_FRAMES or self._bytes * 2 > MOST_BYTES:
+        while len(self._frames) * 2 > MOST_FRAMES or self._characters * 2 > MOST_CHARACTERS:
             self._emptied.clear()
             await self._emptied.wait()
 
@@ -71,7 +71,7 @@ class Outbox:
         """All that is left, taken at once."""
         frames = list(self._frames)
         self._frames.clear()
-        self._bytes = 0
+        self._characters = 0
         return frames
 
     def has_stalled(self, now: float) -> bool:

@@ -242,7 +242,7 @@ async def test_a_slow_reader_whose_stream_we_end_misses_nothing_before_its_last_
         if why == "restarting":
             api.process.connections.stop()
         else:
-            monkeypatch.setattr(outbox, "MOST_BYTES", ours.outbox._bytes + 3_000)
+            monkeypatch.setattr(outbox, "MOST_CHARACTERS", ours.outbox._characters + 3_000)
             await announce(api.process.domain, some_changes(workspace_id, 1, attempt=failed(4_000)))
             # Nothing may be read before this: reading makes room.
             await until(lambda: ours.outbox._refused)

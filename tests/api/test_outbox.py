@@ -38,7 +38,7 @@ async def test_it_takes_so_many_frames_and_bytes_and_no_more(monkeypatch: pytest
     box = Outbox()
     assert [box.put("x") for _ in range(MOST_FRAMES + 1)] == [True] * MOST_FRAMES + [False]
     assert box.rest() == ["x"] * MOST_FRAMES
-    monkeypatch.setattr(outbox, "MOST_BYTES", 10)
+    monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10)
     box = Outbox()
     assert [box.put("x" * 5), box.put("x" * 5)] == [True, True]
     # Taking a frame makes room.
@@ -49,7 +49,7 @@ async def test_it_takes_so_many_frames_and_bytes_and_no_more(monkeypatch: pytest
 async def test_after_a_frame_that_it_did_not_take_it_takes_none_or_the_client_would_pass_over_that_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox, "MOST_BYTES", 10)
+    monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10)
     is_open = [False]
     box = Outbox(lambda _: is_open[0])
     assert [box.put("x" * 8), box.put("x" * 3), box.put("x")] == [True, False, False]
@@ -70,7 +70,7 @@ async def test_a_frame_that_could_not_be_sent_is_the_next_one_again() -> None:
 @pytest.mark.parametrize("frame", [pytest.param("x", id="many"), pytest.param("x" * 500, id="large")])
 async def test_there_is_room_again_once_it_is_half_empty(monkeypatch: pytest.MonkeyPatch, frame: str) -> None:
     monkeypatch.setattr(outbox, "MOST_FRAMES", 10)
-    monkeypatch.setattr(outbox, "MOST_BYTES", 10 * len(frame))
+    monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10 * len(frame))
     box = Outbox()
     await box.room()
     for _ in range(10):
