@@ -181,6 +181,7 @@ test('letters twice as large fit a phone, and names in its bar do not lie over e
     await visit(page, `${url}/posts/new`);
     await page.waitForSelector('input[name=scheduledAt]');
     assert.equal(await tooWide('html'), 0);
+    assert.equal(await tooWide('.brand strong'), 0);
     const names = await page.$$eval('.side ul span', (found) => found.map((name) => name.getBoundingClientRect()).map(({ left, right }) => [left, right]));
     assert.deepEqual(names.slice(1).filter(([left], index) => left < names[index][1]), []);
   });
