@@ -44,7 +44,6 @@ class Ended:
     claimed: Row
     request: OutgoingRequest
     outcome: Outcome
-    at: float
 
 
 class Recorder:
@@ -72,7 +71,7 @@ class Recorder:
 
     def add(self, claimed: Row, request: OutgoingRequest, outcome: Outcome) -> None:
         """Take the outcome of one attempt; it is written within a few milliseconds."""
-        self._ended.append(Ended(claimed, request, outcome, monotonic()))
+        self._ended.append(Ended(claimed, request, outcome))
         self._filled.set()
 
     async def _record_forever(self) -> None:
