@@ -7,14 +7,22 @@ budget: processes that call strangers run on asyncio's loop.
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakValueDictionary
 
-from aiohttp import ClientConnectionError, ClientOSError, ClientRequest, ClientResponse, ServerDisconnectedError
+from aiohttp import (
+    ClientConnectionError,
+    ClientOSError,
+    ClientRequest,
+    ClientResponse,
+    ServerDisconnectedError,
+    TCPConnector,
+)
+from aiohttp.client_proto import ResponseHandler
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 # Before the first request, only a TLS handshake has a reason to send us something.
@@ -76,6 +84,24 @@ class GuardedSocket(socket.socket):
 OPEN: Final[WeakValueDictionary[int, GuardedSocket]] = WeakValueDictionary()
 
 
+class GuardedConnector(TCPConnector):
+    """A connector whose connections read the headers of an answer before anything that came in with them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = cast("Any", partial(_HeadersFirst, loop=self._loop))
+
+
+class _HeadersFirst(ResponseHandler):
+    def data_received(self, data: bytes) -> None:
+        # aiohttp's parser gives us nothing of what it was fed together with an error: a 204 with a body, all in one
+        # read, would be no answer at all.
+        headers, blank_line, rest = data.partition(b"\r\n\r\n")
+        super().data_received(headers + blank_line)
+        if rest:
+            super().data_received(rest)
+
+
 class GuardedResponse(ClientResponse):
     """A response whose body may be `body_budget` bytes longer on the wire than what was read of it.
 
@@ -86,7 +112,7 @@ class GuardedResponse(ClientResponse):
     # aiohttp releases a connection as soon as the answer is complete. `part` needs the transport of one with TLS,
     _tls: asyncio.WriteTransport | None = None
     # and these of one whose receiver answered before it had read its whole request.
-    _untaken: "tuple[asyncio.WriteTransport, ResponseHandler] | None" = None
+    _untaken: tuple[asyncio.WriteTransport, ResponseHandler] | None = None
 
     async def start(self, connection: "Connection") -> ClientResponse:
         """Wait for the status and the headers; then there is room for the body. Raises BrokenConnection."""
@@ -106,7 +132,14 @@ class GuardedResponse(ClientResponse):
             # The next request on this connection would wait behind the rest of this one.
             handler.force_close()
             self._untaken = wire, handler
+        if handler is not None and self._has_forbidden_body():
+            # If it comes in late, it would be taken for the answer to the next request on this connection.
+            handler.force_close()
         return self
+
+    def _has_forbidden_body(self) -> bool:
+        promised = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
+        return self.status == 204 and promised
 
     async def part(self, deadline: float) -> None:
         """Release a connection whose answer is complete. The receiver gets two seconds at most to read the request.
@@ -150,7 +183,7 @@ def request_class(most_open: int) -> type[ClientRequest]:
     return GuardedRequest
 
 
-async def _abort_unless_gone(wire: asyncio.WriteTransport, handler: "ResponseHandler", deadline: float) -> None:
+async def _abort_unless_gone(wire: asyncio.WriteTransport, handler: ResponseHandler, deadline: float) -> None:
     handler.close()
     gone = handler.closed
     if gone is None:

@@ -29,6 +29,7 @@ from domain.errors import HooklineError
 from domain.failures import ANSWERED, NO_STATUS, REDIRECTED, classify
 from domain.guarded_socket import (
     HEAD_BUDGET,
+    GuardedConnector,
     GuardedProviderResponse,
     GuardedResponse,
     GuardedSocket,
@@ -184,8 +185,8 @@ class Sender:
         )
         return cast("GuardedResponse", response)
 
-    def _connector(self, resolver: AsyncResolver, **options: Any) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(
+    def _connector(self, resolver: AsyncResolver, **options: Any) -> GuardedConnector:
+        return GuardedConnector(
             # aiohttp asks no resolver about literals, so the address is judged where it is dialled.
             socket_factory=self._socket_for,
             resolver=resolver,
