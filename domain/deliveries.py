@@ -263,7 +263,8 @@ class Watch:
     after = 0
 
     async def interrupt_expired(self, limit: int, page: int = MOST_WATCHED) -> int:
-        """Interrupt those of the next page. They use up no attempt, and are due again at once. Returns how many."""
+        """Interrupt those of the next page. They use up no attempt, and are due again at once; with MOST_INTERRUPTIONS
+        they have failed. Returns how many."""
         ended, reached = (await rows(_INTERRUPT, limit, MOST_INTERRUPTIONS, INTERRUPTED, self.after, page))[0]
         self.after = reached if len(ended) < limit else self.after
         return len(ended)
