@@ -74,19 +74,28 @@ test('a webhook is edited and keeps what is hidden, and is deleted only after a 
 
 test('a webhook is deactivated on its page after a question, gets nothing of what happens then, and is activated again', async () => {
   const id = await makeWebhook('Paused');
+  await ask('mutation($id: ID!) { webhookUpdate(id: $id, input: {maxAttempts: 2}) { errors { message } } }', { id });
+  const well = { ...receiver.answer };
+  Object.assign(receiver.answer, { status: 503, headers: { 'Retry-After': '3600' } });
+  await addAccount(`Put off ${RUN}`);
   await using({}, async (page) => {
     await visit(page, `${url}/webhooks/${path_(id)}`);
+    await reads(page, 'The receiver asked for a pause', '.rows');
+    // The list is read once more, a moment after the stream has begun.
+    await page.waitForNetworkIdle({ idleTime: 2_000 });
+    Object.assign(receiver.answer, well);
     await press(page, 'button', 'Deactivate');
     await reads(page, 'never delivered to it', 'dialog');
     await page.locator('dialog .button-danger').click();
     await reads(page, 'This webhook is not active', 'main > .notice');
+    await reads(page, 'The webhook is not active', '.rows');
     await focused(page, 'Copy callback URL');
     await addAccount(`Unheard of ${RUN}`);
     await click(page, 'button', 'Activate');
     await reads(page, 'Active', '.page-title');
     await page.waitForSelector('::-p-aria([name="Deactivate"][role="button"])');
-    const { deliveries } = await ask('query($id: ID!) { deliveries(first: 1, filter: {webhookId: $id}) { nodes { id } } }', { id });
-    assert.deepEqual(deliveries.nodes, []);
+    const { deliveries } = await ask('query($id: ID!) { deliveries(first: 2, filter: {webhookId: $id}) { nodes { event { payload } } } }', { id });
+    assert.deepEqual(deliveries.nodes.map(({ event }) => event.payload.data.name), [`Put off ${RUN}`]);
   });
 });
 

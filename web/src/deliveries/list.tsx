@@ -154,15 +154,17 @@ function useYounger(rows: readonly Row[], spanMs: number): readonly Row[] {
 interface DeliveryListProps {
   /** null: the deliveries of the whole workspace. */
   webhookId: string | null;
+  /** Whether that webhook is active: what waits, waits for that too. */
+  active: boolean | null;
   /** Called with the number of changes seen, so that figures can be read again. */
   onChanges?: (changes: number) => void;
   /** Shown if there are no deliveries: how to get the first one. */
   firstStep: ReactNode;
 }
 
-export function DeliveryList({ webhookId, onChanges, firstStep }: DeliveryListProps) {
+export function DeliveryList({ webhookId, active, onChanges, firstStep }: DeliveryListProps) {
   const filters = useFilter(webhookId);
-  const log = useDeliveryLog(filters.filter);
+  const log = useDeliveryLog(filters.filter, active);
   const rows = useYounger(log.rows, filters.spanMs);
   const { status, eventType, eventUuid } = filters.filter;
   const isFiltered = status !== null || eventType !== null || eventUuid !== null || filters.span !== '';

@@ -226,8 +226,8 @@ function asInput({ webhookId, eventType, status, eventUuid, createdAfter }: LogF
   };
 }
 
-/** The log that fits a filter, kept current by the live stream. */
-export function useDeliveryLog(filter: LogFilter): LiveLog {
+/** The log that fits a filter, kept current by the live stream. What waits is read again when `active` changes. */
+export function useDeliveryLog(filter: LogFilter, active: boolean | null): LiveLog {
   const client = useClient();
   const key = JSON.stringify(asInput(filter));
   const log = useMemo(() => new DeliveryLog(client, JSON.parse(key) as DeliveryFilter), [client, key]);
@@ -252,6 +252,7 @@ export function useDeliveryLog(filter: LogFilter): LiveLog {
   );
   const isWaiting = live.phase === 'live' && state.rows.some((row) => row.waitingFor !== null);
   useEvery(isWaiting ? MINUTE : null, () => void log.renew());
+  useEffect(() => void log.renew(), [log, active]);
   const count = useEffectEvent(() => setChanges(counted.current));
   useEffect(() => {
     const timer = setInterval(() => count(), 2_000);

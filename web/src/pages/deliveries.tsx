@@ -8,7 +8,7 @@ export function DeliveriesPage() {
   return (
     <>
       <PageHead title="Deliveries" lead="Every request to every webhook of this workspace, as it happens." />
-      <DeliveryList webhookId={null} firstStep={manageWebhooks && <ButtonLink href={paths.webhooks}>Choose a webhook to test</ButtonLink>} />
+      <DeliveryList webhookId={null} active={null} firstStep={manageWebhooks && <ButtonLink href={paths.webhooks}>Choose a webhook to test</ButtonLink>} />
     </>
   );
 }

@@ -216,6 +216,7 @@ function Detail({ webhook, renew }: { webhook: Webhook; renew(): void }) {
       </div>
       <DeliveryList
         webhookId={webhook.id}
+        active={webhook.active}
         onChanges={setChanges}
         firstStep={
           manageWebhooks && (
