@@ -166,7 +166,7 @@ test('a field of a small window says all that it is for', async () => {
   });
 });
 
-test('letters twice as large fit a phone, and names in its bar do not lie over each other', async () => {
+test('letters twice as large fit a phone, and names in its bar are whole and do not lie over each other', async () => {
   await addAccount(`Written large ${RUN}`);
   await using({ width: 360, height: 740 }, async (page) => {
     const wire = await page.createCDPSession();
@@ -182,6 +182,8 @@ test('letters twice as large fit a phone, and names in its bar do not lie over e
     await page.waitForSelector('input[name=scheduledAt]');
     assert.equal(await tooWide('html'), 0);
     assert.equal(await tooWide('.brand strong'), 0);
+    const cut = await page.$$eval('.side ul span', (found) => found.filter((name) => name.scrollWidth > name.clientWidth).map(({ textContent }) => textContent));
+    assert.deepEqual(cut, []);
     const names = await page.$$eval('.side ul span', (found) => found.map((name) => name.getBoundingClientRect()).map(({ left, right }) => [left, right]));
     assert.deepEqual(names.slice(1).filter(([left], index) => left < names[index][1]), []);
   });
