@@ -104,20 +104,28 @@ function Cells({ row, withWebhook }: { row: Row; withWebhook: boolean }) {
   );
 }
 
-function useNarrow(): boolean {
-  const query = '(max-width: 62rem)';
-  const [narrow, setNarrow] = useState(() => matchMedia(query).matches);
+function useMatch(query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
   useEffect(() => {
     const list = matchMedia(query);
-    const onChange = (): void => setNarrow(list.matches);
+    const onChange = (): void => setMatches(list.matches);
     list.addEventListener('change', onChange);
     return () => list.removeEventListener('change', onChange);
-  }, []);
-  return narrow;
+  }, [query]);
+  return matches;
+}
+
+/** How high a row is, in rem. The style sheet has the same widths. */
+function useRowHeight(withWebhook: boolean): number {
+  const narrow = useMatch('(max-width: 62rem)');
+  const stacked = useMatch('(max-width: 15rem)');
+  if (stacked) return withWebhook ? 10.25 : 8.75;
+  if (narrow) return withWebhook ? 5.5 : 4.25;
+  return 2.75;
 }
 
 function Table({ log, rows, withWebhook }: { log: LiveLog; rows: readonly Row[]; withWebhook: boolean }) {
-  const narrow = useNarrow();
+  const heightRem = useRowHeight(withWebhook);
   const { still, onPointerMove } = useStill(rows);
   return (
     <div role="table" aria-label="Deliveries" aria-rowcount={log.hasMore ? -1 : still.length + 1} className="delivery-table">
@@ -136,7 +144,7 @@ function Table({ log, rows, withWebhook }: { log: LiveLog; rows: readonly Row[];
         <VirtualRows
           items={still}
           keyOf={(row) => row.id}
-          heightRem={narrow ? (withWebhook ? 5.5 : 4.25) : 2.75}
+          heightRem={heightRem}
           render={(row) => <Cells row={row} withWebhook={withWebhook} />}
           onNearEnd={log.more}
         />
