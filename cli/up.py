@@ -289,6 +289,6 @@ def example(url: str, token: str, callback: str) -> str:
         "events: [ACCOUNT_ADDED, POST_PUBLISHED], generateSecret: true}) "
         "{ webhook { id } secret errors { field message } } }"
     )
-    headers = [f"Authorization: Bearer {token}", "Content-Type: application/json"]
-    arguments = [part for header in headers for part in ("-H", shlex.quote(header))]
-    return " ".join(["curl", "-s", f"{url}/graphql", *arguments, "-d", shlex.quote(json.dumps({"query": query}))])
+    body = json.dumps({"query": query})
+    headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
+    return shlex.join(["curl", "-s", f"{url}/graphql", *headers, "-d", body])

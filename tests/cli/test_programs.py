@@ -14,7 +14,7 @@ import pytest
 
 from cli.processes import wait_until
 from cli.programs import Program, ProgramFailedError, api_answers, is_our_api, try_port, worker_answers
-from cli.up import address, free_port
+from cli.up import ELSEWHERE, address, example, free_port
 from domain.settings import Settings
 from tests.api.conftest import running
 from tests.away import close, fall_silent, gated
@@ -114,6 +114,11 @@ def test_a_worker_answers_once_it_has_touched_its_file_since_it_was_started(tmp_
 )
 def test_a_browser_is_sent_to_where_it_can_go(host: str, url: str) -> None:
     assert address(host, 8000) == url
+
+
+def test_the_request_to_paste_is_quoted_for_shells_in_which_brackets_mean_something() -> None:
+    pasted = example(address("::1", 8000), "hl_token", ELSEWHERE)
+    assert pasted.startswith("curl -s 'http://[::1]:8000/graphql' -H 'Authorization: Bearer hl_token' ")
 
 
 def test_every_address_may_be_listened_on() -> None:
