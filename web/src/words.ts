@@ -94,7 +94,7 @@ export const OUTCOMES: Record<AttemptOutcome, { label: string; advice: string | 
 
 /** What to do about an answer that is not 2xx. */
 export function adviceOnStatus(status: number): string {
-  if (status >= 300 && status < 400) return 'Redirects are not followed. Put the final address into the callback URL.';
+  if (status >= 300 && status < 400) return 'Put the final address into the callback URL.';
   if (status === 401 || status === 403) return 'The receiver requires credentials, or its check of the signature failed. Compare the secrets, or send a header it accepts.';
   if (status === 404) return 'There is nothing at this path. Check the callback URL.';
   if (status === 405) return 'The receiver does not take this method. Choose the one that it expects.';
