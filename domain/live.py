@@ -145,7 +145,7 @@ class Live:
         if homeless:
             for workspace_id in homeless:
                 await self.open(workspace_id)
-            # Changes that are in a stream already are recognized by their numbers, and not added twice.
+            # Changes that are in a stream already are recognised by their numbers, and not added twice.
             verdicts = await self._tell(changes)
         return [verdict == STANDS for verdict in verdicts]
 
