@@ -190,8 +190,7 @@ class Feed:
             if not missed:
                 return position
             for _, payload in missed:
-                await sink.room()
-                sink.next(payload)
+                await self._pass_on(sink, payload)
             position = missed[-1][0]
 
     async def _recall(self, sink: Sink, position: Position) -> Position:
@@ -209,12 +208,15 @@ class Feed:
         # Too much to remember for all, or too late: this subscriber gets it alone, at its own pace.
         async with contextlib.aclosing(past):
             for _, payload in found:
-                await sink.room()
-                sink.next(payload)
+                await self._pass_on(sink, payload)
             async for _, payload in past:
-                await sink.room()
-                sink.next(payload)
+                await self._pass_on(sink, payload)
         return until
+
+    async def _pass_on(self, sink: Sink, payload: str) -> None:
+        await sink.room()
+        sink.next(payload)
+        self.owner.sent(1)
 
     async def _past(self, after: Position, until: Position) -> AsyncGenerator[Encoded, None]:
         entries = self.source.past(_cursor(after), _cursor(until))
@@ -250,11 +252,11 @@ class Feed:
 
     def _tell(self, order: Position, payload: str) -> None:
         self._recent.add(order, payload)
-        for sink, seen in tuple(self.members.items()):
-            # A subscriber may bring a cursor from a process that has read further than this one.
-            if order > seen:
-                sink.next(payload)
-        self.owner.sent(len(self.members))
+        # A subscriber may bring a cursor from a process that has read further than this one.
+        behind = [sink for sink, seen in self.members.items() if order > seen]
+        for sink in behind:
+            sink.next(payload)
+        self.owner.sent(len(behind))
 
     def _end(self, error: Exception) -> None:
         self._error = error

@@ -282,3 +282,20 @@ async def test_a_busy_workspace_does_not_keep_another_waiting(api: Api) -> None:
     await quiet.until(1)
     # Its change was announced after all of theirs, and is heard long before most of them.
     assert max(len(listener.payloads) for listener, _ in many) < BUSY_CHANGES / 2
+
+
+def sent(api: Api) -> float:
+    """How many changes have been sent to subscribers."""
+    return api.process.metrics.registry.get_sample_value("hookline_live_frames_total") or 0.0
+
+
+async def test_what_subscribers_catch_up_with_counts_as_sent_to_them_as_what_comes_live_does(api: Api) -> None:
+    cursors = await resumable(api, 10)
+    before = sent(api)
+    # From the stream, from what the feed remembers, and nothing.
+    found = [await listen(api, after=after) for after in (cursors[0], cursors[4], cursors[-1])]
+    await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
+    for (listener, _), number in zip(found, (12, 8, 3), strict=True):
+        await listener.until(number)
+
+    assert sent(api) - before == sum(len(listener.payloads) for listener, _ in found) == 23
