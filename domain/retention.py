@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.database import rows
+from domain.replays import MOST_WAITING
 from domain.settings import Settings
 
 PAGE = 100
@@ -112,7 +113,13 @@ _DELIVERIES = _statement(
 , untold AS (DELETE FROM unsettled u USING removed WHERE u.delivery_id = removed.id)""",
 )
 
-# An open replay may be copying a delivery that has just been removed; its event must not be removed meanwhile.
+_MAY_COPY = """r.finished_at IS NULL AND MOST > (SELECT count(*) FROM (
+            SELECT FROM delivery c WHERE c.replay_id = r.id AND c.finished_at IS NULL AND c.attempt_number = 0
+                AND c.created_at < now() - interval '1 hour' LIMIT MOST
+        ) waiting)""".replace("MOST", str(MOST_WAITING))
+
+# An open replay may be copying a delivery that has just been removed; its event must not be removed meanwhile. One that
+# has waited for an hour until its copies are tried is copying nothing: its webhook may be switched off for years.
 _EVENTS = _statement(
     "events",
     "event",
@@ -121,7 +128,7 @@ _EVENTS = _statement(
     DELETE FROM event e USING page
     WHERE e.id = page.id AND page.at < now() - $2::interval
         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)
-        AND NOT EXISTS (SELECT 1 FROM replay r WHERE r.workspace_id = e.workspace_id AND r.finished_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM replay r WHERE r.workspace_id = e.workspace_id AND MAY_COPY)
     RETURNING e.id""",
     position=_FROM_THE_FIRST,
-)
+).replace("MAY_COPY", _MAY_COPY)

@@ -196,3 +196,30 @@ SELECT * FROM done
 _AGE_EVENTS = """
 UPDATE event SET occurred_at = now() - $2::interval WHERE id IN (SELECT event_id FROM delivery WHERE id = ANY ($1))
 """
+
+
+async def test_a_replay_that_waits_for_a_webhook_that_is_off_keeps_no_event_for_ever(
+    domain: Domain, admin: Actor
+) -> None:
+    webhook = await listen(domain, admin)
+    await delivered(domain, admin, days_ago=91)
+    await rows(
+        """INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, status, finished_at)
+        SELECT workspace_id, event_id, webhook_id, event_type, 10, 'succeeded', finished_at
+        FROM delivery, generate_series(1, $1)""",
+        replays.MOST_WAITING,
+    )
+    async with domain.unit(admin) as unit:
+        since = (await rows("SELECT now() - interval '100 days' AS since"))[0]["since"]
+        replay = await replays.start(unit, NewReplay(webhook.id, (DeliveryStatus.SUCCEEDED,), since))
+    await rows("UPDATE webhook SET active = false")
+    for _ in range(3):
+        await replays.copy_page(replay.id)
+    alone = (await happen(domain, admin)).id
+    await rows("UPDATE event SET occurred_at = now() - interval '91 days'")
+
+    assert (await retention.remove_events(QUARTER)).removed == 0, "another worker may have been copying until just now"
+    await rows("UPDATE delivery SET created_at = created_at - interval '2 hours' WHERE replay_id IS NOT NULL")
+    await wake()
+    assert (await retention.remove_events(QUARTER)).removed == 1
+    assert alone not in await left("event")
