@@ -42,15 +42,14 @@ async def cancel(unit: Unit, delivery_id: int) -> Delivery:
         wrong_state("This delivery has already finished.")
     if delivery.status is DeliveryStatus.DELIVERING:
         wrong_state("An attempt is under way; cancel the delivery when it has ended.")
-    unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in await rows(_CANCEL_ONE, delivery.id))
+    unit.announce(_cancelled(await rows(_CANCEL_ONE, delivery.id)))
     await audit.record(unit, "delivery.cancel", delivery)
     return await Delivery.get(id=delivery.id)
 
 
 async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
     """Cancel what waits for a webhook just deleted. If very many wait, the loop cancels and announces the rest."""
-    cancelled = await rows(_CANCEL_LEFT, [webhook_id], MOST_CANCELLED)
-    unit.announce(change_of(row, row["finished_at"], Order.NEXT) for row in cancelled)
+    unit.announce(_cancelled(await rows(_CANCEL_LEFT, [webhook_id], MOST_CANCELLED)))
 
 
 async def cancel_left(webhook_ids: Sequence[int]) -> None:
@@ -67,6 +66,12 @@ async def locked(unit: Unit, delivery_id: int) -> Delivery:
     return delivery or not_found("delivery")
 
 
+def _cancelled(found: Sequence[Row]) -> list[Change]:
+    return [change_of(row, row["finished_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in found]
+
+
+# The stream forgets the last change of a delivery that waits for long. If the delivery was settled, which its missing
+# row in `unsettled` says, the change needs nothing before it.
 _CANCEL = """
 WITH d AS (
     UPDATE delivery SET status = 'cancelled', change = change + 1, finished_at = now()
@@ -74,9 +79,10 @@ WITH d AS (
     RETURNING *
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT id, change, now() FROM d
-    ON CONFLICT (delivery_id) DO UPDATE SET check_at = now()
+    ON CONFLICT (delivery_id) DO UPDATE SET check_at = now() RETURNING delivery_id, xmax = 0 AS is_new
 )
-SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at
+SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at,
+    d.id IN (SELECT delivery_id FROM noted WHERE is_new) AS clear
 FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id LIMIT 1000
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
@@ -271,7 +277,8 @@ class Watch:
 
 
 # LATERAL: a planner that knows how few are DELIVERING would otherwise scan all deliveries once a second. The duration
-# is capped: if the worker died weeks ago, it is more milliseconds than the column holds.
+# is capped: if the worker died weeks ago, it is more milliseconds than the column holds. It is rounded up: a change
+# that seemed to have happened before the delivery was due would say that it waits for its time.
 _INTERRUPT = """
 WITH looked_at AS MATERIALIZED (
     SELECT delivery_id FROM unsettled WHERE check_at <= now() AND delivery_id > $4 ORDER BY delivery_id LIMIT $5
@@ -283,6 +290,7 @@ WITH looked_at AS MATERIALIZED (
 ), d AS (
     UPDATE delivery d
     SET interrupted_count = d.interrupted_count + 1, change = d.change + 1, leased_until = NULL, due_at = now(),
+        retry_after = false,
         status = CASE WHEN d.interrupted_count + 1 < $2 THEN 'retrying' ELSE 'failed' END,
         finished_at = CASE WHEN d.interrupted_count + 1 < $2 THEN NULL ELSE now() END
     FROM expired WHERE d.id = expired.id
@@ -290,7 +298,8 @@ WITH looked_at AS MATERIALIZED (
 ), logged AS (
     INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
         request_headers)
-    SELECT d.id, d.attempt_number, d.claimed_at, least(extract(epoch FROM now() - d.claimed_at) * 1000, 2147483647),
+    SELECT d.id, d.attempt_number, d.claimed_at,
+        least(ceil(extract(epoch FROM now() - d.claimed_at) * 1000), 2147483647),
         'interrupted', $3, w.callback_url, w.method, '[]'
     FROM d JOIN webhook w ON w.id = d.webhook_id RETURNING delivery_id
 )

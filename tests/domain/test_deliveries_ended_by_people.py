@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tortoise.transactions import in_transaction
 
-from domain import deliveries, dispatch, owed, webhooks, workspaces
+from domain import deliveries, dispatch, owed, settling, webhooks, workspaces
 from domain.database import rows
 from domain.errors import FaultCode, Refused
-from domain.tables import AuditEvent, Webhook
+from domain.tables import AuditEvent, Delivery, Webhook
 from domain.unit import Actor, Domain, Unit
 from domain.vocabulary import DeliveryStatus, Role
 from tests.domain.at_once import beside
 from tests.domain.attempting import ILL, WELL, claim, lease_ran_out, owe, record
 from tests.domain.doing import faults_of
+from tests.domain.untold import check_now, statuses, untold_delivery
 
 
 @pytest.fixture
@@ -32,6 +33,53 @@ async def test_a_waiting_delivery_can_be_cancelled_and_is_never_sent(domain: Dom
     assert cancelled.finished_at
     assert await claim(delivery) == []
     assert await AuditEvent.filter(action="delivery.cancel").count() == 1
+
+
+async def test_a_delivery_that_waited_for_long_is_told_to_be_cancelled_at_once(domain: Domain, admin: Actor) -> None:
+    delivery = await owe(domain, admin)
+    await told_long_ago(domain, delivery)
+
+    async with domain.unit(admin) as unit:
+        await deliveries.cancel(unit, delivery.id)
+    await domain.outlet.flush()
+
+    assert await statuses(domain, admin) == ["pending", "cancelled"]
+
+
+async def test_what_waited_for_long_for_a_webhook_is_told_to_be_cancelled_as_that_is_deleted(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await owe(domain, admin)
+    await told_long_ago(domain, delivery)
+
+    async with domain.unit(admin) as unit:
+        await webhooks.delete(unit, delivery.webhook_id)
+    await domain.outlet.flush()
+
+    assert await statuses(domain, admin) == ["pending", "cancelled"]
+
+
+async def test_a_delivery_of_which_something_is_untold_is_not_told_to_be_cancelled_before_that(
+    domain: Domain, admin: Actor
+) -> None:
+    delivery = await untold_delivery(domain, admin)
+
+    async with domain.unit(admin) as unit:
+        await deliveries.cancel(unit, delivery.id)
+    await domain.outlet.flush()
+    assert await statuses(domain, admin) == []
+
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+    assert await statuses(domain, admin) == ["pending", "cancelled"]
+
+
+async def told_long_ago(domain: Domain, delivery: Delivery) -> None:
+    """As after ten minutes: the stream no longer remembers the delivery's last change."""
+    await domain.outlet.flush()
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+    await domain.redis.delete(f"hookline:seen:{delivery.uuid}")
 
 
 async def test_what_is_under_way_or_finished_cannot_be_cancelled(domain: Domain, admin: Actor) -> None:

@@ -1,6 +1,7 @@
 """Settling: what a dying process did not announce is announced within seconds, in order, once."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tortoise.transactions import in_transaction
 from domain import deliveries, settling, webhooks
 from domain.database import rows
 from domain.live import Entry
-from domain.outcome import Failed
+from domain.outcome import Answer, Failed
 from domain.post_records import announce, entries_of
 from domain.tables import Delivery, Post, PostChange, Unsettled
 from domain.unit import Actor, Domain
@@ -158,6 +159,26 @@ async def test_an_attempt_under_way_is_told_and_looked_at_again_when_its_lease_h
     assert await statuses(domain, admin) == ["pending", "delivering", "retrying"]
     assert (await entries(domain, admin))[-1].data["attempt"]["outcome"] == "interrupted"
     assert await Unsettled.all().count() == 0
+
+
+async def test_an_attempt_whose_worker_died_is_told_to_be_due_at_once(domain: Domain, admin: Actor) -> None:
+    delivery = await untold_delivery(domain, admin)
+    put_off = Failed(AttemptOutcome.HTTP_ERROR, "503", TOOK, Answer(503, (), "", False), retry_after=timedelta(hours=1))
+    await attempt(delivery, put_off)
+    await rows("UPDATE delivery SET due_at = now()")
+    await deliveries.claim([delivery.id], LEASE)
+    await lease_ran_out(delivery)
+    # In one transaction, in which now() stands still.
+    async with in_transaction():
+        await rows("UPDATE delivery SET claimed_at = now() - interval '1.0004 seconds'")
+        await deliveries.Watch().interrupt_expired(10)
+
+    await check_now()
+    await settling.settle(domain.hub.live, 10)
+
+    told = (await entries(domain, admin))[-1].data
+    assert told["attempt"]["outcome"] == "interrupted"
+    assert told["delivery"]["waiting_for"] == "queued"
 
 
 async def test_a_cancelled_delivery_is_told_last(domain: Domain, admin: Actor) -> None:
