@@ -24,8 +24,7 @@ from domain.unit import Unit
 from domain.verdicts import MOST_INTERRUPTIONS, Result
 from domain.vocabulary import FINISHED, DeliveryStatus
 
-# The most that one statement cancels: a fifth of a second's work.
-MOST_CANCELLED = 5_000
+MOST_CANCELLED = 5_000  # by one statement: a fifth of a second's work
 MOST_WATCHED = 10_000
 INTERRUPTED = "The worker stopped during this attempt; the request may have arrived."
 
@@ -42,21 +41,19 @@ async def cancel(unit: Unit, delivery_id: int) -> Delivery:
         wrong_state("This delivery has already finished.")
     if delivery.status is DeliveryStatus.DELIVERING:
         wrong_state("An attempt is under way; cancel the delivery when it has ended.")
-    unit.announce(_cancelled(await rows(_CANCEL_ONE, delivery.id)))
+    unit.announce(_changes(await rows(_CANCEL_ONE, delivery.id), "finished_at"))
     await audit.record(unit, "delivery.cancel", delivery)
     return await Delivery.get(id=delivery.id)
 
 
 async def cancel_all_of(unit: Unit, webhook_id: int) -> None:
     """Cancel what waits for a webhook just deleted. If very many wait, the loop cancels and announces the rest."""
-    unit.announce(_cancelled(await rows(_CANCEL_LEFT, [webhook_id], MOST_CANCELLED)))
+    unit.announce(_changes(await rows(_CANCEL_LEFT, [webhook_id], MOST_CANCELLED), "finished_at"))
 
 
 async def cancel_left(webhook_ids: Sequence[int]) -> None:
-    """Cancel some of what waits for these webhooks, if they are deleted; the loop announces it. Raises Unavailable.
-
-    `cancel_all_of` leaves a delivery if very many wait, or if it is created, locked or under way at that moment.
-    """
+    """Cancel some of what `cancel_all_of` has left: very many waited, or it was created, locked or under way just then.
+    Does nothing to webhooks that are not deleted. The loop announces it. Raises Unavailable."""
     await rows(_CANCEL_LEFT, webhook_ids, MOST_CANCELLED)
 
 
@@ -66,29 +63,26 @@ async def locked(unit: Unit, delivery_id: int) -> Delivery:
     return delivery or not_found("delivery")
 
 
-def _cancelled(found: Sequence[Row]) -> list[Change]:
-    return [change_of(row, row["finished_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in found]
+def _changes(found: Sequence[Row], happened: str) -> list[Change]:
+    return [change_of(row, row[happened], Order.CLEAR if row["clear"] else Order.NEXT) for row in found]
 
 
-# The stream forgets the last change of a delivery that waits for long. If the delivery was settled, which its missing
-# row in `unsettled` says, the change needs nothing before it.
+# The stream forgets the last change of what has waited for long. If there was no row in `unsettled`, all changes before
+# this one have been announced.
 _CANCEL = """
 WITH d AS (
     UPDATE delivery SET status = 'cancelled', change = change + 1, finished_at = now()
-    WHERE status IN ('pending', 'retrying') AND WHICH
-    RETURNING *
+    WHERE status IN ('pending', 'retrying') AND WHICH RETURNING *
 ), noted AS (
     INSERT INTO unsettled (delivery_id, from_change, check_at) SELECT id, change, now() FROM d
-    ON CONFLICT (delivery_id) DO UPDATE SET check_at = now() RETURNING delivery_id, xmax = 0 AS is_new
+    ON CONFLICT (delivery_id) DO UPDATE SET check_at = now() RETURNING delivery_id, xmax = 0 AS clear
 )
-SELECT STATE, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at,
-    d.id IN (SELECT delivery_id FROM noted WHERE is_new) AS clear
-FROM d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id LIMIT 1000
+SELECT STATE, clear, e.uuid AS event_uuid, e.occurred_at AS event_occurred_at FROM d
+JOIN noted ON delivery_id = d.id JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id LIMIT 1000
 """.replace("STATE", STATE)
 _CANCEL_ONE = _CANCEL.replace("WHICH", "id = $1")
 # Rows locked by others are skipped: waiting for thousands of locks in no fixed order would deadlock with claims and
-# erasures. The ids come from an ARRAY, which is computed once. With statistics that show nothing unfinished, a planner
-# would run a plain subquery once for each unfinished delivery: over 30 s for 20,000.
+# erasures. An ARRAY is computed once; with old statistics, a plain subquery would run 20,000 times, for over 30 s.
 _CANCEL_LEFT = _CANCEL.replace(
     "WHICH",
     """id = ANY (ARRAY(
@@ -131,7 +125,7 @@ async def claim_for(room: Sequence[Room], lease: timedelta) -> Sequence[Row]:
 
 def begun(claimed: Sequence[Row]) -> list[Change]:
     """The live changes of a claim."""
-    return [change_of(row, row["claimed_at"], Order.CLEAR if row["clear"] else Order.NEXT) for row in claimed]
+    return _changes(claimed, "claimed_at")
 
 
 # The UPDATE does not say `finished_at IS NULL`: with old statistics, a planner might then scan the whole index of
@@ -277,8 +271,7 @@ class Watch:
 
 
 # LATERAL: a planner that knows how few are DELIVERING would otherwise scan all deliveries once a second. The duration
-# is capped: if the worker died weeks ago, it is more milliseconds than the column holds. It is rounded up: a change
-# that seemed to have happened before the delivery was due would say that it waits for its time.
+# is capped to what its column holds (24 days), and rounded up: a change from before the due time would say BACKOFF.
 _INTERRUPT = """
 WITH looked_at AS MATERIALIZED (
     SELECT delivery_id FROM unsettled WHERE check_at <= now() AND delivery_id > $4 ORDER BY delivery_id LIMIT $5
@@ -290,8 +283,7 @@ WITH looked_at AS MATERIALIZED (
 ), d AS (
     UPDATE delivery d
     SET interrupted_count = d.interrupted_count + 1, change = d.change + 1, leased_until = NULL, due_at = now(),
-        retry_after = false,
-        status = CASE WHEN d.interrupted_count + 1 < $2 THEN 'retrying' ELSE 'failed' END,
+        retry_after = false, status = CASE WHEN d.interrupted_count + 1 < $2 THEN 'retrying' ELSE 'failed' END,
         finished_at = CASE WHEN d.interrupted_count + 1 < $2 THEN NULL ELSE now() END
     FROM expired WHERE d.id = expired.id
     RETURNING d.*
@@ -299,8 +291,8 @@ WITH looked_at AS MATERIALIZED (
     INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, error, request_url, request_method,
         request_headers)
     SELECT d.id, d.attempt_number, d.claimed_at,
-        least(ceil(extract(epoch FROM now() - d.claimed_at) * 1000), 2147483647),
-        'interrupted', $3, w.callback_url, w.method, '[]'
+        least(ceil(extract(epoch FROM now() - d.claimed_at) * 1000), 2147483647), 'interrupted', $3,
+        w.callback_url, w.method, '[]'
     FROM d JOIN webhook w ON w.id = d.webhook_id RETURNING delivery_id
 )
 SELECT array(SELECT delivery_id FROM logged) AS ended,

@@ -292,7 +292,6 @@ def sent(api: Api) -> float:
 async def test_what_subscribers_catch_up_with_counts_as_sent_to_them_as_what_comes_live_does(api: Api) -> None:
     cursors = await resumable(api, 10)
     before = sent(api)
-    # From the stream, from what the feed remembers, and nothing.
     found = [await listen(api, after=after) for after in (cursors[0], cursors[4], cursors[-1])]
     await announce(api.process.domain, some_changes(api.actor.workspace.id, 3))
     for (listener, _), number in zip(found, (12, 8, 3), strict=True):

@@ -182,22 +182,6 @@ async def test_each_sweep_goes_by_its_own_age(domain: Domain, admin: Actor) -> N
     assert swept == {"attempt_bodies": 1, "deliveries": 0, "events": 0}
 
 
-_DELIVERED = """
-WITH done AS (
-    UPDATE delivery SET status = 'succeeded', created_at = now() - $1::interval, finished_at = now() - $1::interval
-    WHERE id = (SELECT max(id) FROM delivery) RETURNING id, event_id
-), logged AS (
-    INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, request_url, request_method,
-        request_headers, response_status, response_body)
-    SELECT id, 1, now() - $1::interval, 5, 'succeeded', 'https://example.com', 'POST', '[]', 200, 'thanks' FROM done
-)
-SELECT * FROM done
-"""
-_AGE_EVENTS = """
-UPDATE event SET occurred_at = now() - $2::interval WHERE id IN (SELECT event_id FROM delivery WHERE id = ANY ($1))
-"""
-
-
 async def test_a_replay_that_waits_for_a_webhook_that_is_off_keeps_no_event_for_ever(
     domain: Domain, admin: Actor
 ) -> None:
@@ -223,3 +207,19 @@ async def test_a_replay_that_waits_for_a_webhook_that_is_off_keeps_no_event_for_
     await wake()
     assert (await retention.remove_events(QUARTER)).removed == 1
     assert alone not in await left("event")
+
+
+_DELIVERED = """
+WITH done AS (
+    UPDATE delivery SET status = 'succeeded', created_at = now() - $1::interval, finished_at = now() - $1::interval
+    WHERE id = (SELECT max(id) FROM delivery) RETURNING id, event_id
+), logged AS (
+    INSERT INTO attempt (delivery_id, number, started_at, duration_ms, outcome, request_url, request_method,
+        request_headers, response_status, response_body)
+    SELECT id, 1, now() - $1::interval, 5, 'succeeded', 'https://example.com', 'POST', '[]', 200, 'thanks' FROM done
+)
+SELECT * FROM done
+"""
+_AGE_EVENTS = """
+UPDATE event SET occurred_at = now() - $2::interval WHERE id IN (SELECT event_id FROM delivery WHERE id = ANY ($1))
+"""

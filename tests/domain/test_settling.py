@@ -172,7 +172,6 @@ async def test_an_attempt_whose_worker_died_is_told_to_be_due_at_once(domain: Do
     async with in_transaction():
         await rows("UPDATE delivery SET claimed_at = now() - interval '1.0004 seconds'")
         await deliveries.Watch().interrupt_expired(10)
-
     await check_now()
     await settling.settle(domain.hub.live, 10)
 
