@@ -120,11 +120,19 @@ SELECT id FROM (
 ORDER BY turn, random() LIMIT $1
 """
 
+_MATCHES = """d.finished_at <= r.created_at AND d.status = ANY (r.statuses)
+    AND d.created_at >= r.since AND d.created_at < r.until"""
+
+# A delivery that repeats another one which is copied too is left out: with each replay that fails, the next one would
+# otherwise send every event twice as often. With a LIMIT, it is found by its key, and never by reading all deliveries.
+_WANTED = """MATCHES AND NOT EXISTS (
+        SELECT FROM (SELECT * FROM delivery WHERE id = d.retry_of_id LIMIT 1) AS original WHERE ORIGINAL_MATCHES
+    )""".replace("ORIGINAL_MATCHES", _MATCHES.replace("d.", "original.")).replace("MATCHES", _MATCHES)
+
 _COUNT = """
 SELECT count(*) AS total FROM replay r JOIN delivery d ON d.webhook_id = r.webhook_id
-WHERE r.id = $1 AND d.finished_at <= r.created_at AND d.status = ANY (r.statuses)
-    AND d.created_at >= r.since AND d.created_at < r.until AND d.id > r.position AND d.id <= $2
-"""
+WHERE r.id = $1 AND WANTED AND d.id > r.position AND d.id <= $2
+""".replace("WANTED", _WANTED)
 
 # The total may grow: a delivery that finished just before the replay was created may be committed after the count.
 _COPY_PAGE = """
@@ -137,11 +145,9 @@ WITH r AS (
     FOR UPDATE OF r SKIP LOCKED
 ), page AS (
     SELECT d.id, d.workspace_id, d.event_id, d.webhook_id, d.event_type, d.is_test FROM r, LATERAL (
-        SELECT * FROM delivery
-        WHERE webhook_id = r.webhook_id AND id > r.position AND id <= $4
-            AND finished_at <= r.created_at AND status = ANY (r.statuses)
-            AND created_at >= r.since AND created_at < r.until AND r.deleted_at IS NULL
-        ORDER BY id LIMIT $2
+        SELECT * FROM delivery d
+        WHERE d.webhook_id = r.webhook_id AND d.id > r.position AND d.id <= $4 AND WANTED AND r.deleted_at IS NULL
+        ORDER BY d.id LIMIT $2
     ) d
 ), made AS (
     INSERT INTO delivery (workspace_id, event_id, webhook_id, event_type, max_attempts, is_test, retry_of_id, replay_id)
@@ -160,4 +166,4 @@ WITH r AS (
 SELECT d.*, w.active, w.circuit_open_until, e.uuid AS event_uuid,
     e.occurred_at AS event_occurred_at
 FROM made d JOIN webhook w ON w.id = d.webhook_id JOIN event e ON e.id = d.event_id
-"""
+""".replace("WANTED", _WANTED)

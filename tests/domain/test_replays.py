@@ -87,6 +87,32 @@ async def test_every_matching_delivery_is_copied_once_page_by_page(domain: Domai
     assert len(copied) == len(set(copied)) == 250
 
 
+async def test_however_often_a_replay_fails_the_next_one_sends_each_event_once(domain: Domain, admin: Actor) -> None:
+    webhook = await listen(domain, admin)
+    for _ in range(3):
+        await happen(domain, admin)
+    for _ in range(3):
+        await rows("UPDATE delivery SET status = 'failed', finished_at = now(), attempt_number = 1")
+        replay = await start(domain, admin, webhook)
+        await copy_pages(domain)
+
+        copies = await Delivery.filter(replay_id=replay.id)
+        assert len({copy.event_id for copy in copies}) == len(copies) == replay.total == 3
+
+
+async def test_a_repetition_is_sent_again_if_what_it_repeats_is_not(domain: Domain, admin: Actor) -> None:
+    webhook = await failed_deliveries(domain, admin, 1)
+    await start(domain, admin, webhook)
+    await copy_pages(domain)
+    copy = await Delivery.exclude(replay_id=None).get()
+    await rows("UPDATE delivery SET status = 'succeeded', finished_at = now() WHERE id = $1", copy.id)
+
+    replay = await start(domain, admin, webhook, statuses=(DeliveryStatus.SUCCEEDED,))
+    await copy_pages(domain)
+
+    assert (await Delivery.get(replay_id=replay.id)).retry_of_id == copy.id
+
+
 async def test_copies_are_told_of_and_hinted_at_at_once(domain: Domain, admin: Actor) -> None:
     webhook = await failed_deliveries(domain, admin, 2)
     await rows("UPDATE delivery SET is_test = id = (SELECT min(id) FROM delivery)")
