@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import audit, catalogue, deliveries, dispatch, events, owed, signing
+from domain import audit, catalogue, database, deliveries, dispatch, events, owed, signing
 from domain.addresses import AddressPolicy
 from domain.errors import FaultCode, Faults, not_found
 from domain.ids import is_key
@@ -142,7 +142,8 @@ async def rotate_secret(
     old = current if overlap else None
     fresh = secret or signing.generate_secret()
     webhook.sealed_previous_secret = _seal(unit.domain.vault, webhook, "sealed_previous_secret", old)
-    webhook.previous_secret_until = (now or datetime.now(UTC)) + overlap if old else None
+    # By the database's clock, which decides for each attempt whether the old one still signs.
+    webhook.previous_secret_until = (now or await database.now()) + overlap if old else None
     webhook.sealed_secret = _seal(unit.domain.vault, webhook, "sealed_secret", fresh)
     await webhook.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until", "updated_at"])
     seconds = int(overlap.total_seconds())

@@ -1,6 +1,6 @@
 """The secrets of a webhook: sealed, hidden, replaced, and rotated with an overlap."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -10,6 +10,7 @@ from domain.request import HIDDEN
 from domain.tables import AuditEvent, Webhook
 from domain.unit import Actor, Domain
 from domain.webhooks import opened_headers
+from tests.domain.attempting import claim, owe
 from tests.domain.doing import change_webhook, create_webhook, faults_of, opened
 
 NOW = datetime.now(UTC)
@@ -125,3 +126,20 @@ async def test_an_overlap_out_of_range_is_refused(domain: Domain, admin: Actor, 
         async with domain.unit(admin) as unit:
             await webhooks.rotate_secret(unit, made.id, "", overlap)
     assert faults_of(refused) == {("overlap_seconds", FaultCode.OUT_OF_RANGE), ("secret", FaultCode.REQUIRED)}
+
+
+async def test_the_old_secret_signs_for_the_whole_overlap_though_this_machine_s_clock_is_behind(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(hours=1)
+
+    delivery = await owe(domain, admin, secret="old")
+    monkeypatch.setattr(webhooks, "datetime", Behind)
+    async with domain.unit(admin) as unit:
+        await webhooks.rotate_secret(unit, delivery.webhook_id, "new", timedelta(minutes=30))
+
+    (row,) = await claim(delivery)
+    assert row["sealed_previous_secret"] is not None
