@@ -13,7 +13,10 @@ from domain.database import rows
 
 
 class LoggedDelivery(Record):
-    """A delivery with its webhook's `active` and `circuit_open_until`; `domain.changes` tells what it waits for."""
+    """A delivery with its webhook's `active` and `circuit_open_until`; `domain.changes` tells what it waits for.
+
+    `now` is by the database's clock, as its due time is.
+    """
 
     @property
     def pk(self) -> int:
@@ -34,6 +37,7 @@ async def one(key: int) -> LoggedDelivery:
 
 _SEEN = """
 SELECT d.id, d.uuid::text, d.event_id, d.webhook_id, d.retry_of_id, d.status, d.is_test, d.attempt_count,
-    d.max_attempts, d.created_at, d.finished_at, d.due_at, d.retry_after, w.active, w.circuit_open_until
+    d.max_attempts, d.created_at, d.finished_at, d.due_at, d.retry_after, w.active, w.circuit_open_until,
+    now() AS now
 FROM (DELIVERIES) AS d LEFT JOIN webhook AS w ON w.id = d.webhook_id
 """

@@ -4,7 +4,7 @@ A delivery comes from the database or from a live change. The change holds enoug
 read from the database when a document asks for it.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Self, cast
 
@@ -53,7 +53,7 @@ class Delivery(Node):
 
     @classmethod
     def of(cls, row: LoggedDelivery) -> Self:
-        reason = changes.waiting_for(row, datetime.now(UTC))
+        reason = changes.waiting_for(row, row["now"])
         return cls(
             id=strawberry.ID(ids.make("Delivery", row["id"])),
             uuid=row["uuid"],

@@ -1,7 +1,5 @@
 """Deliveries as people see them, with what their webhook makes them wait for. No other rows are read."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from domain import delivery_log
@@ -24,7 +22,7 @@ async def only() -> LoggedDelivery:
 
 
 def reason_of(row: LoggedDelivery) -> DeliveryWaitReason | None:
-    return waiting_for(row, datetime.now(UTC))
+    return waiting_for(row, row["now"])
 
 
 async def test_a_delivery_knows_its_webhooks_state(domain: Domain, admin: Actor) -> None:

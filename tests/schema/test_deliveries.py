@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -182,6 +182,23 @@ async def test_a_delivery_says_what_it_waits_for(
     told = (await ask(READ, id=ids.make("Delivery", row.id)))["delivery"]
     assert told["waitingFor"] == reason
     assert (told["nextAttemptAt"] is not None) is known
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), -timedelta(hours=1)], ids=["ahead", "behind"])
+async def test_a_delivery_says_what_it_waits_for_by_the_clock_that_it_is_due_by(
+    ask: Client, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + ahead
+
+    monkeypatch.setattr("schema.deliveries.datetime", Wrong)
+    world = await furnish(ask)
+    await rows("UPDATE webhook SET active = true, circuit_open_until = NULL")
+    for due, reason in (("now()", "QUEUED"), ("now() + interval '5 minutes'", "BACKOFF")):
+        await rows(f"UPDATE delivery SET status = 'retrying', finished_at = NULL, due_at = {due}")
+        assert (await ask(READ, id=world.ids["Delivery"]))["delivery"]["waitingFor"] == reason
 
 
 async def test_a_webhook_lists_its_own_deliveries_alone(ask: Client) -> None:
