@@ -190,7 +190,7 @@ async def test_a_delivery_says_what_it_waits_for_by_the_clock_that_it_is_due_by(
 ) -> None:
     class Wrong(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
+        def now(cls, tz: tzinfo | None = None) -> Any:
             return datetime.now(tz) + ahead
 
     monkeypatch.setattr("schema.deliveries.datetime", Wrong)
