@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -158,7 +158,8 @@ class Engine:
 
     async def _send(self, claimed: Row) -> tuple[OutgoingRequest, Outcome]:
         try:
-            request = build(assignment_of(self._domain.vault, claimed), datetime.now(UTC))
+            # By the database's clock: receivers refuse a time that is minutes off, and each refusal costs an attempt.
+            request = build(assignment_of(self._domain.vault, claimed), claimed["claimed_at"])
         except CannotOpen:
             log.error("attempt.cannot_open", delivery=str(claimed["uuid"]), webhook=claimed["webhook_id"])
             return _unsent(claimed, "Nothing was sent: Hookline could not open the secrets of this webhook.")
