@@ -250,8 +250,8 @@ def clock(ours: datetime, theirs: datetime) -> Finding:
     return Finding(
         "clock",
         Verdict.FAULT if abs(ahead) >= CLOCK_FAULT else Verdict.WARNING,
-        f"this machine's clock is {duration(abs(ahead))} {direction} the database's: receivers may refuse "
-        "signatures as too old, and tokens end at the wrong time",
+        f"this machine's clock is {duration(abs(ahead))} {direction} the database's: tokens end at the wrong "
+        "time, and if the database's is wrong, receivers may refuse signatures as too old",
         "Let NTP set the clock of whichever is wrong (`timedatectl set-ntp true`).",
     )
 

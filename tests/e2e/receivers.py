@@ -21,6 +21,8 @@ class Arrival:
     delivery: str
     attempt: int
     message_id: str
+    # When it was sent, as its signature says, in seconds since 1970.
+    signed_at: int
     # The uuid of what the event is about, if it has one.
     subject: str
     body_hash: str
@@ -76,6 +78,7 @@ class Receivers:
             headers["X-Hookline-Delivery"],
             int(headers["X-Hookline-Attempt"]),
             headers["webhook-id"],
+            int(headers["webhook-timestamp"]),
             str(json.loads(body)["data"].get("uuid", "")),
             hashlib.sha256(body).hexdigest(),
             time.time(),

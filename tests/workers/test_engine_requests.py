@@ -3,15 +3,11 @@
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta, tzinfo
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from domain.payloads import instant
-from domain.signing import generate_secret
 from domain.tables import Attempt, Delivery
 from domain.unit import Actor, Domain
 from domain.vocabulary import ContentType, DeliveryStatus, HttpMethod
@@ -83,22 +79,3 @@ async def test_the_bytes_the_id_and_the_events_time_are_the_same_over_all_attemp
     assert [request.headers["X-Hookline-Attempt"] for request in requests] == ["1", "2", "3"]
     (delivery,) = await Delivery.all()
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.SUCCEEDED, 3)
-
-
-async def test_a_machine_whose_clock_is_wrong_signs_with_a_time_that_receivers_accept(
-    domain: Domain, admin: Actor, rescue: Rescue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) - timedelta(hours=1)
-
-    monkeypatch.setattr("workers.engine.datetime", Wrong, raising=False)
-    secret = generate_secret()
-    await listen(domain, admin, callback_url=receiver.url, secret=secret)
-    await happen(domain, admin)
-
-    await rescue.once()
-
-    (request,) = await receiver.wait_for(1)
-    StandardWebhook(secret).verify(request.body, dict(request.headers))

@@ -57,7 +57,7 @@ export function ReplayDialog({ webhook, onStarted, onClose }: ReplayDialogProps)
   return (
     <Dialog title="Replay deliveries" onClose={onClose}>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
-        <p className="dialog-text">Sends finished deliveries again, each as a new one with the same body. Receivers can tell repeats by the event's id.</p>
+        <p className="dialog-text">Sends finished deliveries again, each as a new one with the same body, but none beside an earlier one that it repeats. Receivers can tell repeats by the event's id.</p>
         <OtherFaults faults={faults} known={['since', 'until', 'statuses']} />
         <div className="field-columns">
           <TextField label="From" name="since" type="datetime-local" max={LATEST} value={since} onChange={(event) => setSince(event.target.value)} error={faults.get('since')} />
