@@ -25,8 +25,8 @@ class Replay(Node):
         " `total`, for its webhook was deleted meanwhile, or they were no longer kept."
     )
     total: int = strawberry.field(
-        description="How many deliveries it repeats: those that were finished when it was asked for, but no repetition of"
-        " one of them."
+        description="How many deliveries it repeats: those that were finished when it was asked for, but no repetition"
+        " of one of them."
     )
     done: int = strawberry.field(description="For how many of them the repetition has been created.")
     webhook_key: strawberry.Private[int]
