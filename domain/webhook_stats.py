@@ -38,8 +38,7 @@ async def read(webhook_ids: list[int], since: datetime | None, until: datetime |
     Without `until`: until now; without `since`: the 30 days before. The caller must check whose webhooks these are.
     Raises Unavailable.
     """
-    until = until or datetime.now(UTC)
-    since = since or max(until, EPOCH) - STATS_SPAN
+    since = since or max(until or datetime.now(UTC), EPOCH) - STATS_SPAN
     after, last = await ids_between(Delivery, since, until)
     found = await database.rows(_STATS, webhook_ids, since, until, after, last)
     return {webhook_id: Stats() for webhook_id in webhook_ids} | {row["webhook_id"]: _stats_of(row) for row in found}
@@ -48,7 +47,7 @@ async def read(webhook_ids: list[int], since: datetime | None, until: datetime |
 _STATS = """
 WITH chosen AS (
     SELECT id, webhook_id, status FROM delivery
-    WHERE webhook_id = ANY($1) AND id > $4 AND id <= $5 AND created_at >= $2 AND created_at < $3
+    WHERE webhook_id = ANY($1) AND id > $4 AND id <= $5 AND created_at >= $2 AND created_at < coalesce($3::timestamptz, 'infinity')
 ), counted AS (
     SELECT webhook_id, count(*) AS deliveries,
         count(*) FILTER (WHERE status = 'succeeded') AS succeeded,

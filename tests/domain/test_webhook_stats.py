@@ -1,6 +1,7 @@
 """Statistics of webhooks."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,20 @@ async def test_stats_count_each_webhook_s_own_deliveries(domain: Domain, admin: 
     assert stats.p50_ms == 250
     assert stats.p99_ms == pytest.approx(299)
     assert (await webhook_stats.read([busy.id], NOW + timedelta(days=1), None))[busy.id] == Stats()
+
+
+async def test_without_an_end_the_newest_count_though_this_machine_s_clock_is_behind(
+    domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) - timedelta(hours=1)
+
+    monkeypatch.setattr(webhook_stats, "datetime", Behind)
+    webhook = await listen(domain, admin)
+    await happen(domain, admin)
+    assert (await webhook_stats.read([webhook.id], None, None))[webhook.id].deliveries == 1
 
 
 async def finish(delivery: Delivery, *, succeeded: bool, milliseconds: int) -> None:
