@@ -47,7 +47,8 @@ async def read(webhook_ids: list[int], since: datetime | None, until: datetime |
 _STATS = """
 WITH chosen AS (
     SELECT id, webhook_id, status FROM delivery
-    WHERE webhook_id = ANY($1) AND id > $4 AND id <= $5 AND created_at >= $2 AND created_at < coalesce($3::timestamptz, 'infinity')
+    WHERE webhook_id = ANY($1) AND id > $4 AND id <= $5
+        AND created_at >= $2 AND created_at < coalesce($3::timestamptz, 'infinity')
 ), counted AS (
     SELECT webhook_id, count(*) AS deliveries,
         count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
