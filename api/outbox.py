@@ -22,6 +22,7 @@ class Outbox:
     def __init__(self, write_now: Callable[[str], bool] | None = None) -> None:
         self._write_now = write_now
         self._frames: deque[str] = deque()
+        # Each frame counts for half of the bound at most.
         self._characters = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -36,11 +37,11 @@ class Outbox:
             return False
         if self._write_now and not self._frames and self.sending_since is None and self._write_now(frame):
             return True
-        if len(self._frames) >= MOST_FRAMES or self._characters + len(frame) > MOST_CHARACTERS:
+        if len(self._frames) >= MOST_FRAMES or self._characters + _weight(frame) > MOST_CHARACTERS:
             self._refused = True
             return False
         self._frames.append(frame)
-        self._characters += len(frame)
+        self._characters += _weight(frame)
         self._filled.set()
         return True
 
@@ -51,7 +52,7 @@ class Outbox:
             self._filled.clear()
             await self._filled.wait()
         frame = self._frames.popleft()
-        self._characters -= len(frame)
+        self._characters -= _weight(frame)
         if len(self._frames) * 2 <= MOST_FRAMES and self._characters * 2 <= MOST_CHARACTERS:
             self._emptied.set()
         return frame
@@ -59,7 +60,7 @@ class Outbox:
     def give_back(self, frame: str) -> None:
         """Keep a frame that was taken and not sent: nothing after it may leave before it does."""
         self._frames.appendleft(frame)
-        self._characters += len(frame)
+        self._characters += _weight(frame)
 
     async def room(self) -> None:
         """Returns once it is at most half full."""
@@ -77,3 +78,8 @@ class Outbox:
     def has_stalled(self, now: float) -> bool:
         """Whether the frame that is being sent has been for too long."""
         return self.sending_since is not None and now - self.sending_since > SEND_SECONDS
+
+
+def _weight(frame: str) -> int:
+    # An answer that is large in itself says nothing of how fast its client reads: where there is `room`, it fits.
+    return min(len(frame), MOST_CHARACTERS // 2)

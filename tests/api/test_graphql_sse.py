@@ -67,6 +67,17 @@ async def test_a_query_is_one_event_and_the_end(api: Api) -> None:
         assert await stream.event() == ("", None)
 
 
+async def test_an_answer_is_no_larger_over_an_event_stream_than_over_http(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_CHARACTERS", 1_000)
+    large = "{ eventTypes { description example } }"
+    async with streaming(api, large) as stream:
+        kind, result = await stream.event()
+        assert (kind, result["data"]) == ("next", await api.ask(large))
+        assert await stream.event() == ("complete", None)
+
+
 async def test_get_works_as_browsers_event_sources_use_it(api: Api) -> None:
     headers = api.bearer | {"accept": "text/event-stream"}
     async with api.http.get(api.graphql, params={"query": NAME}, headers=headers) as answer:

@@ -52,11 +52,28 @@ async def test_after_a_frame_that_it_did_not_take_it_takes_none_or_the_client_wo
     monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10)
     is_open = [False]
     box = Outbox(lambda _: is_open[0])
-    assert [box.put("x" * 8), box.put("x" * 3), box.put("x")] == [True, False, False]
+    assert [box.put("x" * 5), box.put("x" * 4), box.put("x" * 2), box.put("x")] == [True, True, False, False]
     # From here on, a frame could be written at once.
     is_open[0] = True
     await box.take()
     assert not box.put("x")
+
+
+async def test_a_frame_that_is_large_in_itself_is_taken_while_little_waits_and_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10)
+    box = Outbox()
+    # The end of an answer, which follows it, has its place too.
+    assert [box.put("x"), box.put("x" * 50), box.put("x")] == [True, True, True]
+    waiting = asyncio.create_task(box.room())
+    await box.take()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert len(await box.take()) == 50
+    async with asyncio.timeout(5):
+        await waiting
+    assert [box.put("x" * 50), box.put("x" * 50)] == [True, False]
 
 
 async def test_a_frame_that_could_not_be_sent_is_the_next_one_again() -> None:
