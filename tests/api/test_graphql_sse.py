@@ -67,9 +67,7 @@ async def test_a_query_is_one_event_and_the_end(api: Api) -> None:
         assert await stream.event() == ("", None)
 
 
-async def test_an_answer_is_no_larger_over_an_event_stream_than_over_http(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_is_large_in_itself_comes_as_over_http(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MOST_CHARACTERS", 1_000)
     large = "{ eventTypes { description example } }"
     async with streaming(api, large) as stream:

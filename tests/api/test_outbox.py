@@ -59,7 +59,7 @@ async def test_after_a_frame_that_it_did_not_take_it_takes_none_or_the_client_wo
     assert not box.put("x")
 
 
-async def test_a_frame_that_is_large_in_itself_is_taken_while_little_waits_and_one_at_a_time(
+async def test_a_frame_that_is_large_in_itself_is_taken_where_there_is_room_and_counts_for_half_of_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(outbox, "MOST_CHARACTERS", 10)

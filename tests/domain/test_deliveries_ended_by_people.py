@@ -35,25 +35,18 @@ async def test_a_waiting_delivery_can_be_cancelled_and_is_never_sent(domain: Dom
     assert await AuditEvent.filter(action="delivery.cancel").count() == 1
 
 
-async def test_a_delivery_that_waited_for_long_is_told_to_be_cancelled_at_once(domain: Domain, admin: Actor) -> None:
-    delivery = await owe(domain, admin)
-    await told_long_ago(domain, delivery)
-
-    async with domain.unit(admin) as unit:
-        await deliveries.cancel(unit, delivery.id)
-    await domain.outlet.flush()
-
-    assert await statuses(domain, admin) == ["pending", "cancelled"]
-
-
-async def test_what_waited_for_long_for_a_webhook_is_told_to_be_cancelled_as_that_is_deleted(
-    domain: Domain, admin: Actor
+@pytest.mark.parametrize("by_deleting_its_webhook", [False, True])
+async def test_a_delivery_that_waited_for_long_is_told_to_be_cancelled_at_once(
+    domain: Domain, admin: Actor, by_deleting_its_webhook: bool
 ) -> None:
     delivery = await owe(domain, admin)
     await told_long_ago(domain, delivery)
 
     async with domain.unit(admin) as unit:
-        await webhooks.delete(unit, delivery.webhook_id)
+        if by_deleting_its_webhook:
+            await webhooks.delete(unit, delivery.webhook_id)
+        else:
+            await deliveries.cancel(unit, delivery.id)
     await domain.outlet.flush()
 
     assert await statuses(domain, admin) == ["pending", "cancelled"]

@@ -1,7 +1,6 @@
 """The secrets of a webhook: sealed, hidden, replaced, and rotated with an overlap."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +10,7 @@ from domain.request import HIDDEN
 from domain.tables import AuditEvent, Webhook
 from domain.unit import Actor, Domain
 from domain.webhooks import opened_headers
+from tests.clocks import shift
 from tests.domain.attempting import claim, owe
 from tests.domain.doing import change_webhook, create_webhook, faults_of, opened
 
@@ -132,13 +132,8 @@ async def test_an_overlap_out_of_range_is_refused(domain: Domain, admin: Actor, 
 async def test_the_old_secret_signs_for_the_whole_overlap_though_this_machine_s_clock_is_behind(
     domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Behind(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) - timedelta(hours=1)
-
     delivery = await owe(domain, admin, secret="old")
-    monkeypatch.setattr(webhooks, "datetime", Behind)
+    shift(monkeypatch, "domain.webhooks", -timedelta(hours=1))
     async with domain.unit(admin) as unit:
         await webhooks.rotate_secret(unit, delivery.webhook_id, "new", timedelta(minutes=30))
 

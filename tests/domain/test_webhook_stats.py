@@ -1,7 +1,6 @@
 """Statistics of webhooks."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +9,7 @@ from domain.tables import Attempt, Delivery
 from domain.unit import Actor, Domain
 from domain.vocabulary import AttemptOutcome, DeliveryStatus, HttpMethod
 from domain.webhook_stats import Stats
+from tests.clocks import shift
 from tests.domain.doing import happen, listen
 
 NOW = datetime.now(UTC)
@@ -36,12 +36,7 @@ async def test_stats_count_each_webhook_s_own_deliveries(domain: Domain, admin: 
 async def test_without_an_end_the_newest_count_though_this_machine_s_clock_is_behind(
     domain: Domain, admin: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Behind(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) - timedelta(hours=1)
-
-    monkeypatch.setattr(webhook_stats, "datetime", Behind)
+    shift(monkeypatch, "domain.webhook_stats", -timedelta(hours=1))
     webhook = await listen(domain, admin)
     await happen(domain, admin)
     assert (await webhook_stats.read([webhook.id], None, None))[webhook.id].deliveries == 1

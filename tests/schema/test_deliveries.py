@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from domain import ids, tables
 from domain.database import rows
 from domain.vocabulary import DeliveryStatus
+from tests.clocks import shift
 from tests.domain.explaining import rows_read
 from tests.schema.conftest import Client
 from tests.schema.world import furnish, many_deliveries
@@ -188,12 +189,7 @@ async def test_a_delivery_says_what_it_waits_for(
 async def test_a_delivery_says_what_it_waits_for_by_the_clock_that_it_is_due_by(
     ask: Client, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
 ) -> None:
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) + ahead
-
-    monkeypatch.setattr("schema.deliveries.datetime", Wrong)
+    shift(monkeypatch, "schema.deliveries", ahead)
     world = await furnish(ask)
     await rows("UPDATE webhook SET active = true, circuit_open_until = NULL")
     for due, reason in (("now()", "QUEUED"), ("now() + interval '5 minutes'", "BACKOFF")):
